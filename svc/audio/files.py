@@ -1,0 +1,196 @@
+"""Reading and writing audio files, with the integrity checks that libsndfile does not make.
+
+libsndfile reads a WAV cut in half, an OGG cut in half, NaN samples and peaks of 1e6 without a word.
+"""
+
+import secrets
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from svc.audio.containers import is_whole
+from svc.errors import AudioError
+
+Samples = NDArray[np.float32]
+
+MIN_RATE, MAX_RATE = 8_000, 192_000  # Hz
+MIN_SECONDS = 0.3
+MAX_PEAK = 4.0  # full scale; float files may run a little over 1
+MIN_LEVEL = -60.0  # dB, of the loudest 10 ms
+MIN_SUM = -40.0  # dB, of the averaged channels against the channels
+SUBTYPES = {"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"}
+COMPRESSED = {"VORBIS", "OPUS", "MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III"} | {
+    f"ALAC_{bits}" for bits in (16, 20, 24, 32)
+}
+FORMATS = {
+    ".wav": ("WAV", "PCM_24"),
+    ".flac": ("FLAC", "PCM_24"),
+    ".ogg": ("OGG", "VORBIS"),
+    ".oga": ("OGG", "VORBIS"),
+    ".opus": ("OGG", "OPUS"),
+    ".mp3": ("MP3", "MPEG_LAYER_III"),
+    ".aif": ("AIFF", "PCM_24"),
+    ".aiff": ("AIFF", "PCM_24"),
+    ".au": ("AU", "PCM_24"),
+    ".caf": ("CAF", "PCM_24"),
+    ".w64": ("W64", "PCM_24"),
+    ".rf64": ("RF64", "PCM_24"),
+}
+EXTENSIONS = frozenset(FORMATS)
+
+_READ_SAMPLES = 1 << 22  # at a time, of all channels: a header may claim any number of samples
+_WRITE_SAMPLES = 1 << 16  # at a time: libsndfile 1.2 dies of a long OGG written at once
+_NO_LENGTH = 1 << 62  # libsndfile's number of samples where a FLAC file does not give it
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """Mono samples (T,) at a rate in Hz."""
+
+    samples: Samples
+    rate: int
+
+    @property
+    def seconds(self) -> float:
+        """Duration."""
+        return len(self.samples) / self.rate
+
+
+def read(path: Path) -> Audio:
+    """Read a file of any rate and channel count as checked mono samples; channels are averaged.
+
+    Raises:
+        AudioError: the file is missing, not audio, cut short, silent, too short, or its samples are wild.
+    """
+    path = Path(path)
+    _check_file(path)
+    try:
+        if not is_whole(path):
+            raise _refusal(path, "cut short (it promises more than it holds); copy it again")
+    except OSError as error:
+        raise _refusal(path, f"cannot be read ({error.strerror}); check its permissions") from None
+    except ValueError:
+        raise _refusal(path, "not audio that can be read; give a WAV, FLAC, OGG or MP3 file") from None
+    try:
+        # By descriptor: libsndfile takes a name of - for standard input and guesses from extensions.
+        with (
+            path.open("rb", buffering=0) as file,
+            soundfile.SoundFile(file.fileno(), closefd=False) as stream,
+        ):
+            _check_header(path, stream)
+            return Audio(_decode(path, stream), stream.samplerate)
+    except (soundfile.SoundFileError, OSError, ValueError) as error:
+        raise _refusal(path, f"damaged ({_detail(error)}); copy it again or export it as WAV") from None
+
+
+def write(path: Path, audio: Audio) -> None:
+    """Write samples, clipped at ±1, 24-bit where the format has it; the file appears whole or not at all.
+
+    Raises:
+        AudioError: the folder or the format does not take the file, or a sample is not a number.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in FORMATS:
+        raise _refusal(path, "unknown audio format; end the name in .wav or .flac")
+    if not np.isfinite(audio.samples).all():
+        raise _refusal(path, "not written, its samples are not numbers; try another voice or checkpoint")
+    kind, subtype = FORMATS[path.suffix.lower()]
+    temporary = path.with_name(f".svc-{secrets.token_hex(8)}")
+    try:
+        with (
+            temporary.open("xb", buffering=0) as file,
+            soundfile.SoundFile(
+                file.fileno(), "w", audio.rate, channels=1, subtype=subtype, format=kind, closefd=False
+            ) as stream,
+        ):
+            for start in range(0, len(audio.samples), _WRITE_SAMPLES):
+                stream.write(np.clip(audio.samples[start : start + _WRITE_SAMPLES], -1.0, 1.0))
+        temporary.replace(path)
+    except OSError as error:
+        raise _refusal(path, f"cannot be written ({error.strerror}); choose another name or folder") from None
+    except (soundfile.SoundFileError, ValueError) as error:
+        raise _refusal(
+            path, f"cannot be written ({_detail(error)}); free disk space or write a .wav"
+        ) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _refusal(path: Path, reason: str) -> AudioError:
+    name = str(path)
+    return AudioError(f"{name if name.isprintable() else ascii(name)}: {reason}")
+
+
+def _detail(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".").split(": ")[-1] or type(error).__name__
+
+
+def _check_file(path: Path) -> None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        reason = "a link to a file that is gone" if path.is_symlink() else "no such file"
+        raise _refusal(path, f"{reason}; check the path") from None
+    except (OSError, ValueError) as error:
+        raise _refusal(
+            path, f"cannot be opened ({getattr(error, 'strerror', error)}); check the path"
+        ) from None
+    if stat.S_ISDIR(status.st_mode):
+        raise _refusal(path, "is a folder; name an audio file")
+    if not stat.S_ISREG(status.st_mode):
+        raise _refusal(path, "is a device or pipe; name an audio file")
+    if status.st_size == 0:
+        raise _refusal(path, "is empty (0 bytes); record or copy it again")
+
+
+def _check_header(path: Path, stream: "soundfile.SoundFile") -> None:
+    if stream.subtype not in SUBTYPES | COMPRESSED:
+        raise _refusal(path, f"{stream.subtype} samples are not accepted; convert it to WAV or FLAC")
+    if not MIN_RATE <= stream.samplerate <= MAX_RATE:
+        raise _refusal(
+            path, f"sampled at {stream.samplerate} Hz; give a file between {MIN_RATE} and {MAX_RATE} Hz"
+        )
+    if stream.frames >= _NO_LENGTH:
+        raise _refusal(path, "does not say how long it is (was it streamed?); convert it to WAV")
+
+
+def _decode(path: Path, stream: "soundfile.SoundFile") -> Samples:
+    """Average the channels, checking them on the way."""
+    hop = stream.samplerate // 100
+    step = max(1, _READ_SAMPLES // (stream.channels * hop)) * hop
+    parts: list[Samples] = []
+    loudest = loudest_sum = -np.inf
+    while len(block := stream.read(step, dtype="float32", always_2d=True)):
+        _check_values(path, block)
+        parts.append(block.mean(axis=1))
+        loudest = max(loudest, _peak_level(block, hop))
+        loudest_sum = max(loudest_sum, _peak_level(parts[-1], hop))
+    count = sum(map(len, parts))
+    if count != stream.frames:
+        raise _refusal(path, f"cut short ({count} of {stream.frames} samples); copy it again")
+    if count < MIN_SECONDS * stream.samplerate:
+        raise _refusal(path, f"only {count / stream.samplerate:.3f} s long; give at least {MIN_SECONDS} s")
+    if loudest < MIN_LEVEL:
+        raise _refusal(path, f"silent (below {MIN_LEVEL:.0f} dB throughout); record it louder")
+    if loudest_sum < max(loudest + MIN_SUM, MIN_LEVEL):
+        raise _refusal(path, "its channels cancel each other; give one channel of it")
+    return np.concatenate(parts)
+
+
+def _check_values(path: Path, block: Samples) -> None:
+    if not np.isfinite(block).all():
+        raise _refusal(path, "holds samples that are not numbers (NaN or infinity); export it again")
+    peak = float(np.abs(block).max())
+    if peak > MAX_PEAK:
+        raise _refusal(path, f"peaks at {peak:.3g} times full scale; export it normalised")
+
+
+def _peak_level(samples: Samples, hop: int) -> float:
+    """Level in dB of the loudest whole hop, of all channels together."""
+    whole = samples[: len(samples) // hop * hop].reshape(len(samples) // hop, -1)
+    power = np.mean(np.square(whole, dtype=np.float64), axis=1)
+    return float(10 * np.log10(power.max(initial=0.0) + 1e-20))

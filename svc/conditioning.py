@@ -1,0 +1,90 @@
+"""The one noun on the clock: what a singer sings from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from svc.units import FRAMES_PER_SECOND
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Conditioning:
+    """What the generator sings from, N frames of 10 ms.
+
+    Attributes:
+        f0: (B, N) Hz, held through unvoiced frames, so always positive.
+        voiced: (B, N) 1 where the voice has a pitch, else 0.
+        phase: (B, N) cycles in [0, 1) at the centre of each frame.
+        loudness: (B, N) A-weighted level in dB.
+        content: (B, C, N) content features.
+        singer: (B, S) weights over the known singers; one-hot for one singer, convex for a mix.
+        start: (B,) number of the first frame in its song; it seeds the noise.
+    """
+
+    f0: Tensor
+    voiced: Tensor
+    phase: Tensor
+    loudness: Tensor
+    content: Tensor
+    singer: Tensor
+    start: Tensor
+
+    @property
+    def frames(self) -> int:
+        """N."""
+        return self.f0.shape[-1]
+
+    def to(self, device: torch.device | str) -> Conditioning:
+        """The same on another device."""
+        return Conditioning(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
+
+    def crop(self, first: int, last: int) -> Conditioning:
+        """Frames first … last − 1."""
+        return replace(
+            self,
+            **{name: getattr(self, name)[..., first:last] for name in _ON_THE_CLOCK},
+            start=self.start + first,
+        )
+
+    def with_singer(self, singer: Tensor) -> Conditioning:
+        """The same sung by somebody else, (B, S)."""
+        return replace(self, singer=singer)
+
+    @staticmethod
+    def stack(items: Sequence[Conditioning]) -> Conditioning:
+        """Items of equal length, batched."""
+        return Conditioning(
+            **{f.name: torch.cat([getattr(item, f.name) for item in items]) for f in fields(Conditioning)}
+        )
+
+
+_ON_THE_CLOCK = ("f0", "voiced", "phase", "loudness", "content")
+
+
+def hold(f0: NDArray[np.float32], voiced: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """f0 (N,) with every unvoiced frame given the f0 of the nearest voiced one; 200 Hz where none is voiced."""
+    known = np.flatnonzero(voiced)
+    if not len(known):
+        return np.full_like(f0, 200.0)
+    frames = np.arange(len(f0))
+    right = np.clip(np.searchsorted(known, frames), 0, len(known) - 1)
+    left = np.maximum(right - 1, 0)
+    nearer = np.where(np.abs(known[left] - frames) <= np.abs(known[right] - frames), left, right)
+    return f0[known[nearer]]
+
+
+def phase_track(f0: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Phase in cycles [0, 1) at the centre of every frame of a held f0 (N,).
+
+    f0 runs straight between centres, so the advance is the mean of two neighbours times 10 ms. It is summed in
+    float64 and wrapped, so an hour drifts by less than 1e-9 cycles.
+    """
+    steady = f0.astype(np.float64) / FRAMES_PER_SECOND
+    advance = np.concatenate([[0.0], 0.5 * (steady[1:] + steady[:-1])]) if len(f0) else steady
+    return np.mod(np.cumsum(advance), 1.0).astype(np.float32) % np.float32(1.0)

@@ -1,0 +1,28 @@
+"""What a step is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from svc.conditioning import Conditioning
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Conditioning of N frames and the audio (B, N·hop) it was taken from."""
+
+    conditioning: Conditioning
+    audio: Tensor
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same on another device."""
+        return Batch(self.conditioning.to(device), self.audio.to(device))
+
+    @staticmethod
+    def stack(items: Sequence[Batch]) -> Batch:
+        """Batches of equal length as one."""
+        return Batch(Conditioning.stack([i.conditioning for i in items]), torch.cat([i.audio for i in items]))

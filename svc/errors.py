@@ -1,0 +1,36 @@
+"""What can go wrong, as one tree.
+
+SvcError
+├── ConfigError     a knob is unknown, of the wrong type or out of range
+├── AudioError      an audio file cannot be read or is not usable
+├── DataError       a data folder, a prepared folder or the feature store is not as it should be
+├── WeightsError    a voice or checkpoint file is refused
+└── TrainingError   training cannot go on
+
+Every message is one sentence that names the file or knob and the way out. The command line prints it and
+exits with code 2.
+"""
+
+
+class SvcError(Exception):
+    """Anything that the user can mend; its text is all they need to read."""
+
+
+class ConfigError(SvcError):
+    """A knob is unknown, of the wrong type or out of range."""
+
+
+class AudioError(SvcError):
+    """An audio file cannot be read or is not usable."""
+
+
+class DataError(SvcError):
+    """A data folder, a prepared folder or the feature store is not as it should be."""
+
+
+class WeightsError(SvcError):
+    """A voice or checkpoint file is refused."""
+
+
+class TrainingError(SvcError):
+    """Training cannot go on."""

@@ -1,0 +1,1 @@
+"""What the generator sings from, computed from audio."""

@@ -1,0 +1,79 @@
+"""What is sung: content features on the clock, normalised per file, plain or perturbed."""
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from svc.audio.files import Audio
+from svc.audio.resample import resample
+from svc.config import ContentConfig
+from svc.encoders.base import Encoder
+from svc.encoders.cepstral import CepstralEncoder
+
+Features = NDArray[np.float32]
+
+CHUNK = 3_000  # frames
+ACTIVE = 40.0  # dB below the loudest frame; quieter frames do not count in the normalisation
+
+
+@lru_cache(maxsize=1)
+def load(name: str) -> Encoder:
+    """The encoder of that name, loaded once a process."""
+    return {"cepstral": CepstralEncoder}[name]()
+
+
+def extract(
+    audio: Audio, frames: int, loudness: NDArray[np.float32], config: ContentConfig, warp: float = 1.0
+) -> Features:
+    """Content features of every frame, zero mean and unit variance over the frames where somebody sings.
+
+    A warp plays the audio ``warp`` times faster before the encoder hears it, which moves pitch and formants by
+    that factor as another vocal tract would, and stretches the result back onto the clock. In training it hides
+    the singer from the generator (after the vocal-tract-length perturbation of Jaitly and Hinton 2013).
+
+    Args:
+        audio: any rate.
+        frames: N.
+        loudness: (N,) dB, to tell active frames.
+        config: encoder and layer.
+        warp: 1 leaves the audio as it is.
+
+    Returns:
+        (C, N).
+    """
+    encoder = load(config.encoder)
+    sung = audio if warp == 1.0 else Audio(audio.samples, round(audio.rate * warp))
+    samples = resample(sung, encoder.sample_rate).samples
+    encoded = encode(encoder, config.layer, samples)
+    features = encoded if warp == 1.0 and encoded.shape[1] == frames else _stretch(encoded, frames, warp)
+    active = loudness >= loudness.max(initial=-np.inf) - ACTIVE
+    voice = features[:, active]
+    mean = voice.mean(axis=1, keepdims=True)
+    deviation = voice.std(axis=1, keepdims=True)
+    return ((features - mean) / np.maximum(deviation, 1e-3)).astype(np.float32)
+
+
+def encode(encoder: Encoder, layer: str, samples: NDArray[np.float32]) -> Features:
+    """One layer (C, N) of audio (T,) at the encoder's rate, in chunks of constant memory that join exactly."""
+    hop = encoder.sample_rate // 100
+    total = max(1, -(-len(samples) // hop))
+    padded = torch.nn.functional.pad(torch.from_numpy(samples), (0, total * hop - len(samples)))
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, total, CHUNK):
+            first, last = max(0, start - encoder.margin), min(total, start + CHUNK + encoder.margin)
+            layers = encoder(padded[None, first * hop : last * hop])
+            parts.append(layers[layer][0, :, start - first : min(total, start + CHUNK) - first].numpy())
+    return np.concatenate(parts, axis=1)
+
+
+def _stretch(features: Features, frames: int, warp: float) -> Features:
+    """Features of audio played ``warp`` times faster, read at the frame centres of the original."""
+    position = (np.arange(frames) + 0.5) / warp - 0.5
+    position = np.clip(position, 0, features.shape[1] - 1)
+    left = np.floor(position).astype(int)
+    right = np.minimum(left + 1, features.shape[1] - 1)
+    share = (position - left).astype(np.float32)
+    return features[:, left] * (1 - share) + features[:, right] * share

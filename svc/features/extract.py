@@ -1,0 +1,104 @@
+"""All features of a file in one pass."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from svc.audio.files import Audio
+from svc.audio.loudness import loudness as weigh
+from svc.conditioning import Conditioning, hold, phase_track
+from svc.config import Config
+from svc.encoders import crepe
+from svc.features import content, f0
+
+VERSION = 1  # of the extraction below; part of every key in the store
+_CHUNK = 6_000  # frames
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """A file on the clock, N frames.
+
+    Attributes:
+        f0: (N,) Hz, held through unvoiced frames.
+        voiced: (N,).
+        loudness: (N,) dB.
+        content: (C, N).
+    """
+
+    f0: NDArray[np.float32]
+    voiced: NDArray[np.bool_]
+    loudness: NDArray[np.float32]
+    content: NDArray[np.float32]
+
+    def conditioning(self, singer: torch.Tensor) -> Conditioning:
+        """A batch of one, sung by somebody (S,)."""
+        return Conditioning(
+            f0=torch.from_numpy(self.f0)[None],
+            voiced=torch.from_numpy(self.voiced).float()[None],
+            phase=torch.from_numpy(phase_track(self.f0))[None],
+            loudness=torch.from_numpy(self.loudness)[None],
+            content=torch.from_numpy(self.content)[None],
+            singer=singer[None],
+            start=torch.zeros(1, dtype=torch.long),
+        )
+
+
+def extract(
+    audio: Audio,
+    config: Config,
+    curve: NDArray[np.float32] | None = None,
+    progress: Callable[[str, int], object] = lambda _stage, _frames: None,
+) -> Features:
+    """Features of audio at any rate.
+
+    Args:
+        audio: the song or clip.
+        config: features and sample rate.
+        curve: f0 (N,) in Hz given by the user, 0 for unvoiced; tracked with CREPE if absent.
+        progress: called with the name of a stage and the number of frames it has done.
+    """
+    frames = len(audio.samples) * 100 // audio.rate
+    level = measure_loudness(audio)
+    if curve is None:
+        pitch, periodicity = f0.track(audio, frames, config.features.f0, lambda done: progress("f0", done))
+        voiced = f0.voicing(periodicity, level, config.features.f0)
+    else:
+        pitch, voiced = curve, curve > 0
+    words = content.extract(audio, frames, level, config.features.content)
+    progress("content", frames)
+    return Features(hold(pitch, voiced), voiced, level, words)
+
+
+def warped_content(audio: Audio, level: NDArray[np.float32], config: Config) -> NDArray[np.float32]:
+    """Perturbed content (W, C, N) for training, one for each warp of the config."""
+    knobs = config.features.content
+    return np.stack([content.extract(audio, len(level), level, knobs, warp) for warp in knobs.warps])
+
+
+def measure_loudness(audio: Audio) -> NDArray[np.float32]:
+    """A-weighted level (N,) of audio at any rate that has a whole number of samples in a frame, in dB."""
+    hop = audio.rate // 100
+    parts = []
+    samples = torch.from_numpy(audio.samples)
+    total = len(samples) // hop
+    for start in range(0, total, _CHUNK):
+        first, last = max(0, start - 2), min(total, start + _CHUNK + 2)
+        level = weigh(samples[None, first * hop : last * hop], audio.rate)[0]
+        parts.append(level[start - first : min(total, start + _CHUNK) - first].numpy())
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
+
+
+def identity(config: Config) -> dict[str, object]:
+    """Everything the features depend on besides the audio: names, versions, parameters, hashes of weights."""
+    network = crepe.load(config.features.f0.model)
+    encoder = content.load(config.features.content.encoder)
+    return {
+        "version": VERSION,
+        "sample_rate": config.sample_rate,
+        "f0": [network.identity, network.weight_hash(), repr(config.features.f0)],
+        "content": [encoder.identity, encoder.weight_hash(), repr(config.features.content)],
+    }

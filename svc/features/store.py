@@ -1,0 +1,83 @@
+"""Features under the hash of everything they depend on, so that nothing in here can be stale.
+
+An entry is a safetensors file written beside its place and renamed into it: it is there whole or not at all, and
+two writers of one key write the same bytes.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from svc.errors import DataError
+
+Arrays = Mapping[str, NDArray[np.generic]]
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of the bytes of a file, hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+class Store:
+    """A folder of entries."""
+
+    def __init__(self, folder: Path):
+        self.folder = Path(folder)
+
+    def key(self, source: str, identity: Mapping[str, object]) -> str:
+        """The key of what an extractor makes of a source with that hash."""
+        text = json.dumps([source, identity], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def path(self, key: str) -> Path:
+        """Where the entry of a key lies."""
+        return self.folder / key[:2] / f"{key}.safetensors"
+
+    def has(self, key: str) -> bool:
+        """Whether the entry is there."""
+        return self.path(key).exists()
+
+    def put(self, key: str, arrays: Arrays) -> None:
+        """Write an entry; it appears whole or not at all.
+
+        Raises:
+            DataError: the folder cannot be written.
+        """
+        path = self.path(key)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
+            try:
+                with os.fdopen(handle, "wb") as stream:
+                    stream.write(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                Path(temporary).replace(path)
+            finally:
+                Path(temporary).unlink(missing_ok=True)
+        except OSError as error:
+            raise DataError(f"{path.parent}: cannot be written ({error.strerror}); free some space") from None
+
+    def get(self, key: str, name: str, first: int | None = None, last: int | None = None) -> NDArray[np.generic]:
+        """One array of an entry, or its elements first … last − 1 of the last axis; only they are read.
+
+        Raises:
+            DataError: the entry is absent or damaged.
+        """
+        try:
+            with safe_open(self.path(key), framework="numpy") as entry:
+                view = entry.get_slice(name)
+                axes = len(view.get_shape())
+                array: NDArray[np.generic] = view[(*[slice(None)] * (axes - 1), slice(first, last))]
+                return array
+        except (OSError, SafetensorError) as error:
+            raise DataError(f"{self.path(key)}: cannot be read ({error}); run `svc prepare` again") from None

@@ -1,0 +1,112 @@
+"""The source–filter front: at the frame rate, what the vocal tract does to pulse and noise.
+
+A conditioning network turns content, melody, loudness and singer into a hidden track; two log envelopes are read
+off it and applied to the harmonic and the noise excitation as minimum-phase filters, frame by frame.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from svc.audio.spectrogram import frame
+from svc.conditioning import Conditioning
+
+KERNEL = 3
+DILATIONS = (1, 2, 4)
+WINDOW_FRAMES = 3  # of the analysis window; Hann windows that far apart add up to a constant
+NEPERS_PER_DB = math.log(10) / 20
+
+
+class ConditioningNetwork(nn.Module):
+    """Hidden track (B, H, N) of a conditioning; the singer's embedding scales and shifts every layer."""
+
+    def __init__(self, *, content: int, singers: int, singer_channels: int, hidden: int, layers: int):
+        super().__init__()
+        self.embedding = nn.Parameter(torch.randn(singers, singer_channels))
+        self.entry = nn.Conv1d(content + 3, hidden, 1)
+        self.dilations = [DILATIONS[i % len(DILATIONS)] for i in range(layers)]
+        self.steering = nn.Linear(singer_channels, layers * 2 * hidden)
+        self.wide = nn.ModuleList(
+            nn.Conv1d(hidden, hidden, KERNEL, dilation=d, padding=d * (KERNEL - 1) // 2) for d in self.dilations
+        )
+        self.narrow = nn.ModuleList(nn.Conv1d(hidden, hidden, 1) for _ in self.dilations)
+        nn.init.normal_(self.steering.weight, std=0.3 * singer_channels**-0.5)
+
+    @property
+    def margin(self) -> int:
+        """Frames on either side that one frame depends on."""
+        return sum(self.dilations) * (KERNEL - 1) // 2
+
+    def forward(self, conditioning: Conditioning) -> Tensor:
+        """(B, H, N)."""
+        c = conditioning
+        tracks = torch.stack([torch.log2(c.f0 / 220), c.voiced, (c.loudness + 40) / 20], dim=1)
+        hidden = self.entry(torch.cat([c.content, tracks], dim=1))
+        singer = c.singer @ self.embedding
+        steering = self.steering(singer)[..., None].chunk(len(self.dilations), dim=1)
+        for steer, wide, narrow in zip(steering, self.wide, self.narrow, strict=True):
+            scale, shift = steer.chunk(2, dim=1)
+            inner = functional.layer_norm(hidden.transpose(1, 2), hidden.shape[1:2]).transpose(1, 2)
+            hidden = hidden + narrow(functional.gelu(wide(inner * (1 + scale) + shift)))
+        return hidden
+
+
+class EnvelopeFilter(nn.Module):
+    """Two log envelopes from the hidden track, applied to two excitations as minimum-phase filters.
+
+    The level is relative to the loudness asked for, so that silence stays silent.
+    """
+
+    def __init__(self, *, hidden: int, points: int, hop: int):
+        super().__init__()
+        self.hop = hop
+        self.size = WINDOW_FRAMES * hop
+        self.fft = 2 ** math.ceil(math.log2((WINDOW_FRAMES + 1) * hop))
+        self.points = points
+        self.exit = nn.Conv1d(hidden, 2 * points, 1)
+        nn.init.normal_(self.exit.weight, std=0.1 * hidden**-0.5)
+        nn.init.zeros_(self.exit.bias)
+        bins = self.fft // 2 + 1
+        fold = torch.zeros(self.fft)
+        fold[0], fold[1 : self.fft // 2], fold[self.fft // 2] = 1, 2, 1
+        self.register_buffer("fold", fold, persistent=False)
+        self.register_buffer("window", torch.hann_window(self.size) * (2 / WINDOW_FRAMES), persistent=False)
+        self.register_buffer("spread", _spread(points, bins), persistent=False)
+        self.fold: Tensor
+        self.window: Tensor
+        self.spread: Tensor
+
+    @property
+    def margin(self) -> int:
+        """Frames on either side that one sample of the result depends on."""
+        return -(-self.fft // self.hop)
+
+    def forward(self, excitations: Tensor, hidden: Tensor, loudness: Tensor) -> Tensor:
+        """Shaped excitations (B, 2, T) from (B, 2, T), the hidden track (B, H, N) and loudness (B, N) dB."""
+        envelopes = self.exit(hidden).unflatten(1, (2, self.points)).transpose(2, 3)
+        envelopes = envelopes + NEPERS_PER_DB * loudness[:, None, :, None]
+        spectra = torch.fft.rfft(frame(excitations, self.size, self.hop) * self.window, n=self.fft)
+        shaped = torch.fft.irfft(spectra * self._minimum_phase(envelopes @ self.spread), n=self.fft)
+        return self._overlap(shaped, excitations.shape[-1])
+
+    def _minimum_phase(self, log_magnitude: Tensor) -> Tensor:
+        """Spectrum with that log magnitude (…, bins) whose energy comes as early as it can (folded cepstrum)."""
+        cepstrum = torch.fft.irfft(log_magnitude, n=self.fft)
+        return torch.exp(torch.fft.rfft(cepstrum * self.fold, n=self.fft))
+
+    def _overlap(self, frames: Tensor, length: int) -> Tensor:
+        batch, channels, count, _ = frames.shape
+        columns = frames.flatten(0, 1).transpose(1, 2)
+        total = (count - 1) * self.hop + self.fft
+        added = functional.fold(columns, (1, total), (1, self.fft), stride=(1, self.hop))
+        before = (self.size - self.hop) // 2
+        added = functional.pad(added[:, 0, 0, before:], (0, max(0, length + before - total)))
+        return added[:, :length].unflatten(0, (batch, channels))
+
+
+def _spread(points: int, bins: int) -> Tensor:
+    """Matrix (points, bins) that draws straight lines between equally spaced points."""
+    eye = torch.eye(points)[:, None]
+    return functional.interpolate(eye, size=bins, mode="linear", align_corners=True)[:, 0]

@@ -1,0 +1,107 @@
+"""The generator: sings what a conditioning says."""
+
+import torch
+from torch import Tensor, nn
+
+from svc.conditioning import Conditioning
+from svc.config import Config
+from svc.models.excitation import harmonic, noise
+from svc.models.front import ConditioningNetwork, EnvelopeFilter
+from svc.models.subbands import FilterBank
+from svc.models.wavenet import WaveNet
+
+SINE_LEVEL = 0.1  # of the excitation without a front, full scale
+
+
+class Generator(nn.Module):
+    """Conditioning (B, …, N) → audio (B, N·hop).
+
+    With the source–filter front, the WaveNet adds to the shaped excitation what the front cannot say; without it
+    (the paper's form) the WaveNet makes the sound from the bare excitation. The WaveNet may run on sub-bands.
+
+    Args:
+        config: sizes and sample rate.
+        content: channels of the content features.
+        singers: how many singers.
+    """
+
+    def __init__(self, config: Config, *, content: int, singers: int):
+        super().__init__()
+        model = config.model
+        self.hop = config.hop
+        self.harmonics = model.harmonics
+        self.breath = model.noise
+        self.conditioner = ConditioningNetwork(
+            content=content,
+            singers=singers,
+            singer_channels=model.singer_channels,
+            hidden=model.hidden_channels,
+            layers=model.hidden_layers,
+        )
+        self.front = (
+            EnvelopeFilter(hidden=model.hidden_channels, points=model.envelope_points, hop=config.hop)
+            if model.front == "source_filter"
+            else None
+        )
+        self.bank = FilterBank(model.subbands)
+        self.wavenet = (
+            WaveNet(
+                inputs=2 * model.subbands,
+                outputs=model.subbands,
+                channels=model.channels,
+                hidden=model.hidden_channels,
+                layers=model.layers,
+                cycle=model.cycle,
+                kernel=model.kernel,
+            )
+            if model.layers
+            else None
+        )
+        if self.front is not None and self.wavenet is not None:
+            nn.init.zeros_(self.wavenet.exit.weight)
+
+    @property
+    def singers(self) -> int:
+        """How many singers it knows."""
+        return self.conditioner.embedding.shape[0]
+
+    @property
+    def margin(self) -> int:
+        """Frames on either side of a frame that its samples depend on."""
+        samples = self.bank.margin + self.bank.bands * (self.wavenet.margin if self.wavenet else 0)
+        around = 1 + -(-samples // self.hop) + self.conditioner.margin
+        return around + (self.front.margin if self.front else 0)
+
+    @property
+    def receptive_field(self) -> int:
+        """Frames of conditioning that one frame of audio can depend on."""
+        return 2 * self.margin + 1
+
+    def forward(self, conditioning: Conditioning, refine: bool = True) -> Tensor:
+        """Audio (B, N·hop); ``refine=False`` leaves the WaveNet out where there is a front."""
+        hidden = self.conditioner(conditioning)
+        source = self.excite(conditioning)
+        if self.front is None:
+            path: Tensor | float = 0.0
+        else:
+            source = self.front(source, hidden, conditioning.loudness)
+            path = source.sum(dim=1)
+            if self.wavenet is None or not refine:
+                return path
+        assert self.wavenet is not None
+        return path + self.bank.join(self.wavenet(self.bank.split(source), hidden))[:, 0]
+
+    def excite(self, conditioning: Conditioning) -> Tensor:
+        """Harmonic and noise excitation (B, 2, N·hop).
+
+        For the front both have unit power. Without one the levels are those of the usual sine source: 0.1 for the
+        sine, a third of it for the noise of unvoiced frames, and a little noise under voiced ones.
+        """
+        c = conditioning
+        tone = harmonic(c.f0, c.phase, c.voiced, self.hop, self.harmonics)
+        hiss = noise(c.start, c.frames, self.hop)
+        if self.front is None:
+            quiet = c.voiced.repeat_interleave(self.hop, dim=-1)
+            tone = tone * SINE_LEVEL
+            hiss = hiss * torch.where(quiet > 0, self.breath, SINE_LEVEL / 3)
+        return torch.stack([tone, hiss], dim=1)

@@ -1,0 +1,1 @@
+"""One step, one loop, and a state that survives a crash."""

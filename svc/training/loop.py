@@ -1,0 +1,194 @@
+"""The loop: from scratch or from the newest checkpoint to the last step."""
+
+import contextlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.utils import ProjectConfiguration
+
+from svc.config import Config, differences, to_tree
+from svc.data import dataset, prepare
+from svc.data.manifest import Manifest
+from svc.errors import TrainingError
+from svc.progress import progress
+from svc.training import checkpoint, state, validate
+from svc.training.step import train_step
+from svc.training.tracking import Tracker
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended."""
+
+    run: Path
+    step: int
+    best_step: int
+    best: float
+    interrupted: bool
+
+
+def train(
+    prepared: Manifest, run: Path, config: Config, *, cpu: bool = False, accept_changes: bool = False
+) -> Outcome:
+    """Train, or go on training, a run.
+
+    Args:
+        prepared: what to learn from.
+        run: the folder of the run; if it holds checkpoints the newest is resumed exactly.
+        config: every knob.
+        cpu: leave accelerators alone.
+        accept_changes: go on although the config is not the one the run started with.
+
+    Raises:
+        TrainingError: the config changed, the run belongs to other singers, or a loss is not finite.
+    """
+    prepare.check_config(prepared, config)
+    accelerator = Accelerator(
+        cpu=cpu,
+        mixed_precision=config.train.precision,
+        log_with="tensorboard",
+        project_config=ProjectConfiguration(project_dir=str(run), logging_dir=str(run)),
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+    )
+    items = dataset.CropDataset(prepared, config)
+    content = items[0, 0].conditioning.content.shape[1]
+    current = state.create(config, content=content, singers=len(prepared.singers), device=accelerator.device)
+    found = checkpoint.newest(run)
+    if found is not None:
+        _check_same(found, prepared, config, accept_changes)
+        checkpoint.restore(found, current)
+    elif accelerator.is_main_process:
+        run.mkdir(parents=True, exist_ok=True)
+    _prepare(accelerator, current)
+    return _Loop(prepared, run, config, accelerator, current, content).go(items)
+
+
+def _prepare(accelerator: Accelerator, current: state.TrainState) -> None:
+    """The one place, and the one order, in which things are handed to Accelerate."""
+    (
+        current.generator,
+        current.discriminator,
+        current.generator_optimizer,
+        current.discriminator_optimizer,
+    ) = accelerator.prepare(
+        current.generator,
+        current.discriminator,
+        current.generator_optimizer,
+        current.discriminator_optimizer,
+    )
+
+
+def _check_same(found: checkpoint.Checkpoint, prepared: Manifest, config: Config, accept_changes: bool) -> None:
+    names = [singer["name"] for singer in found.meta["singers"]]
+    if names != [singer.name for singer in prepared.singers]:
+        raise TrainingError(f"{found.folder}: trained on other singers; choose another -o")
+    changed = differences(found.meta["config"], _plain(to_tree(config)))
+    if changed and not accept_changes:
+        raise TrainingError(
+            f"{found.folder}: the config changed ({'; '.join(changed)}); "
+            "undo that, choose another -o, or go on with --accept-changes"
+        )
+
+
+def _plain(tree: dict[str, Any]) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(json.dumps(tree))
+    return plain
+
+
+class _Loop:
+    def __init__(
+        self,
+        prepared: Manifest,
+        run: Path,
+        config: Config,
+        accelerator: Accelerator,
+        current: state.TrainState,
+        content: int,
+    ):
+        self.prepared, self.run, self.config = prepared, run, config
+        self.accelerator, self.state, self.content = accelerator, current, content
+        self.tracker = Tracker(run, config, accelerator, current.step)
+        self.phrases = validate.choose(prepared, config) if accelerator.is_main_process else []
+        self.saved = current.step
+
+    def go(self, items: dataset.CropDataset) -> Outcome:
+        accelerator, train = self.accelerator, self.config.train
+        batches = dataset.loader(
+            items, step=self.state.step, rank=accelerator.process_index, world=accelerator.num_processes
+        )
+        bar = progress(batches, "train", "step", train.steps, self.state.step, not accelerator.is_main_process)
+        interrupted = False
+        try:
+            if self.state.step == 0:
+                self.validate()
+            for batch in bar:
+                terms = train_step(self.state, batch.to(accelerator.device), self.config, accelerator)
+                self.after(terms, bar)
+        except KeyboardInterrupt:
+            interrupted = True
+        if self.saved != self.state.step:
+            self.save()
+        bar.close()
+        self.tracker.close()
+        accelerator.wait_for_everyone()
+        return Outcome(self.run, self.state.step, self.state.best_step, self.state.best, interrupted)
+
+    def after(self, terms: dict[str, torch.Tensor], bar: Any) -> None:
+        """What is due once a step is done."""
+        step, train = self.state.step, self.config.train
+        last = step == train.steps
+        if step % train.log_every == 0 or last:
+            values = {name: float(term) for name, term in terms.items()}
+            self.tracker.losses(step, values)
+            bar.set_postfix_str(f"spectral {values['spectral']:.3f} best {self.state.best:.3f}")
+        if step % train.validate_every == 0 or last:
+            self.validate()
+        if step % train.checkpoint_every == 0 or last:
+            self.save()
+
+    def validate(self) -> None:
+        """Sing the phrases with the averaged weights."""
+        if not self.accelerator.is_main_process:
+            return
+        step = self.state.step
+        refine = step > self.config.train.refine_start
+        renditions, distance = validate.sing(
+            self.state.average, self.phrases, self.prepared, self.config, refine=refine
+        )
+        if step and distance < self.state.best:
+            self.state.best, self.state.best_step = distance, step
+        self.tracker.renditions(step, renditions, distance)
+
+    def save(self) -> None:
+        """Write a checkpoint, on the main process."""
+        self.saved = self.state.step
+        if not self.accelerator.is_main_process:
+            return
+        with _unwrapped(self.accelerator, self.state):
+            extra = {
+                "config": to_tree(self.config),
+                "content_channels": self.content,
+                "singers": [asdict(singer) for singer in self.prepared.singers],
+            }
+            checkpoint.write(self.run, self.state, extra, self.config.train.keep)
+
+
+@contextlib.contextmanager
+def _unwrapped(accelerator: Accelerator, current: state.TrainState) -> Any:
+    wrapped = current.generator, current.discriminator
+    optimizers = current.generator_optimizer, current.discriminator_optimizer
+    current.generator, current.discriminator = (accelerator.unwrap_model(network) for network in wrapped)
+    current.generator_optimizer, current.discriminator_optimizer = (
+        getattr(optimizer, "optimizer", optimizer) for optimizer in optimizers
+    )
+    try:
+        yield current
+    finally:
+        current.generator, current.discriminator = wrapped
+        current.generator_optimizer, current.discriminator_optimizer = optimizers
+
+

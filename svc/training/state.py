@@ -1,0 +1,52 @@
+"""Everything a step changes; nothing else survives a crash, and nothing else needs to."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from svc.config import Config
+from svc.models.discriminators import build
+from svc.models.generator import Generator
+from svc.training.ema import shadow
+
+
+@dataclass(slots=True)
+class TrainState:
+    """Networks, optimisers, and how far they have come.
+
+    Attributes:
+        generator: as it trains, perhaps wrapped for many processes.
+        discriminator: likewise.
+        average: EMA of the generator's weights.
+        generator_optimizer: Adam.
+        discriminator_optimizer: Adam.
+        step: steps done.
+        best: lowest validation distance so far.
+        best_step: and when.
+    """
+
+    generator: nn.Module
+    discriminator: nn.Module
+    average: Generator
+    generator_optimizer: torch.optim.Optimizer
+    discriminator_optimizer: torch.optim.Optimizer
+    step: int = 0
+    best: float = float("inf")
+    best_step: int = 0
+
+
+def create(config: Config, *, content: int, singers: int, device: torch.device) -> TrainState:
+    """A fresh state; the weights depend on the seed alone."""
+    torch.manual_seed(config.train.seed)
+    generator = Generator(config, content=content, singers=singers).to(device)
+    discriminator = build(config.discriminator).to(device)
+    average = shadow(generator)
+    assert isinstance(average, Generator)
+    return TrainState(
+        generator,
+        discriminator,
+        average,
+        torch.optim.Adam(generator.parameters(), lr=config.train.learning_rate, betas=(0.8, 0.99)),
+        torch.optim.Adam(discriminator.parameters(), lr=config.train.discriminator_rate, betas=(0.8, 0.99)),
+    )

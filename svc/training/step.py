@@ -1,0 +1,112 @@
+"""One step of the game between generator and discriminator."""
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from svc.config import Config
+from svc.data.batch import Batch
+from svc.errors import TrainingError
+from svc.losses.adversarial import discriminator_loss, feature_matching_loss, frozen, generator_loss
+from svc.losses.objective import reconstruction_terms, weighted_sum, weights
+from svc.training.ema import follow
+from svc.training.schedule import rate_share
+from svc.training.state import TrainState
+
+Terms = dict[str, Tensor]
+
+
+def train_step(state: TrainState, batch: Batch, config: Config, accelerator: Accelerator) -> Terms:
+    """Train both networks on a batch; returns every named term, detached.
+
+    The randomness of a step depends on the seed, the step and the process alone.
+
+    Raises:
+        TrainingError: a term is not finite; no weight has been changed by it.
+    """
+    train = config.train
+    torch.manual_seed((train.seed * 1_000_003 + state.step) * 1_009 + accelerator.process_index)
+    fake = state.generator(batch.conditioning, state.step >= train.refine_start)
+    terms = reconstruction_terms(fake=fake, real=batch.audio, config=config.loss)
+    seen: Terms = {}
+    if state.step >= train.adversary_start:
+        heard, truth = _piece(fake, batch.audio, config)
+        seen["discriminator"] = _train_discriminator(state, heard.detach(), truth, config, accelerator)
+        terms |= _adversarial_terms(state.discriminator, heard, truth)
+    total = weighted_sum(terms, weights(config.loss))
+    norm = _update(state.generator, state.generator_optimizer, total, terms, config, accelerator, state.step)
+    plain = accelerator.unwrap_model(state.generator)
+    follow(state.average, plain, train.ema, state.step)
+    state.step += 1
+    seen |= terms | {"total": total, "gradient_norm": norm}
+    return {name: term.detach() for name, term in seen.items()}
+
+
+def _piece(fake: Tensor, real: Tensor, config: Config) -> tuple[Tensor, Tensor]:
+    """The same random stretch of every crop, for the discriminator."""
+    frames = config.adversary_frames
+    first = int(torch.randint(config.crop_frames - frames + 1, ())) * config.hop
+    last = first + frames * config.hop
+    return fake[:, first:last], real[:, first:last]
+
+
+def _train_discriminator(
+    state: TrainState, fake: Tensor, real: Tensor, config: Config, accelerator: Accelerator
+) -> Tensor:
+    judge = state.discriminator
+    both = judge(torch.cat([fake, real]))
+    loss = discriminator_loss(fake=_half(both, 0), real=_half(both, 1))
+    terms = {"discriminator": loss}
+    _update(judge, state.discriminator_optimizer, loss, terms, config, accelerator, state.step, adversary=True)
+    return loss
+
+
+def _adversarial_terms(judge: nn.Module, fake: Tensor, real: Tensor) -> Terms:
+    with frozen(judge):
+        judged = judge(fake)
+        with torch.no_grad():
+            truth = judge(real)
+    return {
+        "adversarial": generator_loss(fake=judged),
+        "feature_matching": feature_matching_loss(fake=judged, real=truth),
+    }
+
+
+def _half(
+    judgements: list[tuple[Tensor, list[Tensor]]], which: int
+) -> list[tuple[Tensor, list[Tensor]]]:
+    return [
+        (scores.chunk(2)[which], [a.chunk(2)[which] for a in activations]) for scores, activations in judgements
+    ]
+
+
+def _update(
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    loss: Tensor,
+    terms: Terms,
+    config: Config,
+    accelerator: Accelerator,
+    step: int,
+    adversary: bool = False,
+) -> Tensor:
+    if not torch.isfinite(loss):
+        guilty = [name for name, term in terms.items() if not torch.isfinite(term)] or ["total"]
+        raise TrainingError(
+            f"step {step}: {', '.join(guilty)} is not finite; the last checkpoint is good, "
+            "go on from it with a lower train.learning_rate"
+        )
+    full = config.train.discriminator_rate if adversary else config.train.learning_rate
+    for group in optimizer.param_groups:
+        group["lr"] = full * rate_share(step, config.train)
+    optimizer.zero_grad(set_to_none=True)
+    accelerator.backward(loss)
+    norm: Tensor = accelerator.clip_grad_norm_(network.parameters(), config.train.clip)
+    if not torch.isfinite(norm):
+        optimizer.zero_grad(set_to_none=True)
+        raise TrainingError(
+            f"step {step}: the gradient of {', '.join(terms)} is not finite; the last checkpoint is good, "
+            "go on from it with a lower train.learning_rate"
+        )
+    optimizer.step()
+    return norm

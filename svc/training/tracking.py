@@ -1,0 +1,72 @@
+"""What a person follows: TensorBoard through Accelerate, and ``losses.jsonl`` for programs."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+
+from svc.config import Config
+from svc.training.validate import Rendition, picture
+
+LOSSES = "losses.jsonl"
+
+
+class Tracker:
+    """Writes on the main process only."""
+
+    def __init__(self, run: Path, config: Config, accelerator: Accelerator, step: int):
+        self.run = run
+        self.config = config
+        self.accelerator = accelerator
+        self.board: Any = None
+        if accelerator.is_main_process:
+            _truncate(run / LOSSES, step)
+            accelerator.init_trackers("logs", init_kwargs={"tensorboard": {"purge_step": step + 1}})
+            self.board = accelerator.get_tracker("tensorboard", unwrap=True)
+
+    def losses(self, step: int, values: dict[str, float]) -> None:
+        """Named values of a step, exactly as computed."""
+        if self.board is None:
+            return
+        with (self.run / LOSSES).open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps({"step": step} | values) + "\n")
+        for name, value in values.items():
+            self.board.add_scalar(f"loss/{name}", value, step)
+
+    def renditions(self, step: int, renditions: list[Rendition], distance: float) -> None:
+        """Phrases to hear and to see."""
+        if self.board is None:
+            return
+        self.board.add_scalar("valid/spectral", distance, step)
+        rate = self.config.sample_rate
+        for number, rendition in enumerate(renditions):
+            tag = f"{number}_{rendition.phrase.singer}"
+            if step == 0 or not (self.run / LOSSES).exists():
+                self.board.add_audio(f"{tag}/truth", rendition.phrase.audio[0], step, rate)
+            self.board.add_audio(f"{tag}/sung", rendition.reconstruction, step, rate)
+            for name, audio in rendition.conversions.items():
+                self.board.add_audio(f"{tag}/as_{name}", audio, step, rate)
+            self.board.add_image(f"{tag}", picture(rendition, self.config), step, dataformats="HWC")
+        self.board.flush()
+
+    def close(self) -> None:
+        """Flush and close."""
+        if self.board is not None:
+            self.board.close()
+
+
+def _truncate(path: Path, step: int) -> None:
+    """Drop the lines of steps that will be taken again."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            if json.loads(line)["step"] <= step:
+                kept.append(line + "\n")
+        except ValueError:
+            break  # the last line of a killed process
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text("".join(kept), encoding="utf-8")
+    temporary.replace(path)

@@ -1,0 +1,117 @@
+"""Fixed phrases, sung during training: measured, to be listened to, and to be looked at."""
+
+from dataclasses import dataclass
+
+import librosa
+import numpy as np
+import torch
+from torch import Tensor
+
+from svc.conditioning import Conditioning
+from svc.config import Config
+from svc.data.dataset import read_audio, read_features
+from svc.data.manifest import Manifest
+from svc.features.store import Store
+from svc.losses.objective import reconstruction_terms
+from svc.models.generator import Generator
+
+LONGEST = 600  # frames of a phrase
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """A held-out stretch: who sings it, and whom it is turned into for listening."""
+
+    name: str
+    singer: str
+    targets: tuple[str, ...]
+    conditioning: Conditioning
+    audio: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Rendition:
+    """A phrase as it sounds now: (T,) each."""
+
+    phrase: Phrase
+    reconstruction: Tensor
+    conversions: dict[str, Tensor]
+
+
+def choose(prepared: Manifest, config: Config) -> list[Phrase]:
+    """The phrases of a run: held-out clips of as many singers as there are phrases, the same every time."""
+    clips = sorted(prepared.split("valid"), key=lambda clip: clip.key)
+    chosen = []
+    while clips and len(chosen) < config.train.phrases:
+        heard = [clip.singer for clip in chosen]
+        clips.sort(key=lambda clip: (heard.count(clip.singer), clip.key))
+        chosen.append(clips.pop(0))
+    return [_phrase(prepared, clip, config) for clip in chosen]
+
+
+def _phrase(prepared: Manifest, clip: object, config: Config) -> Phrase:
+    from svc.data.manifest import Clip
+
+    assert isinstance(clip, Clip)
+    store = Store(prepared.folder / "store")
+    length = min(clip.frames, LONGEST)
+    names = [singer.name for singer in prepared.singers]
+    number = names.index(clip.singer)
+    others = [names[(number + step) % len(names)] for step in (1, 1 + len(names) // 2)]
+    targets = tuple(dict.fromkeys(name for name in others if name != clip.singer))
+    conditioning = read_features(store, clip, 0, length).conditioning(one_hot(number, len(names)))
+    return Phrase(clip.path, clip.singer, targets, conditioning, read_audio(store, clip, 0, length, config.hop))
+
+
+def one_hot(number: int, count: int) -> Tensor:
+    """(S,) with a one."""
+    singer = torch.zeros(count)
+    singer[number] = 1
+    return singer
+
+
+@torch.no_grad()
+def sing(
+    generator: Generator, phrases: list[Phrase], prepared: Manifest, config: Config, *, refine: bool
+) -> tuple[list[Rendition], float]:
+    """Every phrase reconstructed and converted, and the mean spectral distance of the reconstructions."""
+    device = next(generator.parameters()).device
+    renditions, distances = [], []
+    for phrase in phrases:
+        conditioning = phrase.conditioning.to(device)
+        fake = generator(conditioning, refine)
+        terms = reconstruction_terms(fake=fake, real=phrase.audio.to(device), config=config.loss)
+        distances.append(float(terms["spectral"]))
+        conversions = {}
+        for target in phrase.targets:
+            singer = one_hot(prepared.number(target), len(prepared.singers)).to(device)[None]
+            conversions[target] = generator(conditioning.with_singer(singer), refine)[0].cpu()
+        renditions.append(Rendition(phrase, fake[0].cpu(), conversions))
+    return renditions, float(np.mean(distances)) if distances else float("inf")
+
+
+def picture(rendition: Rendition, config: Config) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """Log-mel spectrograms of truth, reconstruction and conversions with the f0 asked for: (height, width, 3)."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    phrase = rendition.phrase
+    rows = {f"{phrase.singer}, truth": phrase.audio[0], f"{phrase.singer}, sung": rendition.reconstruction}
+    rows |= {f"as {name}": audio for name, audio in rendition.conversions.items()}
+    figure = Figure(figsize=(10, 2.2 * len(rows)), layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    for axes, (name, audio) in zip(figure.subplots(len(rows), squeeze=False)[:, 0], rows.items(), strict=True):
+        draw_mel(axes, audio.numpy(), config.sample_rate)
+        axes.set_title(name, loc="left", fontsize=9)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def draw_mel(axes: object, samples: np.ndarray[tuple[int, ...], np.dtype[np.float32]], rate: int) -> None:
+    """A log-mel spectrogram over 80 dB on matplotlib axes, seconds across, mel bands up."""
+    mel = librosa.feature.melspectrogram(y=samples, sr=rate, n_fft=1024, hop_length=rate // 100, n_mels=100)
+    level = librosa.power_to_db(mel + 1e-10)
+    top = level.max()
+    axes.imshow(  # type: ignore[attr-defined]
+        level, origin="lower", aspect="auto", vmin=top - 80, vmax=top, cmap="magma", extent=(0, len(samples) / rate, 0, 100)
+    )
