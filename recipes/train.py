@@ -14,7 +14,9 @@ def main(
     out: Annotated[Path, typer.Option("-o", "--out", help="folder of the run; an earlier run there is resumed")],
     overrides: Annotated[list[str] | None, typer.Option("--set", help="knob=value, e.g. train.steps=500")] = None,
     cpu: Annotated[bool, typer.Option("--cpu", help="leave accelerators alone")] = False,
-    accept_changes: Annotated[bool, typer.Option("--accept-changes", help="resume although the config changed")] = False,
+    accept_changes: Annotated[
+        bool, typer.Option("--accept-changes", help="resume although the config changed")
+    ] = False,
 ) -> None:
     """Train a voice, or go on training it: running the same command again resumes exactly."""
     from svc.config import load, parse_overrides

@@ -2,13 +2,169 @@
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from svc.errors import SvcError
+from svc.errors import DataError, SvcError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Singing voice conversion: sing a song in one voice, hear it in another.",
+    epilog="prepare a folder of singers → accelerate launch recipes/train.py → export a voice → convert songs",
+)
+
+VOICE_HELP = "voice file made by `svc export`; the newest runs/*/voice.safetensors if not given"
+Overrides = Annotated[list[str] | None, typer.Option("--set", help="knob=value, e.g. features.f0.model=full")]
+Force = Annotated[bool, typer.Option("-f", "--force", help="overwrite the output")]
+
+
+@app.command()
+def prepare(
+    data: Annotated[Path, typer.Argument(help="folder with one folder of recordings for each singer")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="prepared folder")],
+    config: Annotated[Path | None, typer.Option("-c", "--config", help="YAML, as configs/base.yaml")] = None,
+    overrides: Overrides = None,
+    jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="processes; one a core by default")] = None,
+) -> None:
+    """Check, resample and analyse a folder of singers: DATA/<singer>/**/*, any names, any formats."""
+    from svc.config import load, parse_overrides
+    from svc.data import prepare as preparing
+
+    knobs = load(config, parse_overrides(overrides or []))
+    summary = preparing.prepare(data, out, knobs, jobs)
+    for singer in summary.singers:
+        files = [clip for clip in summary.clips if clip.singer == singer.name]
+        held = sum(clip.split == "valid" for clip in files)
+        pitch = f"{singer.low_f0:.0f}–{singer.high_f0:.0f} Hz" if singer.median_f0 else "no pitch found"
+        minutes = f"{singer.seconds / 60:.1f} min"
+        typer.echo(f"  {singer.name}: {len(files)} files, {minutes}, {pitch}, {held} held out")
+        if singer.seconds < 60:
+            typer.echo(f"  {singer.name}: less than a minute; expect a poor likeness")
+    for row in summary.rejected:
+        typer.echo(f"  rejected {row['reason']}")
+    if summary.rejected:
+        typer.echo(f"{len(summary.rejected)} files rejected, listed in {out / 'rejected.jsonl'}")
+    typer.echo(f"{len(summary.clips)} files of {len(summary.singers)} singers are ready in {out}")
+    typer.echo(f"next: accelerate launch recipes/train.py {config or 'configs/base.yaml'} {out} -o runs/NAME")
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="folder of a training run")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="voice file to write, NAME.safetensors")],
+    which: Annotated[str, typer.Option(help="checkpoint: last, or best by validation distance")] = "last",
+    licence: Annotated[str, typer.Option(help="of the voice, for its card")] = "not stated",
+    note: Annotated[str, typer.Option(help="for its card: whose voices, with whose consent")] = "not stated",
+    force: Force = False,
+) -> None:
+    """Make one file to share, a voice, from a training run."""
+    if which not in {"last", "best"}:
+        raise DataError(f"--which {which}: give last or best")
+    _free(out, force)
+    from svc.export import voice_of
+
+    voice = voice_of(run, which, {"licence": licence, "singers": note})
+    voice.save(out)
+    typer.echo(f"{out}: {len(voice.singers)} singers, {out.stat().st_size / 1e6:.1f} MB")
+    typer.echo(f"next: svc convert --voice {out} --speaker {voice.singers[0].name!r} SONG.wav")
+
+
+@app.command()
+def speakers(
+    voice: Annotated[Path, typer.Argument(help="voice file made by `svc export`")],
+) -> None:
+    """List the singers of a voice, and its card."""
+    from svc.voice import Voice
+
+    loaded = Voice.load(voice)
+    width = max(len(singer.name) for singer in loaded.singers)
+    for number, singer in enumerate(loaded.singers):
+        pitch = f"{singer.low_f0:.0f}–{singer.high_f0:.0f} Hz, median {singer.median_f0:.0f}"
+        typer.echo(f"{number:4d}  {singer.name:{width}}  {singer.seconds / 60:5.1f} min  {pitch}")
+    for heading, text in loaded.card.items():
+        typer.echo(f"{heading}: {text}")
+    typer.echo(f"next: svc convert --voice {voice} --speaker 0 SONG.wav")
+
+
+@app.command()
+def convert(
+    song: Annotated[Path, typer.Argument(help="recording of one voice, any format and rate")],
+    speaker: Annotated[str, typer.Option("-s", "--speaker", help="name or number, see `svc speakers`")],
+    voice: Annotated[Path | None, typer.Option("-v", "--voice", help=VOICE_HELP)] = None,
+    transpose: Annotated[
+        str, typer.Option("-t", "--transpose", help="semitones, or auto: octaves towards the singer's range")
+    ] = "0",
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="SONG_SPEAKER.wav if not given")] = None,
+    f0: Annotated[Path | None, typer.Option(help="CSV of seconds,hz to sing instead of the tracked melody")] = None,
+    device: Annotated[str, typer.Option(help="cpu, or cuda where there is one")] = "cpu",
+    force: Force = False,
+) -> None:
+    """Sing a song in another voice."""
+    from svc.convert import Converter, parse_transpose
+
+    shift = parse_transpose(transpose)
+    _check_device(device)
+    from svc.audio import files
+    from svc.voice import Voice
+
+    chosen = voice or _newest_voice()
+    loaded = Voice.load(chosen)
+    name = loaded.singers[loaded.number(speaker)].name
+    target = out or song.with_name(f"{song.stem}_{name}.wav")
+    _free(target, force)
+    audio = files.read(song)
+    with _stages() as stage:
+        made, report = Converter(loaded, device).convert(audio, speaker, transpose=shift, curve=f0, progress=stage)
+    files.write(target, made)
+    spent = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in report.spent.items())
+    typer.echo(f"{target}: {report.seconds:.1f} s as {name}, {report.transpose:+g} semitones, voice {chosen}")
+    typer.echo(f"{sum(report.spent.values()) / report.seconds:.3f} s of computing a second of song ({spent} s)")
+    typer.echo(f"next: listen to {target}; not in key or range? try --transpose auto or ±12")
+
+
+def _free(path: Path, force: bool) -> None:
+    if path.exists() and not force:
+        raise DataError(f"{path}: exists already; add -f to overwrite it or choose another -o")
+    if not path.parent.is_dir():
+        raise DataError(f"{path.parent}: no such folder; make it or choose another -o")
+
+
+def _newest_voice() -> Path:
+    found = sorted(Path("runs").glob("*/voice.safetensors"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise DataError("no voice in runs/*/voice.safetensors; name one with --voice, or make one with tools/demo")
+    return found[-1]
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    if device != "cpu" and not (device.startswith("cuda") and torch.cuda.is_available()):
+        raise DataError(f"--device {device}: not there; use cpu")
+
+
+class _stages:
+    """A bar from 0 to 1 over listening and singing."""
+
+    def __enter__(self) -> Callable[[str, float], None]:
+        from svc.progress import bar
+
+        self.bar = bar("convert", 100, "%")
+        self.done = 0.0
+        return self.show
+
+    def show(self, stage: str, share: float) -> None:
+        self.bar.set_description(stage)
+        total = 60 * min(share, 1.0) if stage == "listen" else 60 + 40 * min(share, 1.0)
+        self.bar.update(max(0.0, total - self.done))
+        self.done = max(self.done, total)
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()
 
 
 def main() -> None:
@@ -17,7 +173,7 @@ def main() -> None:
 
 
 def run(command: Callable[..., Any]) -> None:
-    """Run one function as a program of its own."""
+    """Run one function as a program of its own, as the recipes do."""
     single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     single.command()(command)
     run_app(single)

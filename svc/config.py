@@ -321,7 +321,10 @@ def _check(config: Config) -> list[str]:
             "channels must lie in 1–4096",
         ),
         (1 <= model.hidden_layers <= 64, "model.hidden_layers must lie in 1–64"),
-        (bool(loss.scales) and all(16 <= s <= 16384 for s in loss.scales), "loss.scales must lie in 16–16384"),
+        (
+            bool(loss.scales) and all(16 <= s <= 16384 for s in loss.scales),
+            "loss.scales must lie in 16–16384",
+        ),
         (
             min(loss.spectral, loss.adversarial, loss.feature_matching) >= 0,
             "loss weights must not be negative",

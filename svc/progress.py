@@ -2,29 +2,25 @@
 
 import sys
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tqdm import tqdm
-
 
 T = TypeVar("T")
 
 
-def progress(
-    items: Iterable[T], name: str, unit: str, total: int, initial: int = 0, quiet: bool = False
-) -> "tqdm[T]":
+def progress(items: Iterable[T], name: str, unit: str, total: int, initial: int = 0, quiet: bool = False) -> "tqdm[T]":
     """The items, with progress shown on the error output."""
-    live = sys.stderr.isatty()
-    return tqdm(
-        items,
-        desc=name,
-        unit=unit,
-        total=total,
-        initial=initial,
-        disable=quiet,
-        dynamic_ncols=live,
-        mininterval=0.2 if live else 20.0,
-        maxinterval=1.0 if live else 60.0,
-        ncols=None if live else 100,
-        smoothing=0.05,
-    )
+    return tqdm(items, desc=name, unit=unit, total=total, initial=initial, disable=quiet, **_manners())
+
+
+def bar(name: str, total: float, unit: str) -> "tqdm[Any]":
+    """A bar to move by hand."""
+    shape = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left"
+    return tqdm(desc=name, total=total, unit=unit, bar_format=shape, **_manners())
+
+
+def _manners() -> dict[str, Any]:
+    if sys.stderr.isatty():
+        return {"dynamic_ncols": True, "mininterval": 0.2, "smoothing": 0.05}
+    return {"ncols": 100, "mininterval": 20.0, "maxinterval": 60.0, "smoothing": 0.05}

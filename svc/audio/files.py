@@ -113,9 +113,7 @@ def write(path: Path, audio: Audio) -> None:
     except OSError as error:
         raise _refusal(path, f"cannot be written ({error.strerror}); choose another name or folder") from None
     except (soundfile.SoundFileError, ValueError) as error:
-        raise _refusal(
-            path, f"cannot be written ({_detail(error)}); free disk space or write a .wav"
-        ) from None
+        raise _refusal(path, f"cannot be written ({_detail(error)}); free disk space or write a .wav") from None
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -136,9 +134,7 @@ def _check_file(path: Path) -> None:
         reason = "a link to a file that is gone" if path.is_symlink() else "no such file"
         raise _refusal(path, f"{reason}; check the path") from None
     except (OSError, ValueError) as error:
-        raise _refusal(
-            path, f"cannot be opened ({getattr(error, 'strerror', error)}); check the path"
-        ) from None
+        raise _refusal(path, f"cannot be opened ({getattr(error, 'strerror', error)}); check the path") from None
     if stat.S_ISDIR(status.st_mode):
         raise _refusal(path, "is a folder; name an audio file")
     if not stat.S_ISREG(status.st_mode):
@@ -151,9 +147,7 @@ def _check_header(path: Path, stream: "soundfile.SoundFile") -> None:
     if stream.subtype not in SUBTYPES | COMPRESSED:
         raise _refusal(path, f"{stream.subtype} samples are not accepted; convert it to WAV or FLAC")
     if not MIN_RATE <= stream.samplerate <= MAX_RATE:
-        raise _refusal(
-            path, f"sampled at {stream.samplerate} Hz; give a file between {MIN_RATE} and {MAX_RATE} Hz"
-        )
+        raise _refusal(path, f"sampled at {stream.samplerate} Hz; give a file between {MIN_RATE} and {MAX_RATE} Hz")
     if stream.frames >= _NO_LENGTH:
         raise _refusal(path, "does not say how long it is (was it streamed?); convert it to WAV")
 
@@ -191,6 +185,7 @@ def _check_values(path: Path, block: Samples) -> None:
 
 def _peak_level(samples: Samples, hop: int) -> float:
     """Level in dB of the loudest whole hop, of all channels together."""
-    whole = samples[: len(samples) // hop * hop].reshape(len(samples) // hop, -1)
+    hops = len(samples) // hop
+    whole = samples[: hops * hop].reshape(hops, hop * (samples.size // len(samples)))
     power = np.mean(np.square(whole, dtype=np.float64), axis=1)
     return float(10 * np.log10(power.max(initial=0.0) + 1e-20))

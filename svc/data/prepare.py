@@ -130,7 +130,11 @@ def _one(work: _Work) -> Clip | dict[str, str]:
     except AudioError as error:
         return {"path": name, "singer": work.singer, "reason": str(error)}
     except OSError as error:
-        return {"path": name, "singer": work.singer, "reason": f"{work.path}: cannot be read ({error.strerror})"}
+        return {
+            "path": name,
+            "singer": work.singer,
+            "reason": f"{work.path}: cannot be read ({error.strerror})",
+        }
 
 
 def entry(audio: files.Audio, config: Config) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]]:

@@ -99,21 +99,21 @@ class Singer:
 
 
 SINGERS: tuple[Singer, ...] = (
-    Singer("alto", 220.0, 1.12, 8.0, -20.0, 1.4, 0.0, 3200.0, 5.2, 35.0),
-    Singer("bass", 98.0, 0.88, 7.5, -40.0, 0.9, 8.0, 2400.0, 4.7, 45.0),
-    Singer("soprano", 349.0, 1.26, 10.5, -32.0, 1.0, 0.0, 3500.0, 6.3, 60.0),
-    Singer("tenor", 156.0, 1.0, 5.0, -46.0, 0.8, 12.0, 2900.0, 5.7, 50.0),
+    Singer("alto", 220.0, 1.1, 9.5, -17.0, 1.5, 0.0, 3200.0, 5.2, 35.0),
+    Singer("bass", 98.0, 0.86, 8.5, -40.0, 1.0, 8.0, 2300.0, 4.7, 45.0),
+    Singer("soprano", 349.0, 1.26, 7.0, -36.0, 0.9, 4.0, 3600.0, 6.3, 60.0),
+    Singer("tenor", 156.0, 0.98, 5.0, -48.0, 0.8, 12.0, 2900.0, 5.7, 50.0),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One syllable; times are whole frames of 10 ms."""
+    """One syllable; times are multiples of 10 ms."""
 
     consonant: str  # a key of CONSONANTS
     vowel: str  # a key of VOWELS
     semitones: float  # above the singer's median
-    seconds: float  # consonant and vowel
+    seconds: float  # consonant and vowel; more than 0.15
     level: float = 0.0  # dB
     rest: float = 0.0  # seconds of silence after it
 
@@ -128,7 +128,7 @@ class Phrase:
 
     @property
     def frames(self) -> int:
-        """N."""
+        """N, both silences counted."""
         return sum(seconds_to_frames(phone.seconds) for phone in _phones(self))
 
 
@@ -191,11 +191,8 @@ def render(
     hop, count = hop_samples(rate), phrase.frames
     formants, levels, colours = _tracks(phrase)
     rng = np.random.default_rng([phrase.seed, zlib.crc32(singer.name.encode())])
-    own = _melody(
-        singer, phrase, median or singer.median, rng
-    )  # drawn even if unused: the noise stays the same
-    curve = own if f0 is None else _filled(f0, count)
-    curve = np.asarray(curve * semitones_to_ratio(transpose), np.float64)
+    own = _melody(singer, phrase, median or singer.median, rng)  # even if unused: the noise stays the same
+    curve = (own if f0 is None else _filled(f0, count)) * semitones_to_ratio(transpose)
     voiced = _at(levels[0], (np.arange(count) + 0.5) * 10.0) > 0.1
 
     times = (np.arange(count * hop) + 0.5) * 1000.0 / rate
@@ -259,7 +256,7 @@ def _smooth(track: Vector, width: int) -> Vector:
     return np.convolve(np.pad(track, width // 2, mode="edge"), kernel / kernel.sum(), mode="valid")
 
 
-def _at(tracks: Vector, times: Vector, period: float = 1.0) -> Vector:
+def _at(tracks: NDArray[np.floating], times: Vector, period: float = 1.0) -> Vector:
     """Read tracks (…, M), whose cells last `period` ms, at times in ms."""
     cells = (np.arange(tracks.shape[-1]) + 0.5) * period
     return np.asarray(np.apply_along_axis(lambda row: np.interp(times, cells, row), -1, tracks))
@@ -289,11 +286,11 @@ def _filled(f0: Vector, count: int) -> Vector:
 def _sources(
     singer: Singer, pitch: Vector, levels: Vector, rate: int, rng: np.random.Generator
 ) -> tuple[Vector, Vector, Vector]:
-    """Draw pulses, aspiration and frication, (T,) each and spectrally flat, from f0 (T,) and levels (3, T)."""
+    """Draw pulses, aspiration and frication, (T,) each flat in spectrum, from f0 (T,) and levels (3, T)."""
     count = len(pitch)
     slow = rng.normal(0.0, 1.0, (2, count * 200 // rate + 2))
     jitter, shimmer = _at(slow, np.arange(count) * 1000.0 / rate, 5.0)
-    cycles = np.cumsum(pitch) / rate + 0.002 * jitter  # jitter of the phase: f0 stays true
+    cycles = np.cumsum(pitch) / rate + 0.001 * jitter  # jitter of the phase: f0 stays true
     half = np.pi * (cycles % 1.0)
     # The sum of cos(k·phase) up to 0.47 of the rate in closed form; the topmost fades in and out with f0.
     harmonics, part = np.divmod(0.47 * rate / pitch, 1.0)

@@ -40,6 +40,9 @@ class CepstralEncoder(Encoder):
         order = torch.arange(1, CEPSTRA + 1)[:, None]
         place = (torch.arange(BANDS) + 0.5)[None]
         self.register_buffer("cosines", torch.cos(torch.pi / BANDS * order * place) * (2 / BANDS) ** 0.5)
+        self.bank: Tensor
+        self.lifter: Tensor
+        self.cosines: Tensor
         self.freeze()
 
     @property

@@ -7,7 +7,7 @@ of the stock network to fp32 rounding.
 """
 
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +32,7 @@ class Crepe(Encoder):
         stock = _stock(model)
         first = stock.conv1
         self.first = nn.Conv1d(1, first.out_channels, 512, stride=4, padding=254)
-        self.first.weight.data, self.first.bias.data = first.weight[..., 0], first.bias
+        self.first.load_state_dict({"weight": first.weight[..., 0], "bias": first.bias})
         widths = (128, 64, 32, 16, 8)
         convolutions = [getattr(stock, f"conv{i}") for i in range(2, 7)]
         self.convolutions = nn.ModuleList(
@@ -43,7 +43,7 @@ class Crepe(Encoder):
             scale, shift = _affine(getattr(stock, f"conv{i}_BN"))
             self.register_buffer(f"scale{i}", scale)
             self.register_buffer(f"shift{i}", shift)
-        self.classifier = stock.classifier
+        self.classifier: nn.Linear = stock.classifier
         self.freeze()
 
     @property
@@ -127,10 +127,10 @@ def _affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     return scale.detach()[:, None], (norm.bias - norm.running_mean * scale).detach()[:, None]
 
 
-def _stock(model: str) -> nn.Module:
+def _stock(model: str) -> Any:
     import torchcrepe
 
     torchcrepe.load.model("cpu", model)
-    stock: nn.Module = torchcrepe.infer.model
+    stock = torchcrepe.infer.model
     torchcrepe.infer.model = None
     return stock

@@ -80,7 +80,7 @@ def decode(probabilities: NDArray[np.float32], fmin: float, fmax: float) -> tupl
 
 def bin_cents() -> NDArray[np.float64]:
     """Centre of each of the 360 bins in cents over 10 Hz."""
-    return FIRST_BIN_CENTS + CENTS_PER_BIN * np.arange(crepe.BINS)
+    return FIRST_BIN_CENTS + CENTS_PER_BIN * np.arange(crepe.BINS, dtype=np.float64)
 
 
 def voicing(periodicity: Curve, loudness: Curve, config: F0Config) -> NDArray[np.bool_]:

@@ -12,8 +12,7 @@ from svc.models.discriminators import Judgement
 def discriminator_loss(*, fake: list[Judgement], real: list[Judgement]) -> Tensor:
     """Mean over the views of E[(D(real) − 1)²] + E[D(fake)²]; 0 when every piece is told rightly."""
     views = [
-        (truth - 1).square().mean() + guess.square().mean()
-        for (guess, _), (truth, _) in zip(fake, real, strict=True)
+        (truth - 1).square().mean() + guess.square().mean() for (guess, _), (truth, _) in zip(fake, real, strict=True)
     ]
     return torch.stack(views).mean()
 

@@ -13,9 +13,7 @@ from svc.losses.spectral import spectral_loss
 
 def weights(config: LossConfig) -> dict[str, float]:
     """The weight of every term; a term of weight 0 is measured, not trained."""
-    return {
-        f.name: float(getattr(config, f.name)) for f in dataclasses.fields(config) if f.name != "scales"
-    }
+    return {f.name: float(getattr(config, f.name)) for f in dataclasses.fields(config) if f.name != "scales"}
 
 
 def reconstruction_terms(*, fake: Tensor, real: Tensor, config: LossConfig) -> dict[str, Tensor]:

@@ -1,8 +1,8 @@
 """Waveform discriminators: several views of the same sound, each judged piece by piece."""
 
 from abc import abstractmethod
+from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
@@ -88,9 +88,7 @@ def _scale_layers(config: DiscriminatorConfig) -> nn.Sequential:
 def _period_layers(config: DiscriminatorConfig) -> nn.Sequential:
     widths = [1, *_widths(config)]
     layers = [
-        nn.Conv2d(before, after, (5, 1), (3, 1), (2, 0))
-        for before, after in zip(widths[:-1], widths[1:], strict=True)
+        nn.Conv2d(before, after, (5, 1), (3, 1), (2, 0)) for before, after in pairwise(widths)
     ]
     layers.append(nn.Conv2d(widths[-1], 1, (3, 1), padding=(1, 0)))
     return nn.Sequential(*(weight_norm(layer) for layer in layers))
-

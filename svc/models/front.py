@@ -67,7 +67,6 @@ class EnvelopeFilter(nn.Module):
         self.points = points
         self.exit = nn.Conv1d(hidden, 2 * points, 1)
         nn.init.normal_(self.exit.weight, std=0.1 * hidden**-0.5)
-        nn.init.zeros_(self.exit.bias)
         bins = self.fft // 2 + 1
         fold = torch.zeros(self.fft)
         fold[0], fold[1 : self.fft // 2], fold[self.fft // 2] = 1, 2, 1

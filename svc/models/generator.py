@@ -29,6 +29,7 @@ class Generator(nn.Module):
         super().__init__()
         model = config.model
         self.hop = config.hop
+        self.content = content
         self.harmonics = model.harmonics
         self.breath = model.noise
         self.conditioner = ConditioningNetwork(
@@ -82,14 +83,14 @@ class Generator(nn.Module):
         hidden = self.conditioner(conditioning)
         source = self.excite(conditioning)
         if self.front is None:
-            path: Tensor | float = 0.0
-        else:
-            source = self.front(source, hidden, conditioning.loudness)
-            path = source.sum(dim=1)
-            if self.wavenet is None or not refine:
-                return path
+            return self._waves(source, hidden)
+        source = self.front(source, hidden, conditioning.loudness)
+        shaped = source.sum(dim=1)
+        return shaped + self._waves(source, hidden) if refine and self.wavenet is not None else shaped
+
+    def _waves(self, source: Tensor, hidden: Tensor) -> Tensor:
         assert self.wavenet is not None
-        return path + self.bank.join(self.wavenet(self.bank.split(source), hidden))[:, 0]
+        return self.bank.join(self.wavenet(self.bank.split(source), hidden))[:, 0]
 
     def excite(self, conditioning: Conditioning) -> Tensor:
         """Harmonic and noise excitation (B, 2, N·hop).

@@ -24,20 +24,20 @@ class FilterBank(nn.Module):
         self.bands = bands
         filters = _filters(bands)
         self.register_buffer("filters", torch.from_numpy(filters).float()[:, None], persistent=False)
-        self.half = (filters.shape[1] - 1) // 2
+        self.reach = (filters.shape[1] - 1) // 2
         self.filters: Tensor
 
     @property
     def margin(self) -> int:
         """Samples on either side that one sample depends on, analysis and synthesis together."""
-        return 2 * self.half if self.bands > 1 else 0
+        return 2 * self.reach if self.bands > 1 else 0
 
     def split(self, audio: Tensor) -> Tensor:
         """Bands (B, C·M, T / M) of audio (B, C, T); band m of channel c at c·M + m."""
         if self.bands == 1:
             return audio
         batch, channels, _ = audio.shape
-        padded = functional.pad(audio.flatten(0, 1)[:, None], (self.half, self.half))
+        padded = functional.pad(audio.flatten(0, 1)[:, None], (self.reach, self.reach))
         bands = functional.conv1d(padded, self.filters, stride=self.bands)
         return bands.reshape(batch, channels * self.bands, -1)
 
@@ -46,7 +46,7 @@ class FilterBank(nn.Module):
         if self.bands == 1:
             return bands
         joined = functional.conv_transpose1d(bands, self.filters, stride=self.bands)
-        return joined[..., self.half : self.half + bands.shape[-1] * self.bands]
+        return joined[..., self.reach : self.reach + bands.shape[-1] * self.bands]
 
 
 @lru_cache

@@ -22,9 +22,7 @@ class WaveNet(nn.Module):
         kernel: taps, odd.
     """
 
-    def __init__(
-        self, *, inputs: int, outputs: int, channels: int, hidden: int, layers: int, cycle: int, kernel: int
-    ):
+    def __init__(self, *, inputs: int, outputs: int, channels: int, hidden: int, layers: int, cycle: int, kernel: int):
         super().__init__()
         self.channels = channels
         self.dilations = [2 ** (i % cycle) for i in range(layers)]
@@ -32,15 +30,12 @@ class WaveNet(nn.Module):
         self.entry = nn.Conv1d(inputs, channels, 1, bias=False)
         self.steering = nn.Conv1d(hidden, layers * 2 * channels, 1)
         self.gates = nn.ModuleList(
-            nn.Conv1d(
-                channels, 2 * channels, kernel, dilation=d, padding=d * (kernel - 1) // 2, bias=False
-            )
+            nn.Conv1d(channels, 2 * channels, kernel, dilation=d, padding=d * (kernel - 1) // 2, bias=False)
             for d in self.dilations
         )
         self.mixers = nn.ModuleList(nn.Conv1d(channels, 2 * channels, 1, bias=False) for _ in self.dilations)
         self.exit = nn.Conv1d(channels, outputs, 1, bias=False)
         nn.init.normal_(self.steering.weight, std=0.1 * hidden**-0.5)
-        nn.init.zeros_(self.steering.bias)
 
     @property
     def margin(self) -> int:

@@ -31,9 +31,7 @@ class Outcome:
     interrupted: bool
 
 
-def train(
-    prepared: Manifest, run: Path, config: Config, *, cpu: bool = False, accept_changes: bool = False
-) -> Outcome:
+def train(prepared: Manifest, run: Path, config: Config, *, cpu: bool = False, accept_changes: bool = False) -> Outcome:
     """Train, or go on training, a run.
 
     Args:
@@ -190,5 +188,3 @@ def _unwrapped(accelerator: Accelerator, current: state.TrainState) -> Any:
     finally:
         current.generator, current.discriminator = wrapped
         current.generator_optimizer, current.discriminator_optimizer = optimizers
-
-

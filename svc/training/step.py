@@ -72,12 +72,8 @@ def _adversarial_terms(judge: nn.Module, fake: Tensor, real: Tensor) -> Terms:
     }
 
 
-def _half(
-    judgements: list[tuple[Tensor, list[Tensor]]], which: int
-) -> list[tuple[Tensor, list[Tensor]]]:
-    return [
-        (scores.chunk(2)[which], [a.chunk(2)[which] for a in activations]) for scores, activations in judgements
-    ]
+def _half(judgements: list[tuple[Tensor, list[Tensor]]], which: int) -> list[tuple[Tensor, list[Tensor]]]:
+    return [(scores.chunk(2)[which], [a.chunk(2)[which] for a in activations]) for scores, activations in judgements]
 
 
 def _update(

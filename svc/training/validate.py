@@ -10,7 +10,7 @@ from torch import Tensor
 from svc.conditioning import Conditioning
 from svc.config import Config
 from svc.data.dataset import read_audio, read_features
-from svc.data.manifest import Manifest
+from svc.data.manifest import Clip, Manifest
 from svc.features.store import Store
 from svc.losses.objective import reconstruction_terms
 from svc.models.generator import Generator
@@ -41,7 +41,7 @@ class Rendition:
 def choose(prepared: Manifest, config: Config) -> list[Phrase]:
     """The phrases of a run: held-out clips of as many singers as there are phrases, the same every time."""
     clips = sorted(prepared.split("valid"), key=lambda clip: clip.key)
-    chosen = []
+    chosen: list[Clip] = []
     while clips and len(chosen) < config.train.phrases:
         heard = [clip.singer for clip in chosen]
         clips.sort(key=lambda clip: (heard.count(clip.singer), clip.key))
@@ -49,10 +49,7 @@ def choose(prepared: Manifest, config: Config) -> list[Phrase]:
     return [_phrase(prepared, clip, config) for clip in chosen]
 
 
-def _phrase(prepared: Manifest, clip: object, config: Config) -> Phrase:
-    from svc.data.manifest import Clip
-
-    assert isinstance(clip, Clip)
+def _phrase(prepared: Manifest, clip: Clip, config: Config) -> Phrase:
     store = Store(prepared.folder / "store")
     length = min(clip.frames, LONGEST)
     names = [singer.name for singer in prepared.singers]
@@ -113,5 +110,11 @@ def draw_mel(axes: object, samples: np.ndarray[tuple[int, ...], np.dtype[np.floa
     level = librosa.power_to_db(mel + 1e-10)
     top = level.max()
     axes.imshow(  # type: ignore[attr-defined]
-        level, origin="lower", aspect="auto", vmin=top - 80, vmax=top, cmap="magma", extent=(0, len(samples) / rate, 0, 100)
+        level,
+        origin="lower",
+        aspect="auto",
+        vmin=top - 80,
+        vmax=top,
+        cmap="magma",
+        extent=(0, len(samples) / rate, 0, 100),
     )

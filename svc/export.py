@@ -1,0 +1,31 @@
+"""From a run to a voice."""
+
+import datetime
+from pathlib import Path
+
+from svc import __version__
+from svc.config import from_tree
+from svc.data.manifest import Singer
+from svc.models.generator import Generator
+from svc.training import checkpoint
+from svc.voice import Voice
+
+
+def voice_of(run: Path, which: str, card: dict[str, str]) -> Voice:
+    """The voice of the ``last`` or the ``best`` checkpoint of a run.
+
+    Raises:
+        TrainingError: there is no such checkpoint.
+    """
+    found = checkpoint.at(run, which)
+    config = from_tree(found.meta["config"], where=str(found.folder))
+    singers = tuple(Singer(**row) for row in found.meta["singers"])
+    generator = Generator(config, content=int(found.meta["content_channels"]), singers=len(singers))
+    generator.load_state_dict(checkpoint.average_weights(found))
+    minutes = sum(singer.seconds for singer in singers) / 60
+    about = {
+        "made": f"{datetime.date.today().isoformat()} by svc {__version__}, step {found.step} of {config.train.steps}",
+        "data": f"{minutes:.1f} minutes of {len(singers)} singers",
+        "limits": "sings what it was given: words and breath follow the source; ask the singers before you publish",
+    }
+    return Voice(generator.eval(), config, singers, card | about)

@@ -1,0 +1,204 @@
+"""The 10 ms clock, levels and rates: exact counts and textbook values."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from svc import units
+from svc.audio.files import Audio
+from svc.audio.loudness import FLOOR, loudness
+from svc.audio.resample import fit_length, resample
+from svc.audio.spectrogram import frame, power_spectrogram
+
+RATES = (16_000, 24_000, 44_100, 48_000)
+PAIRS = [
+    (44_100, 16_000),
+    (48_000, 44_100),
+    (16_000, 48_000),
+    (24_000, 44_100),
+    (96_000, 24_000),
+    (11_025, 16_000),
+]
+quick = settings(max_examples=200, deadline=None)
+
+
+def sine(frequency: float, rate: int, seconds: float = 0.5) -> torch.Tensor:
+    time = torch.arange(round(rate * seconds), dtype=torch.float64) / rate
+    return torch.sin(2 * torch.pi * frequency * time)[None]
+
+
+# --- frames ---
+
+
+@quick
+@given(data=st.data(), hop=st.integers(1, 500), extra=st.integers(0, 2_000), count=st.integers(1, 20))
+def test_click_weighs_most_in_its_own_frame(data, hop, extra, count):
+    at = data.draw(st.integers(0, count * hop - 1))
+    audio = torch.zeros(1, count * hop)
+    audio[0, at] = 1
+    size = hop + extra
+    weights = (frame(audio, size, hop) * torch.hann_window(size + 2)[1:-1]).sum(-1)[0]
+    assert weights[at // hop] > 0
+    assert weights[at // hop] >= weights.max() - 1e-6
+
+
+@quick
+@given(
+    samples=st.integers(0, 5_000),
+    hop=st.integers(1, 700),
+    size=st.integers(1, 2_000),
+    batch=st.integers(1, 3),
+)
+def test_number_of_frames(samples, hop, size, batch):
+    assert frame(torch.zeros(batch, samples), size, hop).shape == (batch, samples // hop, size)
+
+
+@quick
+@given(hop=st.integers(1, 300), extra=st.integers(0, 900), count=st.integers(1, 9), rest=st.integers(0, 299))
+def test_frames_are_the_samples_around_their_centre(hop, extra, count, rest):
+    size, total = hop + extra, count * hop + rest % hop
+    audio = torch.arange(1.0, total + 1)
+    frames = frame(audio[None], size, hop)[0]
+    padded = torch.nn.functional.pad(audio[: count * hop], (size, size))
+    for n in range(count):
+        start = n * hop - (size - hop + 1) // 2
+        torch.testing.assert_close(frames[n], padded[size + start : 2 * size + start], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("fft", [None, 4_096])
+@pytest.mark.parametrize("rate", RATES)
+def test_full_scale_sine_reads_0_db(rate, fft):
+    power = power_spectrogram(sine(1_000, rate), 4 * rate // 100, rate // 100, fft)[0, 5:-5]
+    assert power.shape[-1] == (fft or 4 * rate // 100) // 2 + 1
+    tolerance = 0.1 if fft is None else 0.2  # between bins
+    torch.testing.assert_close(10 * power.amax(-1).log10(), torch.zeros(len(power)).double(), rtol=0, atol=tolerance)
+
+
+# --- loudness ---
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize(
+    ("frequency", "gain", "level", "tolerance"),
+    [
+        (1_000, 1, 0, 0.1),
+        (1_000, 0.1, -20, 0.1),
+        (1_003.7, 1, 0, 0.1),
+        (100, 1, -19.1, 0.3),  # IEC 61672-1, table 3
+        (200, 1, -10.9, 0.15),
+        (4_000, 1, 1.0, 0.1),
+        (10_000, 1, -2.5, 0.3),
+    ],
+)
+def test_loudness_of_sines(rate, frequency, gain, level, tolerance):
+    if frequency < rate / 2:
+        levels = loudness(gain * sine(frequency, rate), rate)[0, 3:-3]
+        assert (levels - level).abs().max() < tolerance
+
+
+def test_loudness_at_100_hz_reads_as_the_docstring_says():
+    exact = -19.1424  # dB, the formula of IEC 61672-1
+    assert loudness(sine(100, 16_000), 16_000)[0, 3:-3].mean().item() - exact == pytest.approx(0.25, abs=0.01)
+
+
+def test_loudness_of_silence_and_batches():
+    assert (loudness(torch.zeros(1, 16_000), 16_000) == FLOOR).all()
+    assert loudness(torch.zeros(2, 150), 16_000).shape == (2, 0)
+    batch = torch.randn(3, 16_123, generator=torch.Generator().manual_seed(0))
+    levels = loudness(batch, 16_000)
+    assert levels.shape == (3, 100)
+    assert levels.dtype == torch.float32
+    for single, level in zip(batch, levels, strict=True):
+        torch.testing.assert_close(loudness(single[None], 16_000)[0], level, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_loudness_follows_the_gain(seed):
+    noise = torch.randn(1, 24_000, generator=torch.Generator().manual_seed(seed))
+    difference = loudness(noise, 24_000) - loudness(noise / 10, 24_000)
+    torch.testing.assert_close(difference, torch.full_like(difference, 20.0), rtol=0, atol=1e-3)
+
+
+# --- resampling ---
+
+
+@settings(max_examples=100, deadline=None)
+@given(length=st.integers(0, 30_000), old=st.integers(8_000, 192_000), new=st.sampled_from(RATES))
+def test_resampling_keeps_the_duration(length, old, new):
+    result = resample(Audio(np.zeros(length, np.float32), old), new)
+    assert (result.rate, len(result.samples)) == (new, round(length * new / old))
+    assert result.samples.dtype == np.float32
+    assert result.samples.flags.c_contiguous
+
+
+@pytest.mark.parametrize(("old", "new"), PAIRS)
+@pytest.mark.parametrize("frequency", [110.0, 440.0, 3_000.0, 4_500.0])
+def test_tone_stays_the_tone(old, new, frequency):
+    """Against the sine at the new rate: same level and same phase throughout, so same pitch and no delay."""
+    original = 0.5 * sine(frequency, old, 2)[0].numpy().astype(np.float32)
+    result = resample(Audio(original, old), new).samples[new // 10 : -new // 10].astype(np.float64)
+    time = (np.arange(len(result)) + new // 10) / new
+    carrier = result * np.exp(-2j * np.pi * frequency * time)
+    half = len(carrier) // 2
+    first, second = (2 * np.mean(part * np.hanning(len(part)) * 2) for part in (carrier[:half], carrier[half:]))
+    assert abs(20 * np.log10(abs(first) / 0.5)) < 0.05
+    assert abs(20 * np.log10(abs(second) / 0.5)) < 0.05
+    assert abs(np.angle(first * 1j)) < 1e-2
+    drift = np.angle(second / first) / (2 * np.pi * half / new)  # Hz
+    assert abs(1200 * np.log2(1 + drift / frequency)) < 0.1  # cents
+
+
+@pytest.mark.parametrize(("old", "new"), [(44_100, 16_000), (48_000, 24_000)])
+def test_no_aliases(old, new):
+    above = Audio(sine(0.55 * new, old)[0].numpy().astype(np.float32), old)
+    assert np.abs(resample(above, new).samples[new // 20 : -new // 20]).max() < 1e-4  # -80 dB
+
+
+def test_same_rate_is_untouched():
+    audio = Audio(np.ones(5, np.float32), 16_000)
+    assert resample(audio, 16_000) is audio
+
+
+@quick
+@given(have=st.integers(0, 50), want=st.integers(0, 50))
+def test_fit_length(have, want):
+    fitted = fit_length(np.arange(1, have + 1, dtype=np.float32), want)
+    np.testing.assert_array_equal(fitted, [n if n <= have else 0 for n in range(1, want + 1)])
+
+
+# --- units ---
+
+
+@quick
+@given(frames=st.integers(0, 10**6), rate=st.integers(1, 2_000).map(lambda n: 100 * n), rest=st.floats(0, 0.999))
+def test_frames_round_trip(frames, rate, rest):
+    hop = units.hop_samples(rate)
+    assert units.frames_to_samples(frames, rate) == frames * hop
+    assert units.samples_to_frames(frames * hop + int(rest * hop), rate) == frames
+    assert units.seconds_to_frames(frames / 100) == frames
+    assert 100 * hop == rate
+
+
+@pytest.mark.parametrize("rate", [22_050, 11_025, 0, -16_000, 150])
+def test_rates_without_a_whole_hop_are_refused(rate):
+    with pytest.raises(ValueError, match=f"{rate} Hz"):
+        units.hop_samples(rate)
+
+
+@quick
+@given(level=st.floats(-200, 200), semitones=st.floats(-60, 60), reference=st.floats(20, 5_000))
+def test_logarithmic_units_round_trip(level, semitones, reference):
+    assert units.gain_to_db(units.db_to_gain(level)) == pytest.approx(level, abs=1e-9)
+    higher = reference * units.semitones_to_ratio(semitones)
+    assert units.hz_to_cents(higher, reference) == pytest.approx(100 * semitones, abs=1e-8)
+
+
+def test_exact_units():
+    assert units.semitones_to_ratio(12) == 2
+    assert units.semitones_to_ratio(7) == pytest.approx(1.498307, abs=1e-6)
+    assert units.hz_to_cents(880, 440) == 1200
+    assert units.db_to_gain(20) == 10
+    assert units.gain_to_db(0.1) == -20
+    assert [units.clock(s) for s in (7.12, 59.94, 245, 3723.4)] == ["7.1 s", "59.9 s", "4:05", "1:02:03"]
