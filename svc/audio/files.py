@@ -3,6 +3,7 @@
 libsndfile reads a WAV cut in half, an OGG cut in half, NaN samples and peaks of 1e6 without a word.
 """
 
+import contextlib
 import secrets
 import stat
 from dataclasses import dataclass
@@ -115,7 +116,8 @@ def write(path: Path, audio: Audio) -> None:
     except (soundfile.SoundFileError, ValueError) as error:
         raise _refusal(path, f"cannot be written ({_detail(error)}); free disk space or write a .wav") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError, ValueError):
+            temporary.unlink()
 
 
 def _refusal(path: Path, reason: str) -> AudioError:

@@ -99,10 +99,10 @@ class Singer:
 
 
 SINGERS: tuple[Singer, ...] = (
-    Singer("alto", 220.0, 1.1, 9.5, -17.0, 1.5, 0.0, 3200.0, 5.2, 35.0),
-    Singer("bass", 98.0, 0.86, 8.5, -40.0, 1.0, 8.0, 2300.0, 4.7, 45.0),
-    Singer("soprano", 349.0, 1.26, 7.0, -36.0, 0.9, 4.0, 3600.0, 6.3, 60.0),
-    Singer("tenor", 156.0, 0.98, 5.0, -48.0, 0.8, 12.0, 2900.0, 5.7, 50.0),
+    Singer("alto", 220.0, 1.12, 6.0, -44.0, 0.9, 0.0, 3200.0, 5.2, 35.0),  # bright
+    Singer("bass", 98.0, 0.84, 9.0, -42.0, 1.0, 9.0, 2200.0, 4.7, 45.0),  # dark
+    Singer("soprano", 349.0, 1.3, 10.0, -23.0, 1.0, 0.0, 3700.0, 6.3, 60.0),  # breathy
+    Singer("tenor", 156.0, 0.97, 6.0, -48.0, 0.8, 15.0, 2800.0, 5.7, 50.0),  # ringing
 )
 
 
@@ -192,8 +192,8 @@ def render(
     formants, levels, colours = _tracks(phrase)
     rng = np.random.default_rng([phrase.seed, zlib.crc32(singer.name.encode())])
     own = _melody(singer, phrase, median or singer.median, rng)  # even if unused: the noise stays the same
-    curve = (own if f0 is None else _filled(f0, count)) * semitones_to_ratio(transpose)
-    voiced = _at(levels[0], (np.arange(count) + 0.5) * 10.0) > 0.1
+    curve: Vector = (own if f0 is None else _filled(f0, count)) * semitones_to_ratio(transpose)
+    voiced = _at(levels[0], np.arange(0.5, count) * 10.0) > 0.1
 
     times = (np.arange(count * hop) + 0.5) * 1000.0 / rate
     pitch = np.exp(_at(np.log(curve), times, 10.0))
@@ -206,6 +206,15 @@ def render(
     samples = _filter(singer, sources, tract, _at(colours, middles) * singer.tract, rate)[: count * hop]
     samples *= PEAK / max(float(np.abs(samples).max()), 1e-9)
     return Rendition(samples.astype(np.float32), np.where(voiced, curve, 0.0), rate)
+
+
+def save_rendition(path: Path, rendition: Rendition) -> None:
+    """Write the samples of a rendition to an audio file.
+
+    Raises:
+        AudioError: the file cannot be written.
+    """
+    write(path, Audio(rendition.samples, rendition.rate))
 
 
 def write_singers(folder: Path, phrases: int, rate: int = 24_000, seed: int = 0) -> None:
@@ -222,8 +231,7 @@ def write_singers(folder: Path, phrases: int, rate: int = 24_000, seed: int = 0)
         except OSError as error:
             raise DataError(f"{home}: cannot be made ({error.strerror}); choose another folder") from None
         for index in range(phrases):
-            sung = render(singer, phrase(seed + index), rate)
-            write(home / f"phrase_{index:03d}.wav", Audio(sung.samples, sung.rate))
+            save_rendition(home / f"phrase_{index:03d}.wav", render(singer, phrase(seed + index), rate))
 
 
 def _phones(phrase: Phrase) -> list[_Phone]:
@@ -256,7 +264,7 @@ def _smooth(track: Vector, width: int) -> Vector:
     return np.convolve(np.pad(track, width // 2, mode="edge"), kernel / kernel.sum(), mode="valid")
 
 
-def _at(tracks: NDArray[np.floating], times: Vector, period: float = 1.0) -> Vector:
+def _at(tracks: Vector, times: Vector, period: float = 1.0) -> Vector:
     """Read tracks (…, M), whose cells last `period` ms, at times in ms."""
     cells = (np.arange(tracks.shape[-1]) + 0.5) * period
     return np.asarray(np.apply_along_axis(lambda row: np.interp(times, cells, row), -1, tracks))

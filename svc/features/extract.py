@@ -12,7 +12,7 @@ from svc.audio.loudness import loudness as weigh
 from svc.conditioning import Conditioning, hold, phase_track
 from svc.config import Config
 from svc.encoders import crepe
-from svc.features import content, f0
+from svc.features import content, f0, refine
 
 VERSION = 1  # of the extraction below; part of every key in the store
 _CHUNK = 6_000  # frames
@@ -99,6 +99,6 @@ def identity(config: Config) -> dict[str, object]:
     return {
         "version": VERSION,
         "sample_rate": config.sample_rate,
-        "f0": [network.identity, network.weight_hash(), repr(config.features.f0)],
+        "f0": [network.identity, network.weight_hash(), refine.IDENTITY, repr(config.features.f0)],
         "content": [encoder.identity, encoder.weight_hash(), repr(config.features.content)],
     }

@@ -12,11 +12,12 @@ from svc.audio.spectrogram import frame
 from svc.units import hop_samples
 
 RATE = 8_000  # Hz of the audio it takes
-PERIODS = 6  # of f0 in the Hann window
-HARMONICS = 6  # at most, below 3.6 kHz
+PERIODS = 4  # of f0 in the Hann window; more smooths glides away
+HARMONICS = 10  # at most, below 3.6 kHz
 HIGHEST = 3600.0  # Hz
-FURTHEST = 60.0  # cents; a frame that wants to move further keeps its rough f0
+FURTHEST = 120.0  # cents; a frame that wants to move further keeps its rough f0
 _CHUNK = 512  # frames
+IDENTITY = f"refine/1 {PERIODS} {HARMONICS} {HIGHEST} {FURTHEST}"
 
 
 def refine(audio: Tensor, f0: Tensor) -> Tensor:

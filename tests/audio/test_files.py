@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from zoo import AMPLITUDE, SECONDS, TONE, make_zoo, tone
+from zoo import AMPLITUDE, SECONDS, TONE, chunk, fmt, make_zoo, pcm, riff, tone
 
 from svc.audio.containers import is_whole
 from svc.audio.files import EXTENSIONS, FORMATS, MAX_PEAK, MIN_SECONDS, Audio, read, write
@@ -138,6 +138,15 @@ def test_one_channel_alone_is_read(tmp_path, channels):
     np.testing.assert_allclose(read(tmp_path / "x.wav").samples, tone() / channels, atol=1e-7)
 
 
+@pytest.mark.parametrize(("left", "read_it"), [(0.05, True), (0.01, False)])
+def test_channels_that_nearly_cancel(tmp_path, left, read_it):
+    soundfile.write(tmp_path / "x.wav", np.stack([tone(), (left - 1) * tone()], axis=1), 16_000, "PCM_24")
+    if read_it:
+        assert np.abs(read(tmp_path / "x.wav").samples).max() == pytest.approx(AMPLITUDE * left / 2, rel=0.01)
+    else:
+        assert_refused(tmp_path / "x.wav", of="cancel")
+
+
 def test_long_files_are_read_in_parts_without_a_seam(tmp_path, monkeypatch):
     noise = 0.1 * np.random.default_rng(0).standard_normal((100_000, 2))
     monkeypatch.setattr("svc.audio.files._READ_SAMPLES", 5_000)
@@ -182,6 +191,26 @@ def test_mp3_without_a_length_cut_in_a_frame(tmp_path):
     for stop, whole in ((len(data), True), (len(data) - 1, False), (len(data) // 2, False)):
         path.write_bytes(data[second:stop])
         assert is_whole(path) == whole
+
+
+@pytest.mark.parametrize("extension", [".ogg", ".opus", ".mp3"])
+def test_cut_between_two_frames(tmp_path, extension, capfd):
+    path = tmp_path / f"x{extension}"
+    write(path, Audio((0.1 * np.random.default_rng(0).standard_normal(240_000)).astype(np.float32), 48_000))
+    data = path.read_bytes()
+    mark = data[:2] if extension == ".mp3" else b"OggS"
+    starts = [at for at in range(4, len(data)) if data.startswith(mark, at)]
+    for start in (starts[1], starts[len(starts) // 2], starts[-1]):
+        path.write_bytes(data[:start])
+        assert_refused(path, of="cut short")
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("before", [b"", b"abc", b"abcd"])
+def test_cut_behind_another_chunk(tmp_path, before):
+    data = riff(fmt(), chunk(b"junk", before), chunk(b"data", pcm(tone())))
+    (tmp_path / "x.wav").write_bytes(data[:-2])
+    assert_refused(tmp_path / "x.wav", of="cut short")
 
 
 # --- writing ---
@@ -271,6 +300,9 @@ def test_refusals_to_write(tmp_path):
     (tmp_path / "folder.wav").mkdir()
     assert_not_written(tmp_path / "folder.wav", tone(), of="Is a directory")
     assert_not_written(tmp_path / "missing" / "x.wav", tone(), of="No such file or directory")
+    (tmp_path / "file").touch()
+    assert_not_written(tmp_path / "file" / "x.wav", tone(), of="Not a directory")
+    assert_not_written(tmp_path / "nul\0byte.wav", tone(), of="null byte")
     assert_not_written(tmp_path / ("x" * 300 + ".wav"), tone(), of="too long")
     assert_not_written(tmp_path / "x.wav", tone() * np.nan, of="not numbers")
     assert_not_written(tmp_path / "x.mp3", tone(96_000), of="44100, and 48000", rate=96_000)

@@ -1,0 +1,74 @@
+"""A small world shared by the tests: two synthetic singers, prepared, and an untrained voice of theirs."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from svc.config import Config, load
+from svc.data import manifest
+from svc.data.manifest import Manifest, Singer
+from svc.data.prepare import prepare
+from svc.data.synthetic import SINGERS, phrase, render, save_rendition
+from svc.models.generator import Generator
+from svc.voice import Voice
+
+TINY = {
+    "features.content.warps": [0.9, 1.1],
+    "model.hidden_channels": 16,
+    "model.hidden_layers": 2,
+    "model.singer_channels": 4,
+    "model.envelope_points": 33,
+    "model.layers": 2,
+    "model.channels": 4,
+    "discriminator.scales": 2,
+    "discriminator.channels": 4,
+    "discriminator.max_channels": 16,
+    "loss.scales": [512, 128],
+    "train.steps": 12,
+    "train.batch": 2,
+    "train.crop": 0.4,
+    "train.adversary_crop": 0.2,
+    "train.refine_start": 3,
+    "train.adversary_start": 5,
+    "train.log_every": 1,
+    "train.validate_every": 6,
+    "train.checkpoint_every": 4,
+    "train.phrases": 1,
+}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Config:
+    return load(None, TINY)
+
+
+@pytest.fixture(scope="session")
+def singers_folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("singers")
+    for singer in SINGERS[:2]:
+        (folder / singer.name).mkdir()
+        for number in range(3):
+            save_rendition(folder / singer.name / f"{number}.wav", render(singer, phrase(number)))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory, singers_folder, tiny) -> Manifest:
+    out = tmp_path_factory.mktemp("prepared")
+    prepare(singers_folder, out, tiny, jobs=1)
+    return manifest.read(out)
+
+
+@pytest.fixture(scope="session")
+def voice(tiny) -> Voice:
+    torch.manual_seed(0)
+    generator = Generator(tiny, content=20, singers=2)
+    torch.nn.init.normal_(generator.wavenet.exit.weight, std=0.05)
+    singers = (Singer("Ann", 60.0, 220.0, 150.0, 400.0), Singer("Bob Ö.", 90.0, 110.0, 80.0, 220.0))
+    return Voice(generator.eval().requires_grad_(False), tiny, singers, {"licence": "CC0"})

@@ -1,0 +1,28 @@
+"""A song to sing: any conditioning, made from a seed."""
+
+import torch
+
+from svc.conditioning import Conditioning, phase_track
+
+CONTENT, SINGERS = 5, 3
+
+
+def song(frames: int, batch: int = 1, seed: int = 0, dtype: torch.dtype = torch.float32, **given) -> Conditioning:
+    """Gliding f0, voiced and unvoiced stretches, random content, one singer an item; ``given`` replaces tracks."""
+    rng = torch.Generator().manual_seed(seed)
+
+    def walk(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, frames, generator=rng).cumsum(-1)
+
+    f0 = given.get("f0", 220 * 2 ** (walk(batch) / 24).clamp(-1, 1))
+    f0 = f0.expand(batch, frames)
+    tracks = {
+        "f0": f0,
+        "voiced": (torch.arange(frames) % 40 < 30).float().expand(batch, frames),
+        "phase": torch.stack([torch.from_numpy(phase_track(row.float().numpy())) for row in f0]),
+        "loudness": -20 + 3 * torch.randn(batch, frames, generator=rng),
+        "content": torch.randn(batch, CONTENT, frames, generator=rng),
+        "singer": torch.eye(SINGERS)[torch.arange(batch) % SINGERS],
+    }
+    tracks = {name: value.to(dtype) for name, value in (tracks | given).items()}
+    return Conditioning(**tracks, start=torch.zeros(batch, dtype=torch.long))

@@ -1,0 +1,84 @@
+"""Conversion: streamed equals whole, the length is kept, the melody is the one asked for."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from svc.audio.files import Audio
+from svc.convert import Converter, parse_transpose
+from svc.errors import DataError
+from svc.features.extract import Features
+
+
+def song(frames: int, seed: int = 0) -> Features:
+    rng = np.random.default_rng(seed)
+    f0 = (220 * 2 ** np.cumsum(rng.normal(0, 0.01, frames))).astype(np.float32)
+    voiced = np.repeat(rng.random(-(-frames // 10)) < 0.7, 10)[:frames]
+    loudness = (-30 + 10 * rng.random(frames)).astype(np.float32)
+    return Features(f0, voiced, loudness, rng.normal(size=(20, frames)).astype(np.float32))
+
+
+@pytest.fixture(scope="module")
+def tone() -> Audio:
+    time = np.arange(int(1.2345 * 44_100)) / 44_100
+    voice = sum(0.3 / k * np.sin(2 * np.pi * 196 * k * time) for k in range(1, 12))
+    return Audio(voice.astype(np.float32), 44_100)
+
+
+@pytest.mark.parametrize("chunk", [37, 100, 299])
+def test_streamed_equals_whole(voice, chunk):
+    conditioning = song(300).conditioning(torch.tensor([1.0, 0.0]))
+    with torch.inference_mode():
+        whole = voice.generator(conditioning)[0].numpy()
+    streamed = np.concatenate(list(Converter(voice).stream(conditioning, chunk)))
+    assert np.abs(whole).max() > 1e-3
+    np.testing.assert_allclose(streamed, whole, atol=1e-5)
+
+
+@settings(max_examples=8, deadline=None)
+@given(rate=st.sampled_from([8_000, 22_050, 44_100, 48_000]), samples=st.integers(3_000, 20_000))
+def test_length_is_kept_to_the_sample(voice, rate, samples):
+    noise = np.random.default_rng(samples).normal(0, 0.1, samples).astype(np.float32)
+    made, report = Converter(voice).convert(Audio(noise, rate), "0")
+    assert (len(made.samples), made.rate) == (samples, rate)
+    assert np.isfinite(made.samples).all()
+    assert set(report.spent) == {"f0", "content", "generator", "resample"}
+
+
+def test_same_song_twice_is_the_same_to_the_bit(voice, tone):
+    first, _ = Converter(voice).convert(tone, "Ann")
+    second, _ = Converter(voice).convert(tone, "0")
+    np.testing.assert_array_equal(first.samples, second.samples)
+
+
+def test_melody_and_transposition(voice, tone):
+    _, report = Converter(voice).convert(tone, "Ann")
+    sung = report.f0[20:-20]
+    assert np.abs(1200 * np.log2(sung / 196)).max() < 5
+    _, fifth = Converter(voice).convert(tone, "Ann", transpose=7)
+    np.testing.assert_allclose(fifth.f0[20:-20], sung * 2 ** (7 / 12), rtol=1e-5)
+
+
+def test_auto_moves_by_octaves_towards_the_singer(voice, tone):
+    assert Converter(voice).convert(tone, "Ann", transpose="auto")[1].transpose == 0
+    assert Converter(voice).convert(tone, "1", transpose="auto")[1].transpose == -12
+
+
+def test_given_curve_is_sung(voice, tone, tmp_path):
+    curve = tmp_path / "f0.csv"
+    curve.write_text("seconds,hz\n0,300\n0.6,300\n0.61,0\n1.3,0\n")
+    _, report = Converter(voice).convert(tone, "0", curve=curve)
+    np.testing.assert_allclose(report.f0[:60], 300, rtol=1e-5)
+    assert not report.f0[62:].any()
+
+
+@pytest.mark.parametrize("text", ["", "high", "nan", "inf", "49", "1e9"])
+def test_transposition_is_checked(text):
+    with pytest.raises(DataError, match="give auto, or semitones"):
+        parse_transpose(text)
+
+
+def test_transposition_is_read():
+    assert [parse_transpose(t) for t in ("auto", "-12", "0.5", "+7")] == ["auto", -12.0, 0.5, 7.0]

@@ -1,0 +1,57 @@
+"""Two processes really run, hear different crops, and hold equal weights."""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+from accelerate import debug_launcher
+from accelerate.state import AcceleratorState
+
+from svc.data.dataset import StepSampler
+from svc.training import checkpoint
+
+
+def both_ranks(prepared, config, run: str) -> None:
+    from accelerate import Accelerator
+
+    from svc.training import loop
+
+    torch.set_num_threads(1)
+    kept = {}
+    real = loop.train_step
+
+    def watched(state, batch, config, accelerator):
+        kept["state"] = state
+        terms = real(state, batch, config, accelerator)
+        kept.setdefault("heard", []).append(float(batch.audio.square().sum()))
+        return terms
+
+    loop.train_step = watched
+    loop.train(prepared, Path(run), config, cpu=True)
+    accelerator = Accelerator(cpu=True)
+    assert accelerator.num_processes == 2
+    networks = (kept["state"].generator, kept["state"].discriminator, kept["state"].average)
+    digest = [float(p.double().sum()) for network in networks for p in network.parameters()]
+    report = {"processes": accelerator.num_processes, "heard": kept["heard"], "weights": digest}
+    Path(run, f"rank{accelerator.process_index}.json").write_text(json.dumps(report))
+
+
+def test_two_processes_end_with_equal_weights(prepared, tiny, tmp_path):
+    AcceleratorState._reset_state(reset_partial_state=True)
+    sys.stdout.flush()
+    debug_launcher(both_ranks, args=(prepared, tiny, str(tmp_path)), num_processes=2)
+    first, second = (json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in range(2))
+    assert first["processes"] == second["processes"] == 2
+    assert first["heard"] != second["heard"]
+    assert first["weights"] == second["weights"]
+    assert checkpoint.newest(tmp_path).step == 12
+
+
+def test_processes_share_the_batches_of_one(tiny):
+    alone = list(StepSampler(7, tiny, step=3, rank=0, world=1))
+    shares = [list(StepSampler(7, tiny, step=3, rank=rank, world=2)) for rank in range(2)]
+    assert [a + b for a, b in zip(*shares, strict=True)] == alone
+    assert len(alone) == tiny.train.steps - 3
+    everything = [place for step in StepSampler(6, tiny, step=0, rank=0, world=1) for place in step][:6]
+    assert sorted(everything) == [(0, i) for i in range(6)]

@@ -1,0 +1,179 @@
+"""A run that is killed and resumed is the run that was never killed, to the bit."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from svc.config import load, to_tree
+from svc.errors import TrainingError
+from svc.training import checkpoint
+from svc.training.loop import train
+
+ROOT = Path(__file__).parents[2]
+
+
+def losses(run: Path) -> list[dict]:
+    return [json.loads(line) for line in (run / "losses.jsonl").read_text().splitlines()]
+
+
+def weights(run: Path) -> dict[str, bytes]:
+    folder = checkpoint.newest(run).folder
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("*.safetensors"))}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(prepared, tiny, tmp_path_factory) -> Path:
+    run = tmp_path_factory.mktemp("whole")
+    outcome = train(prepared, run, tiny, cpu=True)
+    assert (outcome.step, outcome.interrupted) == (12, False)
+    return run
+
+
+def test_losses_fall_and_every_player_plays(uninterrupted):
+    rows = losses(uninterrupted)
+    assert [row["step"] for row in rows] == list(range(1, 13))
+    assert rows[-1]["spectral"] < rows[0]["spectral"]
+    assert set(rows[0]) == {"step", "spectral", "total", "gradient_norm"}
+    assert set(rows[-1]) == set(rows[0]) | {"adversarial", "feature_matching", "discriminator"}
+
+
+def test_wavenet_joins_at_its_step(uninterrupted, prepared, tiny, tmp_path):
+    train(prepared, tmp_path, replaced(tiny, steps=3, refine_start=3), cpu=True)
+    before = load_file(checkpoint.newest(tmp_path).folder / "generator.safetensors")
+    after = load_file(checkpoint.newest(uninterrupted).folder / "generator.safetensors")
+    assert not before["wavenet.exit.weight"].any()
+    assert after["wavenet.exit.weight"].any()
+
+
+def test_interrupted_by_hand_then_resumed(uninterrupted, prepared, tiny, tmp_path, monkeypatch):
+    from svc.training import loop
+
+    real = loop.train_step
+
+    def tired(state, batch, config, accelerator):
+        if state.step == 7 and not (tmp_path / "once").exists():
+            (tmp_path / "once").touch()
+            raise KeyboardInterrupt
+        return real(state, batch, config, accelerator)
+
+    monkeypatch.setattr(loop, "train_step", tired)
+    assert train(prepared, tmp_path, tiny, cpu=True).interrupted
+    assert checkpoint.newest(tmp_path).step == 7
+    assert not train(prepared, tmp_path, tiny, cpu=True).interrupted
+    assert losses(tmp_path) == losses(uninterrupted)
+    assert weights(tmp_path) == weights(uninterrupted)
+
+
+def test_killed_at_random_times_then_resumed(uninterrupted, prepared, tiny, tmp_path):
+    config = tmp_path / "config.yaml"
+    config.write_text(json.dumps(to_tree(tiny)))
+    command = [sys.executable, "recipes/train.py", str(config), str(prepared.folder), "-o", str(tmp_path / "run"), "--cpu"]
+    rng = random.Random(0)
+    kills = 0
+    while kills < 5:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        wait_for_progress(tmp_path / "run", process, rng)
+        if process.poll() is not None:
+            break
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        kills += 1
+    assert kills >= 2
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
+    assert losses(tmp_path / "run") == losses(uninterrupted)
+    assert weights(tmp_path / "run") == weights(uninterrupted)
+
+
+def wait_for_progress(run: Path, process: subprocess.Popen, rng: random.Random) -> None:
+    """Until a few more losses are logged, or the run ends, and then a random moment more."""
+    path = run / "losses.jsonl"
+    before = path.stat().st_size if path.exists() else 0
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        if path.exists() and path.stat().st_size > before + 100:
+            break
+        time.sleep(0.02)
+    time.sleep(rng.random() * 0.5)
+
+
+def replaced(config, **train_knobs):
+    from dataclasses import replace
+
+    return replace(config, train=replace(config.train, **train_knobs))
+
+
+def test_changed_config_is_shown_and_refused(uninterrupted, prepared, tiny):
+    longer = replaced(tiny, steps=13, clip=1.0)
+    with pytest.raises(TrainingError, match=r"train.clip: 5.0 → 1.0; train.steps: 12 → 13.*--accept-changes"):
+        train(prepared, uninterrupted, longer, cpu=True)
+
+
+def test_damaged_checkpoint_is_passed_over(prepared, tiny, tmp_path):
+    train(prepared, tmp_path, tiny, cpu=True)
+    newest = checkpoint.newest(tmp_path)
+    (newest.folder / "generator.safetensors").write_bytes(b"half")
+    assert checkpoint.newest(tmp_path).step == 8
+    (tmp_path / "checkpoints" / "step_00000008" / "meta.json").unlink()
+    assert checkpoint.newest(tmp_path).step == 4
+
+
+def test_newest_three_and_the_best_are_kept(prepared, tiny, tmp_path):
+    train(prepared, tmp_path, replaced(tiny, checkpoint_every=2, validate_every=6), cpu=True)
+    names = {folder.name for folder in (tmp_path / "checkpoints").iterdir()}
+    best = checkpoint.newest(tmp_path).meta["best_step"]
+    assert names == {"step_00000008", "step_00000010", "step_00000012", f"step_{best:08d}"}
+
+
+def test_loss_that_is_not_finite_stops_before_the_update(prepared, tiny, tmp_path, monkeypatch):
+    from svc.training import step
+
+    real = step.reconstruction_terms
+
+    def broken(**sounds):
+        terms = real(**sounds)
+        return terms | {"spectral": terms["spectral"] * float("nan")} if broken.count == 5 else terms
+
+    def counted(**sounds):
+        broken.count += 1
+        return broken(**sounds)
+
+    broken.count = -1
+    monkeypatch.setattr(step, "reconstruction_terms", counted)
+    with pytest.raises(TrainingError, match="step 5: spectral is not finite"):
+        train(prepared, tmp_path, tiny, cpu=True)
+    assert checkpoint.newest(tmp_path).step == 4
+
+
+def test_full_disk_leaves_the_last_checkpoint(prepared, tiny, tmp_path, monkeypatch):
+    train(prepared, tmp_path, replaced(tiny, steps=4), cpu=True)
+
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(TrainingError, match="No space left on device"):
+        train(prepared, tmp_path, tiny, cpu=True, accept_changes=True)
+    monkeypatch.undo()
+    assert checkpoint.newest(tmp_path).step == 4
+    assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == ["step_00000004"]
+
+
+def test_same_seed_same_run_and_other_seed_other_run(uninterrupted, prepared, tiny, tmp_path):
+    train(prepared, tmp_path / "same", tiny, cpu=True)
+    assert losses(tmp_path / "same") == losses(uninterrupted)
+    train(prepared, tmp_path / "other", load(None, to_flat(tiny) | {"train.seed": 1}), cpu=True)
+    assert losses(tmp_path / "other") != losses(uninterrupted)
+
+
+def to_flat(config):
+    from svc.config import flatten
+
+    return flatten(to_tree(config))
