@@ -83,8 +83,9 @@ def phase_track(f0: NDArray[np.float32]) -> NDArray[np.float32]:
     """Phase in cycles [0, 1) at the centre of every frame of a held f0 (N,).
 
     f0 runs straight between centres, so the advance is the mean of two neighbours times 10 ms. It is summed in
-    float64 and wrapped, so an hour drifts by less than 1e-9 cycles.
+    whole 2^-52 cycles, which wrap around exactly, so an hour drifts by less than 1e-9 cycles.
     """
     steady = f0.astype(np.float64) / FRAMES_PER_SECOND
     advance = np.concatenate([[0.0], 0.5 * (steady[1:] + steady[:-1])]) if len(f0) else steady
-    return np.mod(np.cumsum(advance), 1.0).astype(np.float32) % np.float32(1.0)
+    turns = np.cumsum((np.mod(advance, 1.0) * 2.0**52).astype(np.int64)) % 2**52
+    return (turns / 2.0**52).astype(np.float32) % np.float32(1.0)

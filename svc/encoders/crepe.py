@@ -92,7 +92,7 @@ class _Spectral(nn.Module):
         self.width = width
         self.size = width + 64  # circular convolution of this length wraps nothing around
         kernel = torch.zeros(*weight.shape[:2], self.size)
-        kernel[..., :64] = weight.flip(-1)
+        kernel[..., :64] = weight.detach().flip(-1)
         self.register_buffer("spectrum", torch.fft.rfft(kernel).permute(2, 1, 0).contiguous())
         self.register_buffer("bias", bias.detach()[:, None].clone())
         self.spectrum: Tensor

@@ -87,8 +87,6 @@ def _scale_layers(config: DiscriminatorConfig) -> nn.Sequential:
 
 def _period_layers(config: DiscriminatorConfig) -> nn.Sequential:
     widths = [1, *_widths(config)]
-    layers = [
-        nn.Conv2d(before, after, (5, 1), (3, 1), (2, 0)) for before, after in pairwise(widths)
-    ]
+    layers = [nn.Conv2d(before, after, (5, 1), (3, 1), (2, 0)) for before, after in pairwise(widths)]
     layers.append(nn.Conv2d(widths[-1], 1, (3, 1), padding=(1, 0)))
     return nn.Sequential(*(weight_norm(layer) for layer in layers))

@@ -27,10 +27,17 @@ def harmonic(f0: Tensor, phase: Tensor, voiced: Tensor, hop: int, harmonics: int
     cycles = phase[..., None].double() + _between(f0, place, integral=True).double() / 100
     cycles = (cycles % 1.0).to(f0.dtype)
     pitch = _between(f0, place)
-    fitting = 0.48 * hop * 100 / pitch
-    count = fitting if harmonics == 0 else fitting.clamp(max=harmonics)
+    count = _fitting(pitch, hop * 100)
+    count = count if harmonics == 0 else count.clamp(max=harmonics)
     amplitude = _between(voiced, place).clamp(0, 1)
     return (amplitude * cosine_sum(cycles, count) * (2 / count.clamp_min(1)).sqrt()).flatten(-2)
+
+
+def _fitting(pitch: Tensor, rate: int) -> Tensor:
+    """Harmonics that fit below 0.48 of the rate; the fraction is that of the next one, which is gone at Nyquist."""
+    count = 0.48 * rate / pitch
+    whole = count.floor()
+    return whole + torch.minimum(count - whole, (25 - (whole + 1) * pitch / (0.02 * rate)).clamp(0, 1))
 
 
 def cosine_sum(cycles: Tensor, count: Tensor) -> Tensor:

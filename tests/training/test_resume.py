@@ -75,7 +75,15 @@ def test_interrupted_by_hand_then_resumed(uninterrupted, prepared, tiny, tmp_pat
 def test_killed_at_random_times_then_resumed(uninterrupted, prepared, tiny, tmp_path):
     config = tmp_path / "config.yaml"
     config.write_text(json.dumps(to_tree(tiny)))
-    command = [sys.executable, "recipes/train.py", str(config), str(prepared.folder), "-o", str(tmp_path / "run"), "--cpu"]
+    command = [
+        sys.executable,
+        "recipes/train.py",
+        str(config),
+        str(prepared.folder),
+        "-o",
+        str(tmp_path / "run"),
+        "--cpu",
+    ]
     rng = random.Random(0)
     kills = 0
     while kills < 5:

@@ -1,0 +1,50 @@
+"""Which melody tracker to take: CREPE's sizes with and without refinement against Praat, and what each costs."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from svc import cli
+
+
+def main(
+    files: Annotated[list[Path], typer.Argument(help="recordings of one voice each")],
+) -> None:
+    """Print error against Praat's autocorrelation and computing time for each tracker."""
+    from svc.audio import files as reading
+    from svc.config import F0Config
+    from svc.evaluate.judges import praat_pitch
+    from svc.features import f0
+
+    knobs = F0Config()
+    kinds = [replace(knobs, model=model, refine=refine) for model in ("tiny", "full") for refine in (False, True)]
+    errors: dict[F0Config, list[np.ndarray]] = {kind: [] for kind in kinds}
+    spent = dict.fromkeys(kinds, 0.0)
+    seconds = 0.0
+    for path in files:
+        audio = reading.read(path)
+        asked = praat_pitch(audio)
+        seconds += audio.seconds
+        for kind in kinds:
+            started = time.perf_counter()
+            sung, periodicity = f0.track(audio, len(asked), kind)
+            spent[kind] += time.perf_counter() - started
+            both = (asked > 0) & (periodicity >= kind.periodicity)
+            errors[kind].append(np.abs(1200 * np.log2(sung[both] / asked[both])))
+    typer.echo("| CREPE | refined | median, cents | > 50 cents | s of computing a second |")
+    typer.echo("|---|---|---|---|---|")
+    for kind in kinds:
+        cents = np.concatenate(errors[kind])
+        typer.echo(
+            f"| {kind.model} | {'yes' if kind.refine else 'no'} | {np.median(cents):.2f} "
+            f"| {np.mean(cents > 50):.2%} | {spent[kind] / seconds:.3f} |"
+        )
+    typer.echo("next: set features.f0 in a config")
+
+
+if __name__ == "__main__":
+    cli.run(main)

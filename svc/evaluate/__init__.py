@@ -1,0 +1,1 @@
+"""How near a rendition comes to what it should be."""

@@ -1,0 +1,142 @@
+"""Preparing: bad files are listed and the rest goes on; twice is once; two at a time do not mix."""
+
+import json
+import shutil
+import threading
+from collections import Counter
+
+import numpy as np
+import pytest
+from filelock import FileLock
+from zoo import make_zoo
+
+from svc.config import load
+from svc.data import dataset, manifest, prepare
+from svc.errors import DataError
+from svc.features.store import Store
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory, singers_folder):
+    """One good singer, and one whose folder is a zoo."""
+    folder = tmp_path_factory.mktemp("mixed")
+    shutil.copytree(singers_folder / "alto", folder / "alto")
+    (folder / "zoo").mkdir()
+    bad, good = make_zoo(folder / "zoo")
+    return folder, bad, good
+
+
+def test_every_bad_file_is_listed_and_every_good_one_prepared(mixed, tiny, tmp_path):
+    folder, bad, good = mixed
+    summary = prepare.prepare(folder, tmp_path, tiny, jobs=1)
+    rows = [json.loads(line) for line in (tmp_path / "rejected.jsonl").read_text().splitlines()]
+    listed = {row["path"] for row in rows}
+    found = {str(path.relative_to(folder)) for _, path in prepare.find(folder)}
+    assert listed == {str(path.relative_to(folder)) for path in bad.values()} & found
+    assert all(row["reason"].count("\n") == 0 and ";" in row["reason"] for row in rows)
+    accepted = {clip.path for clip in summary.clips}
+    assert accepted == found - listed
+    assert {str(p.relative_to(folder)) for p in good.values()} & found <= accepted
+
+
+def files_of(folder):
+    return {
+        path.relative_to(folder): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != ".lock"
+    }
+
+
+def test_twice_is_once_and_processes_do_not_matter(singers_folder, tiny, tmp_path):
+    prepare.prepare(singers_folder, tmp_path / "a", tiny, jobs=1)
+    once = files_of(tmp_path / "a")
+    prepare.prepare(singers_folder, tmp_path / "a", tiny, jobs=1)
+    assert files_of(tmp_path / "a") == once
+    prepare.prepare(singers_folder, tmp_path / "b", tiny, jobs=2)
+    assert files_of(tmp_path / "b") == once
+
+
+def test_second_run_computes_nothing(prepared, singers_folder, tiny, monkeypatch):
+    def never(*_):
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr(prepare, "entry", never)
+    prepare.prepare(singers_folder, prepared.folder, tiny, jobs=1)
+
+
+def test_another_run_in_the_folder_is_one_sentence(singers_folder, tiny, tmp_path):
+    held = threading.Event()
+    with FileLock(tmp_path / ".lock"):
+        held.set()
+        with pytest.raises(DataError, match="another `svc prepare` is working there"):
+            prepare.prepare(singers_folder, tmp_path, tiny, jobs=1)
+
+
+@pytest.mark.parametrize(
+    ("layout", "sentence"),
+    [
+        ([], "no files in singers' folders"),
+        (["loose.wav"], "no files in singers' folders"),
+        (["ann/notes.txt"], "no files in singers' folders"),
+        (["ann/broken.wav"], "none of 1 files is usable"),
+        (["..ann/a.wav", "a\x07b/a.wav"], "is no singer's name"),
+    ],
+)
+def test_folder_without_singers_is_one_sentence(layout, sentence, tiny, tmp_path):
+    for name in layout:
+        (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data" / name).write_text("words")
+    (tmp_path / "data").mkdir(exist_ok=True)
+    with pytest.raises(DataError, match=sentence):
+        prepare.prepare(tmp_path / "data", tmp_path / "out", tiny, jobs=1)
+
+
+def test_split_is_by_the_bytes_and_about_a_tenth():
+    shares = Counter(manifest.split_of(f"{n * 2654435761 % 2**32:08x}") for n in range(10_000))
+    assert shares["valid"] == pytest.approx(1000, abs=60)
+
+
+def test_every_singer_trains_and_somebody_is_held_out(prepared):
+    training = {clip.singer for clip in prepared.split("train")}
+    assert training == {singer.name for singer in prepared.singers} == {"alto", "bass"}
+    assert prepared.split("valid")
+
+
+def test_statistics_of_a_singer(prepared):
+    alto, bass = prepared.singers
+    assert bass.low_f0 < bass.median_f0 < bass.high_f0
+    assert bass.median_f0 < alto.median_f0
+    assert alto.seconds == pytest.approx(sum(c.frames for c in prepared.clips if c.singer == "alto") / 100)
+
+
+def test_other_features_than_prepared_are_refused(prepared, tiny):
+    with pytest.raises(DataError, match="prepared with other content"):
+        prepare.check_config(prepared, load(None, {"features.content.warps": [1.5]}))
+    prepare.check_config(prepared, tiny)
+
+
+def test_crop_is_what_lies_in_the_file(prepared, tiny):
+    items = dataset.CropDataset(prepared, tiny)
+    batch = items[3, 1]
+    clip = items.clips[items.slots[1]]
+    store = Store(prepared.folder / "store")
+    whole = dataset.read_audio(store, clip, 0, clip.frames, tiny.hop)[0].numpy()
+    crop = batch.audio[0].numpy()
+    assert len(crop) == tiny.crop_frames * tiny.hop
+    starts = [
+        n for n in range(0, len(whole) - len(crop) + 1, tiny.hop) if np.array_equal(whole[n : n + len(crop)], crop)
+    ]
+    assert len(starts) == 1
+    first = starts[0] // tiny.hop
+    np.testing.assert_array_equal(
+        batch.conditioning.loudness[0].numpy(), store.get(clip.key, "loudness")[first : first + tiny.crop_frames]
+    )
+    assert batch.conditioning.singer[0, prepared.number(clip.singer)] == 1
+
+
+def test_item_depends_on_seed_epoch_and_index_alone(prepared, tiny):
+    first, second = dataset.CropDataset(prepared, tiny), dataset.CropDataset(prepared, tiny)
+    second[0, 0]
+    np.testing.assert_array_equal(first[5, 2].audio, second[5, 2].audio)
+    np.testing.assert_array_equal(first[5, 2].conditioning.content, second[5, 2].conditioning.content)
+    assert not np.array_equal(first[6, 2].conditioning.content, second[5, 2].conditioning.content)

@@ -1,0 +1,232 @@
+"""The melody: within cents on tones whose f0 is known, decoded by hand, and curves from a user's table."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from svc.audio.files import Audio
+from svc.config import F0Config
+from svc.encoders.crepe import BINS
+from svc.errors import DataError
+from svc.features import f0
+
+RATE = 24_000
+CENTRES = f0.bin_cents()
+
+
+def sung(curve: np.ndarray) -> Audio:
+    """Harmonics falling by 6 dB an octave at f0 (T,)."""
+    turns = 2 * np.pi * np.cumsum(curve) / RATE
+    count = min(30, int(0.45 * RATE / curve.max()))
+    return Audio((0.1 * sum(np.cos(k * turns + k * k) / k for k in range(1, count + 1))).astype(np.float32), RATE)
+
+
+def cents(found: np.ndarray, truth: np.ndarray | float) -> np.ndarray:
+    return np.abs(1200 * np.log2(found / truth))
+
+
+# --- tracking ---
+
+
+@pytest.mark.parametrize(("hz", "refine", "within"), [
+    *((hz, True, 1.0) for hz in (65, 110, 220, 440, 880, 1600)),
+    *((hz, False, 3.0) for hz in (65, 110, 220, 440, 880)),
+])  # fmt: skip
+def test_tones(hz, refine, within):
+    audio, knobs = sung(np.full(RATE // 2, float(hz))), F0Config(refine=refine)
+    found, periodicity = f0.track(audio, 50, knobs)
+    assert np.median(cents(found, hz)) < within
+    assert cents(found, hz)[4:-4].max() < 10
+    assert periodicity[4:-4].min() > knobs.periodicity
+    again, _ = f0.track(audio, 50, knobs)
+    assert np.array_equal(found, again)
+
+
+@pytest.mark.parametrize(("hz", "extent"), [(220, 60), (150, 100), (800, 50)])
+def test_vibrato_is_followed(hz, extent):
+    def curve(seconds: np.ndarray) -> np.ndarray:
+        return hz * 2 ** (extent / 1200 * np.sin(2 * np.pi * 5.5 * seconds))
+
+    found, _ = f0.track(sung(curve(np.arange(RATE) / RATE)), 100, F0Config())
+    error = cents(found, curve((np.arange(100) + 0.5) / 100))
+    assert np.median(error) < 2
+    assert error[4:-4].max() < 10
+
+
+def test_silence_and_noise_are_unvoiced():
+    knobs, loud = F0Config(), np.zeros(100, np.float32)
+    rng = np.random.default_rng(0)
+    _, periodicity = f0.track(Audio(np.zeros(RATE, np.float32), RATE), 100, knobs)
+    assert not f0.voicing(periodicity, loud, knobs).any()
+    _, periodicity = f0.track(Audio((0.1 * rng.standard_normal(RATE)).astype(np.float32), RATE), 100, knobs)
+    assert f0.voicing(periodicity, loud, knobs).mean() < 0.1
+
+
+def test_frames_past_the_end_are_unvoiced():
+    found, periodicity = f0.track(sung(np.full(RATE // 4, 220.0)), 40, F0Config())
+    assert (len(found), periodicity[30:].max() < 0.3, periodicity[5:20].min() > 0.3) == (40, True, True)
+    assert [len(x) for x in f0.track(Audio(np.zeros(0, np.float32), RATE), 0, F0Config(refine=False))] == [0, 0]
+
+
+def test_voicing_needs_periodicity_and_level():
+    periodicity = np.array([0.9, 0.9, 0.29, 0.3], np.float32)
+    loudness = np.array([-10, -61, -10, -60], np.float32)
+    assert f0.voicing(periodicity, loudness, F0Config()).tolist() == [True, False, False, True]
+
+
+# --- decoding ---
+
+
+def peaks(*bins: int, height: float = 1.0, frames: int = 1) -> np.ndarray:
+    table = np.zeros((frames, BINS), np.float32)
+    table[:, list(bins)] = height
+    return table
+
+
+def decoded_cents(table: np.ndarray, fmin: float = 31.0, fmax: float = 2006.0) -> np.ndarray:
+    return 1200 * np.log2(f0.decode(table, fmin, fmax)[0] / 10)
+
+
+@settings(max_examples=30, deadline=None)
+@given(place=st.integers(4, BINS - 5), frames=st.integers(1, 5), height=st.floats(0.1, 1))
+def test_a_peak_is_its_bin(place, frames, height):
+    found, periodicity = f0.decode(peaks(place, height=height, frames=frames), 20, 4000)
+    np.testing.assert_allclose(1200 * np.log2(found / 10), CENTRES[place], atol=0.01)
+    np.testing.assert_allclose(periodicity, height, rtol=1e-6)
+
+
+def test_between_two_bins_is_their_mean():
+    table = peaks(100, height=0.75)
+    table[0, 101] = 0.25
+    np.testing.assert_allclose(decoded_cents(table), CENTRES[100] + 5, atol=0.01)
+    table[0, 105] = 1e-3  # more than four bins off the path: no part of the mean
+    np.testing.assert_allclose(decoded_cents(table), CENTRES[100] + 5, atol=0.01)
+
+
+def test_one_frame_an_octave_off_is_ignored_and_a_lasting_leap_is_not():
+    table = peaks(100, height=0.8, frames=9) + peaks(160, height=0.1, frames=9)
+    table[4] = peaks(160, height=0.9)[0] + peaks(100, height=0.1)[0]
+    np.testing.assert_allclose(decoded_cents(table), CENTRES[100], atol=0.5)
+    table = np.concatenate([peaks(100, frames=20), peaks(160, frames=20)])
+    found = decoded_cents(table)
+    np.testing.assert_allclose(found[[0, 10, -10, -1]], CENTRES[[100, 100, 160, 160]], atol=0.5)
+
+
+def test_the_range_is_kept():
+    table = peaks(50, 200, height=0.5)
+    table[0, 300] = 1
+    for fmin, fmax, wanted in ((50, 2006, 300), (50, 800, 200), (50, 100, 50), (400, 2006, 300)):
+        np.testing.assert_allclose(decoded_cents(table, fmin, fmax), CENTRES[wanted], atol=0.01)
+
+
+def test_nothing_heard_stays_in_range():
+    found, periodicity = f0.decode(np.zeros((3, BINS), np.float32), 50, 2006)
+    assert np.isfinite(found).all()
+    assert (found > 0).all()
+    assert periodicity.max() == 0
+
+
+# --- curves of the user ---
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(curve=st.lists(st.just(0.0) | st.floats(20, 4000), min_size=1, max_size=40))
+def test_table_round_trip(tmp_path, curve):
+    f0.write_csv(tmp_path / "x.csv", np.array(curve, np.float32))
+    np.testing.assert_allclose(f0.read_csv(tmp_path / "x.csv", len(curve)), curve, atol=1e-3)
+
+
+def read(tmp_path, text: str | bytes, frames: int = 3) -> list[float]:
+    path = tmp_path / "x.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return f0.read_csv(path, frames).tolist()
+
+
+ROWS = "0.005,100\n0.015,200\n0.025,0\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ROWS,
+        "seconds,hz\n" + ROWS,
+        "time,f0,confidence\n" + ROWS.replace("\n", ",1\n"),
+        ROWS.replace("\n", "\r\n"),
+        ROWS.replace("\n", "\n\n"),
+        "\ufeff" + ROWS,
+        '"0.005","100"\n 0.015, 200\n2.5e-2,0',
+    ],
+    ids=["bare", "header", "three columns", "windows", "blank lines", "byte-order mark", "quotes and spaces"],
+)
+def test_tables_as_people_write_them(tmp_path, text):
+    assert read(tmp_path, text) == [100, 200, 0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "seconds,hz\n",
+        "a,b\nc,d\n",
+        "0.1\n0.2\n",
+        "0.1,x\n",
+        "0.1;220\n0.2;230\n",
+        "0.2,220\n0.1,220\n",
+        "0.1,220\n0.1,220\n",
+        "0.1,-220\n",
+        "-0.1,220\n",
+        "0.1,nan\n",
+        "nan,220\n",
+        "0.1,inf\n",
+        "0.1,1e300\n",
+        "-1e308,1\n1e308,1\n",
+        b"0.1,220\n\xff\xfe\n",
+        '0.1,"220',
+        "0.1,220\0\n",
+        '"' + "1" * 200_000 + '",1\n',
+    ],
+)
+def test_bad_tables_are_one_sentence(tmp_path, text):
+    with pytest.raises(DataError) as caught:
+        read(tmp_path, text)
+    message = str(caught.value)
+    assert message.startswith(str(tmp_path / "x.csv: "))
+    assert "; " in message
+    assert len(message.splitlines()) == 1
+
+
+def test_missing_tables(tmp_path):
+    for path in (tmp_path / "missing.csv", tmp_path):
+        with pytest.raises(DataError, match="cannot be read"):
+            f0.read_csv(path, 3)
+
+
+CELLS = st.text("0123456789.,-+eE \"'\r\n\t;nainfxé_\0", max_size=40) | st.text(max_size=20)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=CELLS, frames=st.integers(0, 20))
+def test_any_text_is_a_curve_or_a_sentence(tmp_path, text, frames):
+    path = tmp_path / "x.csv"
+    path.write_text(text, encoding="utf-8", errors="replace", newline="")
+    try:
+        curve = f0.read_csv(path, frames)
+    except DataError as error:
+        assert len(str(error).splitlines()) == 1
+    else:
+        assert curve.shape == (frames,)
+        assert curve.dtype == np.float32
+        assert (np.isfinite(curve) & (curve >= 0)).all()
+
+
+def test_between_points_in_cents_and_over_gaps_by_the_nearest():
+    def at(*points: tuple[float, float]) -> list[float]:
+        return f0._on_clock(*map(np.array, zip(*points, strict=True)), 5).tolist()  # 0.005 … 0.045 s
+
+    assert at((0.005, 100), (0.045, 400)) == pytest.approx([100 * 2 ** (n / 2) for n in range(5)])
+    assert at((0.005, 100.0), (0.045, 0)) == [100, 100, 0, 0, 0]
+    assert at((0.005, 0.0), (0.045, 100)) == [0, 0, 100, 100, 100]
+    assert at((0.02, 0.0), (0.03, 0)) == [0] * 5
+    assert at((0.02, 300.0)) == [300] * 5
+    assert at((0.015, 100.0), (0.025, 200)) == pytest.approx([100, 100, 200, 200, 200])

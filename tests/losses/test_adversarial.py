@@ -1,0 +1,79 @@
+"""The adversarial losses, by hand."""
+
+import pytest
+import torch
+from torch import nn
+
+from svc.losses.adversarial import discriminator_loss, feature_matching_loss, frozen, generator_loss
+
+
+def scores(*values: float):
+    """A judgement without activations."""
+    return torch.tensor([[values]], dtype=torch.float32), []
+
+
+def layers(*activations: list[float]):
+    return torch.zeros(1, 1, 1), [torch.tensor([[values]], dtype=torch.float32) for values in activations]
+
+
+@pytest.mark.parametrize(
+    ("fake", "real", "wanted"),
+    [
+        ([scores(0, 0)], [scores(1, 1)], 0.0),
+        ([scores(1, 1)], [scores(0, 0)], 2.0),
+        ([scores(0.5, 0.5)], [scores(0.5, 0.5)], 0.5),
+        ([scores(0, 2)], [scores(1, -1)], 4.0),
+        ([scores(0), scores(2, 0, 0, 0)], [scores(1), scores(1, 1, 1, 3)], 1.0),  # views count alike: (0 + 2) / 2
+    ],
+)
+def test_discriminator_loss(fake, real, wanted):
+    assert float(discriminator_loss(fake=fake, real=real)) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize(
+    ("fake", "wanted"),
+    [([scores(1, 1)], 0), ([scores(0, 0)], 1), ([scores(0, 3)], 2.5), ([scores(1), scores(0, 0, 0)], 0.5)],
+)
+def test_generator_loss(fake, wanted):
+    assert float(generator_loss(fake=fake)) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize(
+    ("fake", "real", "wanted"),
+    [
+        ([layers([1, -2], [3])], [layers([1, -2], [3])], 0.0),
+        ([layers([0, 0])], [layers([1, -3])], 1.0),
+        ([layers([2, 4])], [layers([1, 3])], 0.5),  # mean |Δ| 1 over mean |real| 2
+        ([layers([2, 4], [100])], [layers([1, 3], [200])], 0.5),  # no layer outweighs another
+        ([layers([2, 4]), layers([0], [7])], [layers([1, 3]), layers([5], [7])], 0.5),  # (0.5 + 1 + 0) / 3
+        ([layers([1e-5])], [layers([0])], 1.0),  # the floor
+    ],
+)
+def test_feature_matching_loss(fake, real, wanted):
+    assert float(feature_matching_loss(fake=fake, real=real)) == pytest.approx(wanted)
+
+
+def test_views_and_layers_must_match():
+    with pytest.raises(ValueError, match="zip"):
+        discriminator_loss(fake=[scores(0)], real=[scores(1), scores(1)])
+    with pytest.raises(ValueError, match="zip"):
+        feature_matching_loss(fake=[layers([1])], real=[layers([1], [1])])
+
+
+def test_frozen_stops_weights_not_the_input():
+    network = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 1))
+    network[0].bias.requires_grad_(False)
+    wanted = [p.requires_grad for p in network.parameters()]
+    audio = torch.randn(4, 3, requires_grad=True)
+    with frozen(network) as judge:
+        judge(audio).sum().backward()
+    assert all(p.grad is None for p in network.parameters())
+    torch.testing.assert_close(audio.grad, (network[1].weight @ network[0].weight).expand(4, 3))
+    assert [p.requires_grad for p in network.parameters()] == wanted == [True, False, True, True]
+
+
+def test_frozen_thaws_after_a_failure():
+    network = nn.Linear(1, 1)
+    with pytest.raises(KeyError), frozen(network):
+        raise KeyError
+    assert all(p.requires_grad for p in network.parameters())

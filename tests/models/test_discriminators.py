@@ -1,0 +1,73 @@
+"""The discriminators: every view judges the same sound, and tells the audio how to change."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from svc.config import DiscriminatorConfig
+from svc.models.discriminators import build
+
+KINDS = ("multi_scale", "multi_period")
+
+
+def judge(kind: str, **knobs):
+    torch.manual_seed(0)
+    return build(DiscriminatorConfig(kind=kind, channels=4, max_channels=16, **knobs))
+
+
+@settings(max_examples=20, deadline=None)
+@given(kind=st.sampled_from(KINDS), batch=st.integers(1, 3), samples=st.integers(200, 3_000), views=st.integers(1, 4))
+def test_shapes(kind, batch, samples, views):
+    judgements = judge(kind, scales=views, periods=(2, 3, 5, 7)[:views])(torch.randn(batch, samples))
+    assert len(judgements) == views
+    for i, (scores, activations) in enumerate(judgements):
+        if kind == "multi_scale":
+            length = samples // 2**i
+            pieces = -(-(-(-(-(-length // 4)) // 4)) // 4)  # three strides of 4
+            assert scores.shape == (batch, 1, pieces)
+            assert [a.shape[1] for a in activations] == [4, 16, 16, 16, 16]
+            assert activations[0].shape[2] == length
+        else:
+            period = (2, 3, 5, 7)[i]
+            assert (scores.shape[:2], scores.shape[3]) == ((batch, 1), period)
+            assert [a.shape[1] for a in activations] == [4, 16, 16, 16]
+            assert activations[0].shape[2:] == (-(-(-(-samples // period)) // 3), period)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_equal_audio_is_judged_equally_and_other_audio_is_not(kind):
+    network, audio = judge(kind), torch.randn(2, 1_000)
+    audio[1] = audio[0]
+    for (scores, activations), (again, _) in zip(network(audio), network(audio.clone()), strict=True):
+        assert torch.equal(scores, again)
+        for layer in (scores, *activations):
+            torch.testing.assert_close(layer[0], layer[1])
+    changed = network(0.5 * audio)
+    assert all(not torch.allclose(a, b) for (a, _), (b, _) in zip(network(audio), changed, strict=True))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_view_moves_every_sample(kind):
+    network = judge(kind)
+    for view in range(len(network.views)):
+        audio = torch.randn(1, 1_000, requires_grad=True)
+        network(audio)[view][0].sum().backward()
+        assert (audio.grad != 0).float().mean() > 0.95
+
+
+def test_scales_hear_halved_rates_and_periods_fold():
+    slow = torch.cos(torch.pi * 0.02 * torch.arange(2_000))[None]
+    fast = torch.cos(torch.pi * 0.9 * torch.arange(2_000))[None]
+    network = judge("multi_scale", scales=3)
+
+    def response(audio: torch.Tensor, view: int) -> torch.Tensor:
+        return network(audio)[view][1][0][..., 20:-20].std(dim=-1).norm()
+
+    assert response(fast, 0) > 0.2 * response(slow, 0)
+    assert response(fast, 2) < 0.2 * response(slow, 2)
+    comb = torch.zeros(1, 600)
+    comb[0, ::5] = 1
+    columns = judge("multi_period", periods=(5,))(comb)[0][1][0]
+    assert (columns[..., 1:] == columns[..., 1:2]).all()  # four silent columns, one with all the pulses
+    assert not torch.allclose(columns[..., 0], columns[..., 1])

@@ -1,0 +1,133 @@
+"""The command line: it answers at once, says what is next, and turns what is wrong into one sentence."""
+
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from zoo import make_zoo
+
+from svc.audio import files
+from svc.audio.files import Audio
+from svc.cli import main
+
+ROOT = Path(__file__).parents[1]
+
+
+def svc(monkeypatch, capsys, *arguments) -> tuple[int, str, str]:
+    """Exit code, output and error output of a command."""
+    monkeypatch.setattr(sys, "argv", ["svc", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    shown = capsys.readouterr()
+    return int(stopped.value.code or 0), shown.out, shown.err
+
+
+@pytest.fixture
+def world(voice, tmp_path, monkeypatch):
+    """A folder with a voice and a song, where the commands run."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "a").mkdir(parents=True)
+    voice.save(tmp_path / "runs" / "a" / "voice.safetensors")
+    time = np.arange(44_100) / 44_100
+    files.write(tmp_path / "song.wav", Audio(0.3 * np.sin(2 * np.pi * 220 * time).astype(np.float32), 44_100))
+    return tmp_path
+
+
+def test_help_answers_in_half_a_second():
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "svc", "--help"], cwd=ROOT, check=True, capture_output=True)
+        times.append(time.perf_counter() - started)
+    assert min(times) < 0.5
+
+
+def test_commands_are_these(monkeypatch, capsys):
+    _, out, _ = svc(monkeypatch, capsys, "--help")
+    for name in ("prepare", "export", "speakers", "convert"):
+        assert name in out
+
+
+def test_speakers(world, monkeypatch, capsys):
+    code, out, _ = svc(monkeypatch, capsys, "speakers", "runs/a/voice.safetensors")
+    assert code == 0
+    assert "0  Ann" in out
+    assert "1  Bob Ö." in out
+    assert "licence: CC0" in out
+    assert "next: svc convert" in out
+
+
+def test_convert_finds_the_voice_and_names_the_output(world, monkeypatch, capsys):
+    code, out, _ = svc(monkeypatch, capsys, "convert", "--speaker", "1", "song.wav")
+    assert code == 0
+    assert "next: listen to song_Bob Ö..wav" in out
+    info = soundfile.info("song_Bob Ö..wav")
+    assert (info.frames, info.samplerate) == (44_100, 44_100)
+
+
+def test_convert_never_overwrites_without_force(world, monkeypatch, capsys):
+    svc(monkeypatch, capsys, "convert", "-s", "0", "song.wav", "-o", "out.flac")
+    before = Path("out.flac").read_bytes()
+    code, _, err = svc(monkeypatch, capsys, "convert", "-s", "1", "song.wav", "-o", "out.flac")
+    assert code == 2
+    assert "exists already; add -f" in err
+    assert Path("out.flac").read_bytes() == before
+    code, _, _ = svc(monkeypatch, capsys, "convert", "-s", "1", "song.wav", "-o", "out.flac", "-f")
+    assert code == 0
+    assert Path("out.flac").read_bytes() != before
+
+
+WRONG = {
+    "no such singer": (["convert", "-s", "7", "song.wav"], "no singer '7' in this voice"),
+    "no such song": (["convert", "-s", "0", "none.wav"], "no such file"),
+    "no such voice": (["convert", "-s", "0", "-v", "none", "song.wav"], "cannot be read"),
+    "transpose": (["convert", "-s", "0", "-t", "high", "song.wav"], "give auto, or semitones"),
+    "device": (["convert", "-s", "0", "--device", "tpu", "song.wav"], "not there; use cpu"),
+    "format": (["convert", "-s", "0", "song.wav", "-o", "song.xyz"], "format"),
+    "folder": (["convert", "-s", "0", "song.wav", "-o", "no/where.wav"], "no such folder"),
+    "curve": (["convert", "-s", "0", "--f0", "song.wav", "song.wav"], "seconds,hz"),
+    "no data": (["prepare", "none", "-o", "out"], "no such folder"),
+    "no config": (["prepare", ".", "-o", "out", "-c", "none.yaml"], "cannot be read"),
+    "bad knob": (["prepare", ".", "-o", "out", "--set", "train.stepz=3"], "did you mean steps"),
+    "no run": (["export", "runs/a", "-o", "v.safetensors"], "no complete checkpoint"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_wrong_is_one_sentence_and_leaves_nothing(case, world, monkeypatch, capsys):
+    arguments, sentence = WRONG[case]
+    before = sorted(world.rglob("*"))
+    code, _, err = svc(monkeypatch, capsys, *arguments)
+    told = [line for line in err.splitlines() if line.startswith("svc: ")]
+    assert code == 2
+    assert len(told) == 1
+    assert sentence in told[0]
+    assert "Traceback" not in err
+    assert sorted(world.rglob("*")) == before
+
+
+def test_convert_refuses_every_bad_file(world, monkeypatch, capsys):
+    shutil.rmtree("zoo", ignore_errors=True)
+    Path("zoo").mkdir()
+    bad, _ = make_zoo(world / "zoo")
+    for name, path in bad.items():
+        code, _, err = svc(monkeypatch, capsys, "convert", "-s", "0", "-o", "out.wav", "--", path)
+        assert code == 2, name
+        assert [line.startswith("svc: ") for line in err.splitlines() if line].count(True) == 1, name
+        assert not Path("out.wav").exists(), name
+
+
+def test_recipe_says_what_is_next(prepared, tmp_path):
+    from test_recipes import run_recipe
+
+    code, out, err = run_recipe("train.py", "--help")
+    assert code == 0
+    assert "PREPARED" in out
+    code, _, err = run_recipe("train.py", "configs/base.yaml", str(tmp_path), "-o", str(tmp_path / "run"))
+    assert code == 2
+    assert "not a prepared folder; make one with" in err
