@@ -3,9 +3,6 @@
 Derived values are properties; nothing stands twice.
 """
 
-import dataclasses
-import difflib
-import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +12,10 @@ from typing import Any, Literal
 import yaml
 
 from svc.errors import ConfigError
+from svc.tree import build, shown
+from svc.tree import differences as differences
+from svc.tree import flatten as flatten
+from svc.tree import to_tree as to_tree
 from svc.units import FRAMES_PER_SECOND, hop_samples
 
 
@@ -152,7 +153,7 @@ def load(path: Path | None, overrides: Mapping[str, Any] | None = None) -> Confi
             tree = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
         except OSError as error:
             raise ConfigError(f"{path}: cannot be read ({error.strerror}); name an existing YAML file") from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except (yaml.YAMLError, ValueError, RecursionError) as error:  # dates and integers past all bounds, too
             raise ConfigError(f"{path}: is not YAML ({str(error).splitlines()[0]}); mend the file") from None
         if not isinstance(tree, dict):
             raise ConfigError(f"{path}: holds no `name: value` pairs; see configs/base.yaml for the form")
@@ -181,7 +182,7 @@ def parse_overrides(assignments: list[str]) -> dict[str, Any]:
             raise ConfigError(f"--set {assignment}: write it as group.knob=value")
         try:
             overrides[name.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError, RecursionError):
             raise ConfigError(f"--set {assignment}: the value is not YAML") from None
     return overrides
 
@@ -193,7 +194,7 @@ def from_tree(tree: Any, where: str = "config") -> Config:
         ConfigError: any knob is wrong; all faults are listed at once.
     """
     faults: list[str] = []
-    config = _build(Config, tree, "", faults)
+    config = build(Config, tree, "", faults)
     if not faults:
         faults = _check(config)
     if faults:
@@ -201,138 +202,49 @@ def from_tree(tree: Any, where: str = "config") -> Config:
     return typing.cast(Config, config)
 
 
-def to_tree(config: Any) -> dict[str, Any]:
-    """Every knob as nested mappings of plain values."""
-    return {key: _plain(value) for key, value in dataclasses.asdict(config).items()}
-
-
-def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, with dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            flat.update(flatten(value, f"{prefix}{key}."))
-        else:
-            flat[prefix + key] = value
-    return flat
-
-
-def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """The knobs in which two trees differ, each as ``name: old → new``."""
-    before, after = flatten(old), flatten(new)
-    return [
-        f"{key}: {before.get(key)} → {after.get(key)}"
-        for key in sorted(before.keys() | after.keys())
-        if before.get(key) != after.get(key)
-    ]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(child) for key, child in value.items()}
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _build(cls: type, tree: Any, prefix: str, faults: list[str]) -> Any:
-    if not isinstance(tree, dict):
-        faults.append(f"{prefix.rstrip('.') or 'config'} must hold `name: value` pairs, not {tree!r}")
-        return None
-    hints = typing.get_type_hints(cls)
-    values = {}
-    for key, value in tree.items():
-        if key not in hints:
-            near = difflib.get_close_matches(str(key), hints, n=1)
-            faults.append(f"unknown knob {prefix}{key}" + (f" (did you mean {near[0]}?)" if near else ""))
-        elif dataclasses.is_dataclass(hints[key]):
-            values[key] = _build(typing.cast(type, hints[key]), value, f"{prefix}{key}.", faults)
-        else:
-            values[key] = _value(hints[key], value, prefix + str(key), faults)
-    return None if faults else cls(**values)
-
-
-def _value(hint: Any, value: Any, name: str, faults: list[str]) -> Any:
-    origin = typing.get_origin(hint)
-    if origin is Literal:
-        choices = typing.get_args(hint)
-        if type(value) is bool and value is False and "no" in choices:
-            value = "no"  # YAML 1.1 reads a bare `no` as false
-        if value not in choices or isinstance(value, bool):
-            faults.append(f"{name} must be one of {', '.join(map(str, choices))}, not {value!r}")
-        return value
-    if origin is tuple:
-        if not isinstance(value, list | tuple):
-            faults.append(f"{name} must be a list, not {value!r}")
-            return value
-        return tuple(_value(typing.get_args(hint)[0], item, name, faults) for item in value)
-    if hint is float and isinstance(value, int | str) and not isinstance(value, bool):
-        try:
-            value = float(value)  # YAML 1.1 reads 1e-4 as a string
-        except (ValueError, OverflowError):
-            faults.append(f"{name} must be a number, not {value!r}")
-            return value
-    if hint is float and value != value:
-        faults.append(f"{name} must be a number, not nan")
-    if type(value) is not hint:
-        faults.append(f"{name} must be {_spoken(hint)}, not {value!r}")
-    return value
-
-
-def _spoken(hint: Any) -> str:
-    names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
-    return names.get(hint, str(hint)) if not isinstance(hint, types.UnionType) else str(hint)
+_MANY = 10**9
+_RANGES = (
+    ("features.f0.periodicity model.noise train.final_rate", 0, 1),
+    ("features.f0.level", -200, 0),
+    ("features.content.warps", 0.5, 2),
+    ("model.channels model.hidden_channels model.singer_channels", 1, 4096),
+    ("model.hidden_layers", 1, 64),
+    ("model.envelope_points", 2, 1025),
+    ("model.harmonics", 0, 1000),
+    ("model.layers", 0, 200),
+    ("model.cycle", 1, 12),
+    ("model.kernel", 1, 99),
+    ("discriminator.channels discriminator.max_channels", 1, 4096),
+    ("discriminator.scales", 1, 8),
+    ("discriminator.periods discriminator.strides", 1, 100),
+    ("loss.scales", 16, 16384),
+    ("loss.spectral loss.adversarial loss.feature_matching", 0, _MANY),
+    ("train.steps train.batch train.keep train.log_every train.validate_every train.checkpoint_every", 1, _MANY),
+    ("train.refine_start train.adversary_start train.warmup train.seed train.workers train.phrases", 0, _MANY),
+    ("train.crop", 0.2, 60),
+    ("train.adversary_crop", 0.1, 60),
+    ("train.learning_rate train.discriminator_rate", 1e-9, 1),
+    ("train.clip", 1e-9, _MANY),
+    ("train.ema", 0, 0.999999),
+)
 
 
 def _check(config: Config) -> list[str]:
-    model, train, f0, loss = config.model, config.train, config.features.f0, config.loss
-    rules = [
-        (
-            config.sample_rate % FRAMES_PER_SECOND == 0 and 8_000 <= config.sample_rate <= 192_000,
-            f"sample_rate must be a multiple of {FRAMES_PER_SECOND} Hz from 8000 to 192000 (frames are 10 ms)",
-        ),
+    knobs, faults = flatten(to_tree(config)), []
+    for names, low, high in _RANGES:
+        for name in names.split():
+            values = knobs[name] if isinstance(knobs[name], list) else [knobs[name]]
+            if not all(low <= value <= high for value in values):
+                faults.append(f"{name} must lie in {low}–{high}, not {shown(knobs[name])}")
+    model, f0 = config.model, config.features.f0
+    rate_fits = config.sample_rate % FRAMES_PER_SECOND == 0 and 8_000 <= config.sample_rate <= 192_000
+    rules = (
+        (rate_fits, f"sample_rate must be a multiple of {FRAMES_PER_SECOND} Hz from 8000 to 192000 (frames are 10 ms)"),
         (50 <= f0.fmin < f0.fmax <= 2006, "features.f0 must keep 50 ≤ fmin < fmax ≤ 2006 Hz"),
-        (
-            all(0.5 <= warp <= 2 for warp in config.features.content.warps),
-            "features.content.warps must lie in 0.5–2",
-        ),
-        (
-            config.sample_rate // FRAMES_PER_SECOND % model.subbands == 0,
-            "model.subbands must divide the samples of a frame",
-        ),
+        (not rate_fits or config.hop % model.subbands == 0, "model.subbands must divide the samples of a frame"),
         (model.kernel % 2 == 1, "model.kernel must be odd (the WaveNet is centred)"),
-        (0 <= model.layers <= 200, "model.layers must lie in 0–200"),
-        (
-            model.layers > 0 or model.front != "none",
-            "model.front: none needs model.layers ≥ 1",
-        ),
-        (1 <= model.cycle <= 12, "model.cycle must lie in 1–12"),
-        (0 <= model.harmonics <= 1000, "model.harmonics must lie in 0–1000"),
-        (2 <= model.envelope_points <= 1025, "model.envelope_points must lie in 2–1025"),
-        (
-            all(
-                1 <= size <= 4096
-                for size in (
-                    model.channels,
-                    model.hidden_channels,
-                    model.singer_channels,
-                    config.discriminator.channels,
-                    config.discriminator.max_channels,
-                )
-            ),
-            "channels must lie in 1–4096",
-        ),
-        (1 <= model.hidden_layers <= 64, "model.hidden_layers must lie in 1–64"),
-        (
-            bool(loss.scales) and all(16 <= s <= 16384 for s in loss.scales),
-            "loss.scales must lie in 16–16384",
-        ),
-        (
-            min(loss.spectral, loss.adversarial, loss.feature_matching) >= 0,
-            "loss weights must not be negative",
-        ),
-        (min(train.steps, train.batch, train.keep, train.log_every) >= 1, "train counts must be at least 1"),
-        (train.crop >= 0.2 and train.adversary_crop >= 0.1, "train crops must be at least 0.2 s and 0.1 s"),
-        (0 <= train.ema < 1, "train.ema must lie in 0–1"),
-        (train.learning_rate > 0 and train.discriminator_rate > 0, "train rates must be positive"),
-        (min(train.validate_every, train.checkpoint_every) >= 1, "train intervals must be at least 1 step"),
-    ]
-    return [message for holds, message in rules if not holds]
+        (model.layers > 0 or model.front != "none", "model.front: none needs model.layers ≥ 1"),
+        (bool(config.loss.scales), "loss.scales must not be empty"),
+        (bool(config.discriminator.periods), "discriminator.periods must not be empty"),
+    )
+    return faults + [message for holds, message in rules if not holds]

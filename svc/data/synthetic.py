@@ -11,7 +11,7 @@ Shapes: N frames of 10 ms, T = N·hop samples, M milliseconds, J windows of 10 m
 """
 
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,13 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from svc.audio.files import Audio, write
+from svc.data.phrases import CONSONANTS as CONSONANTS
+from svc.data.phrases import NASAL_POLE, phones_of
+from svc.data.phrases import SCALE as SCALE
+from svc.data.phrases import VOWELS as VOWELS
+from svc.data.phrases import Note as Note
+from svc.data.phrases import Phrase as Phrase
+from svc.data.phrases import phrase as phrase
 from svc.errors import DataError
 from svc.units import db_to_gain, hop_samples, seconds_to_frames, semitones_to_ratio
 
@@ -29,57 +36,6 @@ Complex = NDArray[np.complex64]
 PEAK = 0.5  # of every rendition, full scale
 GLOTTAL_CORNER = 200.0  # Hz, where the source's spectrum starts to fall
 REFERENCE = 500.0  # Hz, where the sources of all singers are equally loud
-NASAL_POLE = 270.0  # Hz
-SCALE = (-7, -5, -3, -1, 0, 2, 4, 5, 7)  # semitones around the tonic; major
-
-# F1–F3 of men after Peterson and Barney (1952), rounded; F4 and F5 of a uniform tube of 17.5 cm.
-VOWELS: dict[str, tuple[float, ...]] = {
-    "i": (270, 2290, 3010, 3600, 4600),
-    "e": (530, 1840, 2480, 3500, 4500),
-    "ae": (660, 1720, 2410, 3500, 4500),
-    "a": (730, 1090, 2440, 3500, 4500),
-    "uh": (640, 1190, 2390, 3500, 4500),
-    "o": (570, 840, 2410, 3400, 4400),
-    "oo": (440, 1020, 2240, 3400, 4400),
-    "u": (300, 870, 2240, 3400, 4400),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class _Phone:
-    """A stretch of steady articulation; levels are amplitudes, 1 being a vowel's voice."""
-
-    seconds: float
-    formants: tuple[float, ...]  # Hz, F1–F5
-    voice: float = 0.0
-    breath: float = 0.0  # aspiration, through the whole tract
-    hiss: float = 0.0  # frication, through the colour alone
-    colour: tuple[float, float] = (4000.0, 4000.0)  # Hz, centre and bandwidth of the hiss
-    zero: float = NASAL_POLE  # Hz; at the pole's place the two cancel
-
-
-def _plosive(formants: tuple[float, ...], colour: tuple[float, float], hiss: float) -> tuple[_Phone, ...]:
-    closure = _Phone(0.06, formants, colour=colour)
-    burst = replace(closure, seconds=0.01, hiss=hiss, breath=0.4)
-    return closure, burst, replace(closure, seconds=0.03, breath=0.8)
-
-
-# F1–F3 near the loci of Klatt (1980).
-CONSONANTS: dict[str, tuple[_Phone, ...]] = {
-    "": (),
-    "s": (_Phone(0.11, (320, 1390, 2530, 3500, 4500), hiss=1.0, colour=(7000, 3500)),),
-    "sh": (_Phone(0.11, (300, 1840, 2750, 3500, 4500), hiss=1.0, colour=(3200, 1500)),),
-    "f": (_Phone(0.10, (340, 1100, 2080, 3500, 4500), hiss=0.25, colour=(6000, 9000)),),
-    "z": (_Phone(0.08, (240, 1390, 2530, 3500, 4500), voice=0.4, hiss=0.4, colour=(7000, 3500)),),
-    "p": _plosive((400, 1100, 2150, 3500, 4500), (900, 1200), 1.2),
-    "t": _plosive((400, 1600, 2600, 3500, 4500), (4200, 3000), 1.5),
-    "k": _plosive((300, 1990, 2850, 3500, 4500), (2000, 900), 1.5),
-    "m": (_Phone(0.09, (480, 1270, 2130, 3500, 4500), voice=0.6, zero=450),),
-    "n": (_Phone(0.09, (480, 1340, 2470, 3500, 4500), voice=0.6, zero=450),),
-    "l": (_Phone(0.08, (310, 1050, 2880, 3500, 4500), voice=0.6),),
-    "w": (_Phone(0.08, (290, 610, 2150, 3500, 4500), voice=0.6),),
-    "j": (_Phone(0.08, (260, 2070, 3020, 3500, 4500), voice=0.6),),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,62 +63,12 @@ SINGERS: tuple[Singer, ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
-    """One syllable; times are multiples of 10 ms."""
-
-    consonant: str  # a key of CONSONANTS
-    vowel: str  # a key of VOWELS
-    semitones: float  # above the singer's median
-    seconds: float  # consonant and vowel; more than 0.15
-    level: float = 0.0  # dB
-    rest: float = 0.0  # seconds of silence after it
-
-
-@dataclass(frozen=True, slots=True)
-class Phrase:
-    """Notes between two silences; the seed draws the noise of a rendition."""
-
-    notes: tuple[Note, ...]
-    lead: float = 0.15  # seconds of silence before the first note
-    seed: int = 0
-
-    @property
-    def frames(self) -> int:
-        """N, both silences counted."""
-        return sum(seconds_to_frames(phone.seconds) for phone in _phones(self))
-
-
-@dataclass(frozen=True, slots=True)
 class Rendition:
     """Samples (T,) at a rate in Hz, and the true f0 (N,) in Hz at the frames' centres, 0 where unvoiced."""
 
     samples: Real
     f0: Vector
     rate: int
-
-
-def phrase(seed: int) -> Phrase:
-    """Compose 6 to 10 syllables in 4 to 5 s; the melody walks at random within ±7 semitones."""
-    rng = np.random.default_rng(seed)
-    count = int(rng.integers(6, 11))
-    lengths = rng.uniform(0.7, 1.4, count)
-    lengths[-1] *= 1.4
-    lengths *= rng.uniform(3.5, 4.2) / lengths.sum()
-    steps = np.clip(4 + np.cumsum(rng.integers(-2, 3, count)), 0, len(SCALE) - 1)
-    rests = np.where(rng.random(count) < 0.2, rng.uniform(0.06, 0.12, count), 0.0)
-    rests[-1] = rng.uniform(0.12, 0.2)
-    notes = tuple(
-        Note(
-            consonant=str(rng.choice(list(CONSONANTS))),
-            vowel=str(rng.choice(list(VOWELS))),
-            semitones=SCALE[steps[index]],
-            seconds=round(float(lengths[index]), 2),
-            level=float(rng.uniform(-3, 0)),
-            rest=round(float(rests[index]), 2),
-        )
-        for index in range(count)
-    )
-    return Phrase(notes, lead=round(float(rng.uniform(0.12, 0.2)), 2), seed=seed)
 
 
 def render(
@@ -234,22 +140,9 @@ def write_singers(folder: Path, phrases: int, rate: int = 24_000, seed: int = 0)
             save_rendition(home / f"phrase_{index:03d}.wav", render(singer, phrase(seed + index), rate))
 
 
-def _phones(phrase: Phrase) -> list[_Phone]:
-    phones: list[_Phone] = []
-    for note in phrase.notes:
-        onset, gain = CONSONANTS[note.consonant], db_to_gain(note.level)
-        sung = note.seconds - sum(phone.seconds for phone in onset)
-        phones += [
-            replace(phone, voice=gain * phone.voice, breath=gain * phone.breath, hiss=gain * phone.hiss)
-            for phone in (*onset, _Phone(sung, VOWELS[note.vowel], voice=1.0))
-        ]
-        phones.append(_Phone(note.rest, VOWELS[note.vowel]))
-    return [_Phone(phrase.lead, phones[0].formants), *phones]
-
-
 def _tracks(phrase: Phrase) -> tuple[Vector, Vector, Vector]:
     """Articulate: F1–F5 and the nasal zero (6, M), levels (3, M) and hiss colours (2, M) per millisecond."""
-    phones = _phones(phrase)
+    phones = phones_of(phrase)
     counts = [10 * seconds_to_frames(phone.seconds) for phone in phones]
     formants = np.repeat(np.log([(*phone.formants, phone.zero) for phone in phones]), counts, axis=0).T
     levels = np.repeat([(phone.voice, phone.breath, phone.hiss) for phone in phones], counts, axis=0).T

@@ -114,8 +114,7 @@ def test_one_frame_an_octave_off_is_ignored_and_a_lasting_leap_is_not():
 
 
 def test_the_range_is_kept():
-    table = peaks(50, 200, height=0.5)
-    table[0, 300] = 1
+    table = peaks(50, height=0.4) + peaks(200, height=0.6) + peaks(300)
     for fmin, fmax, wanted in ((50, 2006, 300), (50, 800, 200), (50, 100, 50), (400, 2006, 300)):
         np.testing.assert_allclose(decoded_cents(table, fmin, fmax), CENTRES[wanted], atol=0.01)
 
@@ -182,7 +181,6 @@ def test_tables_as_people_write_them(tmp_path, text):
         "0.1,1e300\n",
         "-1e308,1\n1e308,1\n",
         b"0.1,220\n\xff\xfe\n",
-        '0.1,"220',
         "0.1,220\0\n",
         '"' + "1" * 200_000 + '",1\n',
     ],

@@ -1,0 +1,94 @@
+"""Dataclasses as nested mappings of plain values, and back, with every fault told in words."""
+
+import contextlib
+import dataclasses
+import difflib
+import math
+import typing
+from collections.abc import Mapping
+from typing import Any, Literal
+
+_SPOKEN = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+
+
+def build(cls: type, tree: Any, prefix: str, faults: list[str]) -> Any:
+    """A dataclass from nested mappings of differences from its defaults; what is wrong is added to the faults."""
+    if not isinstance(tree, dict):
+        faults.append(f"{prefix.rstrip('.') or 'config'} must hold `name: value` pairs, not {shown(tree)}")
+        return None
+    hints = typing.get_type_hints(cls)
+    values = {}
+    for key, value in tree.items():
+        if key not in hints:
+            name = key if isinstance(key, str) else shown(key)
+            near = difflib.get_close_matches(name, hints, n=1)
+            faults.append(f"unknown knob {prefix}{name}" + (f" (did you mean {near[0]}?)" if near else ""))
+        elif dataclasses.is_dataclass(hints[key]):
+            values[key] = build(typing.cast(type, hints[key]), value, f"{prefix}{key}.", faults)
+        else:
+            values[key] = _value(hints[key], value, prefix + str(key), faults)
+    return None if faults else cls(**values)
+
+
+def _value(hint: Any, value: Any, name: str, faults: list[str]) -> Any:
+    origin = typing.get_origin(hint)
+    if origin is Literal:
+        choices = typing.get_args(hint)
+        if value is False and "no" in choices:
+            value = "no"  # YAML 1.1 reads a bare `no` as false
+        if not any(type(value) is type(choice) and value == choice for choice in choices):
+            faults.append(f"{name} must be one of {', '.join(map(str, choices))}, not {shown(value)}")
+        return value
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            faults.append(f"{name} must be a list, not {shown(value)}")
+            return value
+        return tuple(_value(typing.get_args(hint)[0], item, name, faults) for item in value)
+    given = value
+    if hint is float and isinstance(value, int | str) and not isinstance(value, bool):
+        with contextlib.suppress(ValueError, OverflowError):
+            value = float(value)  # YAML 1.1 reads 1e-4 as a string
+    if type(value) is not hint or (hint is float and not math.isfinite(value)):
+        faults.append(f"{name} must be {_SPOKEN[hint]}, not {shown(given)}")
+    return value
+
+
+def shown(value: Any) -> str:
+    """A value as it was given, if that is short and can be written at all."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # Python writes no integer of more than 4300 digits
+        return f"a {type(value).__name__} past all bounds"
+    return text if len(text) <= 80 else text[:77] + "…"
+
+
+def to_tree(config: Any) -> dict[str, Any]:
+    """Every knob as nested mappings of plain values."""
+    return {key: _plain(value) for key, value in dataclasses.asdict(config).items()}
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, with dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """The knobs in which two trees differ, each as ``name: old → new``."""
+    before, after = flatten(old), flatten(new)
+    return [
+        f"{key}: {before.get(key)} → {after.get(key)}"
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key)
+    ]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(child) for key, child in value.items()}
+    return list(value) if isinstance(value, tuple) else value

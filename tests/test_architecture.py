@@ -1,0 +1,151 @@
+"""The building: who may import whom, what nobody may call, and how long a page may be."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "svc").rglob("*.py"))
+OURS = [path for room in ("svc", "recipes", "tools") for path in sorted((ROOT / room).rglob("*.py"))]
+LEVELS = (
+    "errors units progress tree",
+    "config conditioning",
+    "audio",
+    "encoders",
+    "features models",
+    "data losses",
+    "training",
+    "voice",
+    "convert export",
+    "fit evaluate style",
+    "web",
+    "cli",
+    "__main__",
+)
+RANKS = {room: rank for rank, rooms in enumerate(LEVELS) for room in rooms.split()}
+LONGEST = 300  # lines
+
+sources = pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+ours = pytest.mark.parametrize("path", OURS, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+def imports(path: Path, text: str | None = None) -> set[str]:
+    """Dotted names of all modules that a file imports, wherever in it."""
+    package = path.relative_to(ROOT).parent.parts
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(text if text is not None else path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = [*package[: len(package) - node.level + 1]] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            names |= {f"{module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def wrong_imports(path: Path, text: str | None = None) -> list[str]:
+    room = path.relative_to(ROOT / "svc").parts[0].removesuffix(".py")
+    wrong = []
+    for name in imports(path, text):
+        parts = name.split(".")
+        if parts[0] == "recipes":
+            wrong.append(name)
+        if parts[0] == "svc" and len(parts) > 1 and parts[1] not in ("__version__", room):
+            if room == "__init__" or RANKS[parts[1]] >= RANKS[room]:
+                wrong.append(name)
+    return wrong
+
+
+@sources
+def test_imports_lead_downwards(path):
+    assert wrong_imports(path) == []
+
+
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        ("svc/audio/files.py", "from svc.features import f0"),
+        ("svc/features/f0.py", "from svc import models"),
+        ("svc/models/front.py", "def f():\n    import svc.features.f0"),
+        ("svc/voice.py", "from .convert import Converter"),
+        ("svc/audio/files.py", "from ..encoders.base import Encoder"),
+        ("svc/cli.py", "import recipes.train"),
+        ("svc/__init__.py", "from svc.errors import SvcError"),
+    ],
+)
+def test_the_rule_sees(place, text):
+    assert len(wrong_imports(ROOT / place, text)) == 1
+
+
+def test_every_room_has_a_rank():
+    rooms = {path.relative_to(ROOT / "svc").parts[0].removesuffix(".py") for path in SOURCES} - {"__init__"}
+    assert rooms <= RANKS.keys()
+
+
+def forbidden(tree: ast.AST) -> list[str]:
+    """Ways to run what a stranger wrote."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            if called in {"torch.load", "os.system", "yaml.load", "eval", "exec", "__import__", "torch.hub.load"}:
+                found.append(called)
+            for keyword in node.keywords:
+                if keyword.arg in {"shell", "allow_pickle"} and ast.unparse(keyword.value) != "False":
+                    found.append(f"{keyword.arg}=")
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module or ""] + [f"{node.module}.{alias.name}" for alias in node.names]
+        found += [name for name in names if name.split(".")[0] in {"pickle", "cPickle", "dill", "joblib", "marshal"}]
+        found += [name for name in names if name in {"torch.load", "os.system", "yaml.load"}]
+    return found
+
+
+@ours
+def test_nothing_runs_what_a_stranger_wrote(path):
+    assert forbidden(ast.parse(path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "torch.load(x)",
+        "import pickle",
+        "from pickle import loads as f",
+        "subprocess.run(x, shell=True)",
+        "os.system('x')",
+        "from os import system",
+        "yaml.load(x)",
+        "eval(x)",
+        "np.load(x, allow_pickle=True)",
+    ],
+)
+def test_the_ban_sees(text):
+    assert forbidden(ast.parse(text))
+
+
+def test_the_ban_leaves_alone_what_only_looks_alike():
+    text = (
+        "model.eval()\nsafe_load(x)\nyaml.safe_load(x)\nsubprocess.run(x, shell=False)\nnp.load(x, allow_pickle=False)"
+    )
+    assert forbidden(ast.parse(text)) == []
+
+
+@sources
+def test_a_page_is_short(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST
+
+
+@pytest.mark.parametrize("module", ["svc.convert", "svc.voice"])
+def test_singing_imports_no_training(module):
+    code = f"import sys, {module}; print(*sorted(m for m in sys.modules if m.startswith('svc.')))"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = ran.stdout.split()
+    assert module in loaded
+    assert not [name for name in loaded if name.split(".")[1] in {"training", "losses", "export", "cli"}]
+    assert "svc.models.discriminators" not in loaded
