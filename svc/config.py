@@ -84,8 +84,8 @@ class LossConfig:
 
     scales: tuple[int, ...] = (2048, 1024, 512, 256, 128, 64)  # FFT sizes, samples; the hop is a quarter
     spectral: float = 1.0
-    adversarial: float = 0.1
-    feature_matching: float = 0.5
+    adversarial: float = 0.3
+    feature_matching: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,7 +99,7 @@ class TrainConfig:
     refine_start: int = 2_000  # step at which the WaveNet joins the front
     adversary_start: int = 3_000  # step at which the discriminator joins
     learning_rate: float = 1e-3
-    discriminator_rate: float = 2e-4
+    discriminator_rate: float = 5e-4
     warmup: int = 100  # steps
     final_rate: float = 0.1  # of the learning rate, reached by a cosine at the last step
     clip: float = 5.0  # norm of the gradient, each network

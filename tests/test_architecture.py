@@ -51,11 +51,9 @@ def wrong_imports(path: Path, text: str | None = None) -> list[str]:
     wrong = []
     for name in imports(path, text):
         parts = name.split(".")
-        if parts[0] == "recipes":
+        inside = parts[0] == "svc" and len(parts) > 1 and parts[1] not in ("__version__", room)
+        if parts[0] == "recipes" or (inside and (room == "__init__" or RANKS[parts[1]] >= RANKS[room])):
             wrong.append(name)
-        if parts[0] == "svc" and len(parts) > 1 and parts[1] not in ("__version__", room):
-            if room == "__init__" or RANKS[parts[1]] >= RANKS[room]:
-                wrong.append(name)
     return wrong
 
 
@@ -93,9 +91,8 @@ def forbidden(tree: ast.AST) -> list[str]:
             called = ast.unparse(node.func)
             if called in {"torch.load", "os.system", "yaml.load", "eval", "exec", "__import__", "torch.hub.load"}:
                 found.append(called)
-            for keyword in node.keywords:
-                if keyword.arg in {"shell", "allow_pickle"} and ast.unparse(keyword.value) != "False":
-                    found.append(f"{keyword.arg}=")
+            wild = [k for k in node.keywords if k.arg in {"shell", "allow_pickle"}]
+            found += [f"{k.arg}=" for k in wild if ast.unparse(k.value) != "False"]
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]

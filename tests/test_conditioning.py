@@ -49,7 +49,7 @@ def test_stack():
     assert batch.content.shape == (3, 3, 5)
     assert batch.start.tolist() == [7, 9, 9]
     assert same(Conditioning.stack([batch]), batch)
-    with pytest.raises(RuntimeError, match="[Ss]izes of tensors must match"):
+    with pytest.raises(RuntimeError, match=r"[Ss]izes of tensors must match"):
         Conditioning.stack([numbered(1, 5), numbered(1, 6)])
 
 

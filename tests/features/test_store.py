@@ -129,7 +129,7 @@ def test_damage_is_a_sentence(store, damage):
     store.put("ab", ARRAYS)
     path = store.path("ab")
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(DataError, match="cannot be read.*svc prepare") as caught:
+    with pytest.raises(DataError, match=r"cannot be read.*svc prepare") as caught:
         store.get("ab", "f0")
     assert len(str(caught.value).splitlines()) == 1
 

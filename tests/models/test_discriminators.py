@@ -1,5 +1,7 @@
 """The discriminators: every view judges the same sound, and tells the audio how to change."""
 
+from math import ceil
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -24,7 +26,7 @@ def test_shapes(kind, batch, samples, views):
     for i, (scores, activations) in enumerate(judgements):
         if kind == "multi_scale":
             length = samples // 2**i
-            pieces = -(-(-(-(-(-length // 4)) // 4)) // 4)  # three strides of 4
+            pieces = ceil(length / 4**3)  # three strides of 4
             assert scores.shape == (batch, 1, pieces)
             assert [a.shape[1] for a in activations] == [4, 16, 16, 16, 16]
             assert activations[0].shape[2] == length
@@ -32,7 +34,7 @@ def test_shapes(kind, batch, samples, views):
             period = (2, 3, 5, 7)[i]
             assert (scores.shape[:2], scores.shape[3]) == ((batch, 1), period)
             assert [a.shape[1] for a in activations] == [4, 16, 16, 16]
-            assert activations[0].shape[2:] == (-(-(-(-samples // period)) // 3), period)
+            assert activations[0].shape[2:] == (ceil(ceil(samples / period) / 3), period)
 
 
 @pytest.mark.parametrize("kind", KINDS)
