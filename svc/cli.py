@@ -115,6 +115,7 @@ def convert(
     loaded = Voice.load(chosen)
     name = loaded.singers[loaded.number(speaker)].name
     target = out or song.with_name(f"{song.stem}_{name}.wav")
+    files.check_format(target)
     _free(target, force)
     audio = files.read(song)
     with _stages() as stage:

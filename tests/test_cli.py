@@ -127,7 +127,7 @@ def test_recipe_says_what_is_next(prepared, tmp_path):
 
     code, out, err = run_recipe("train.py", "--help")
     assert code == 0
-    assert "PREPARED" in out
+    assert "folder made by `svc prepare`" in out
     code, _, err = run_recipe("train.py", "configs/base.yaml", str(tmp_path), "-o", str(tmp_path / "run"))
     assert code == 2
     assert "not a prepared folder; make one with" in err

@@ -68,7 +68,7 @@ def read(path: Path) -> Audio:
         AudioError: the file is missing, not audio, cut short, silent, too short, or its samples are wild.
     """
     path = Path(path)
-    _check_file(path)
+    check_file(path)
     try:
         if not is_whole(path):
             raise _refusal(path, "cut short (it promises more than it holds); copy it again")
@@ -95,8 +95,7 @@ def write(path: Path, audio: Audio) -> None:
         AudioError: the folder or the format does not take the file, or a sample is not a number.
     """
     path = Path(path)
-    if path.suffix.lower() not in FORMATS:
-        raise _refusal(path, "unknown audio format; end the name in .wav or .flac")
+    check_format(path)
     if not np.isfinite(audio.samples).all():
         raise _refusal(path, "not written, its samples are not numbers; try another voice or checkpoint")
     kind, subtype = FORMATS[path.suffix.lower()]
@@ -120,16 +119,12 @@ def write(path: Path, audio: Audio) -> None:
             temporary.unlink()
 
 
-def _refusal(path: Path, reason: str) -> AudioError:
-    name = str(path)
-    return AudioError(f"{name if name.isprintable() else ascii(name)}: {reason}")
+def check_file(path: Path) -> None:
+    """Refuse what is not a file with something in it.
 
-
-def _detail(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".").split(": ")[-1] or type(error).__name__
-
-
-def _check_file(path: Path) -> None:
+    Raises:
+        AudioError: there is no such file, or it is a folder, a device or empty.
+    """
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -143,6 +138,25 @@ def _check_file(path: Path) -> None:
         raise _refusal(path, "is a device or pipe; name an audio file")
     if status.st_size == 0:
         raise _refusal(path, "is empty (0 bytes); record or copy it again")
+
+
+def check_format(path: Path) -> None:
+    """Refuse a name that no format goes with.
+
+    Raises:
+        AudioError: its ending is not that of an audio format.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise _refusal(path, "unknown audio format; end the name in .wav or .flac")
+
+
+def _refusal(path: Path, reason: str) -> AudioError:
+    name = str(path)
+    return AudioError(f"{name if name.isprintable() else ascii(name)}: {reason}")
+
+
+def _detail(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".").split(": ")[-1] or type(error).__name__
 
 
 def _check_header(path: Path, stream: "soundfile.SoundFile") -> None:

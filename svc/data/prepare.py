@@ -3,11 +3,13 @@
 import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+import torch
 from filelock import FileLock, Timeout
 
 from svc.audio import files
@@ -105,21 +107,32 @@ class _Work:
 
 def _run(work: list[_Work], jobs: int) -> Iterator[Clip | dict[str, str]]:
     if jobs == 1 or len(work) == 1:
-        yield from map(_one, work)
+        with _one_thread():
+            yield from map(_one, work)
         return
     with ProcessPoolExecutor(min(jobs, len(work)), get_context("spawn"), initializer=_single_thread) as pool:
         yield from pool.map(_one, work)
 
 
 def _single_thread() -> None:
-    import torch
-
     torch.set_num_threads(1)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """As in a process of its own: the last bits of a sum depend on the number of threads."""
+    threads = torch.get_num_threads()
+    _single_thread()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _one(work: _Work) -> Clip | dict[str, str]:
     name = str(work.path.relative_to(work.data))
     try:
+        files.check_file(work.path)
         source = file_hash(work.path)
         store = Store(work.store)
         key = store.key(source, work.identity)
@@ -133,7 +146,7 @@ def _one(work: _Work) -> Clip | dict[str, str]:
         return {
             "path": name,
             "singer": work.singer,
-            "reason": f"{work.path}: cannot be read ({error.strerror})",
+            "reason": f"{work.path}: cannot be read ({error.strerror}); check its permissions",
         }
 
 
