@@ -11,10 +11,12 @@ from svc.audio.resample import resample
 from svc.config import ContentConfig
 from svc.encoders.base import Encoder
 from svc.encoders.cepstral import CepstralEncoder
+from svc.units import db_to_gain
 
 Features = NDArray[np.float32]
 
 CHUNK = 3_000  # frames
+LEVEL = -20.0  # dB that the loudest frame is brought to, so that a recording's level changes nothing
 ACTIVE = 40.0  # dB below the loudest frame; quieter frames do not count in the normalisation
 
 
@@ -44,7 +46,8 @@ def extract(
         (C, N).
     """
     encoder = load(config.encoder)
-    sung = audio if warp == 1.0 else Audio(audio.samples, round(audio.rate * warp))
+    gain = np.float32(db_to_gain(LEVEL - float(loudness.max(initial=LEVEL - 80))))
+    sung = Audio(audio.samples * gain, round(audio.rate * warp))
     samples = resample(sung, encoder.sample_rate).samples
     encoded = encode(encoder, config.layer, samples)
     features = encoded if warp == 1.0 and encoded.shape[1] == frames else _stretch(encoded, frames, warp)

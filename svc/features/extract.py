@@ -14,7 +14,7 @@ from svc.config import Config
 from svc.encoders import crepe
 from svc.features import content, f0, refine
 
-VERSION = 1  # of the extraction below; part of every key in the store
+VERSION = 2  # of the extraction below; part of every key in the store
 _CHUNK = 6_000  # frames
 
 

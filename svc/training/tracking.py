@@ -42,12 +42,12 @@ class Tracker:
         rate = self.config.sample_rate
         for number, rendition in enumerate(renditions):
             tag = f"{number}_{rendition.phrase.singer}"
-            if step == 0 or not (self.run / LOSSES).exists():
-                self.board.add_audio(f"{tag}/truth", rendition.phrase.audio[0], step, rate)
-            self.board.add_audio(f"{tag}/sung", rendition.reconstruction, step, rate)
-            for name, audio in rendition.conversions.items():
-                self.board.add_audio(f"{tag}/as_{name}", audio, step, rate)
-            self.board.add_image(f"{tag}", picture(rendition, self.config), step, dataformats="HWC")
+            sounds = {"truth": rendition.phrase.audio[0]} if step == 0 else {}
+            sounds |= {"sung": rendition.reconstruction}
+            sounds |= {f"as_{name}": audio for name, audio in rendition.conversions.items()}
+            for name, audio in sounds.items():
+                self.board.add_audio(f"{tag}/{name}", audio.clamp(-1, 1), step, rate)
+            self.board.add_image(tag, picture(rendition, self.config), step, dataformats="HWC")
         self.board.flush()
 
     def close(self) -> None:

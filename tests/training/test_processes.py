@@ -32,7 +32,7 @@ def both_ranks(prepared, config, run: str) -> None:
     accelerator = Accelerator(cpu=True)
     assert accelerator.num_processes == 2
     networks = (kept["state"].generator, kept["state"].discriminator, kept["state"].average)
-    digest = [float(p.double().sum()) for network in networks for p in network.parameters()]
+    digest = [float(p.detach().double().sum()) for network in networks for p in network.parameters()]
     report = {"processes": accelerator.num_processes, "heard": kept["heard"], "weights": digest}
     Path(run, f"rank{accelerator.process_index}.json").write_text(json.dumps(report))
 

@@ -87,7 +87,7 @@ def test_killed_at_random_times_then_resumed(uninterrupted, prepared, tiny, tmp_
     rng = random.Random(0)
     kills = 0
     while kills < 5:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_for_progress(tmp_path / "run", process, rng)
         if process.poll() is not None:
             break
