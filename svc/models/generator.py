@@ -90,7 +90,9 @@ class Generator(nn.Module):
 
     def _waves(self, source: Tensor, hidden: Tensor) -> Tensor:
         assert self.wavenet is not None
-        return self.bank.join(self.wavenet(self.bank.split(source), hidden))[:, 0]
+        bands = self.wavenet(self.bank.split(source), hidden)
+        with torch.autocast(source.device.type, enabled=False):
+            return self.bank.join(bands.float())[:, 0]
 
     def excite(self, conditioning: Conditioning) -> Tensor:
         """Harmonic and noise excitation (B, 2, N·hop).

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
 from svc.config import load, to_tree
@@ -185,3 +186,12 @@ def to_flat(config):
     from svc.config import flatten
 
     return flatten(to_tree(config))
+
+
+def test_bf16_comes_near_fp32(uninterrupted, prepared, tiny, tmp_path):
+    AcceleratorState._reset_state(reset_partial_state=True)
+    train(prepared, tmp_path, replaced(tiny, precision="bf16"), cpu=True)
+    AcceleratorState._reset_state(reset_partial_state=True)
+    exact, rough = losses(uninterrupted)[-1], losses(tmp_path)[-1]
+    assert rough["spectral"] != exact["spectral"]
+    assert rough["spectral"] == pytest.approx(exact["spectral"], rel=0.05)
