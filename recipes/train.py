@@ -19,17 +19,21 @@ def main(
     ] = False,
 ) -> None:
     """Train a voice, or go on training it: running the same command again resumes exactly."""
+    from accelerate import PartialState
+
     from svc.config import load, parse_overrides
     from svc.data import manifest
     from svc.training.loop import train
 
     knobs = load(config, parse_overrides(overrides or []))
     outcome = train(manifest.read(prepared), out, knobs, cpu=cpu, accept_changes=accept_changes)
+    if not PartialState().is_main_process:
+        return
     what = "stopped and saved" if outcome.interrupted else "done"
     typer.echo(f"{what} at step {outcome.step}, best validation {outcome.best:.3f} at step {outcome.best_step}")
     typer.echo(f"look and listen: tensorboard --logdir {out}")
-    again = f"accelerate launch recipes/train.py {config} {prepared} -o {out}"
-    typer.echo(f"next: {again if outcome.interrupted else f'svc export {out} -o {out}/voice.safetensors'}")
+    export = f"svc export {out} -o {out}/voice.safetensors"
+    typer.echo(f"next: {'the same command again, to go on' if outcome.interrupted else export}")
 
 
 if __name__ == "__main__":

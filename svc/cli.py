@@ -1,7 +1,8 @@
 """The command line. Torch is imported inside the commands, so that ``--help`` answers at once."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ app = typer.Typer(
     epilog="prepare a folder of singers → accelerate launch recipes/train.py → export a voice → convert songs",
 )
 
+MAX_TEXT = 1000  # characters of a message
 VOICE_HELP = "voice file made by `svc export`; the newest runs/*/voice.safetensors if not given"
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="knob=value, e.g. features.f0.model=full")]
 Force = Annotated[bool, typer.Option("-f", "--force", help="overwrite the output")]
@@ -86,7 +88,7 @@ def speakers(
         pitch = f"{singer.low_f0:.0f}–{singer.high_f0:.0f} Hz, median {singer.median_f0:.0f}"
         typer.echo(f"{number:4d}  {singer.name:{width}}  {singer.seconds / 60:5.1f} min  {pitch}")
     for heading, text in loaded.card.items():
-        typer.echo(f"{heading}: {text}")
+        typer.echo(_shown(f"{heading}: {text}"))
     typer.echo(f"next: svc convert --voice {voice} --speaker 0 SONG.wav")
 
 
@@ -100,6 +102,7 @@ def convert(
     ] = "0",
     out: Annotated[Path | None, typer.Option("-o", "--out", help="SONG_SPEAKER.wav if not given")] = None,
     f0: Annotated[Path | None, typer.Option(help="CSV of seconds,hz to sing instead of the tracked melody")] = None,
+    save_f0: Annotated[Path | None, typer.Option(help="write the melody that was sung as such a CSV")] = None,
     device: Annotated[str, typer.Option(help="cpu, or cuda where there is one")] = "cpu",
     force: Force = False,
 ) -> None:
@@ -109,18 +112,24 @@ def convert(
     shift = parse_transpose(transpose)
     _check_device(device)
     from svc.audio import files
+    from svc.features.f0 import write_csv
     from svc.voice import Voice
 
+    files.check_file(song)
     chosen = voice or _newest_voice()
     loaded = Voice.load(chosen)
     name = loaded.singers[loaded.number(speaker)].name
     target = out or song.with_name(f"{song.stem}_{name}.wav")
     files.check_format(target)
     _free(target, force)
+    if save_f0:
+        _free(save_f0, force)
     audio = files.read(song)
     with _stages() as stage:
         made, report = Converter(loaded, device).convert(audio, speaker, transpose=shift, curve=f0, progress=stage)
     files.write(target, made)
+    if save_f0:
+        write_csv(save_f0, report.f0)
     spent = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in report.spent.items())
     typer.echo(f"{target}: {report.seconds:.1f} s as {name}, {report.transpose:+g} semitones, voice {chosen}")
     typer.echo(f"{sum(report.spent.values()) / report.seconds:.3f} s of computing a second of song ({spent} s)")
@@ -128,9 +137,13 @@ def convert(
 
 
 def _free(path: Path, force: bool) -> None:
-    if path.exists() and not force:
+    try:
+        taken, folder = path.exists(), path.parent.is_dir()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be a file's name ({error.strerror}); choose another -o") from None
+    if taken and not force:
         raise DataError(f"{path}: exists already; add -f to overwrite it or choose another -o")
-    if not path.parent.is_dir():
+    if not folder:
         raise DataError(f"{path.parent}: no such folder; make it or choose another -o")
 
 
@@ -148,24 +161,19 @@ def _check_device(device: str) -> None:
         raise DataError(f"--device {device}: not there; use cpu")
 
 
-class _stages:
-    """A bar from 0 to 1 over listening and singing."""
+@contextmanager
+def _stages() -> Iterator[Callable[[str, float], None]]:
+    """A bar from 0 to 100 % over listening and singing."""
+    from svc.progress import bar
 
-    def __enter__(self) -> Callable[[str, float], None]:
-        from svc.progress import bar
+    with bar("listen", 100, "%") as shown:
 
-        self.bar = bar("convert", 100, "%")
-        self.done = 0.0
-        return self.show
+        def show(stage: str, share: float) -> None:
+            shown.set_description(stage, refresh=False)
+            done = 60 * share if stage == "listen" else 60 + 40 * share
+            shown.update(max(0.0, min(done, 100.0) - shown.n))
 
-    def show(self, stage: str, share: float) -> None:
-        self.bar.set_description(stage)
-        total = 60 * min(share, 1.0) if stage == "listen" else 60 + 40 * min(share, 1.0)
-        self.bar.update(max(0.0, total - self.done))
-        self.done = max(self.done, total)
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.close()
+        yield show
 
 
 def main() -> None:
@@ -185,5 +193,10 @@ def run_app(program: typer.Typer) -> None:
     try:
         program()
     except SvcError as error:
-        typer.echo(f"svc: {error}", err=True)
+        typer.echo(f"svc: {_shown(str(error))}", err=True)
         sys.exit(2)
+
+
+def _shown(text: str) -> str:
+    """Text from a stranger's file on one line, without anything that a terminal would obey."""
+    return "".join(c if c.isprintable() else " " for c in text)[:MAX_TEXT]

@@ -36,7 +36,7 @@ class ContentConfig:
     """What is sung: the encoder, and the perturbations that hide who sings it from the generator."""
 
     encoder: Literal["cepstral"] = "cepstral"
-    layer: str = "cepstra"
+    layer: Literal["cepstra", "envelope"] = "cepstra"
     warps: tuple[float, ...] = (0.78, 0.84, 0.9, 0.95, 1.05, 1.12, 1.2, 1.3)  # pitch and formants times this
 
 
@@ -240,7 +240,10 @@ def _check(config: Config) -> list[str]:
     rate_fits = config.sample_rate % FRAMES_PER_SECOND == 0 and 8_000 <= config.sample_rate <= 192_000
     rules = (
         (rate_fits, f"sample_rate must be a multiple of {FRAMES_PER_SECOND} Hz from 8000 to 192000 (frames are 10 ms)"),
-        (50 <= f0.fmin < f0.fmax <= 2006, "features.f0 must keep 50 ≤ fmin < fmax ≤ 2006 Hz"),
+        (
+            50 <= f0.fmin <= f0.fmax / 2 <= 1003,
+            "features.f0 must keep 50 ≤ fmin, an octave or more below fmax ≤ 2006 Hz",
+        ),
         (not rate_fits or config.hop % model.subbands == 0, "model.subbands must divide the samples of a frame"),
         (model.kernel % 2 == 1, "model.kernel must be odd (the WaveNet is centred)"),
         (model.layers > 0 or model.front != "none", "model.front: none needs model.layers ≥ 1"),

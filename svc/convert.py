@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from svc.audio.files import Audio, Samples
 from svc.audio.resample import fit_length, resample
 from svc.conditioning import Conditioning
+from svc.encoders import crepe
 from svc.errors import DataError
+from svc.features import content, f0
 from svc.features import extract as features
-from svc.features import f0
 from svc.units import FRAMES_PER_SECOND, semitones_to_ratio
 from svc.voice import Voice
 
@@ -48,6 +49,8 @@ class Converter:
         self.voice = voice
         self.device = device
         self.generator = voice.generator.to(device)
+        crepe.load(voice.config.features.f0.model).to(device)
+        content.load(voice.config.features.content.encoder).to(device)
 
     def convert(
         self,
@@ -115,7 +118,7 @@ class Converter:
     ) -> features.Features:
         def staged(stage: str, done: int) -> None:
             progress("listen", done / frames)
-            if stage == "f0" and done == frames:
+            if (stage, done) == ("content", 0):
                 mark("f0")
 
         found = features.extract(audio, self.voice.config, curve, staged)

@@ -7,9 +7,7 @@ of the configuration it names before a single weight is read.
 from __future__ import annotations
 
 import json
-import os
 import struct
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,15 +17,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from svc.atomic import write_bytes
 from svc.config import Config, from_tree, to_tree
 from svc.data.manifest import Singer, checked_name
 from svc.errors import SvcError, WeightsError
+from svc.features.content import channels
 from svc.models.generator import Generator
 
 FORMAT = 1
 MAX_HEADER = 4 << 20  # bytes
 MAX_SINGERS = 4096
-MAX_CONTENT = 4096  # channels
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +75,7 @@ class Voice:
         tensors = {k: v.detach().cpu().contiguous() for k, v in self.generator.state_dict().items()}
         data = save(tensors, metadata={"svc": json.dumps(header, ensure_ascii=False)})
         try:
-            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".svc-")
-            try:
-                with os.fdopen(handle, "wb") as stream:
-                    stream.write(data)
-                Path(temporary).chmod(0o644)
-                Path(temporary).replace(path)
-            finally:
-                Path(temporary).unlink(missing_ok=True)
+            write_bytes(path, data)
         except OSError as error:
             raise WeightsError(f"{path}: cannot be written ({error.strerror}); choose another -o") from None
 
@@ -108,7 +100,7 @@ class Voice:
             raise WeightsError(
                 f"{path}: refused, its header is not a voice's ({error}); ask for another copy"
             ) from None
-        if not 0 < len(singers) <= MAX_SINGERS or type(content) is not int or not 0 < content <= MAX_CONTENT:
+        if not 0 < len(singers) <= MAX_SINGERS or content != channels(config.features.content):
             raise WeightsError(f"{path}: refused, its header is not a voice's; ask for another copy")
         with torch.device("meta"):
             generator = Generator(config, content=content, singers=len(singers))

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "svc").rglob("*.py"))
 OURS = [path for room in ("svc", "recipes", "tools") for path in sorted((ROOT / room).rglob("*.py"))]
 LEVELS = (
-    "errors units progress tree",
+    "atomic errors units progress tree",
     "config conditioning",
     "audio",
     "encoders",

@@ -70,6 +70,22 @@ def test_convert_finds_the_voice_and_names_the_output(world, monkeypatch, capsys
     assert (info.frames, info.samplerate) == (44_100, 44_100)
 
 
+def test_sung_melody_is_written_and_read_back(world, monkeypatch, capsys):
+    svc(monkeypatch, capsys, "convert", "-s", "0", "-t", "12", "song.wav", "-o", "a.wav", "--save-f0", "a.csv")
+    code, _, _ = svc(monkeypatch, capsys, "convert", "-s", "0", "--f0", "a.csv", "song.wav", "-o", "b.wav")
+    assert code == 0
+    np.testing.assert_allclose(files.read("a.wav").samples, files.read("b.wav").samples, atol=0.02)
+
+
+def test_terminal_escapes_of_strangers_are_not_shown(world, voice, tiny, monkeypatch, capsys):
+    from svc.voice import Voice
+
+    Voice(voice.generator, tiny, voice.singers, {"licence": "free\x1b[31m\nsvc: beware"}).save(world / "v.safetensors")
+    _, out, _ = svc(monkeypatch, capsys, "speakers", "v.safetensors")
+    assert "\x1b" not in out
+    assert "licence: free [31m svc: beware" in out
+
+
 def test_convert_never_overwrites_without_force(world, monkeypatch, capsys):
     svc(monkeypatch, capsys, "convert", "-s", "0", "song.wav", "-o", "out.flac")
     before = Path("out.flac").read_bytes()
@@ -84,6 +100,8 @@ def test_convert_never_overwrites_without_force(world, monkeypatch, capsys):
 
 WRONG = {
     "no such singer": (["convert", "-s", "7", "song.wav"], "no singer '7' in this voice"),
+    "folder as a song": (["convert", "-s", "0", "."], "is a folder; name an audio file"),
+    "long name": (["convert", "-s", "0", "song.wav", "-o", "x" * 300 + ".wav"], "cannot be a file's name"),
     "no such song": (["convert", "-s", "0", "none.wav"], "no such file"),
     "no such voice": (["convert", "-s", "0", "-v", "none", "song.wav"], "cannot be read"),
     "transpose": (["convert", "-s", "0", "-t", "high", "song.wav"], "give auto, or semitones"),

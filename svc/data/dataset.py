@@ -28,6 +28,10 @@ class CropDataset(torch.utils.data.Dataset[Batch]):
         self.clips = [c for c in prepared.split("train") if c.frames >= config.crop_frames and c.active]
         if not self.clips:
             raise DataError(f"{prepared.folder}: no training clip is as long as train.crop; lower it")
+        silent = {singer.name for singer in prepared.singers} - {clip.singer for clip in self.clips}
+        if silent:
+            names = ", ".join(sorted(silent))
+            raise DataError(f"{prepared.folder}: no training clip of {names} is as long as train.crop; lower it")
         counts = [max(1, round(clip.active / config.crop_frames)) for clip in self.clips]
         self.slots = np.repeat(np.arange(len(self.clips)), counts)
 

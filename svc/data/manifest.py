@@ -1,16 +1,20 @@
 """What lies in a prepared folder: clips, singers, rejected files, and the configuration of their features."""
 
+import hashlib
 import json
-import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from svc.atomic import write_bytes
 from svc.errors import DataError
 
+MANIFEST = "manifest.jsonl"
 VALID_SHARE = 0.1
-_NAME = re.compile(r"[\w][\w .,'()+-]{0,63}")
+MAX_NAME = 64  # characters
+_FORBIDDEN = set('/\\:*?"<>|')
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class Singer:
     """Somebody who can be sung as.
 
     Attributes:
-        name: free text of at most 64 letters, digits, spaces and ``_.,'()+-``.
+        name: see ``checked_name``.
         seconds: of accepted audio.
         median_f0: Hz over all voiced frames.
         low_f0: Hz, 5th percentile.
@@ -55,12 +59,13 @@ class Singer:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A prepared folder as read."""
+    """A prepared folder as read; the hash is that of the table of clips."""
 
     folder: Path
     clips: tuple[Clip, ...]
     singers: tuple[Singer, ...]
     features: dict[str, Any]
+    sha256: str
 
     def split(self, name: str) -> list[Clip]:
         """The clips of ``train`` or ``valid``."""
@@ -72,14 +77,16 @@ class Manifest:
 
 
 def checked_name(name: str) -> str:
-    """A singer's name fit for files, tables and command lines.
+    """A singer's name, in Unicode's composed form, if it is fit for files, tables and command lines.
 
     Raises:
         DataError: it is not.
     """
-    if not _NAME.fullmatch(name) or ".." in name:
-        raise DataError(f"{name!r} is no singer's name; use 1 to 64 letters, digits, spaces and _.,'()+-")
-    return name
+    composed = unicodedata.normalize("NFC", name)
+    fits = 0 < len(composed) <= MAX_NAME and composed.isprintable() and composed == composed.strip()
+    if not fits or _FORBIDDEN & set(composed) or composed[0] in ".-" or ".." in composed:
+        raise DataError(f"{ascii(name)[:80]} is no singer's name; use 1 to {MAX_NAME} letters, digits and spaces")
+    return composed
 
 
 def split_of(source_hash: str) -> str:
@@ -94,11 +101,16 @@ def write(
     rejected: Iterable[dict[str, str]],
     features: dict[str, Any],
 ) -> None:
-    """Write the tables of a prepared folder; ``manifest.jsonl`` comes last and is what makes it valid."""
-    _replace(folder / "rejected.jsonl", _lines(rejected))
-    _replace(folder / "singers.json", json.dumps([asdict(s) for s in singers], indent=1, ensure_ascii=False) + "\n")
-    _replace(folder / "features.json", json.dumps(features, indent=1, sort_keys=True) + "\n")
-    _replace(folder / "manifest.jsonl", _lines(asdict(clip) for clip in clips))
+    """Write the tables of a prepared folder; ``manifest.jsonl`` goes first and comes last: it makes it valid."""
+    (folder / MANIFEST).unlink(missing_ok=True)
+    tables = {
+        "rejected.jsonl": _lines(rejected),
+        "singers.json": json.dumps([asdict(singer) for singer in singers], indent=1) + "\n",
+        "features.json": json.dumps(features, indent=1, sort_keys=True) + "\n",
+        MANIFEST: _lines(asdict(clip) for clip in clips),
+    }
+    for name, text in tables.items():
+        write_bytes(folder / name, text.encode())
 
 
 def read(folder: Path) -> Manifest:
@@ -109,22 +121,16 @@ def read(folder: Path) -> Manifest:
     """
     folder = Path(folder)
     try:
-        lines = (folder / "manifest.jsonl").read_text(encoding="utf-8").splitlines()
-        clips = tuple(Clip(**json.loads(line)) for line in lines)
+        table = (folder / MANIFEST).read_bytes()
+        clips = tuple(Clip(**json.loads(line)) for line in table.splitlines())
         singers = tuple(Singer(**row) for row in json.loads((folder / "singers.json").read_text(encoding="utf-8")))
         features = json.loads((folder / "features.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(f"{folder}: not a prepared folder; make one with `svc prepare DATA -o {folder}`") from None
     except (OSError, ValueError, TypeError) as error:
         raise DataError(f"{folder}: damaged ({error}); run `svc prepare` again") from None
-    return Manifest(folder, clips, singers, features)
+    return Manifest(folder, clips, singers, features, hashlib.sha256(table).hexdigest())
 
 
 def _lines(rows: Iterable[dict[str, Any]]) -> str:
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    return "".join(json.dumps(row) + "\n" for row in rows)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
@@ -11,18 +12,23 @@ from pathlib import Path
 import numpy as np
 import torch
 from filelock import FileLock, Timeout
+from numpy.typing import NDArray
 
 from svc.audio import files
+from svc.audio.files import Audio
 from svc.audio.resample import resample
-from svc.config import Config, from_tree, to_tree
+from svc.config import Config
 from svc.data import manifest
 from svc.data.manifest import Clip, Singer
 from svc.errors import AudioError, DataError
+from svc.features import content
 from svc.features import extract as features
 from svc.features.store import Store, file_hash
 from svc.progress import progress
 
-ACTIVE = 40.0  # dB below the loudest frame
+Array = NDArray[np.generic]
+Rejected = dict[str, str]  # path, singer, reason
+
 _IGNORED = {".txt", ".lab", ".csv", ".json", ".md", ".mid", ".textgrid", ".pdf", ".html", ".yaml", ".ini"}
 
 
@@ -32,7 +38,7 @@ class Summary:
 
     clips: list[Clip]
     singers: list[Singer]
-    rejected: list[dict[str, str]]
+    rejected: list[Rejected]
 
 
 def prepare(data: Path, out: Path, config: Config, jobs: int | None = None) -> Summary:
@@ -47,42 +53,64 @@ def prepare(data: Path, out: Path, config: Config, jobs: int | None = None) -> S
     Raises:
         DataError: there is nothing to prepare, nothing usable in it, or another run holds the folder.
     """
-    found = list(find(data))
+    found, rejected = find(data)
     if not found:
-        raise DataError(f"{data}: no files in singers' folders; put them as {data}/<singer>/<anything>.wav")
+        reason = rejected[0]["reason"] if rejected else f"put them as {data}/<singer>/<anything>.wav"
+        raise DataError(f"{data}: no files in singers' folders; {reason}")
+    if out.resolve().is_relative_to(data.resolve()):
+        raise DataError(f"{out}: lies inside the data, where it would pass for a singer; choose another -o")
     try:
         out.mkdir(parents=True, exist_ok=True)
         with FileLock(out / ".lock", timeout=0):
-            return _prepare(data, out, found, config, jobs)
+            return _prepare(data, out, found, rejected, config, jobs or os.cpu_count() or 1)
     except Timeout:
         raise DataError(f"{out}: another `svc prepare` is working there; wait for it or choose another -o") from None
+    except BrokenProcessPool:
+        raise DataError(f"{out}: a process was ended from outside, for want of memory?; use fewer --jobs") from None
     except OSError as error:
         raise DataError(f"{out}: cannot be written ({error.strerror}); choose another folder with -o") from None
 
 
-def find(data: Path) -> Iterator[tuple[str, Path]]:
-    """(singer, file) of everything under the singers' folders that may be audio, in a fixed order.
+def find(data: Path) -> tuple[list[tuple[str, Path]], list[Rejected]]:
+    """(singer, file) of everything below the singers' folders that may be audio, and what cannot be anybody's.
 
     Raises:
-        DataError: the folder is not there or a singer's name will not do.
+        DataError: the folder is not there.
     """
     if not data.is_dir():
         raise DataError(f"{data}: no such folder; name one that holds a folder for each singer")
-    for folder in sorted(p for p in data.iterdir() if p.is_dir() and not p.name.startswith(".")):
-        name = manifest.checked_name(folder.name)
-        for root, folders, names in os.walk(folder):
-            folders.sort()
-            for file in sorted(names):
-                if not file.startswith(".") and Path(file).suffix.lower() not in _IGNORED:
-                    yield name, Path(root) / file
+    found: list[tuple[str, Path]] = []
+    rejected: list[Rejected] = []
+    for place in sorted(data.iterdir()):
+        if not place.is_dir():
+            if _may_be_audio(place.name):
+                reason = f"{place}: belongs to no singer; move it into a folder of its singer's name"
+                rejected.append({"path": place.name, "singer": "", "reason": reason})
+        elif not place.name.startswith("."):
+            try:
+                found += [(manifest.checked_name(place.name), path) for path in _files_below(place)]
+            except DataError as error:
+                rejected.append({"path": place.name, "singer": "", "reason": str(error)})
+    return found, rejected
 
 
-def _prepare(data: Path, out: Path, found: list[tuple[str, Path]], config: Config, jobs: int | None) -> Summary:
+def _files_below(folder: Path) -> Iterator[Path]:
+    for root, folders, names in os.walk(folder):
+        folders.sort()
+        yield from (Path(root) / name for name in sorted(names) if _may_be_audio(name))
+
+
+def _may_be_audio(name: str) -> bool:
+    return not name.startswith(".") and Path(name).suffix.lower() not in _IGNORED
+
+
+def _prepare(
+    data: Path, out: Path, found: list[tuple[str, Path]], rejected: list[Rejected], config: Config, jobs: int
+) -> Summary:
     identity = features.identity(config)
-    work = [_Work(singer, path, data, out / "store", identity, to_tree(config)) for singer, path in found]
+    work = [_Work(singer, path, data, out / "store", identity, config) for singer, path in found]
     clips: list[Clip] = []
-    rejected: list[dict[str, str]] = []
-    for result in progress(_run(work, jobs or os.cpu_count() or 1), "prepare", "file", len(work)):
+    for result in progress(_run(work, jobs), "prepare", "file", len(work)):
         if isinstance(result, Clip):
             clips.append(result)
         else:
@@ -102,10 +130,10 @@ class _Work:
     data: Path
     store: Path
     identity: dict[str, object]
-    config: dict[str, object]
+    config: Config
 
 
-def _run(work: list[_Work], jobs: int) -> Iterator[Clip | dict[str, str]]:
+def _run(work: list[_Work], jobs: int) -> Iterator[Clip | Rejected]:
     if jobs == 1 or len(work) == 1:
         with _one_thread():
             yield from map(_one, work)
@@ -129,30 +157,36 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _one(work: _Work) -> Clip | dict[str, str]:
+def _one(work: _Work) -> Clip | Rejected:
     name = str(work.path.relative_to(work.data))
     try:
         files.check_file(work.path)
         source = file_hash(work.path)
         store = Store(work.store)
         key = store.key(source, work.identity)
-        if not store.has(key):
-            store.put(key, entry(files.read(work.path), from_tree(work.config)))
-        voiced = store.get(key, "active")
-        return Clip(name, work.singer, key, len(voiced), int(voiced.sum()), manifest.split_of(source))
+        active = _stored_activity(store, key)
+        if active is None:
+            store.put(key, entry(files.read(work.path), work.config))
+            active = store.get(key, "active")
+        return Clip(name, work.singer, key, len(active), int(active.sum()), manifest.split_of(source))
     except AudioError as error:
         return {"path": name, "singer": work.singer, "reason": str(error)}
     except OSError as error:
-        return {
-            "path": name,
-            "singer": work.singer,
-            "reason": f"{work.path}: cannot be read ({error.strerror}); check its permissions",
-        }
+        reason = f"{work.path}: cannot be read ({error.strerror}); check its permissions"
+        return {"path": name, "singer": work.singer, "reason": reason}
 
 
-def entry(audio: files.Audio, config: Config) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]]:
+def _stored_activity(store: Store, key: str) -> Array | None:
+    try:
+        return store.get(key, "active") if store.has(key) else None
+    except DataError:
+        return None  # damaged: it is made again
+
+
+def entry(audio: Audio, config: Config) -> dict[str, Array]:
     """What the store holds of a file: samples at the model's rate, features, and perturbed content."""
-    audio = resample(audio, config.sample_rate)
+    peak = max(1.0, float(np.abs(audio.samples).max()))
+    audio = resample(Audio(audio.samples / np.float32(peak), audio.rate), config.sample_rate)
     found = features.extract(audio, config)
     samples = audio.samples[: len(found.f0) * config.hop]
     return {
@@ -160,7 +194,7 @@ def entry(audio: files.Audio, config: Config) -> dict[str, np.ndarray[tuple[int,
         "f0": found.f0,
         "voiced": found.voiced,
         "loudness": found.loudness,
-        "active": found.loudness >= found.loudness.max() - ACTIVE,
+        "active": found.loudness >= found.loudness.max() - content.ACTIVE,
         "content": found.content.astype(np.float16),
         "warped": features.warped_content(audio, found.loudness, config).astype(np.float16),
     }
@@ -198,12 +232,8 @@ def check_config(prepared: manifest.Manifest, config: Config) -> None:
         DataError: its features were made with others, and which.
     """
     wanted = features.identity(config)
-    differing = [name for name, value in wanted.items() if prepared.features.get(name) != _as_json(value)]
+    differing = [name for name, value in wanted.items() if prepared.features.get(name) != value]
     if differing:
         raise DataError(
             f"{prepared.folder}: prepared with other {', '.join(differing)}; run `svc prepare` with this config"
         )
-
-
-def _as_json(value: object) -> object:
-    return list(value) if isinstance(value, tuple) else value

@@ -14,7 +14,7 @@ class Encoder(nn.Module):
 
     Attributes:
         sample_rate: Hz of the audio it takes.
-        margin: frames on either side that one frame of output depends on; None for the whole file.
+        margin: frames on either side that one frame of output depends on.
     """
 
     sample_rate: int

@@ -26,6 +26,12 @@ def load(name: str) -> Encoder:
     return {"cepstral": CepstralEncoder}[name]()
 
 
+def channels(config: ContentConfig) -> int:
+    """C of the features that a configuration asks for."""
+    encoder = load(config.encoder)
+    return encode(encoder, config.layer, np.zeros(encoder.sample_rate // 10, dtype=np.float32)).shape[0]
+
+
 def extract(
     audio: Audio, frames: int, loudness: NDArray[np.float32], config: ContentConfig, warp: float = 1.0
 ) -> Features:
@@ -62,13 +68,14 @@ def encode(encoder: Encoder, layer: str, samples: NDArray[np.float32]) -> Featur
     """One layer (C, N) of audio (T,) at the encoder's rate, in chunks of constant memory that join exactly."""
     hop = encoder.sample_rate // 100
     total = max(1, -(-len(samples) // hop))
+    device = next(encoder.buffers()).device
     padded = torch.nn.functional.pad(torch.from_numpy(samples), (0, total * hop - len(samples)))
     parts = []
     with torch.inference_mode():
         for start in range(0, total, CHUNK):
             first, last = max(0, start - encoder.margin), min(total, start + CHUNK + encoder.margin)
-            layers = encoder(padded[None, first * hop : last * hop])
-            parts.append(layers[layer][0, :, start - first : min(total, start + CHUNK) - first].numpy())
+            layers = encoder(padded[None, first * hop : last * hop].to(device))
+            parts.append(layers[layer][0, :, start - first : min(total, start + CHUNK) - first].cpu().numpy())
     return np.concatenate(parts, axis=1)
 
 

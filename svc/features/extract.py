@@ -53,10 +53,10 @@ def extract(
     curve: NDArray[np.float32] | None = None,
     progress: Callable[[str, int], object] = lambda _stage, _frames: None,
 ) -> Features:
-    """Features of audio at any rate.
+    """Features of a recording.
 
     Args:
-        audio: the song or clip.
+        audio: at a rate that is a multiple of 100 Hz.
         config: features and sample rate.
         curve: f0 (N,) in Hz given by the user, 0 for unvoiced; tracked with CREPE if absent.
         progress: called with the name of a stage and the number of frames it has done.
@@ -68,6 +68,7 @@ def extract(
         voiced = f0.voicing(periodicity, level, config.features.f0)
     else:
         pitch, voiced = curve, curve > 0
+    progress("content", 0)
     words = content.extract(audio, frames, level, config.features.content)
     progress("content", frames)
     return Features(hold(pitch, voiced), voiced, level, words)
@@ -76,7 +77,8 @@ def extract(
 def warped_content(audio: Audio, level: NDArray[np.float32], config: Config) -> NDArray[np.float32]:
     """Perturbed content (W, C, N) for training, one for each warp of the config."""
     knobs = config.features.content
-    return np.stack([content.extract(audio, len(level), level, knobs, warp) for warp in knobs.warps])
+    warped = [content.extract(audio, len(level), level, knobs, warp) for warp in knobs.warps]
+    return np.stack(warped) if warped else np.zeros((0, content.channels(knobs), len(level)), dtype=np.float32)
 
 
 def measure_loudness(audio: Audio) -> NDArray[np.float32]:

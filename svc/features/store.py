@@ -6,8 +6,6 @@ two writers of one key write the same bytes.
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from svc.atomic import write_bytes
 from svc.errors import DataError
 
 Arrays = Mapping[str, NDArray[np.generic]]
@@ -55,15 +54,8 @@ class Store:
         path = self.path(key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
-            try:
-                with os.fdopen(handle, "wb") as stream:
-                    stream.write(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                Path(temporary).replace(path)
-            finally:
-                Path(temporary).unlink(missing_ok=True)
+            data = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+            write_bytes(path, data, sync=True)
         except OSError as error:
             raise DataError(f"{path.parent}: cannot be written ({error.strerror}); free some space") from None
 

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from itertools import pairwise
+from math import gcd
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -78,7 +79,7 @@ def _scale_layers(config: DiscriminatorConfig) -> nn.Sequential:
     widths = _widths(config)
     layers = [nn.Conv1d(1, widths[0], 15, padding=7)]
     for stride, before, after in zip(config.strides, widths[:-1], widths[1:], strict=True):
-        groups = max(1, before // 4)
+        groups = gcd(max(1, before // 4), before, after)
         layers.append(nn.Conv1d(before, after, 10 * stride + 1, stride, 5 * stride, groups=groups))
     layers.append(nn.Conv1d(widths[-1], widths[-1], 5, padding=2))
     layers.append(nn.Conv1d(widths[-1], 1, 3, padding=1))

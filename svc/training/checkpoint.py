@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
@@ -158,7 +157,7 @@ def _verified(folder: Path) -> Checkpoint | None:
             hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
             for name, digest in meta["sha256"].items()
         )
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
     return Checkpoint(folder, meta) if whole else None
 

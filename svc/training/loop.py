@@ -1,7 +1,9 @@
 """The loop: from scratch or from the newest checkpoint to the last step."""
 
 import contextlib
-import json
+import signal
+import threading
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.utils import ProjectConfiguration
+from filelock import FileLock, Timeout
 
 from svc.config import Config, differences, to_tree
 from svc.data import dataset, prepare
@@ -62,7 +65,21 @@ def train(prepared: Manifest, run: Path, config: Config, *, cpu: bool = False, a
     elif accelerator.is_main_process:
         run.mkdir(parents=True, exist_ok=True)
     _prepare(accelerator, current)
-    return _Loop(prepared, run, config, accelerator, current, content).go(items)
+    with _lock(run, accelerator):
+        return _Loop(prepared, run, config, accelerator, current, content).go(items)
+
+
+@contextlib.contextmanager
+def _lock(run: Path, accelerator: Accelerator) -> Iterator[None]:
+    """One training a folder."""
+    if not accelerator.is_main_process:
+        yield
+        return
+    try:
+        with FileLock(run / ".lock", timeout=0):
+            yield
+    except Timeout:
+        raise TrainingError(f"{run}: another training is working there; wait for it or choose another -o") from None
 
 
 def _prepare(accelerator: Accelerator, current: state.TrainState) -> None:
@@ -84,17 +101,14 @@ def _check_same(found: checkpoint.Checkpoint, prepared: Manifest, config: Config
     names = [singer["name"] for singer in found.meta["singers"]]
     if names != [singer.name for singer in prepared.singers]:
         raise TrainingError(f"{found.folder}: trained on other singers; choose another -o")
-    changed = differences(found.meta["config"], _plain(to_tree(config)))
+    changed = differences(found.meta["config"], to_tree(config))
+    if found.meta.get("data") != prepared.sha256:
+        changed.append("the prepared clips")
     if changed and not accept_changes:
         raise TrainingError(
             f"{found.folder}: the config changed ({'; '.join(changed)}); "
             "undo that, choose another -o, or go on with --accept-changes"
         )
-
-
-def _plain(tree: dict[str, Any]) -> dict[str, Any]:
-    plain: dict[str, Any] = json.loads(json.dumps(tree))
-    return plain
 
 
 class _Loop:
@@ -119,20 +133,20 @@ class _Loop:
             items, step=self.state.step, rank=accelerator.process_index, world=accelerator.num_processes
         )
         bar = progress(batches, "train", "step", train.steps, self.state.step, not accelerator.is_main_process)
-        interrupted = False
-        try:
+        with stopping() as stop:
             if self.state.step == 0:
                 self.validate()
             for batch in bar:
                 terms = train_step(self.state, batch.to(accelerator.device), self.config, accelerator)
                 self.after(terms, bar)
-        except KeyboardInterrupt:
-            interrupted = True
-        if self.saved != self.state.step:
-            self.save()
+                if _any_process(accelerator, stop.is_set()):
+                    break
+            if self.saved != self.state.step:
+                self.save()
         bar.close()
         self.tracker.close()
         accelerator.wait_for_everyone()
+        interrupted = self.state.step < train.steps
         return Outcome(self.run, self.state.step, self.state.best_step, self.state.best, interrupted)
 
     def after(self, terms: dict[str, torch.Tensor], bar: Any) -> None:
@@ -143,36 +157,64 @@ class _Loop:
             values = {name: float(term) for name, term in terms.items()}
             self.tracker.losses(step, values)
             bar.set_postfix_str(f"spectral {values['spectral']:.3f} best {self.state.best:.3f}")
-        if step % train.validate_every == 0 or last:
-            self.validate()
-        if step % train.checkpoint_every == 0 or last:
+        improved = (step % train.validate_every == 0 or last) and self.validate()
+        if step % train.checkpoint_every == 0 or last or improved:
             self.save()
 
-    def validate(self) -> None:
-        """Sing the phrases with the averaged weights."""
+    def validate(self) -> bool:
+        """Sing the phrases with the averaged weights; whether they never were as good."""
         if not self.accelerator.is_main_process:
-            return
+            return False
         step = self.state.step
         refine = step > self.config.train.refine_start
         renditions, distance = validate.sing(
             self.state.average, self.phrases, self.prepared, self.config, refine=refine
         )
-        if step and distance < self.state.best:
-            self.state.best, self.state.best_step = distance, step
         self.tracker.renditions(step, renditions, distance)
+        improved = step > 0 and distance < self.state.best
+        if improved:
+            self.state.best, self.state.best_step = distance, step
+        return improved
 
     def save(self) -> None:
         """Write a checkpoint, on the main process."""
-        self.saved = self.state.step
         if not self.accelerator.is_main_process:
             return
         with _unwrapped(self.accelerator, self.state):
             extra = {
                 "config": to_tree(self.config),
+                "data": self.prepared.sha256,
                 "content_channels": self.content,
                 "singers": [asdict(singer) for singer in self.prepared.singers],
             }
             checkpoint.write(self.run, self.state, extra, self.config.train.keep)
+        self.saved = self.state.step
+
+
+@contextlib.contextmanager
+def stopping() -> Iterator[threading.Event]:
+    """Set by Ctrl-C or SIGTERM, so that a run stops between two steps; a second Ctrl-C stops it at once."""
+    stop = threading.Event()
+
+    def ask(number: int, _frame: object) -> None:
+        if stop.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        stop.set()
+
+    earlier = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
+
+
+def _any_process(accelerator: Accelerator, stop: bool) -> bool:
+    """Whether any process was asked to stop; all must leave after the same step."""
+    if accelerator.num_processes == 1:
+        return stop
+    asked = accelerator.reduce(torch.tensor(float(stop), device=accelerator.device))
+    return bool(asked > 0)
 
 
 @contextlib.contextmanager

@@ -88,10 +88,7 @@ def _update(
 ) -> Tensor:
     if not torch.isfinite(loss):
         guilty = [name for name, term in terms.items() if not torch.isfinite(term)] or ["total"]
-        raise TrainingError(
-            f"step {step}: {', '.join(guilty)} is not finite; the last checkpoint is good, "
-            "go on from it with a lower train.learning_rate"
-        )
+        raise _not_finite(step, ", ".join(guilty), adversary)
     full = config.train.discriminator_rate if adversary else config.train.learning_rate
     for group in optimizer.param_groups:
         group["lr"] = full * rate_share(step, config.train)
@@ -100,9 +97,14 @@ def _update(
     norm: Tensor = accelerator.clip_grad_norm_(network.parameters(), config.train.clip)
     if not torch.isfinite(norm):
         optimizer.zero_grad(set_to_none=True)
-        raise TrainingError(
-            f"step {step}: the gradient of {', '.join(terms)} is not finite; the last checkpoint is good, "
-            "go on from it with a lower train.learning_rate"
-        )
+        raise _not_finite(step, f"the gradient of {' + '.join(terms)}", adversary)
     optimizer.step()
     return norm
+
+
+def _not_finite(step: int, what: str, adversary: bool) -> TrainingError:
+    knob = "train.discriminator_rate" if adversary else "train.learning_rate"
+    return TrainingError(
+        f"step {step}: {what} is not finite; go on from the last checkpoint, which is good, "
+        f"with a lower {knob} and --accept-changes"
+    )

@@ -6,6 +6,7 @@ from typing import Any
 
 from accelerate import Accelerator
 
+from svc.atomic import write_bytes
 from svc.config import Config
 from svc.training.validate import Rendition, picture
 
@@ -67,6 +68,4 @@ def _truncate(path: Path, step: int) -> None:
                 kept.append(line + "\n")
         except ValueError:
             break  # the last line of a killed process
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text("".join(kept), encoding="utf-8")
-    temporary.replace(path)
+    write_bytes(path, "".join(kept).encode())

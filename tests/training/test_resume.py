@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from accelerate.state import AcceleratorState
+from filelock import FileLock
 from safetensors.torch import load_file
 
 from svc.config import load, to_tree
@@ -54,51 +55,63 @@ def test_wavenet_joins_at_its_step(uninterrupted, prepared, tiny, tmp_path):
     assert after["wavenet.exit.weight"].any()
 
 
-def test_interrupted_by_hand_then_resumed(uninterrupted, prepared, tiny, tmp_path, monkeypatch):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_by_hand_then_resumed(number, uninterrupted, prepared, tiny, tmp_path, monkeypatch):
     from svc.training import loop
 
     real = loop.train_step
 
-    def tired(state, batch, config, accelerator):
-        if state.step == 7 and not (tmp_path / "once").exists():
+    def disturbed(state, batch, config, accelerator):
+        if state.step == 6 and not (tmp_path / "once").exists():
             (tmp_path / "once").touch()
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), number)
         return real(state, batch, config, accelerator)
 
-    monkeypatch.setattr(loop, "train_step", tired)
+    monkeypatch.setattr(loop, "train_step", disturbed)
     assert train(prepared, tmp_path, tiny, cpu=True).interrupted
     assert checkpoint.newest(tmp_path).step == 7
     assert not train(prepared, tmp_path, tiny, cpu=True).interrupted
     assert losses(tmp_path) == losses(uninterrupted)
     assert weights(tmp_path) == weights(uninterrupted)
+    assert signal.getsignal(number) not in (signal.SIG_IGN, None)
 
 
-def test_killed_at_random_times_then_resumed(uninterrupted, prepared, tiny, tmp_path):
-    config = tmp_path / "config.yaml"
-    config.write_text(json.dumps(to_tree(tiny)))
-    command = [
-        sys.executable,
-        "recipes/train.py",
-        str(config),
-        str(prepared.folder),
-        "-o",
-        str(tmp_path / "run"),
-        "--cpu",
-    ]
+def test_two_trainings_in_one_folder_are_refused(prepared, tiny, tmp_path):
+    with FileLock(tmp_path / ".lock"), pytest.raises(TrainingError, match="another training is working there"):
+        train(prepared, tmp_path, tiny, cpu=True)
+
+
+def test_other_clips_than_before_are_told(uninterrupted, prepared, tiny):
+    from dataclasses import replace
+
+    other = replace(prepared, sha256="0")
+    with pytest.raises(TrainingError, match=r"the config changed \(the prepared clips\)"):
+        train(other, uninterrupted, tiny, cpu=True)
+
+
+def test_best_checkpoint_is_written_when_it_is_best(uninterrupted, prepared, tiny, tmp_path):
+    train(prepared, tmp_path, replaced(tiny, checkpoint_every=5, validate_every=6, keep=1), cpu=True)
+    assert checkpoint.at(tmp_path, "best").step == checkpoint.newest(tmp_path).meta["best_step"]
+
+
+def test_killed_five_times_then_resumed(prepared, tiny, tmp_path):
+    longer = replaced(tiny, steps=120, validate_every=40)
+    train(prepared, tmp_path / "whole", longer, cpu=True)
+    config, run = tmp_path / "config.yaml", tmp_path / "killed"
+    config.write_text(json.dumps(to_tree(longer)))
+    command = [sys.executable, "recipes/train.py", str(config), str(prepared.folder), "-o", str(run), "--cpu"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
     rng = random.Random(0)
-    kills = 0
-    while kills < 5:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_for_progress(tmp_path / "run", process, rng)
-        if process.poll() is not None:
-            break
+    for _ in range(5):
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, **quiet)
+        wait_for_progress(run, process, rng)
+        assert process.poll() is None, "the run ended before it could be killed"
         process.send_signal(signal.SIGKILL)
         process.wait()
-        kills += 1
-    assert kills >= 2
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
-    assert losses(tmp_path / "run") == losses(uninterrupted)
-    assert weights(tmp_path / "run") == weights(uninterrupted)
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=120, **quiet)
+    assert losses(run) == losses(tmp_path / "whole")
+    assert weights(run) == weights(tmp_path / "whole")
 
 
 def wait_for_progress(run: Path, process: subprocess.Popen, rng: random.Random) -> None:
@@ -110,7 +123,7 @@ def wait_for_progress(run: Path, process: subprocess.Popen, rng: random.Random) 
         if path.exists() and path.stat().st_size > before + 100:
             break
         time.sleep(0.02)
-    time.sleep(rng.random() * 0.5)
+    time.sleep(rng.random() * 0.2)
 
 
 def replaced(config, **train_knobs):
@@ -131,7 +144,7 @@ def test_damaged_checkpoint_is_passed_over(prepared, tiny, tmp_path):
     (newest.folder / "generator.safetensors").write_bytes(b"half")
     assert checkpoint.newest(tmp_path).step == 8
     (tmp_path / "checkpoints" / "step_00000008" / "meta.json").unlink()
-    assert checkpoint.newest(tmp_path).step == 4
+    assert checkpoint.newest(tmp_path).step == 6
 
 
 def test_newest_three_and_the_best_are_kept(prepared, tiny, tmp_path):

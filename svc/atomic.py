@@ -1,0 +1,30 @@
+"""Files that appear whole or not at all."""
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+
+
+def write_bytes(path: Path, data: bytes, *, sync: bool = False) -> None:
+    """Write beside the file's place and rename into it.
+
+    Args:
+        path: the file.
+        data: all of it.
+        sync: wait until it is on the disk.
+
+    Raises:
+        OSError: the folder does not take it; what was there before is untouched.
+    """
+    temporary = path.with_name(f".tmp-{secrets.token_hex(8)}")
+    try:
+        with temporary.open("xb") as stream:
+            stream.write(data)
+            if sync:
+                stream.flush()
+                os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
