@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from svc.audio import mp3
+
 UNKNOWN_LENGTHS = {0, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF}  # left by a program that could not seek back
 MAX_CHUNKS = 10_000  # before the samples; more is not an audio file
 
@@ -21,16 +23,31 @@ def is_whole(path: Path) -> bool:
         ValueError: the file starts like none of the containers that are read.
     """
     with path.open("rb") as stream:
-        size = os.fstat(stream.fileno()).st_size
-        start = _after_id3(stream)
-        stream.seek(start)
-        head = stream.read(12)
-        stream.seek(start)
-        for magic, offset, kind, missing in CONTAINERS:
-            if head.startswith(magic) and head[offset:].startswith(kind):
-                return missing is None or not missing(stream, size)
-        if start or _is_mpeg(head):
-            return not _mp3_missing(stream, size)
+        missing = _check_for(stream)
+        return missing is None or not missing(stream, os.fstat(stream.fileno()).st_size)
+
+
+def mp3_lengths(path: Path) -> range | None:
+    """Numbers of samples that an MP3 may give, none if it contradicts itself; None for other files.
+
+    Raises:
+        ValueError: the file starts like none of the containers that are read.
+    """
+    with path.open("rb") as stream:
+        return mp3.lengths(stream) if _check_for(stream) is mp3.missing else None
+
+
+def _check_for(stream: BinaryIO) -> "_Check | None":
+    """Choose the check for missing bytes, leaving the stream at the start of the container."""
+    start = _after_id3(stream)
+    stream.seek(start)
+    head = stream.read(12)
+    stream.seek(start)
+    for magic, offset, kind, missing in CONTAINERS:
+        if head.startswith(magic) and head[offset:].startswith(kind):
+            return missing
+    if start or _is_mpeg(head):
+        return mp3.missing
     raise ValueError("unknown container")
 
 
@@ -102,49 +119,8 @@ def _ogg_missing(stream: BinaryIO, size: int) -> bool:
     return not last
 
 
-_MPEG1_LAYER3_KBPS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
-_MPEG2_LAYER3_KBPS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
-_XING_SLACK = 0.99  # encoders disagree on what it counts; mpg123, too, warns beyond 1 %
-
-
-def _mp3_missing(stream: BinaryIO, size: int) -> bool:
-    """Whether the last layer III frame lacks bytes, or the file is shorter than its first frame says."""
-    start = position = stream.tell()
-    promised = _xing_bytes(stream.read(64))
-    stream.seek(start)
-    if promised is not None and start + promised * _XING_SLACK > size:
-        return True
-    while len(header := stream.read(4)) == 4:
-        length = _mp3_frame_bytes(header)
-        if length is None:
-            return False  # tags or padding after the last frame
-        position += length
-        stream.seek(position)
-    return position > size
-
-
-def _xing_bytes(frame: bytes) -> int | None:
-    """Find the length of the stream in a Xing or Info header."""
-    at = max(frame.find(b"Xing"), frame.find(b"Info"))
-    if at < 0 or len(frame) < at + 16:
-        return None
-    flags, *fields = struct.unpack(">III", frame[at + 4 : at + 16])
-    return fields[flags & 1] if flags & 2 else None  # the number of frames comes first, where there is one
-
-
 def _is_mpeg(header: bytes) -> bool:
     return len(header) >= 4 and header[0] == 0xFF and header[1] & 0xE0 == 0xE0 and header[1] & 0x06 != 0
-
-
-def _mp3_frame_bytes(header: bytes) -> int | None:
-    if not _is_mpeg(header) or (header[1] >> 1) & 3 != 1:
-        return None
-    version, index, rate_index = (header[1] >> 3) & 3, header[2] >> 4, (header[2] >> 2) & 3
-    if version == 1 or rate_index == 3 or index in {0, 15}:
-        return None
-    kbps = (_MPEG1_LAYER3_KBPS if version == 3 else _MPEG2_LAYER3_KBPS)[index]
-    rate = (44_100, 48_000, 32_000)[rate_index] // {3: 1, 2: 2, 0: 4}[version]
-    return (144 if version == 3 else 72) * kbps * 1000 // rate + ((header[2] >> 1) & 1)
 
 
 _Check = Callable[[BinaryIO, int], bool]

@@ -1,19 +1,22 @@
 """Reading and writing audio files, with the integrity checks that libsndfile does not make.
 
 libsndfile reads a WAV cut in half, an OGG cut in half, NaN samples and peaks of 1e6 without a word.
+Accepted are PCM, floating-point, µ-law and A-law samples, and FLAC, ALAC, Vorbis, Opus and MPEG. Its
+decoders of the rest of what it reads (ADPCM of all kinds, GSM 6.10, DWVW, DPCM) are not safe with broken files.
 """
 
 import contextlib
 import secrets
 import stat
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from svc.audio.containers import is_whole
+from svc.audio.containers import is_whole, mp3_lengths
 from svc.errors import AudioError
 
 Samples = NDArray[np.float32]
@@ -23,7 +26,7 @@ MIN_SECONDS = 0.3
 MAX_PEAK = 4.0  # full scale; float files may run a little over 1
 MIN_LEVEL = -60.0  # dB, of the loudest 10 ms
 MIN_SUM = -40.0  # dB, of the averaged channels against the channels
-SUBTYPES = {"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"}
+SUBTYPES = {"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"}
 COMPRESSED = {"VORBIS", "OPUS", "MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III"} | {
     f"ALAC_{bits}" for bits in (16, 20, 24, 32)
 }
@@ -72,6 +75,9 @@ def read(path: Path) -> Audio:
     try:
         if not is_whole(path):
             raise _refusal(path, "cut short (it promises more than it holds); copy it again")
+        lengths = mp3_lengths(path)
+        if lengths is not None and not lengths:
+            raise _contradiction(path)
     except OSError as error:
         raise _refusal(path, f"cannot be read ({error.strerror}); check its permissions") from None
     except ValueError:
@@ -83,7 +89,7 @@ def read(path: Path) -> Audio:
             soundfile.SoundFile(file.fileno(), closefd=False) as stream,
         ):
             _check_header(path, stream)
-            return Audio(_decode(path, stream), stream.samplerate)
+            return Audio(_decode(path, stream, lengths), stream.samplerate)
     except (soundfile.SoundFileError, OSError, ValueError) as error:
         raise _refusal(path, f"damaged ({_detail(error)}); copy it again or export it as WAV") from None
 
@@ -95,7 +101,7 @@ def write(path: Path, audio: Audio) -> None:
         AudioError: the folder or the format does not take the file, or a sample is not a number.
     """
     path = Path(path)
-    check_format(path)
+    check_format(path, audio.rate)
     if not np.isfinite(audio.samples).all():
         raise _refusal(path, "not written, its samples are not numbers; try another voice or checkpoint")
     kind, subtype = FORMATS[path.suffix.lower()]
@@ -140,19 +146,36 @@ def check_file(path: Path) -> None:
         raise _refusal(path, "is empty (0 bytes); record or copy it again")
 
 
-def check_format(path: Path) -> None:
-    """Refuse a name that no format goes with.
+def check_format(path: Path, rate: int | None = None) -> None:
+    """Refuse a name that no format goes with, or whose format does not take the rate in Hz.
 
     Raises:
-        AudioError: its ending is not that of an audio format.
+        AudioError: its ending is not that of an audio format, or is that of one without the rate.
     """
-    if path.suffix.lower() not in FORMATS:
+    ending = path.suffix.lower()
+    if ending not in FORMATS:
         raise _refusal(path, "unknown audio format; end the name in .wav or .flac")
+    kind, subtype = FORMATS[ending]
+    if not soundfile.check_format(kind, subtype):
+        raise _refusal(path, f"{ending} is not in this build of libsndfile; end the name in .wav")
+    if rate is None:
+        return
+    if not MIN_RATE <= rate <= MAX_RATE:  # libsndfile dies of an OGG of 700 kHz
+        raise _refusal(path, f"cannot hold {rate} Hz; resample it to between {MIN_RATE} and {MAX_RATE} Hz")
+    try:
+        with soundfile.SoundFile(BytesIO(), "w", rate, channels=1, subtype=subtype, format=kind) as stream:
+            stream.write(np.zeros(1, np.float32))  # FLAC finds out only here
+    except (soundfile.SoundFileError, ValueError):
+        raise _refusal(path, f"{ending} does not take {rate} Hz; end the name in .wav") from None
 
 
 def _refusal(path: Path, reason: str) -> AudioError:
     name = str(path)
     return AudioError(f"{name if name.isprintable() else ascii(name)}: {reason}")
+
+
+def _contradiction(path: Path) -> AudioError:
+    return _refusal(path, "its header and contents disagree; convert it to WAV")
 
 
 def _detail(error: Exception) -> str:
@@ -168,8 +191,14 @@ def _check_header(path: Path, stream: "soundfile.SoundFile") -> None:
         raise _refusal(path, "does not say how long it is (was it streamed?); convert it to WAV")
 
 
-def _decode(path: Path, stream: "soundfile.SoundFile") -> Samples:
-    """Average the channels, checking them on the way."""
+def _decode(path: Path, stream: "soundfile.SoundFile", lengths: range | None) -> Samples:
+    """Average the channels, checking them on the way.
+
+    Args:
+        path: for the errors.
+        stream: at its start.
+        lengths: of an MP3, whose number of samples libsndfile may only guess.
+    """
     hop = stream.samplerate // 100
     step = max(1, _READ_SAMPLES // (stream.channels * hop)) * hop
     parts: list[Samples] = []
@@ -180,7 +209,9 @@ def _decode(path: Path, stream: "soundfile.SoundFile") -> Samples:
         loudest = max(loudest, _peak_level(block, hop))
         loudest_sum = max(loudest_sum, _peak_level(parts[-1], hop))
     count = sum(map(len, parts))
-    if count != stream.frames:
+    if lengths is not None and count not in lengths:
+        raise _contradiction(path)
+    if lengths is None and count != stream.frames:
         raise _refusal(path, f"cut short ({count} of {stream.frames} samples); copy it again")
     if count < MIN_SECONDS * stream.samplerate:
         raise _refusal(path, f"only {count / stream.samplerate:.3f} s long; give at least {MIN_SECONDS} s")

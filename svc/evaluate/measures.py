@@ -1,5 +1,6 @@
 """Measures of pitch, likeness and identity that share nothing with the model."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from svc.units import hop_samples
 
 CEPSTRA = 24  # mel cepstra c1 … c24
 ACTIVE = 40.0  # dB below the loudest frame
+LOUD = 20.0  # dB below the loudest frame, what singers are told apart by
+REACH = 2.1  # a little over an octave: how far from the melody asked for a tracker looks
 DB_PER_NEPER = 10 / np.log(10) * 2**0.5
 Cepstra = NDArray[np.float64]
 Curve = NDArray[np.float64]
@@ -22,11 +25,11 @@ Curve = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class PitchError:
-    """Errors of a melody over the frames that are voiced in both.
+    """Errors of a melody over the frames that are voiced in both, NaN if there are none.
 
     Attributes:
         median: |cents|.
-        over_50: share of frames off by more than 50 cents.
+        over_50: share of those frames off by more than 50 cents.
         voicing: share of all frames voiced in one and not in the other.
     """
 
@@ -39,7 +42,7 @@ def track_pitch(audio: Audio, fmin: float = 65.0, fmax: float = 1100.0) -> Curve
     """f0 (N,) in Hz, 0 where unvoiced, by probabilistic YIN (Mauch and Dixon 2014), not by the model's CREPE."""
     hop = hop_samples(audio.rate)
     count = len(audio.samples) // hop
-    frame = 4 * round(audio.rate / fmin / 2)
+    frame = 4 * math.ceil(audio.rate / fmin / 2)  # two periods at least
     centred = np.pad(audio.samples, (frame // 2 - hop // 2, frame))
     f0, voiced, _ = librosa.pyin(
         centred,
@@ -55,13 +58,22 @@ def track_pitch(audio: Audio, fmin: float = 65.0, fmax: float = 1100.0) -> Curve
     return np.where(voiced, f0, 0.0)[:count]
 
 
+def track_near(audio: Audio, asked: NDArray[np.floating]) -> Curve:
+    """``track_pitch`` from an octave below the melody asked for (N,) to one above: octave errors show, at half the time."""
+    voiced = asked[asked > 0]
+    if not len(voiced):
+        return track_pitch(audio)
+    return track_pitch(audio, float(voiced.min()) / REACH, min(float(voiced.max()) * REACH, audio.rate / 4))
+
+
 def pitch_error(*, sung: NDArray[np.floating], asked: NDArray[np.floating]) -> PitchError:
     """How far a sung melody (N,) is from the one asked for (N,), both in Hz and 0 where unvoiced."""
     both = (sung > 0) & (asked > 0)
+    voicing = float(np.mean((sung > 0) != (asked > 0))) if len(both) else math.nan
     if not both.any():
-        return PitchError(float("nan"), float("nan"), float(np.mean((sung > 0) != (asked > 0))))
+        return PitchError(math.nan, math.nan, voicing)
     cents = np.abs(1200 * np.log2(sung[both] / asked[both]))
-    return PitchError(float(np.median(cents)), float(np.mean(cents > 50)), float(np.mean((sung > 0) != (asked > 0))))
+    return PitchError(float(np.median(cents)), float(np.mean(cents > 50)), voicing)
 
 
 def mel_cepstra(audio: Audio) -> Cepstra:
@@ -101,5 +113,5 @@ class SingerClassifier:
     @staticmethod
     def _summary(audio: Audio) -> NDArray[np.float64]:
         cepstra = mel_cepstra(audio)
-        voice = cepstra[1:, cepstra[0] >= cepstra[0].max() - ACTIVE * np.log(10) / 40]
+        voice = cepstra[1:, cepstra[0] >= cepstra[0].max() - LOUD * np.log(10) / 20]
         return np.concatenate([voice.mean(axis=1), voice.std(axis=1)])

@@ -7,26 +7,38 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-import librosa
 import numpy as np
 import soundfile
 from jinja2 import Environment
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from svc.audio.files import Audio
+from svc.audio.picture import draw
 
 Curve = NDArray[np.floating]
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    """Named columns and rows of as many cells."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def markdown(self) -> str:
+        """Lines of Markdown, without the last line's end."""
+        lines = [self.columns, ["---"] * len(self.columns), *self.rows]
+        return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+@dataclass(frozen=True, slots=True)
 class Exhibit:
-    """One recording on the page, with its melody (N,) in Hz, 0 where unvoiced."""
+    """One recording on the page, with a melody (N,) in Hz to draw over it, 0 where unvoiced."""
 
     title: str
     audio: Audio
-    f0: Curve
+    f0: Curve | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +50,7 @@ class Section:
     exhibits: Sequence[Exhibit]
 
 
-def write(
-    path: Path,
-    title: str,
-    intro: str,
-    columns: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    sections: Sequence[Section],
-) -> None:
+def write(path: Path, title: str, intro: str, table: Table, sections: Sequence[Section]) -> None:
     """Write the page: a table, then every section with players, spectrograms and the melody over them."""
     page = Environment(autoescape=True).from_string(_PAGE)
     shown = [
@@ -57,32 +62,15 @@ def write(
         }
         for section in sections
     ]
-    path.write_text(page.render(title=title, intro=intro, columns=columns, rows=rows, sections=shown), encoding="utf-8")
-
-
-def draw(axes: Axes, exhibit: Exhibit) -> None:
-    """A spectrogram over 80 dB up to 8 kHz with the melody drawn over it."""
-    audio = exhibit.audio
-    size = 4 * audio.rate // 100
-    level = librosa.amplitude_to_db(np.abs(librosa.stft(audio.samples, n_fft=size, hop_length=size // 4)) + 1e-6)
-    top = float(level.max())
-    extent = (0.0, len(audio.samples) / audio.rate, 0.0, audio.rate / 2000)
-    axes.imshow(level, origin="lower", aspect="auto", vmin=top - 80, vmax=top, cmap="magma", extent=extent)
-    times = (np.arange(len(exhibit.f0)) + 0.5) / 100
-    axes.plot(times, np.where(exhibit.f0 > 0, exhibit.f0 / 1000, np.nan), color="cyan", linewidth=1.0)
-    axes.set_ylim(0, min(8.0, audio.rate / 2000))
-    axes.set_ylabel("kHz", fontsize=8)
-    axes.set_title(exhibit.title, loc="left", fontsize=9)
-    axes.tick_params(labelsize=7)
+    path.write_text(page.render(title=title, intro=intro, table=table, sections=shown), encoding="utf-8")
 
 
 def picture(section: Section, stream: IO[bytes]) -> None:
     """Write the spectrograms of a section as PNG."""
     figure = Figure(figsize=(11, 1.9 * len(section.exhibits)), layout="constrained")
-    for axes, exhibit in zip(
-        figure.subplots(len(section.exhibits), squeeze=False)[:, 0], section.exhibits, strict=True
-    ):
-        draw(axes, exhibit)
+    rows = figure.subplots(len(section.exhibits), squeeze=False)[:, 0]
+    for axes, exhibit in zip(rows, section.exhibits, strict=True):
+        draw(axes, exhibit.audio.samples, exhibit.audio.rate, exhibit.f0, exhibit.title)
     figure.savefig(stream, format="png", dpi=80)
 
 
@@ -107,8 +95,8 @@ td:first-child, th:first-child { text-align: left; } img { width: 100%; }
 .sounds { display: flex; flex-wrap: wrap; gap: 1rem; } figure { margin: 0; } audio { display: block; width: 20rem; }
 </style></head><body>
 <h1>{{ title }}</h1><p>{{ intro }}</p>
-<table><tr>{% for name in columns %}<th>{{ name }}</th>{% endfor %}</tr>
-{% for row in rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>
+<table><tr>{% for name in table.columns %}<th>{{ name }}</th>{% endfor %}</tr>
+{% for row in table.rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>
 {% endfor %}</table>
 {% for section in sections %}<h2>{{ section.heading }}</h2><p>{{ section.text }}</p>
 <div class="sounds">{% for sound in section.sounds %}<figure><figcaption>{{ sound.title }}</figcaption>

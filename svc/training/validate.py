@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-import librosa
 import numpy as np
 import torch
 from torch import Tensor
 
+from svc.audio.picture import draw
 from svc.conditioning import Conditioning
 from svc.config import Config
 from svc.data.dataset import read_audio, read_features
@@ -88,33 +88,17 @@ def sing(
 
 
 def picture(rendition: Rendition, config: Config) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """Log-mel spectrograms of truth, reconstruction and conversions with the f0 asked for: (height, width, 3)."""
+    """Spectrograms of truth, reconstruction and conversions with the f0 asked for: (height, width, 3)."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     phrase = rendition.phrase
+    asked = torch.where(phrase.conditioning.voiced > 0, phrase.conditioning.f0, 0)[0].numpy()
     rows = {f"{phrase.singer}, truth": phrase.audio[0], f"{phrase.singer}, sung": rendition.reconstruction}
     rows |= {f"as {name}": audio for name, audio in rendition.conversions.items()}
     figure = Figure(figsize=(10, 2.2 * len(rows)), layout="constrained")
     canvas = FigureCanvasAgg(figure)
-    for axes, (name, audio) in zip(figure.subplots(len(rows), squeeze=False)[:, 0], rows.items(), strict=True):
-        draw_mel(axes, audio.numpy(), config.sample_rate)
-        axes.set_title(name, loc="left", fontsize=9)
+    for axes, (title, audio) in zip(figure.subplots(len(rows), squeeze=False)[:, 0], rows.items(), strict=True):
+        draw(axes, audio.numpy(), config.sample_rate, asked, title)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
-
-
-def draw_mel(axes: object, samples: np.ndarray[tuple[int, ...], np.dtype[np.float32]], rate: int) -> None:
-    """A log-mel spectrogram over 80 dB on matplotlib axes, seconds across, mel bands up."""
-    mel = librosa.feature.melspectrogram(y=samples, sr=rate, n_fft=1024, hop_length=rate // 100, n_mels=100)
-    level = librosa.power_to_db(mel + 1e-10)
-    top = level.max()
-    axes.imshow(  # type: ignore[attr-defined]
-        level,
-        origin="lower",
-        aspect="auto",
-        vmin=top - 80,
-        vmax=top,
-        cmap="magma",
-        extent=(0, len(samples) / rate, 0, 100),
-    )
