@@ -9,6 +9,9 @@ import numpy as np
 import typer
 
 from svc import cli
+from svc.errors import DataError
+
+RATE = 24_000  # Hz, at which everybody listens: a frame of it is a whole number of samples
 
 
 def main(
@@ -16,8 +19,10 @@ def main(
 ) -> None:
     """Print error against Praat's autocorrelation and computing time for each tracker."""
     from svc.audio import files as reading
+    from svc.audio.resample import resample
     from svc.config import F0Config
     from svc.evaluate.judges import praat_pitch
+    from svc.evaluate.report import Table
     from svc.features import f0
 
     knobs = F0Config()
@@ -26,7 +31,7 @@ def main(
     spent = dict.fromkeys(kinds, 0.0)
     seconds = 0.0
     for path in files:
-        audio = reading.read(path)
+        audio = resample(reading.read(path), RATE)
         asked = praat_pitch(audio)
         seconds += audio.seconds
         for kind in kinds:
@@ -35,14 +40,16 @@ def main(
             spent[kind] += time.perf_counter() - started
             both = (asked > 0) & (periodicity >= kind.periodicity)
             errors[kind].append(np.abs(1200 * np.log2(sung[both] / asked[both])))
-    typer.echo("| CREPE | refined | median, cents | > 50 cents | s of computing a second |")
-    typer.echo("|---|---|---|---|---|")
+    rows = []
     for kind in kinds:
         cents = np.concatenate(errors[kind])
-        typer.echo(
-            f"| {kind.model} | {'yes' if kind.refine else 'no'} | {np.median(cents):.2f} "
-            f"| {np.mean(cents > 50):.2%} | {spent[kind] / seconds:.3f} |"
-        )
+        if not len(cents):
+            raise DataError(f"{files[0]}: no frame is voiced for Praat and CREPE both; give recordings of a voice")
+        share, cost = np.mean(cents > 50), spent[kind] / seconds
+        refined = "yes" if kind.refine else "no"
+        rows.append([kind.model, refined, f"{np.median(cents):.2f}", f"{share:.2%}", f"{cost:.3f}"])
+    table = Table(["CREPE", "refined", "median, cents", "> 50 cents", "s of computing a second"], rows)
+    typer.echo(table.markdown())
     typer.echo("next: set features.f0 in a config")
 
 

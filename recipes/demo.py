@@ -13,7 +13,7 @@ import numpy as np
 import typer
 
 from svc import cli
-from svc.errors import DataError
+from svc.errors import DataError, SvcError
 
 if TYPE_CHECKING:  # torch is imported inside the functions, so that --help answers at once
     from svc.config import Config
@@ -85,7 +85,7 @@ def train(out: Path, knobs: "Config", phrases: int) -> float | None:
     A run that is finished already is only checked: to have this config and these singers.
 
     Raises:
-        DataError: there is a folder of singers that the demo did not make.
+        DataError: there are things that the demo did not make.
         TrainingError: the run has another config or other singers.
     """
     from svc.data import manifest, prepare
@@ -94,22 +94,25 @@ def train(out: Path, knobs: "Config", phrases: int) -> float | None:
     found = checkpoint.newest(out)
     finished = found is not None and found.step >= knobs.train.steps
     with contextlib.nullcontext() if finished else counted(out / SECONDS):
-        synthesise(out / "singers", phrases)
+        synthesise(out, phrases)
         prepare.prepare(out / "singers", out / "prepared", knobs)
         outcome = loop.train(manifest.read(out / "prepared"), out, knobs, cpu=True)
     return None if outcome.interrupted else read_seconds(out / SECONDS)
 
 
-def synthesise(folder: Path, phrases: int) -> None:
-    """Write the singers anew; the folder is replaced only if it was made here.
+def synthesise(out: Path, phrases: int) -> None:
+    """Write the singers anew; nothing is replaced in a folder where the demo never was.
 
     Raises:
-        DataError: the folder is not the demo's, or cannot be made.
+        DataError: there are things that the demo did not make, or the folder cannot be made.
     """
     from svc.data import synthetic
 
-    if folder.exists() and not (folder / MARKER).is_file():
-        raise DataError(f"{folder}: not made by the demo, so it stays; choose another -o")
+    folder = out / "singers"
+    if not (folder / MARKER).is_file():
+        for place in (folder, out / "prepared", out / "checkpoints", out / "voice.safetensors"):
+            if place.exists():
+                raise DataError(f"{place}: not made by the demo, so it stays; move it away or choose another -o")
     try:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -121,14 +124,17 @@ def synthesise(folder: Path, phrases: int) -> None:
 
 @contextlib.contextmanager
 def counted(ledger: Path) -> Iterator[None]:
-    """Add the seconds spent inside to those in a file, however it ends."""
+    """Add the seconds spent inside to those in a file, also if interrupted, but not if refused."""
     from svc import atomic
 
-    before, started = read_seconds(ledger), time.perf_counter()
+    before, started, worked = read_seconds(ledger), time.perf_counter(), True
     try:
         yield
+    except SvcError:
+        worked = False
+        raise
     finally:
-        if ledger.parent.is_dir():
+        if worked and ledger.parent.is_dir():
             text = json.dumps({"seconds": before + time.perf_counter() - started})
             atomic.write_bytes(ledger, text.encode())
 

@@ -125,6 +125,7 @@ def convert(
     if save_f0:
         _free(save_f0, force)
     audio = files.read(song)
+    files.check_format(target, audio.rate)
     with _stages() as stage:
         made, report = Converter(loaded, device).convert(audio, speaker, transpose=shift, curve=f0, progress=stage)
     files.write(target, made)

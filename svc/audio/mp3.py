@@ -78,29 +78,26 @@ def lengths(stream: BinaryIO) -> range | None:
 
 def _walk(stream: BinaryIO) -> _Frames:
     start = stream.tell()
-    if _frame_at(stream, start) is None:
-        start = _next_run(stream, start) or start
-    stream.seek(start)
     info = _info(stream.read(64))
     position, count, samples = start, 0, 0
     while frame := _frame_at(stream, position):
         position += frame[0]
         samples += frame[1]
         count += 1
-    gap = count > 0 and _next_run(stream, position) is not None
+    gap = count > 0 and _resumes(stream, position)
     return _Frames(start, position, count, samples, info, gap)
 
 
-def _next_run(stream: BinaryIO, position: int) -> int | None:
-    """Where frames go on behind a tag or damage."""
+def _resumes(stream: BinaryIO, position: int) -> bool:
+    """Whether frames go on behind a tag or damage."""
     stream.seek(position)
     while block := stream.read(_BLOCK):
         for match in _HEADER.finditer(block):
             if _is_run(stream, position + match.start(), match.group()[:2]):
-                return position + match.start()
+                return True
         position += max(len(block) - 2, 1)  # a header may lie across
         stream.seek(position)
-    return None
+    return False
 
 
 def _is_run(stream: BinaryIO, position: int, start: bytes) -> bool:

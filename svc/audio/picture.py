@@ -37,9 +37,7 @@ def draw(axes: Axes, samples: Samples, rate: int, f0: NDArray[np.floating] | Non
     level = 10 * np.log10(_rows(power.T, frequencies * 4 * hop / rate) + 1e-10)
     loudest = float(level.max(initial=-RANGE))
     extent = (0.0, level.shape[1] * hop / rate, 0.0, float(_mel(top)))
-    axes.imshow(
-        level, origin="lower", aspect="auto", vmin=loudest - RANGE, vmax=loudest, cmap="magma", extent=extent
-    )
+    axes.imshow(level, origin="lower", aspect="auto", vmin=loudest - RANGE, vmax=loudest, cmap="magma", extent=extent)
     if f0 is not None:
         sung = np.where(f0 > 0, _mel(np.maximum(f0, 0.0)), np.nan)
         axes.plot((np.arange(len(f0)) + 0.5) / 100, sung, color="cyan", linewidth=1.0)

@@ -57,7 +57,7 @@ REASONS = {
     "NaN": "not numbers", "infinite": "not numbers", "peak 1e6": "1e+06 times", "folder": "is a folder",
     "anti-phase stereo": "cancel", "dangling symlink": "gone", "symlink loop": "symbolic links",
     "missing": "no such file", "header claims 2 GB": "cut short", "header only": "cut short",
-    "IMA ADPCM": "IMA_ADPCM", "4000 Hz": "4000 Hz", "line break in the name": "not audio",
+    "IMA ADPCM": "IMA_ADPCM", "GSM": "GSM610", "4000 Hz": "4000 Hz", "line break in the name": "not audio",
     "flac cut in half": "damaged",
     **{f"{kind} cut in half": "cut short" for kind in ("wav", "mp3", "ogg", "aiff", "au", "caf", "w64")},
     **{f"random bytes as {kind}": "not audio" for kind in ("flac", "mp3", "ogg")},
@@ -262,8 +262,9 @@ def test_failing_write_leaves_the_old_file(tmp_path, monkeypatch, failure):
     write(old, Audio(tone().astype(np.float32), 16_000))
     content = old.read_bytes()
 
-    def fail(*arguments, **options):
-        raise failure
+    def fail(stream, samples):
+        if len(samples) > 1:  # which is only to see what the format takes
+            raise failure
 
     monkeypatch.setattr(soundfile.SoundFile, "write", fail)
     assert_not_written(old, tone(), of="cannot be written")
@@ -272,8 +273,9 @@ def test_failing_write_leaves_the_old_file(tmp_path, monkeypatch, failure):
 
 
 def test_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
-    def interrupt(*arguments, **options):
-        raise KeyboardInterrupt
+    def interrupt(stream, samples):
+        if len(samples) > 1:
+            raise KeyboardInterrupt
 
     monkeypatch.setattr(soundfile.SoundFile, "write", interrupt)
     with pytest.raises(KeyboardInterrupt):
@@ -305,8 +307,6 @@ def test_refusals_to_write(tmp_path):
     assert_not_written(tmp_path / "nul\0byte.wav", tone(), of="null byte")
     assert_not_written(tmp_path / ("x" * 300 + ".wav"), tone(), of="too long")
     assert_not_written(tmp_path / "x.wav", tone() * np.nan, of="not numbers")
-    assert_not_written(tmp_path / "x.mp3", tone(96_000), of="44100, and 48000", rate=96_000)
-    assert_not_written(tmp_path / "x.opus", tone(44_100), of="24000, and 48000", rate=44_100)
 
 
 # --- properties ---
