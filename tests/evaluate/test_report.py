@@ -65,9 +65,8 @@ class TestPage:
 
     def test_escapes(self, page):
         assert "<script" not in page
-        assert (
-            page.count("&lt;script&gt;") == 7
-        )  # title, heading, intro, column, cell, section's heading and text, sound
+        # title, heading, intro, column, cell, the section's heading and text, the sound's title
+        assert page.count("&lt;script&gt;") == 8
         assert "<td>a &amp; b</td>" in page
 
     def test_sound(self, page, audio):
