@@ -85,7 +85,7 @@ class EnvelopeFilter(nn.Module):
     def forward(self, excitations: Tensor, hidden: Tensor, loudness: Tensor) -> Tensor:
         """Shaped excitations (B, 2, T) from (B, 2, T), the hidden track (B, H, N) and loudness (B, N) dB."""
         with torch.autocast(excitations.device.type, enabled=False):  # spectra and gains need all their bits
-            envelopes = self.exit(hidden.float()).unflatten(1, (2, self.points)).transpose(2, 3)
+            envelopes = self.exit(hidden.to(excitations.dtype)).unflatten(1, (2, self.points)).transpose(2, 3)
             envelopes = envelopes + NEPERS_PER_DB * loudness[:, None, :, None]
             spectra = torch.fft.rfft(frame(excitations, self.size, self.hop) * self.window, n=self.fft)
             shaped = torch.fft.irfft(spectra * self._minimum_phase(envelopes @ self.spread), n=self.fft)

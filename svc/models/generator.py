@@ -92,7 +92,7 @@ class Generator(nn.Module):
         assert self.wavenet is not None
         bands = self.wavenet(self.bank.split(source), hidden)
         with torch.autocast(source.device.type, enabled=False):
-            return self.bank.join(bands.float())[:, 0]
+            return self.bank.join(bands.to(source.dtype))[:, 0]
 
     def excite(self, conditioning: Conditioning) -> Tensor:
         """Harmonic and noise excitation (B, 2, N·hop).
