@@ -30,7 +30,10 @@ def main(
     if not PartialState().is_main_process:
         return
     what = "stopped and saved" if outcome.interrupted else "done"
-    typer.echo(f"{what} at step {outcome.step}, best validation {outcome.best:.3f} at step {outcome.best_step}")
+    best = (
+        f"best validation {outcome.best:.3f} at step {outcome.best_step}" if outcome.best_step else "not validated yet"
+    )
+    typer.echo(f"{what} at step {outcome.step}, {best}")
     typer.echo(f"look and listen: tensorboard --logdir {out}")
     export = f"svc export {out} -o {out}/voice.safetensors"
     typer.echo(f"next: {'the same command again, to go on' if outcome.interrupted else export}")

@@ -49,7 +49,7 @@ def prepare(
     for row in summary.rejected:
         typer.echo(f"  rejected {row['reason']}")
     if summary.rejected:
-        typer.echo(f"{len(summary.rejected)} files rejected, listed in {out / 'rejected.jsonl'}")
+        typer.echo(f"rejected: {len(summary.rejected)}, listed in {out / 'rejected.jsonl'}")
     typer.echo(f"{len(summary.clips)} files of {len(summary.singers)} singers are ready in {out}")
     typer.echo(f"next: accelerate launch recipes/train.py {config or 'configs/base.yaml'} {out} -o runs/NAME")
 
@@ -101,8 +101,10 @@ def convert(
         str, typer.Option("-t", "--transpose", help="semitones, or auto: octaves towards the singer's range")
     ] = "0",
     out: Annotated[Path | None, typer.Option("-o", "--out", help="SONG_SPEAKER.wav if not given")] = None,
-    f0: Annotated[Path | None, typer.Option(help="CSV of seconds,hz to sing instead of the tracked melody")] = None,
-    save_f0: Annotated[Path | None, typer.Option(help="write the melody that was sung as such a CSV")] = None,
+    f0: Annotated[Path | None, typer.Option(help="CSV of seconds,hz to take for the song's melody")] = None,
+    save_f0: Annotated[
+        Path | None, typer.Option(help="write the song's melody as such a CSV, before transposition")
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, or cuda where there is one")] = "cpu",
     force: Force = False,
 ) -> None:
@@ -121,31 +123,33 @@ def convert(
     name = loaded.singers[loaded.number(speaker)].name
     target = out or song.with_name(f"{song.stem}_{name}.wav")
     files.check_format(target)
-    _free(target, force)
-    if save_f0:
-        _free(save_f0, force)
+    for path in [target, save_f0] if save_f0 else [target]:
+        _free(path, force)
+        if path.resolve() in {song.resolve(), f0 and f0.resolve()}:
+            raise DataError(f"{path}: is an input; give the output another name")
     audio = files.read(song)
     files.check_format(target, audio.rate)
     with _stages() as stage:
         made, report = Converter(loaded, device).convert(audio, speaker, transpose=shift, curve=f0, progress=stage)
     files.write(target, made)
     if save_f0:
-        write_csv(save_f0, report.f0)
+        write_csv(save_f0, report.melody)
     spent = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in report.spent.items())
     typer.echo(f"{target}: {report.seconds:.1f} s as {name}, {report.transpose:+g} semitones, voice {chosen}")
     typer.echo(f"{sum(report.spent.values()) / report.seconds:.3f} s of computing a second of song ({spent} s)")
-    typer.echo(f"next: listen to {target}; not in key or range? try --transpose auto or ±12")
+    advice = "" if shift == "auto" else "; out of the singer's range? try --transpose auto"
+    typer.echo(f"next: listen to {target}{advice}")
 
 
 def _free(path: Path, force: bool) -> None:
     try:
         taken, folder = path.exists(), path.parent.is_dir()
     except OSError as error:
-        raise DataError(f"{path}: cannot be a file's name ({error.strerror}); choose another -o") from None
+        raise DataError(f"{path}: cannot be a file's name ({error.strerror}); give another") from None
     if taken and not force:
-        raise DataError(f"{path}: exists already; add -f to overwrite it or choose another -o")
+        raise DataError(f"{path}: exists already; add -f to overwrite it or give another name")
     if not folder:
-        raise DataError(f"{path.parent}: no such folder; make it or choose another -o")
+        raise DataError(f"{path.parent}: no such folder; make it or give another name")
 
 
 def _newest_voice() -> Path:
@@ -170,7 +174,7 @@ def _stages() -> Iterator[Callable[[str, float], None]]:
     with bar("listen", 100, "%") as shown:
 
         def show(stage: str, share: float) -> None:
-            shown.set_description(stage, refresh=False)
+            shown.set_description_str(stage, refresh=False)
             done = 60 * share if stage == "listen" else 60 + 40 * share
             shown.update(max(0.0, min(done, 100.0) - shown.n))
 

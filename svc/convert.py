@@ -33,12 +33,14 @@ class Report:
         seconds: of audio.
         transpose: semitones.
         spent: seconds of computing by stage: ``f0``, ``content``, ``generator``, ``resample``.
-        f0: (N,) Hz sung, 0 where unvoiced.
+        melody: (N,) Hz of the song, 0 where unvoiced.
+        f0: (N,) Hz as sung, after transposition.
     """
 
     seconds: float = 0.0
     transpose: float = 0.0
     spent: dict[str, float] = field(default_factory=dict)
+    melody: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
     f0: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
 
 
@@ -68,7 +70,7 @@ class Converter:
             singer: name or number.
             transpose: semitones, or ``auto`` for the octaves that come nearest to the singer's own range, which
                 keep the song in key with its backing track.
-            curve: CSV of ``seconds,hz`` to sing instead of the tracked melody.
+            curve: CSV of ``seconds,hz`` to take for the song's melody, before transposition.
             progress: called with the name of a stage and the share of it that is done.
         """
         report = Report(seconds=audio.seconds)
@@ -82,6 +84,7 @@ class Converter:
         mark("resample")
         given = f0.read_csv(curve, frames) if curve else None
         sung = self._features(whole, given, frames, progress, mark)
+        report.melody = np.where(sung.voiced, sung.f0, 0).astype(np.float32)
         number = self.voice.number(singer)
         report.transpose = self._transposition(sung, number, transpose)
         sung = replace(sung, f0=_shifted(sung.f0, report.transpose))

@@ -54,6 +54,9 @@ class Voice:
         names = [s.name for s in self.singers]
         if singer in names:
             return names.index(singer)
+        alike = [i for i, name in enumerate(names) if name.casefold() == singer.casefold()]
+        if len(alike) == 1:
+            return alike[0]
         if singer.isdecimal() and int(singer) < len(names):
             return int(singer)
         known = ", ".join(f"{i} {name}" for i, name in enumerate(names[:12]))

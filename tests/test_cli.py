@@ -72,7 +72,7 @@ def test_convert_finds_the_voice_and_names_the_output(world, monkeypatch, capsys
 
 def test_sung_melody_is_written_and_read_back(world, monkeypatch, capsys):
     svc(monkeypatch, capsys, "convert", "-s", "0", "-t", "12", "song.wav", "-o", "a.wav", "--save-f0", "a.csv")
-    code, _, _ = svc(monkeypatch, capsys, "convert", "-s", "0", "--f0", "a.csv", "song.wav", "-o", "b.wav")
+    code, _, _ = svc(monkeypatch, capsys, "convert", "-s", "0", "-t", "12", "--f0", "a.csv", "song.wav", "-o", "b.wav")
     assert code == 0
     np.testing.assert_allclose(files.read("a.wav").samples, files.read("b.wav").samples, atol=0.02)
 
@@ -100,6 +100,7 @@ def test_convert_never_overwrites_without_force(world, monkeypatch, capsys):
 
 WRONG = {
     "no such singer": (["convert", "-s", "7", "song.wav"], "no singer '7' in this voice"),
+    "output is the song": (["convert", "-s", "0", "-f", "song.wav", "-o", "song.wav"], "is an input"),
     "folder as a song": (["convert", "-s", "0", "."], "is a folder; name an audio file"),
     "long name": (["convert", "-s", "0", "song.wav", "-o", "x" * 300 + ".wav"], "cannot be a file's name"),
     "no such song": (["convert", "-s", "0", "none.wav"], "no such file"),

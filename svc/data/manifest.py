@@ -126,6 +126,8 @@ def read(folder: Path) -> Manifest:
         singers = tuple(Singer(**row) for row in json.loads((folder / "singers.json").read_text(encoding="utf-8")))
         features = json.loads((folder / "features.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
+        if not folder.exists():
+            raise DataError(f"{folder}: no such folder; name one made by `svc prepare`") from None
         raise DataError(f"{folder}: not a prepared folder; make one with `svc prepare DATA -o {folder}`") from None
     except (OSError, ValueError, TypeError) as error:
         raise DataError(f"{folder}: damaged ({error}); run `svc prepare` again") from None

@@ -156,7 +156,8 @@ class _Loop:
         if step % train.log_every == 0 or last:
             values = {name: float(term) for name, term in terms.items()}
             self.tracker.losses(step, values)
-            bar.set_postfix_str(f"spectral {values['spectral']:.3f} best {self.state.best:.3f}")
+            best = f" best {self.state.best:.3f}" if self.state.best_step else ""
+            bar.set_postfix_str(f"spectral {values['spectral']:.3f}{best}")
         improved = (step % train.validate_every == 0 or last) and self.validate()
         if step % train.checkpoint_every == 0 or last or improved:
             self.save()
