@@ -44,7 +44,6 @@ FORMATS = {
     ".w64": ("W64", "PCM_24"),
     ".rf64": ("RF64", "PCM_24"),
 }
-EXTENSIONS = frozenset(FORMATS)
 
 _READ_SAMPLES = 1 << 22  # at a time, of all channels: a header may claim any number of samples
 _WRITE_SAMPLES = 1 << 16  # at a time: libsndfile 1.2 dies of a long OGG written at once

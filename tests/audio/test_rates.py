@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from svc.audio.files import EXTENSIONS, MAX_RATE, MIN_RATE, Audio, check_format, read, write
+from svc.audio.files import FORMATS, MAX_RATE, MIN_RATE, Audio, check_format, read, write
 from svc.errors import AudioError
 
 RATES = (8_000, 11_025, 12_000, 44_100, 48_000, 65_535, 65_537, 88_200, 96_000, 100_001, 100_010, 192_000)
@@ -15,7 +15,7 @@ OPUS = {8_000, 12_000, 48_000}
 FLAC = set(RATES) - {65_537, 100_001}
 
 
-@pytest.mark.parametrize("extension", sorted(EXTENSIONS))
+@pytest.mark.parametrize("extension", sorted(FORMATS))
 @pytest.mark.parametrize("rate", RATES)
 def test_what_is_not_refused_is_written(tmp_path, extension, rate, capfd):
     path = tmp_path / f"x{extension}"
@@ -36,13 +36,13 @@ def test_what_is_not_refused_is_written(tmp_path, extension, rate, capfd):
 @pytest.mark.parametrize("rate", [-1, 0, MIN_RATE - 1, MAX_RATE + 1, 700_000, 2**40])
 def test_rates_that_are_not_read_are_not_written(tmp_path, rate):
     """libsndfile 1.2.2 dies of a segmentation fault if asked for an OGG of 700 kHz."""
-    for extension in EXTENSIONS:
+    for extension in FORMATS:
         with pytest.raises(AudioError, match=f"cannot hold {rate} Hz; resample it"):
             check_format(tmp_path / f"x{extension}", rate)
 
 
 def test_the_name_alone(monkeypatch):
-    for extension in EXTENSIONS:
+    for extension in FORMATS:
         check_format(Path(f"x{extension.upper()}"))
     with pytest.raises(AudioError, match=r"unknown audio format; end the name in \.wav"):
         check_format(Path("x.xyz"))
