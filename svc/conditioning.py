@@ -67,6 +67,13 @@ class Conditioning:
 _ON_THE_CLOCK = ("f0", "voiced", "phase", "loudness", "content")
 
 
+def one_hot(number: int, count: int) -> Tensor:
+    """Weights (S,) of one singer alone."""
+    singer = torch.zeros(count)
+    singer[number] = 1
+    return singer
+
+
 def hold(f0: NDArray[np.float32], voiced: NDArray[np.bool_]) -> NDArray[np.float32]:
     """f0 (N,) with every unvoiced frame given the f0 of the nearest voiced one; 200 Hz where none is voiced."""
     known = np.flatnonzero(voiced)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from svc.audio.files import Audio, Samples
 from svc.audio.resample import fit_length, resample
-from svc.conditioning import Conditioning
+from svc.conditioning import Conditioning, one_hot
 from svc.encoders import crepe
 from svc.errors import DataError
 from svc.features import content, f0
@@ -89,10 +89,8 @@ class Converter:
         report.transpose = self._transposition(sung, number, transpose)
         sung = replace(sung, f0=_shifted(sung.f0, report.transpose))
         report.f0 = np.where(sung.voiced, sung.f0, 0).astype(np.float32)
-        one = torch.zeros(len(self.voice.singers))
-        one[number] = 1
         parts = []
-        for part in self.stream(sung.conditioning(one)):
+        for part in self.stream(sung.conditioning(one_hot(number, len(self.voice.singers)))):
             parts.append(part)
             progress("sing", len(parts) * CHUNK / frames)
         mark("generator")

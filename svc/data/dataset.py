@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Sampler
 
+from svc.conditioning import one_hot
 from svc.config import Config
 from svc.data.batch import Batch
 from svc.data.manifest import Clip, Manifest
@@ -55,8 +56,7 @@ class CropDataset(torch.utils.data.Dataset[Batch]):
 
     def _crop(self, clip: Clip, first: int, last: int, rng: np.random.Generator) -> Batch:
         features = read_features(self.store, clip, first, last, self._content(clip, first, last, rng))
-        singer = torch.zeros(len(self.prepared.singers))
-        singer[self.prepared.number(clip.singer)] = 1
+        singer = one_hot(self.prepared.number(clip.singer), len(self.prepared.singers))
         conditioning = features.conditioning(singer)
         conditioning = replace(
             conditioning,

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from svc.audio.picture import draw
-from svc.conditioning import Conditioning
+from svc.conditioning import Conditioning, one_hot
 from svc.config import Config
 from svc.data.dataset import read_audio, read_features
 from svc.data.manifest import Clip, Manifest
@@ -58,13 +58,6 @@ def _phrase(prepared: Manifest, clip: Clip, config: Config) -> Phrase:
     targets = tuple(dict.fromkeys(name for name in others if name != clip.singer))
     conditioning = read_features(store, clip, 0, length).conditioning(one_hot(number, len(names)))
     return Phrase(clip.path, clip.singer, targets, conditioning, read_audio(store, clip, 0, length, config.hop))
-
-
-def one_hot(number: int, count: int) -> Tensor:
-    """(S,) with a one."""
-    singer = torch.zeros(count)
-    singer[number] = 1
-    return singer
 
 
 @torch.no_grad()

@@ -37,7 +37,8 @@ def both_ranks(prepared, config, run: str) -> None:
     Path(run, f"rank{accelerator.process_index}.json").write_text(json.dumps(report))
 
 
-def test_two_processes_end_with_equal_weights(prepared, tiny, tmp_path):
+def test_two_processes_end_with_equal_weights(prepared, tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # unset, Accelerate warns
     AcceleratorState._reset_state(reset_partial_state=True)
     sys.stdout.flush()
     debug_launcher(both_ranks, args=(prepared, tiny, str(tmp_path)), num_processes=2)
