@@ -21,7 +21,7 @@ def main(
     from svc.audio import files as reading
     from svc.audio.resample import resample
     from svc.config import F0Config
-    from svc.evaluate.judges import praat_pitch
+    from svc.evaluate import melody
     from svc.evaluate.report import Table
     from svc.features import f0
 
@@ -32,7 +32,7 @@ def main(
     seconds = 0.0
     for path in files:
         audio = resample(reading.read(path), RATE)
-        asked = praat_pitch(audio)
+        asked = melody.praat(audio)
         seconds += audio.seconds
         for kind in kinds:
             started = time.perf_counter()

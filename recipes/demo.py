@@ -5,7 +5,6 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,34 +17,13 @@ from svc.errors import DataError, SvcError
 if TYPE_CHECKING:  # torch is imported inside the functions, so that --help answers at once
     from svc.config import Config
     from svc.convert import Converter
-    from svc.data.synthetic import Phrase, Singer
-    from svc.evaluate.measures import SingerClassifier
-    from svc.evaluate.report import Section, Table
+    from svc.evaluate.measures import Row
+    from svc.evaluate.report import Table
 
 HELD_OUT = 9_000  # seed of the first phrase that nobody trains on
 PHRASES = 40  # each singer sings, 4 to 5 s each
 MARKER = ".made-by-demo"  # in a folder of singers that may be deleted
 SECONDS = "seconds.json"  # of training, summed over interrupted processes
-LEGEND = "In cyan the melody: of source and truth the one they were made with, of output the one measured in it."
-
-
-@dataclass(frozen=True)
-class Conversion:
-    """What came of one conversion; distances are mel-cepstral in dB to the target's true rendition."""
-
-    source: str
-    target: str
-    named: str
-    f0_median_cents: float
-    f0_over50: float
-    distance_source: float
-    distance_output: float
-    distance_truth: float
-
-    @property
-    def closed(self) -> float:
-        """Share of the gap from the source to the re-synthesised truth."""
-        return (self.distance_source - self.distance_output) / (self.distance_source - self.distance_truth)
 
 
 def main(
@@ -67,13 +45,11 @@ def main(
     started = time.perf_counter()
     voice = voice_of(out, "last", {"licence": "CC0: the singers are synthetic", "singers": "nobody"})
     voice.save(out / "voice.safetensors")
-    conversions = judge(out)
+    rows = judge(out)
     seconds = trained + time.perf_counter() - started
-    scores = {"seconds": round(seconds, 1), "conversions": [asdict(c) for c in conversions]}
-    (out / "scores.json").write_text(json.dumps(scores, indent=1) + "\n")
-    typer.echo(tabulate(conversions).markdown())
-    typer.echo(summarise(conversions))
-    typer.echo(f"{seconds:.0f} s in all; look and listen: {out}/report.html")
+    typer.echo(tabulate(rows).markdown())
+    typer.echo(summarise(rows))
+    typer.echo(f"{seconds:.0f} s in all; look and listen: {out}/judged/report.html")
     typer.echo(
         f"next: svc convert --voice {out}/voice.safetensors --speaker bass SONG.wav, or your own singers: README"
     )
@@ -144,100 +120,99 @@ def read_seconds(ledger: Path) -> float:
     return float(json.loads(ledger.read_text())["seconds"]) if ledger.exists() else 0.0
 
 
-def judge(out: Path) -> list[Conversion]:
-    """Every singer's held-out phrase turned into every other singer, scored; writes the report."""
-    from svc.audio import files
+def judge(out: Path) -> "list[Row]":
+    """Every singer's held-out song turned into every other singer, scored as by `svc evaluate`, with its report."""
     from svc.convert import Converter
-    from svc.data.synthetic import SINGERS, phrase
-    from svc.evaluate import measures, report
-    from svc.progress import bar
+    from svc.evaluate.panel import Judges
+    from svc.evaluate.publish import publish
+    from svc.evaluate.run import Request, evaluate
     from svc.voice import Voice
 
     converter = Converter(Voice.load(out / "voice.safetensors"))
-    paths = sorted((out / "singers").glob("*/*.wav"))
-    classifier = measures.SingerClassifier([files.read(path) for path in paths], [path.parent.name for path in paths])
-    conversions, sections = [], []
-    with bar("judge", len(SINGERS) * (len(SINGERS) - 1), "song") as shown:
-        for number, source in enumerate(SINGERS):
-            for target in SINGERS:
-                if target is source:
-                    continue
-                scored, section = judge_pair(converter, classifier, phrase(HELD_OUT + number), source, target)
-                conversions.append(scored)
-                sections.append(section)
-                shown.update()
-    with (out / "conversion.png").open("wb") as stream:
-        report.picture(sections[0], stream)
-    intro = f"{summarise(conversions)} {LEGEND}"
-    report.write(out / "report.html", "Four synthetic singers", intro, tabulate(conversions), sections)
-    return conversions
-
-
-def judge_pair(
-    converter: "Converter", classifier: "SingerClassifier", song: "Phrase", source: "Singer", target: "Singer"
-) -> tuple[Conversion, "Section"]:
-    """Score one phrase of one singer turned into another, against that singer's true rendition of the same melody."""
-    from svc.audio.files import Audio
-    from svc.data.synthetic import render
-    from svc.evaluate import measures, report
-
-    sung = render(source, song)
-    original = Audio(sung.samples, sung.rate)
-    made, told = converter.convert(original, target.name, transpose="auto")
-    asked = sung.f0 * 2 ** (told.transpose / 12)
-    truth = Audio(render(target, song, f0=asked).samples, sung.rate)
-    resung, _ = converter.convert(truth, target.name)
-    heard = measures.track_near(made, asked)
-    pitch = measures.pitch_error(sung=heard, asked=asked)
-    scored = Conversion(
-        source=source.name,
-        target=target.name,
-        named=classifier.name(made),
-        f0_median_cents=pitch.median,
-        f0_over50=pitch.over_50,
-        distance_source=measures.cepstral_distance(output=original, truth=truth),
-        distance_output=measures.cepstral_distance(output=made, truth=truth),
-        distance_truth=measures.cepstral_distance(output=resung, truth=truth),
+    judged = out / "judged"
+    write_truths(converter, judged)
+    request = Request(
+        sources=judged / "songs",
+        references=out / "singers",
+        parallel=judged / "truths",
+        out=judged,
+        judges=Judges(pitch="pyin", identity="cepstral", words="mfcc"),  # none needs an extra
     )
-    exhibits = [
-        report.Exhibit(f"source: {source.name}", original, sung.f0),
-        report.Exhibit(f"output: {source.name} as {target.name}", made, heard),
-        report.Exhibit(f"truth: {target.name} singing it", truth, asked),
-        report.Exhibit("truth through our vocoder path", resung),
-    ]
-    text = f"{told.transpose:+g} semitones, {scored.closed:.0%} of the gap closed, named {scored.named}"
-    return scored, report.Section(f"{source.name} → {target.name}", text, exhibits)
+    found = evaluate(request, converter)
+    publish(found, request, "Four synthetic singers", shown=len(found.scored))
+    return found.rows
 
 
-def tabulate(conversions: list[Conversion]) -> "Table":
-    """A row for each conversion."""
+def write_truths(converter: "Converter", judged: Path) -> None:
+    """Held-out songs, and what each target really sounds like singing them, as it is and through our vocoder path."""
+    from svc.audio.files import Audio, write
+    from svc.conditioning import octaves_towards
+    from svc.data.synthetic import SINGERS, phrase, render
+
+    for number, source in enumerate(SINGERS):
+        sung = render(source, phrase(HELD_OUT + number))
+        for target, known in ((target, known) for target in SINGERS for known in converter.voice.singers):
+            if target.name != known.name:
+                continue
+            place = judged / "truths" / target.name
+            place.mkdir(parents=True, exist_ok=True)
+            octaves = octaves_towards(known.median_f0, sung.f0[sung.f0 > 0])
+            asked = sung.f0 * 2 ** (octaves / 12)
+            truth = Audio(render(target, phrase(HELD_OUT + number), f0=asked).samples, sung.rate)
+            write(place / f"{source.name}.wav", truth)
+            write(place / f"{source.name}.resung.wav", converter.convert(truth, target.name)[0])
+        place = judged / "songs" / source.name
+        place.mkdir(parents=True, exist_ok=True)
+        write(place / f"{source.name}.wav", Audio(sung.samples, sung.rate))
+
+
+def tabulate(rows: "list[Row]") -> "Table":
+    """A row for each conversion, between its source and the target's truth through our vocoder path."""
     from svc.evaluate.report import Table
 
     columns = ["conversion", "source, dB", "output", "truth re-sung", "gap closed", "f0 median, cents", "> 50 cents"]
-    rows = [
+    lines = [
         [
-            f"{c.source} → {c.target}",
-            f"{c.distance_source:.2f}",
-            f"{c.distance_output:.2f}",
-            f"{c.distance_truth:.2f}",
-            f"{c.closed:.0%}",
-            f"{c.f0_median_cents:.1f}",
-            f"{c.f0_over50:.1%}",
-            c.named,
+            f"{row['singer']} → {row['target']}",
+            *(f"{distance:.2f}" for distance in distances(rows, row)),
+            f"{closed(rows, row):.0%}",
+            f"{row['f0_median']:.1f}",
+            f"{row['f0_over50']:.1%}",
+            "yes" if row["named_target"] else "no",
         ]
-        for c in conversions
+        for row in conversions(rows)
     ]
-    return Table([*columns, "named"], rows)
+    return Table([*columns, "named"], lines)
 
 
-def summarise(conversions: list[Conversion]) -> str:
+def conversions(rows: "list[Row]") -> "list[Row]":
+    """The rows of the voice turning one singer into another."""
+    return [row for row in rows if row["system"] == "voice" and row["singer"] != row["target"]]
+
+
+def distances(rows: "list[Row]", made: "Row") -> list[float]:
+    """Mel-cepstral distances to the truth in dB, of the source, of a conversion, and of the truth re-sung."""
+    own = {
+        row["system"]: row["mcd"] for row in rows if all(row[k] == made[k] for k in ("song", "target")) and "mcd" in row
+    }
+    return [own[system] for system in ("copied", "voice", "truth")]
+
+
+def closed(rows: "list[Row]", made: "Row") -> float:
+    """Share of the gap from the source to the re-sung truth."""
+    source, output, truth = distances(rows, made)
+    return (source - output) / (source - truth)
+
+
+def summarise(rows: "list[Row]") -> str:
     """The means in a sentence."""
-    right = sum(c.named == c.target for c in conversions)
+    made = conversions(rows)
+    right = sum(row["named_target"] == 1 for row in made)
     return (
-        f"Mean: {np.mean([c.closed for c in conversions]):.0%} of the gap closed, "
-        f"f0 median {np.mean([c.f0_median_cents for c in conversions]):.1f} cents, "
-        f"{np.mean([c.f0_over50 for c in conversions]):.1%} of frames off by > 50 cents, "
-        f"{right} of {len(conversions)} named as the target."
+        f"Mean: {np.mean([closed(rows, row) for row in made]):.0%} of the gap closed, "
+        f"f0 median {np.mean([row['f0_median'] for row in made]):.1f} cents, "
+        f"{np.mean([row['f0_over50'] for row in made]):.1%} of frames off by > 50 cents, "
+        f"{right} of {len(made)} named as the target."
     )
 
 

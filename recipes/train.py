@@ -1,11 +1,15 @@
 """Train a voice, or go on training it: ``accelerate launch recipes/train.py CONFIG PREPARED -o RUN``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from svc import cli
+
+if TYPE_CHECKING:  # torch is imported inside the functions, so that --help answers at once
+    from svc.data.manifest import Manifest
+    from svc.evaluate.rehearsal import Rehearsal
 
 
 def main(
@@ -23,20 +27,41 @@ def main(
 
     from svc.config import load, parse_overrides
     from svc.data import manifest
+    from svc.evaluate.rehearsal import publish
     from svc.training.loop import train
 
     knobs = load(config, parse_overrides(overrides or []))
-    outcome = train(manifest.read(prepared), out, knobs, cpu=cpu, accept_changes=accept_changes)
-    if not PartialState().is_main_process:
+    read = manifest.read(prepared)
+    main_process = PartialState(cpu=cpu).is_main_process
+    judge = rehearsal_of(read) if main_process else None
+    outcome = train(read, out, knobs, cpu=cpu, accept_changes=accept_changes, judge=judge)
+    if not main_process:
         return
     what = "stopped and saved" if outcome.interrupted else "done"
     best = (
-        f"best validation {outcome.best:.3f} at step {outcome.best_step}" if outcome.best_step else "not validated yet"
+        f"best overall score {outcome.best:.3f} at step {outcome.best_step}"
+        if outcome.best_step
+        else "not validated yet"
     )
     typer.echo(f"{what} at step {outcome.step}, {best}")
-    typer.echo(f"look and listen: tensorboard --logdir {out}")
+    if judge:
+        typer.echo(publish(out, judge, outcome.renditions))
+    typer.echo(f"look and listen: {out}/report.html, or tensorboard --logdir {out}")
     export = f"svc export {out} -o {out}/voice.safetensors"
     typer.echo(f"next: {'the same command again, to go on' if outcome.interrupted else export}")
+
+
+def rehearsal_of(prepared: "Manifest") -> "Rehearsal | None":
+    """The judges of `svc evaluate` for the fixed phrases, if their libraries are installed."""
+    from svc.errors import DataError
+    from svc.evaluate.panel import Judges
+    from svc.evaluate.rehearsal import Rehearsal
+
+    try:
+        return Rehearsal(prepared, Judges())
+    except DataError as error:
+        typer.echo(f"phrases are judged by their spectral distance alone: {error}", err=True)
+        return None
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
@@ -10,7 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from svc.units import FRAMES_PER_SECOND
+from svc.units import FRAMES_PER_SECOND, semitones_to_ratio
+
+LIMITS = (20.0, 4000.0)  # Hz, of a transposed melody
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,6 +55,12 @@ class Conditioning:
             start=self.start + first,
         )
 
+    def transposed(self, semitones: float) -> Conditioning:
+        """The same, higher."""
+        f0 = (self.f0 * semitones_to_ratio(semitones)).clamp(*LIMITS)
+        phase = np.stack([phase_track(curve) for curve in f0.cpu().numpy()])
+        return replace(self, f0=f0, phase=torch.from_numpy(phase).to(f0.device))
+
     def with_singer(self, singer: Tensor) -> Conditioning:
         """The same sung by somebody else, (B, S)."""
         return replace(self, singer=singer)
@@ -65,6 +74,13 @@ class Conditioning:
 
 
 _ON_THE_CLOCK = ("f0", "voiced", "phase", "loudness", "content")
+
+
+def octaves_towards(median: float, f0: NDArray[np.floating]) -> float:
+    """Semitones, in whole octaves, that bring voiced f0 (N,) nearest to a median; both in Hz, 0 if one is unknown."""
+    if not len(f0) or median <= 0:
+        return 0.0
+    return 12.0 * round(math.log2(median / float(np.median(f0))))
 
 
 def one_hot(number: int, count: int) -> Tensor:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from svc.audio.files import Audio, Samples
 from svc.audio.resample import fit_length, resample
-from svc.conditioning import Conditioning, one_hot
+from svc.conditioning import LIMITS, Conditioning, octaves_towards, one_hot
 from svc.encoders import crepe
 from svc.errors import DataError
 from svc.features import content, f0
@@ -129,11 +129,7 @@ class Converter:
     def _transposition(self, sung: features.Features, number: int, wanted: float | str) -> float:
         if wanted != "auto":
             return float(wanted)
-        voiced = sung.f0[sung.voiced]
-        own = self.voice.singers[number].median_f0
-        if not len(voiced) or own <= 0:
-            return 0.0
-        return 12.0 * round(math.log2(own / float(np.median(voiced))))
+        return octaves_towards(self.voice.singers[number].median_f0, sung.f0[sung.voiced])
 
 
 class _Marks:
@@ -150,7 +146,7 @@ class _Marks:
 
 def _shifted(curve: NDArray[np.float32], semitones: float) -> NDArray[np.float32]:
     shifted = curve * np.float32(semitones_to_ratio(semitones))
-    return np.clip(shifted, 20.0, 4000.0).astype(np.float32)
+    return np.clip(shifted, *LIMITS).astype(np.float32)
 
 
 def parse_transpose(text: str) -> float | str:

@@ -1,5 +1,6 @@
 """A small world shared by the tests: two synthetic singers, prepared, and an untrained voice of theirs."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,8 +62,12 @@ def singers_folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory, singers_folder, tiny) -> Manifest:
+    """One clip is held out by name: the bytes of synthetic audio, and so their hashes, differ between processors."""
     out = tmp_path_factory.mktemp("prepared")
     prepare(singers_folder, out, tiny, jobs=1)
+    made = manifest.read(out)
+    clips = [replace(clip, split="valid" if clip.path == "bass/0.wav" else "train") for clip in made.clips]
+    manifest.write(out, clips, made.singers, [], made.features)
     return manifest.read(out)
 
 

@@ -70,7 +70,7 @@ def test_imports_lead_downwards(path):
         ("svc/models/front.py", "def f():\n    import svc.features.f0"),
         ("svc/voice.py", "from .convert import Converter"),
         ("svc/audio/files.py", "from ..encoders.base import Encoder"),
-        ("svc/cli.py", "import recipes.train"),
+        ("svc/cli/program.py", "import recipes.train"),
         ("svc/__init__.py", "from svc.errors import SvcError"),
     ],
 )

@@ -49,7 +49,7 @@ def test_help_answers_in_half_a_second():
 
 def test_commands_are_these(monkeypatch, capsys):
     _, out, _ = svc(monkeypatch, capsys, "--help")
-    for name in ("prepare", "export", "speakers", "convert"):
+    for name in ("prepare", "export", "speakers", "convert", "evaluate", "compare"):
         assert name in out
 
 
@@ -150,3 +150,75 @@ def test_recipe_says_what_is_next(prepared, tmp_path):
     code, _, err = run_recipe("train.py", "configs/base.yaml", str(tmp_path), "-o", str(tmp_path / "run"))
     assert code == 2
     assert "not a prepared folder; make one with" in err
+
+
+@pytest.fixture(scope="module")
+def judged(singers_folder, tmp_path_factory):
+    """Where two singers' recordings are made of: what `svc evaluate` says of floor and ceiling."""
+    return tmp_path_factory.mktemp("judged"), singers_folder
+
+
+class TestEvaluate:
+    OWN = ("--pitch", "crepe", "--identity", "cepstral", "--words", "mfcc")  # none needs an extra
+
+    def test_floor_and_ceiling(self, judged, monkeypatch, capsys):
+        out, singers = judged
+        code, told, err = svc(monkeypatch, capsys, "evaluate", "--sources", singers, "-o", out, *self.OWN)
+        assert code == 0, err
+        assert "| source copied | 6 |" in told
+        assert "6 conversions judged, 0 files skipped" in told
+        assert "next: look and listen" in told
+        assert {path.name for path in out.iterdir()} == {"report.html", "scores.json", "scores.md"}
+
+    def test_ready_conversions_and_comparison(self, judged, monkeypatch, capsys, tmp_path):
+        _, singers = judged
+        alto, bass = sorted(path.name for path in singers.iterdir())
+        for path in (singers / alto).glob("*.wav"):
+            for place, copied in (("first", path), ("second", singers / bass / path.name)):
+                (tmp_path / place / bass / alto).mkdir(parents=True, exist_ok=True)
+                audio, original = files.read(copied), files.read(path)
+                samples = np.resize(audio.samples, len(original.samples))
+                files.write(tmp_path / place / bass / alto / path.name, Audio(samples, audio.rate))
+        for place in ("first", "second"):
+            arguments = ("--sources", singers, "--converted", tmp_path / place, "-o", tmp_path / f"{place}_judged")
+            code, told, err = svc(monkeypatch, capsys, "evaluate", *arguments, *self.OWN)
+            assert code == 0, err
+        code, told, err = svc(monkeypatch, capsys, "compare", tmp_path / "first_judged", tmp_path / "second_judged")
+        assert code == 0, err
+        (line,) = (line for line in told.splitlines() if line.startswith("| cosine to target"))
+        assert line.endswith("| 3 | better |")
+        assert "next: listen" in told
+
+    def test_nothing_is_replaced_unasked(self, judged, monkeypatch, capsys):
+        out, singers = judged
+        (out / "scores.json").write_text("mine")
+        code, _, err = svc(monkeypatch, capsys, "evaluate", "--sources", singers, "-o", out, *self.OWN)
+        assert code == 2
+        assert "holds an evaluation already; add -f" in err
+        assert (out / "scores.json").read_text() == "mine"
+
+    @pytest.mark.parametrize(
+        ("arguments", "reason"),
+        [
+            (("--pitch", "ears"), "--pitch ears: no such tracker; give one of praat, pyin, crepe"),
+            (("--identity", "ears"), "--identity ears: no such judge; give one of resemblyzer"),
+            (("--words", "ears"), "ears"),
+            (("--mos", "ears"), "ears"),
+            (("--sources", "none"), "none: no such folder; name another with --sources"),
+            (("--references", "none"), "none: no such folder; name another with --references"),
+            (("--voice", "a", "--converted", "b"), "not both"),
+        ],
+    )
+    def test_faults_are_sentences(self, arguments, reason, singers_folder, monkeypatch, capsys, tmp_path):
+        known = ("--sources", singers_folder, "-o", tmp_path / "out", *self.OWN)
+        code, _, err = svc(monkeypatch, capsys, "evaluate", *known, *arguments)
+        assert code == 2
+        assert reason in err
+        assert "Traceback" not in err
+
+    def test_scores_of_strangers(self, monkeypatch, capsys, tmp_path):
+        for text in ("", "[]", '{"rows": [{"system": 1}]}', '{"rows": 3}', "{" * 10_000):
+            (tmp_path / "scores.json").write_text(text)
+            code, _, err = svc(monkeypatch, capsys, "compare", tmp_path, tmp_path)
+            assert code == 2
+            assert "no scores; make them with `svc evaluate -o`" in err

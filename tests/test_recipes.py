@@ -15,6 +15,7 @@ from svc.audio.files import Audio, write
 from svc.config import to_tree
 from svc.data import manifest, prepare, synthetic
 from svc.errors import DataError, TrainingError
+from svc.evaluate import cases
 from svc.training import loop
 from svc.voice import Voice
 
@@ -49,16 +50,19 @@ def test_demo_from_singers_to_report(config_file, tmp_path):
     assert code == 0, err
     assert "Mean:" in out
     assert "next: svc convert" in out
-    scores = json.loads((tmp_path / "demo" / "scores.json").read_text())
-    assert scores["seconds"] > json.loads((tmp_path / "demo" / "seconds.json").read_text())["seconds"] > 0
-    assert len(scores["conversions"]) == 12
-    for row in scores["conversions"]:
-        assert row["source"] != row["target"]
-        assert row["distance_truth"] > 0
-        assert row["distance_source"] > 0
-    page = (tmp_path / "demo" / "report.html").read_text()
-    assert page.count("data:audio/flac;base64,") == 12 * 4
-    assert page.count("data:image/png;base64,") == 12
+    scores = json.loads((tmp_path / "demo" / "judged" / "scores.json").read_text())
+    systems = [row["system"] for row in scores["rows"]]
+    assert {name: systems.count(name) for name in ("voice", "copied", "equalised", "truth")} == {
+        "voice": 16,  # 4 of them reconstructions
+        "copied": 12,
+        "equalised": 12,
+        "truth": 12,
+    }
+    distances = [row["mcd"] for row in scores["rows"] if row["system"] in ("copied", "truth")]
+    assert all(distance > 0 for distance in distances)
+    page = (tmp_path / "demo" / "judged" / "report.html").read_text()
+    assert page.count("data:audio/flac;base64,") == 12 * 3
+    assert page.count("data:image/png;base64,") == 12 + 1
     assert [s.name for s in Voice.load(tmp_path / "demo" / "voice.safetensors").singers] == [
         "alto",
         "bass",
@@ -128,54 +132,23 @@ class TestDemoAgain:
             assert len(list((tmp_path / "singers").glob("*/*.wav"))) == 4 * phrases
 
 
-class TestJudge:
-    @pytest.fixture
-    def judge(self):
-        return recipe("judge")
-
-    def test_singers_and_clips_must_fit(self, judge, prepared):
-        with pytest.raises(DataError, match="knows Ann alone"):
-            judge.choose(prepared, ["Ann"], "", 1)
-        with pytest.raises(DataError, match="holds other singers than the voice"):
-            judge.choose(prepared, ["alto", "Ann"], "", 1)
-        with pytest.raises(DataError, match="no training clip of bass has 'alto' in it"):
-            judge.choose(prepared, ["alto", "bass"], "alto", 1)
-        without = replace(prepared, clips=tuple(prepared.split("train")))
-        with pytest.raises(DataError, match="no held-out clip"):
-            judge.choose(without, ["alto", "bass"], "", 1)
-
-    @pytest.mark.parametrize("count", [0, 1, 3, 7, 50])
-    @pytest.mark.parametrize("singers", [2, 3, 8])
-    def test_targets_are_others_once_each(self, judge, prepared, singers, count):
-        names = [str(number) for number in range(singers)]
-        clip = replace(prepared.clips[0], singer="1")
-        for position in range(5):
-            targets = judge.Plan(prepared, names, {}, []).targets(clip, position, count)
-            assert targets[0] == "1"
-            assert len(targets) == len(set(targets)) == 1 + min(count, singers - 1)
-
-    def test_refuses_before_it_listens(self, judge, voice, prepared, tmp_path):
-        voice.save(tmp_path / "v.safetensors")
-        with pytest.raises(DataError, match="holds other singers"):
-            judge.main(tmp_path / "v.safetensors", prepared.folder, tmp_path / "out")
-        assert not (tmp_path / "out").exists()
-
-    @pytest.mark.filterwarnings("ignore")  # of the extra's own
-    @pytest.mark.skipif(
-        not all(map(importlib.util.find_spec, ("parselmouth", "resemblyzer"))), reason="needs the eval extra"
-    )
-    def test_scores_and_report(self, judge, voice, prepared, tmp_path, capsys):
-        known = replace(voice, singers=prepared.singers)
-        known.save(tmp_path / "v.safetensors")
-        judge.main(tmp_path / "v.safetensors", prepared.folder, tmp_path / "out", clips=1, targets=3, kept=1)
-        rows = json.loads((tmp_path / "out" / "scores.json").read_text())
-        assert [row["singer"] == row["target"] for row in rows] == [True, False]
-        assert all(0 <= row["voicing"] <= 1 and abs(row["cosine"]) <= 1 for row in rows)
-        printed = capsys.readouterr().out
-        assert "| reconstructed | 1 |" in printed
-        assert "| converted | 1 |" in printed
-        assert (tmp_path / "out" / "report.html").read_text().count("data:audio/flac") == 3
-        assert len(list((tmp_path / "out").glob("*.png"))) == 1
+def test_ravdess_is_laid_out(tmp_path, capsys):
+    for actor in ("actor01", "actor02"):
+        for kind, code, repetition in (("song", "02", "01"), ("song", "02", "02"), ("speech", "01", "01")):
+            (tmp_path / "data" / actor / kind).mkdir(parents=True, exist_ok=True)
+            path = tmp_path / "data" / actor / kind / f"03-{code}-05-01-02-{repetition}-{actor[-2:]}.flac"
+            path.write_text(f"{actor} {kind} {repetition}")
+    ravdess = recipe("ravdess")
+    ravdess.main(tmp_path / "data", tmp_path / "out")
+    assert "4 songs of 2 singers" in capsys.readouterr().out
+    found = cases.songs(tmp_path / "out" / "songs")
+    assert [song.key for song in found][:2] == ["actor01/05-01-02-01", "actor01/05-01-02-02"]
+    takes = cases.takes(tmp_path / "out" / "truths", "actor02", found[0])
+    assert [take.read_text() for take in takes] == ["actor02 song 01", "actor02 song 02"]
+    speech = cases.singers(tmp_path / "out" / "by_speech", "--references")
+    assert [len(paths) for paths in speech.values()] == [1, 1]
+    with pytest.raises(DataError, match="exists already"):
+        ravdess.main(tmp_path / "data", tmp_path / "out")
 
 
 def test_compare_f0_at_any_rate(tmp_path, capsys):

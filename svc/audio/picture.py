@@ -20,15 +20,23 @@ ROWS = 160  # evenly spaced in mel, so that melodies have room
 TICKS = (200, 500, 1000, 2000, 4000, 8000)  # Hz
 
 
-def draw(axes: Axes, samples: Samples, rate: int, f0: NDArray[np.floating] | None, title: str) -> None:
-    """A spectrogram on a mel axis up to 8 kHz over 80 dB, 40 ms windows, with a melody drawn over it.
+def draw(
+    axes: Axes,
+    samples: Samples,
+    rate: int,
+    f0: NDArray[np.floating] | None,
+    title: str,
+    asked: NDArray[np.floating] | None = None,
+) -> None:
+    """A spectrogram on a mel axis up to 8 kHz over 80 dB, 40 ms windows, with melodies drawn over it.
 
     Args:
         axes: matplotlib's, seconds across, mel up.
         samples: (T,).
         rate: Hz.
-        f0: (N,) Hz every 10 ms; where it is not positive nothing is drawn.
+        f0: (N,) Hz every 10 ms, in cyan; where it is not positive nothing is drawn.
         title: above the picture.
+        asked: another melody, in white below the first.
     """
     hop = rate // 100
     power = power_spectrogram(torch.from_numpy(samples)[None], 4 * hop, hop)[0].numpy()
@@ -38,9 +46,10 @@ def draw(axes: Axes, samples: Samples, rate: int, f0: NDArray[np.floating] | Non
     loudest = float(level.max(initial=-RANGE))
     extent = (0.0, level.shape[1] * hop / rate, 0.0, float(_mel(top)))
     axes.imshow(level, origin="lower", aspect="auto", vmin=loudest - RANGE, vmax=loudest, cmap="magma", extent=extent)
-    if f0 is not None:
-        sung = np.where(f0 > 0, _mel(np.maximum(f0, 0.0)), np.nan)
-        axes.plot((np.arange(len(f0)) + 0.5) / 100, sung, color="cyan", linewidth=1.0)
+    for curve, colour, width in ((asked, "white", 2.0), (f0, "cyan", 1.0)):
+        if curve is not None:
+            sung = np.where(curve > 0, _mel(np.maximum(curve, 0.0)), np.nan)
+            axes.plot((np.arange(len(curve)) + 0.5) / 100, sung, color=colour, linewidth=width)
     axes.set_xlim(0.0, extent[1])
     axes.set_ylim(0.0, extent[3])
     axes.set_yticks([float(_mel(tick)) for tick in TICKS if tick <= top])

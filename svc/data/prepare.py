@@ -88,13 +88,14 @@ def find(data: Path) -> tuple[list[tuple[str, Path]], list[Rejected]]:
                 rejected.append({"path": place.name, "singer": "", "reason": reason})
         elif not place.name.startswith("."):
             try:
-                found += [(manifest.checked_name(place.name), path) for path in _files_below(place)]
+                found += [(manifest.checked_name(place.name), path) for path in files_below(place)]
             except DataError as error:
                 rejected.append({"path": place.name, "singer": "", "reason": str(error)})
     return found, rejected
 
 
-def _files_below(folder: Path) -> Iterator[Path]:
+def files_below(folder: Path) -> Iterator[Path]:
+    """Everything in a folder, however deep, that may be audio, in order."""
     for root, folders, names in os.walk(folder):
         folders.sort()
         yield from (Path(root) / name for name in sorted(names) if _may_be_audio(name))

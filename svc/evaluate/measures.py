@@ -1,118 +1,145 @@
-"""Measures of pitch, likeness and identity that share nothing with the model."""
+"""Every measure: what it is called, how it is written, and which way is better."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
-import librosa
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from svc.audio.files import Audio
-from svc.units import hop_samples
+from svc.evaluate.statistics import Estimate, estimate
 
-CEPSTRA = 24  # mel cepstra c1 … c24
-ACTIVE = 40.0  # dB below the loudest frame
-LOUD = 20.0  # dB below the loudest frame, what singers are told apart by
-FMIN, FMAX = 65.0, 1100.0  # Hz, of a voice
-REACH = 2.1  # a little over an octave, so that octave errors show
-DB_PER_NEPER = 10 / np.log(10) * 2**0.5
-Cepstra = NDArray[np.float64]
-Curve = NDArray[np.float64]
+Row = dict[str, Any]  # what is known of one output: system, song, singer, target, and its scores
 
 
 @dataclass(frozen=True, slots=True)
-class PitchError:
-    """Errors of a melody over the frames that are voiced in both, NaN if there are none.
+class Measure:
+    """A score of a row.
 
     Attributes:
-        median: |cents|.
-        over_50: share of those frames off by more than 50 cents.
-        voicing: share of all frames voiced in one and not in the other.
+        key: in a row.
+        title: in a table, with its unit.
+        group: the table it stands in.
+        better: which way, or ``zero`` for what should be as in the source, or ``none``.
+        digits: after the point; −1 for a percentage.
     """
 
-    median: float
-    over_50: float
-    voicing: float
+    key: str
+    title: str
+    group: str
+    better: Literal["low", "high", "zero", "none"]
+    digits: int
+
+    def text(self, value: float) -> str:
+        """A value as a table has it."""
+        if math.isnan(value):
+            return "–"
+        return f"{value:.1%}" if self.digits < 0 else f"{value:.{self.digits}f}"
+
+    def interval(self, found: Estimate) -> str:
+        """A mean with its 95 % interval."""
+        if found.files < 2:
+            return self.text(found.mean)
+        return f"{self.text(found.mean)} [{self.text(found.low)}, {self.text(found.high)}]"
 
 
-def track_pitch(audio: Audio, fmin: float = FMIN, fmax: float = FMAX) -> Curve:
-    """f0 (N,) in Hz, 0 where unvoiced, by probabilistic YIN (Mauch and Dixon 2014), not by the model's CREPE."""
-    hop = hop_samples(audio.rate)
-    count = len(audio.samples) // hop
-    frame = 4 * math.ceil(audio.rate / min(fmin, FMIN) / 2)  # two periods of the lowest pitch, whatever the range
-    centred = np.pad(audio.samples, (frame // 2 - hop // 2, frame))
-    f0, voiced, _ = librosa.pyin(
-        centred,
-        sr=audio.rate,
-        fmin=fmin,
-        fmax=fmax,
-        frame_length=frame,
-        hop_length=hop,
-        center=False,
-        resolution=0.05,
-        fill_na=0.0,
-    )
-    return np.where(voiced, f0, 0.0)[:count]
+MELODY, IDENTITY, TRUTH, WORDS, NATURAL = "Melody", "Identity", "Truth", "Words", "Naturalness"
+MEASURES = (
+    Measure("f0_rmse", "f0 RMSE, cents", MELODY, "low", 1),
+    Measure("f0_median", "f0 median, cents", MELODY, "low", 2),
+    Measure("f0_over50", "> 50 cents", MELODY, "low", -1),
+    Measure("voicing", "V/UV error", MELODY, "low", -1),
+    Measure("raw_pitch_accuracy", "raw pitch accuracy", MELODY, "high", -1),
+    Measure("loudness", "loudness corr.", MELODY, "high", 3),
+    Measure("lag", "late, ms", MELODY, "zero", 0),
+    Measure("named_target", "named target", IDENTITY, "high", -1),
+    Measure("named_source", "named source", IDENTITY, "low", -1),
+    Measure("cosine", "cosine to target", IDENTITY, "high", 3),
+    Measure("cosine_source", "cosine to source", IDENTITY, "low", 3),
+    Measure("likeness", "of the way to the target", IDENTITY, "high", -1),
+    Measure("words", "other words = 1", WORDS, "low", 3),
+    Measure("cer_to_source", "CER, source's transcript", WORDS, "low", -1),
+    Measure("wer_to_source", "WER, source's transcript", WORDS, "low", -1),
+    Measure("cer_difference", "CER − source's", WORDS, "low", -1),
+    Measure("wer_difference", "WER − source's", WORDS, "low", -1),
+    Measure("mcd", "MCD to truth, dB", TRUTH, "low", 2),
+    Measure("log_mel", "log mel to truth, dB", TRUTH, "low", 2),
+    Measure("stretch", "warped by, ms", TRUTH, "none", 0),
+    Measure("mcd_aligned", "MCD, dB", TRUTH, "low", 2),
+    Measure("stft", "STFT distance", TRUTH, "low", 3),
+    Measure("clipped", "clipped", NATURAL, "low", -1),
+    Measure("clicks", "clicks a second", NATURAL, "low", 2),
+    Measure("silence_noise", "noise in silence, dB over source", NATURAL, "low", 1),
+    Measure("above_band", "above the source's band, dB", NATURAL, "low", 1),
+    Measure("aperiodicity", "aperiodicity − source's, dB", NATURAL, "zero", 2),
+    Measure("global_variance", "global variance − source's, dB", NATURAL, "zero", 2),
+    Measure("dnsmos_ovrl", "DNSMOS overall", NATURAL, "high", 2),
+    Measure("dnsmos_sig", "DNSMOS signal", NATURAL, "high", 2),
+    Measure("dnsmos_bak", "DNSMOS background", NATURAL, "high", 2),
+    Measure("dnsmos_p808", "DNSMOS P.808", NATURAL, "high", 2),
+    Measure("squim_stoi", "SQUIM STOI", NATURAL, "high", 3),
+    Measure("squim_pesq", "SQUIM PESQ", NATURAL, "high", 2),
+    Measure("squim_si_sdr", "SQUIM SI-SDR, dB", NATURAL, "high", 1),
+)
+GROUPS = (MELODY, IDENTITY, WORDS, TRUTH, NATURAL)
+OCTAVE = 600.0  # cents of shift from which a conversion counts as moved by octaves
 
 
-def track_near(audio: Audio, asked: NDArray[np.floating]) -> Curve:
-    """``track_pitch`` no further than an octave from the range of a melody (N,) in Hz: two to six times as fast."""
-    voiced = asked[asked > 0]
-    if not len(voiced):
-        return track_pitch(audio)
-    return track_pitch(audio, max(FMIN, float(voiced.min()) / REACH), min(FMAX, float(voiced.max()) * REACH))
+def values(rows: Sequence[Row], key: str) -> list[float]:
+    """A score of every row, NaN where it was not measured."""
+    return [math.nan if row.get(key) is None else float(row[key]) for row in rows]
 
 
-def pitch_error(*, sung: NDArray[np.floating], asked: NDArray[np.floating]) -> PitchError:
-    """How far a sung melody (N,) is from the one asked for (N,), both in Hz and 0 where unvoiced."""
-    both = (sung > 0) & (asked > 0)
-    voicing = float(np.mean((sung > 0) != (asked > 0))) if len(both) else math.nan
-    if not both.any():
-        return PitchError(math.nan, math.nan, voicing)
-    cents = np.abs(1200 * np.log2(sung[both] / asked[both]))
-    return PitchError(float(np.median(cents)), float(np.mean(cents > 50)), voicing)
+def summarise(rows: Sequence[Row], key: str) -> Estimate:
+    """A score over rows, with the interval over their songs."""
+    return estimate(values(rows, key), [row["song"] for row in rows])
 
 
-def mel_cepstra(audio: Audio) -> Cepstra:
-    """Mel cepstra c0 … c24 (25, N) in nepers of magnitude, 40 ms Hann windows, 80 bands."""
-    hop = hop_samples(audio.rate)
-    power = librosa.feature.melspectrogram(
-        y=audio.samples, sr=audio.rate, n_fft=4 * hop, hop_length=hop, n_mels=80, fmin=60, fmax=audio.rate / 2
-    )
-    log_magnitude = 0.5 * np.log(power[:, : len(audio.samples) // hop].astype(np.float64) + 1e-9)
-    order, place = np.arange(CEPSTRA + 1)[:, None], (np.arange(80) + 0.5)[None]
-    return np.cos(np.pi / 80 * order * place) @ log_magnitude / 80
+def sorts(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """The rows of a table: each system's, conversions by whether they stay in their octave."""
+    found: dict[str, list[Row]] = {}
+    for system in dict.fromkeys(row["system"] for row in rows):
+        own = [row for row in rows if row["system"] == system]
+        again = [row for row in own if row["singer"] == row["target"]]
+        if system != "voice":
+            found[SYSTEMS[system]] = own
+            continue
+        others = [row for row in own if row["singer"] != row["target"]]
+        near = [row for row in others if abs(row.get("shift") or 0.0) < OCTAVE]
+        found |= {"reconstructed": again, "converted": others}
+        if 0 < len(near) < len(others):
+            found |= {"· same octave": near, "· by octaves": [row for row in others if row not in near]}
+    return {name: rows for name, rows in found.items() if rows}
 
 
-def cepstral_distance(*, output: Audio, truth: Audio) -> float:
-    """Mel-cepstral distance in dB over the frames where the truth sings; both must be aligned; level is left out.
-
-    10/ln 10 · √(2 Σ (Δc)²), k = 1 … 24 (Kubichek 1993).
-    """
-    guess, right = mel_cepstra(output), mel_cepstra(truth)
-    count = min(guess.shape[1], right.shape[1])
-    active = right[0, :count] >= right[0, :count].max() - ACTIVE * np.log(10) / 20
-    difference = 2 * (guess[1:, :count] - right[1:, :count])[:, active]
-    return float(np.mean(DB_PER_NEPER * np.sqrt(np.square(difference).sum(axis=0))))
+SYSTEMS = {
+    "voice": "the voice",
+    "copied": "source copied",
+    "equalised": "source, pitch shifted and equalised",
+    "truth": "truth",
+    "reference": "the target's references",
+}
 
 
-class SingerClassifier:
-    """Names a singer by the mean and the spread of the mel cepstra of a whole recording (logistic regression)."""
+def overall(rows: Sequence[Row]) -> float:
+    """One number from 0 to 1, to choose a checkpoint by: the mean of the parts below that could be measured."""
+    found = [part for part in parts(rows).values() if not math.isnan(part)]
+    return float(np.mean(found)) if found else math.nan
 
-    def __init__(self, recordings: Sequence[Audio], names: Sequence[str]):
-        self._model: Pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
-        self._model.fit(np.stack([self._summary(audio) for audio in recordings]), list(names))
 
-    def name(self, audio: Audio) -> str:
-        """The likeliest singer."""
-        return str(self._model.predict(self._summary(audio)[None])[0])
+def parts(rows: Sequence[Row]) -> dict[str, float]:
+    """Likeness (way from source to target), words kept, melody (raw pitch accuracy), sound 1 / (1 + STFT distance)."""
 
-    @staticmethod
-    def _summary(audio: Audio) -> NDArray[np.float64]:
-        cepstra = mel_cepstra(audio)
-        voice = cepstra[1:, cepstra[0] >= cepstra[0].max() - LOUD * np.log(10) / 20]
-        return np.concatenate([voice.mean(axis=1), voice.std(axis=1)])
+    def mean(key: str) -> float:
+        told = [value for value in values(rows, key) if not math.isnan(value)]
+        return float(np.mean(told)) if told else math.nan
+
+    def share(value: float) -> float:
+        return value if math.isnan(value) else min(1.0, max(0.0, value))
+
+    return {
+        "likeness": share(mean("likeness")),
+        "words": share(1 - mean("words")),
+        "melody": share(mean("raw_pitch_accuracy")),
+        "sound": 1 / (1 + mean("stft")),
+    }

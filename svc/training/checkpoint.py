@@ -5,6 +5,7 @@ Written to a temporary folder beside their place, synced to the disk, renamed, a
 
 import hashlib
 import json
+import math
 import os
 import shutil
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ def write(run: Path, state: TrainState, extra: dict[str, Any], keep: int) -> Che
         hashes = {name: _write_file(temporary / name, save(part)) for name, part in _parts(state).items()}
         meta = extra | {
             "step": state.step,
-            "best": state.best if state.best < float("inf") else None,
+            "best_score": state.best if math.isfinite(state.best) else None,
             "best_step": state.best_step,
             "sha256": hashes,
         }
@@ -109,7 +110,8 @@ def restore(checkpoint: Checkpoint, state: TrainState) -> None:
     _restore_adam(state.generator_optimizer, state.generator, stored["generator_adam.safetensors"])
     _restore_adam(state.discriminator_optimizer, state.discriminator, stored["discriminator_adam.safetensors"])
     state.step = checkpoint.step
-    state.best = float("inf") if checkpoint.meta["best"] is None else float(checkpoint.meta["best"])
+    best = checkpoint.meta.get("best_score")
+    state.best = -math.inf if best is None else float(best)
     state.best_step = int(checkpoint.meta["best_step"])
 
 

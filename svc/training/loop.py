@@ -25,16 +25,25 @@ from svc.training.tracking import Tracker
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended."""
+    """How a run ended, and the phrases as they were last sung."""
 
     run: Path
     step: int
     best_step: int
     best: float
     interrupted: bool
+    renditions: list[validate.Rendition]
 
 
-def train(prepared: Manifest, run: Path, config: Config, *, cpu: bool = False, accept_changes: bool = False) -> Outcome:
+def train(
+    prepared: Manifest,
+    run: Path,
+    config: Config,
+    *,
+    cpu: bool = False,
+    accept_changes: bool = False,
+    judge: validate.Judge | None = None,
+) -> Outcome:
     """Train, or go on training, a run.
 
     Args:
@@ -43,6 +52,7 @@ def train(prepared: Manifest, run: Path, config: Config, *, cpu: bool = False, a
         config: every knob.
         cpu: leave accelerators alone.
         accept_changes: go on although the config is not the one the run started with.
+        judge: scores the phrases besides the spectral distance; its ``overall`` chooses the best checkpoint.
 
     Raises:
         TrainingError: the config changed, the run belongs to other singers, or a loss is not finite.
@@ -66,7 +76,7 @@ def train(prepared: Manifest, run: Path, config: Config, *, cpu: bool = False, a
         run.mkdir(parents=True, exist_ok=True)
     _prepare(accelerator, current)
     with _lock(run, accelerator):
-        return _Loop(prepared, run, config, accelerator, current, content).go(items)
+        return _Loop(prepared, run, config, accelerator, current, content, judge).go(items)
 
 
 @contextlib.contextmanager
@@ -120,11 +130,14 @@ class _Loop:
         accelerator: Accelerator,
         current: state.TrainState,
         content: int,
+        judge: validate.Judge | None,
     ):
         self.prepared, self.run, self.config = prepared, run, config
         self.accelerator, self.state, self.content = accelerator, current, content
         self.tracker = Tracker(run, config, accelerator, current.step)
         self.phrases = validate.choose(prepared, config) if accelerator.is_main_process else []
+        self.judge = judge
+        self.renditions: list[validate.Rendition] = []
         self.saved = current.step
 
     def go(self, items: dataset.CropDataset) -> Outcome:
@@ -147,7 +160,7 @@ class _Loop:
         self.tracker.close()
         accelerator.wait_for_everyone()
         interrupted = self.state.step < train.steps
-        return Outcome(self.run, self.state.step, self.state.best_step, self.state.best, interrupted)
+        return Outcome(self.run, self.state.step, self.state.best_step, self.state.best, interrupted, self.renditions)
 
     def after(self, terms: dict[str, torch.Tensor], bar: Any) -> None:
         """What is due once a step is done."""
@@ -163,18 +176,19 @@ class _Loop:
             self.save()
 
     def validate(self) -> bool:
-        """Sing the phrases with the averaged weights; whether they never were as good."""
+        """Sing the phrases with the averaged weights and judge them; whether they never were as good."""
         if not self.accelerator.is_main_process:
             return False
         step = self.state.step
         refine = step > self.config.train.refine_start
-        renditions, distance = validate.sing(
-            self.state.average, self.phrases, self.prepared, self.config, refine=refine
-        )
-        self.tracker.renditions(step, renditions, distance)
-        improved = step > 0 and distance < self.state.best
+        self.renditions = validate.sing(self.state.average, self.phrases, refine=refine)
+        scores = validate.spectral_judge(self.renditions, self.config)
+        if self.judge and self.renditions:
+            scores |= self.judge(self.renditions)
+        self.tracker.renditions(step, self.renditions, scores)
+        improved = step > 0 and scores["overall"] > self.state.best
         if improved:
-            self.state.best, self.state.best_step = distance, step
+            self.state.best, self.state.best_step = scores["overall"], step
         return improved
 
     def save(self) -> None:

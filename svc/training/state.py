@@ -1,5 +1,6 @@
 """Everything a step changes; nothing else survives a crash, and nothing else needs to."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -22,7 +23,7 @@ class TrainState:
         generator_optimizer: Adam.
         discriminator_optimizer: Adam.
         step: steps done.
-        best: lowest validation distance so far.
+        best: highest validation score so far.
         best_step: and when.
     """
 
@@ -32,7 +33,7 @@ class TrainState:
     generator_optimizer: torch.optim.Optimizer
     discriminator_optimizer: torch.optim.Optimizer
     step: int = 0
-    best: float = float("inf")
+    best: float = -math.inf
     best_step: int = 0
 
 

@@ -1,6 +1,7 @@
-"""What a person follows: TensorBoard through Accelerate, and ``losses.jsonl`` for programs."""
+"""What a person follows: TensorBoard through Accelerate; ``losses.jsonl`` and ``validation.jsonl`` for programs."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from svc.atomic import write_bytes
 from svc.config import Config
 from svc.training.validate import Rendition, picture
 
-LOSSES = "losses.jsonl"
+LOSSES, SCORES = "losses.jsonl", "validation.jsonl"
 
 
 class Tracker:
@@ -23,6 +24,7 @@ class Tracker:
         self.board: Any = None
         if accelerator.is_main_process:
             _truncate(run / LOSSES, step)
+            _truncate(run / SCORES, step)
             accelerator.init_trackers("logs", init_kwargs={"tensorboard": {"purge_step": step + 1}})
             self.board = accelerator.get_tracker("tensorboard", unwrap=True)
 
@@ -35,11 +37,15 @@ class Tracker:
         for name, value in values.items():
             self.board.add_scalar(f"loss/{name}", value, step)
 
-    def renditions(self, step: int, renditions: list[Rendition], distance: float) -> None:
-        """Phrases to hear and to see."""
+    def renditions(self, step: int, renditions: list[Rendition], scores: dict[str, float]) -> None:
+        """Phrases to hear and to see, and what was said of them."""
         if self.board is None:
             return
-        self.board.add_scalar("valid/spectral", distance, step)
+        told = {name: value for name, value in scores.items() if math.isfinite(value)}
+        with (self.run / SCORES).open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps({"step": step} | told) + "\n")
+        for name, value in told.items():
+            self.board.add_scalar(f"valid/{name}", value, step)
         rate = self.config.sample_rate
         for number, rendition in enumerate(renditions):
             tag = f"{number}_{rendition.phrase.singer}"

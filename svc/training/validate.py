@@ -1,5 +1,7 @@
 """Fixed phrases, sung during training: measured, to be listened to, and to be looked at."""
 
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +9,7 @@ import torch
 from torch import Tensor
 
 from svc.audio.picture import draw
-from svc.conditioning import Conditioning, one_hot
+from svc.conditioning import Conditioning, octaves_towards, one_hot
 from svc.config import Config
 from svc.data.dataset import read_audio, read_features
 from svc.data.manifest import Clip, Manifest
@@ -20,12 +22,12 @@ LONGEST = 600  # frames of a phrase
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """A held-out stretch: who sings it, and whom it is turned into for listening."""
+    """A held-out stretch: its file, its singer, what it is sung from as it is and as somebody else."""
 
     name: str
     singer: str
-    targets: tuple[str, ...]
     conditioning: Conditioning
+    targets: dict[str, Conditioning]
     audio: Tensor
 
 
@@ -55,29 +57,44 @@ def _phrase(prepared: Manifest, clip: Clip, config: Config) -> Phrase:
     names = [singer.name for singer in prepared.singers]
     number = names.index(clip.singer)
     others = [names[(number + step) % len(names)] for step in (1, 1 + len(names) // 2)]
-    targets = tuple(dict.fromkeys(name for name in others if name != clip.singer))
-    conditioning = read_features(store, clip, 0, length).conditioning(one_hot(number, len(names)))
-    return Phrase(clip.path, clip.singer, targets, conditioning, read_audio(store, clip, 0, length, config.hop))
+    features = read_features(store, clip, 0, length)
+    conditioning = features.conditioning(one_hot(number, len(names)))
+    targets = {}
+    for name in others:
+        if name != clip.singer:
+            singer = prepared.singers[names.index(name)]
+            moved = conditioning.transposed(octaves_towards(singer.median_f0, features.f0[features.voiced]))
+            targets[name] = moved.with_singer(one_hot(names.index(name), len(names))[None])
+    return Phrase(clip.path, clip.singer, conditioning, targets, read_audio(store, clip, 0, length, config.hop))
+
+
+Judge = Callable[[Sequence[Rendition]], dict[str, float]]  # named scores; ``overall``, 0–1, chooses the best
 
 
 @torch.no_grad()
-def sing(
-    generator: Generator, phrases: list[Phrase], prepared: Manifest, config: Config, *, refine: bool
-) -> tuple[list[Rendition], float]:
-    """Every phrase reconstructed and converted, and the mean spectral distance of the reconstructions."""
+def sing(generator: Generator, phrases: Sequence[Phrase], *, refine: bool) -> list[Rendition]:
+    """Every phrase reconstructed and converted."""
     device = next(generator.parameters()).device
-    renditions, distances = [], []
-    for phrase in phrases:
-        conditioning = phrase.conditioning.to(device)
-        fake = generator(conditioning, refine)
-        terms = reconstruction_terms(fake=fake, real=phrase.audio.to(device), config=config.loss)
-        distances.append(float(terms["spectral"]))
-        conversions = {}
-        for target in phrase.targets:
-            singer = one_hot(prepared.number(target), len(prepared.singers)).to(device)[None]
-            conversions[target] = generator(conditioning.with_singer(singer), refine)[0].cpu()
-        renditions.append(Rendition(phrase, fake[0].cpu(), conversions))
-    return renditions, float(np.mean(distances)) if distances else float("inf")
+
+    def sung(conditioning: Conditioning) -> Tensor:
+        return generator(conditioning.to(device), refine)[0].cpu()
+
+    return [
+        Rendition(phrase, sung(phrase.conditioning), {name: sung(told) for name, told in phrase.targets.items()})
+        for phrase in phrases
+    ]
+
+
+def spectral_judge(renditions: Sequence[Rendition], config: Config) -> dict[str, float]:
+    """``spectral``, the mean loss of the reconstructions, and ``overall`` = 1 / (1 + spectral)."""
+    distances = [
+        float(
+            reconstruction_terms(fake=made.reconstruction[None], real=made.phrase.audio, config=config.loss)["spectral"]
+        )
+        for made in renditions
+    ]
+    spectral = float(np.mean(distances)) if distances else math.inf
+    return {"spectral": spectral, "overall": 1 / (1 + spectral)}
 
 
 def picture(rendition: Rendition, config: Config) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -86,12 +103,17 @@ def picture(rendition: Rendition, config: Config) -> np.ndarray[tuple[int, ...],
     from matplotlib.figure import Figure
 
     phrase = rendition.phrase
-    asked = torch.where(phrase.conditioning.voiced > 0, phrase.conditioning.f0, 0)[0].numpy()
-    rows = {f"{phrase.singer}, truth": phrase.audio[0], f"{phrase.singer}, sung": rendition.reconstruction}
-    rows |= {f"as {name}": audio for name, audio in rendition.conversions.items()}
+    own = phrase.conditioning
+    rows = {
+        f"{phrase.singer}, truth": (phrase.audio[0], own),
+        f"{phrase.singer}, sung": (rendition.reconstruction, own),
+    }
+    rows |= {f"as {name}": (audio, phrase.targets[name]) for name, audio in rendition.conversions.items()}
     figure = Figure(figsize=(10, 2.2 * len(rows)), layout="constrained")
     canvas = FigureCanvasAgg(figure)
-    for axes, (title, audio) in zip(figure.subplots(len(rows), squeeze=False)[:, 0], rows.items(), strict=True):
+    places = figure.subplots(len(rows), squeeze=False)[:, 0]
+    for axes, (title, (audio, asked_of)) in zip(places, rows.items(), strict=True):
+        asked = torch.where(asked_of.voiced > 0, asked_of.f0, 0)[0].numpy()
         draw(axes, audio.numpy(), config.sample_rate, asked, title)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()

@@ -47,7 +47,12 @@ class TestPage:
         hostile = "<script>alert(1)</script>"
         exhibits = [report.Exhibit(hostile, audio, np.full(50, 200.0)), report.Exhibit("no melody", audio)]
         table = report.Table(["who", hostile], [["a & b", "1"], [hostile, "2"]])
-        report.write(tmp_path / "p.html", hostile, hostile, table, [report.Section(hostile, hostile, exhibits)])
+        sections = [report.Section(hostile, hostile, exhibits)]
+        drawing = report.png(Figure())
+        report.write(
+            tmp_path / "p.html",
+            report.Page(hostile, hostile, {hostile: table}, sections, {hostile: drawing}, [hostile]),
+        )
         return (tmp_path / "p.html").read_text(encoding="utf-8")
 
     def test_needs_nothing_else(self, page):
@@ -59,14 +64,14 @@ class TestPage:
                 links.extend(value for name, value in attrs if name in {"src", "href", "data", "srcset"})
 
         Links().feed(page)
-        assert len(links) == 3
+        assert len(links) == 4
         assert all(link.startswith(("data:audio/flac;base64,", "data:image/png;base64,")) for link in links)
         assert not re.search(r"https?:|url\(|@import", page)
 
     def test_escapes(self, page):
         assert "<script" not in page
-        # title, heading, intro, column, cell, the section's heading and text, the sound's title
-        assert page.count("&lt;script&gt;") == 8
+        # title, heading, intro, table's heading, column, cell, note, drawing's heading and text, section's, sound's
+        assert page.count("&lt;script&gt;") == 12
         assert "<td>a &amp; b</td>" in page
 
     def test_sound(self, page, audio):
@@ -76,9 +81,7 @@ class TestPage:
         np.testing.assert_allclose(samples, audio.samples, atol=1e-4)
 
     def test_picture(self, audio):
-        stream = io.BytesIO()
-        report.picture(report.Section("", "", [report.Exhibit("x", audio)]), stream)
-        assert stream.getvalue().startswith(b"\x89PNG")
+        assert report.section_picture(report.Section("", "", [report.Exhibit("x", audio)])).startswith(b"\x89PNG")
 
 
 class TestDrawing:
@@ -90,6 +93,12 @@ class TestDrawing:
         np.testing.assert_allclose(heights[10:40], mel(200))
         assert np.isnan(heights[:10]).all()
         assert np.isnan(heights[40:]).all()
+
+    def test_the_melody_asked_for_lies_below(self, audio):
+        asked, sung = drawn(audio.samples, RATE, np.full(50, 300.0), "title", np.full(50, 200.0)).lines
+        assert asked.get_data()[1] == pytest.approx(mel(200))
+        assert sung.get_data()[1] == pytest.approx(mel(300))
+        assert asked.get_linewidth() > sung.get_linewidth()
 
     def test_no_melody(self, audio):
         assert not drawn(audio.samples, RATE, None, "title").lines
@@ -116,12 +125,13 @@ def test_phrases_in_training_show_the_f0_asked_for(prepared, tiny, monkeypatch):
     monkeypatch.setattr(validate, "draw", lambda axes, samples, rate, f0, title: seen.append((rate, f0, title)))
     (phrase,) = validate.choose(prepared, tiny)
     silence = torch.zeros(phrase.audio.shape[-1])
-    pixels = validate.picture(validate.Rendition(phrase, silence, {"somebody": silence}), tiny)
+    (name,) = phrase.targets
+    pixels = validate.picture(validate.Rendition(phrase, silence, {name: silence}), tiny)
     assert pixels.shape[2] == 3
-    assert [title for *_, title in seen] == [f"{phrase.singer}, truth", f"{phrase.singer}, sung", "as somebody"]
+    assert [title for *_, title in seen] == [f"{phrase.singer}, truth", f"{phrase.singer}, sung", f"as {name}"]
     sung = phrase.conditioning.voiced[0].numpy() > 0
     assert 0 < sung.mean() < 1
-    for rate, f0, _ in seen:
+    for (rate, f0, _), asked in zip(seen, [phrase.conditioning] * 2 + [phrase.targets[name]], strict=True):
         assert rate == tiny.sample_rate
-        np.testing.assert_array_equal(f0[sung], phrase.conditioning.f0[0].numpy()[sung])
+        np.testing.assert_array_equal(f0[sung], asked.f0[0].numpy()[sung])
         assert not f0[~sung].any()

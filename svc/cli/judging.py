@@ -1,0 +1,94 @@
+"""Commands that say how good a voice is: ``evaluate``, ``compare``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from svc.cli.program import Force, app, check_device
+from svc.errors import DataError
+
+
+@app.command()
+def evaluate(
+    sources: Annotated[Path, typer.Option(help="songs to convert: DIR/<singer>/**/*, or DIR/*")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="folder for the report, the scores and the conversions")],
+    voice: Annotated[Path | None, typer.Option("-v", "--voice", help="voice file made by `svc export`")] = None,
+    references: Annotated[
+        Path | None, typer.Option(help="DIR/<singer>/**/*: whom singers are known by; the sources if not given")
+    ] = None,
+    parallel: Annotated[
+        Path | None, typer.Option(help="DIR/<singer>/<song>.*: how the targets themselves sing the sources")
+    ] = None,
+    converted: Annotated[
+        Path | None, typer.Option(help="ready conversions: DIR/<target>/<path of the source>.*")
+    ] = None,
+    speaker: Annotated[list[str] | None, typer.Option("-s", "--speaker", help="only this target; repeatable")] = None,
+    targets: Annotated[int, typer.Option(min=1, help="others that each song is turned into")] = 3,
+    shown: Annotated[int, typer.Option(min=0, help="conversions to hear and see in the report")] = 9,
+    pitch: Annotated[str, typer.Option(help="judge of melodies: praat, pyin or crepe")] = "praat",
+    identity: Annotated[str, typer.Option(help="judge of singers: resemblyzer, ecapa or cepstral")] = "resemblyzer",
+    words: Annotated[str | None, typer.Option(help="judge of words, see README")] = None,
+    mos: Annotated[list[str] | None, typer.Option(help="dnsmos or squim; repeatable")] = None,
+    whisper: Annotated[str, typer.Option(help="size or folder of a Whisper model, to compare transcripts")] = "",
+    language: Annotated[str, typer.Option(help="of the words, for Whisper")] = "en",
+    device: Annotated[str, typer.Option(help="cpu, or cuda where there is one; for converting")] = "cpu",
+    force: Force = False,
+) -> None:
+    """Judge a voice, or ready conversions, and write a report to look at and to listen to."""
+    if voice and converted:
+        raise DataError("give --voice to convert, or --converted for ready conversions, not both")
+    if (out / "scores.json").exists() and not force:
+        raise DataError(f"{out}: holds an evaluation already; add -f to replace it or give another -o")
+    check_device(device)
+    from svc.convert import Converter
+    from svc.evaluate import publish
+    from svc.evaluate.panel import Judges
+    from svc.evaluate.run import Request, evaluate
+    from svc.voice import Voice
+
+    judges = Judges(pitch, identity, words or Judges().words, tuple(mos or ()), whisper, language)
+    request = Request(
+        sources=sources,
+        references=references,
+        parallel=parallel,
+        converted=converted,
+        out=out,
+        targets=targets,
+        speakers=tuple(speaker or ()),
+        judges=judges,
+    )
+    converter = Converter(Voice.load(voice), device) if voice else None
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{out}: cannot be made ({error.strerror}); choose another -o") from None
+    found = evaluate(request, converter)
+    typer.echo(publish.publish(found, request, str(voice or converted or "floor and ceiling"), shown))
+    for reason in found.skipped:
+        typer.echo(f"  skipped {reason}")
+    typer.echo(f"{len(found.scored)} conversions judged, {len(found.skipped)} files skipped")
+    typer.echo(f"next: look and listen: {out / publish.PAGE}; against another: svc compare {out} OTHER")
+
+
+@app.command()
+def compare(
+    one: Annotated[Path, typer.Argument(help="scores.json of `svc evaluate`, or its folder")],
+    other: Annotated[Path, typer.Argument(help="the same of another voice or run, on the same songs")],
+) -> None:
+    """Tell whether one voice is better than another by more than chance, song by song."""
+    from svc.evaluate import compare as comparing
+    from svc.evaluate.publish import load
+
+    names = (str(one), str(other))
+    for kind, differences in comparing.compare(load(one), load(other)).items():
+        typer.echo(f"\n**{kind}**, {names[1]} against {names[0]}\n")
+        typer.echo(comparing.tabulate(differences, *names).markdown())
+        told = {
+            verdict: sum(d.verdict == verdict for d in differences if d.estimate.files)
+            for verdict in ("better", "worse")
+        }
+        typer.echo(
+            f"\n{names[1]}: better in {told['better']}, worse in {told['worse']} measures, for the rest no telling"
+        )
+    typer.echo(f"next: listen to {other}/report.html")

@@ -1,0 +1,77 @@
+"""Commands from recordings to a voice: ``prepare``, ``export``, ``speakers``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from svc.cli.program import Force, Overrides, app, free, shown
+from svc.errors import DataError
+
+
+@app.command()
+def prepare(
+    data: Annotated[Path, typer.Argument(help="folder with one folder of recordings for each singer")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="prepared folder")],
+    config: Annotated[Path | None, typer.Option("-c", "--config", help="YAML, as configs/base.yaml")] = None,
+    overrides: Overrides = None,
+    jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="processes; one a core by default")] = None,
+) -> None:
+    """Check, resample and analyse a folder of singers: DATA/<singer>/**/*, any names, any formats."""
+    from svc.config import load, parse_overrides
+    from svc.data import prepare as preparing
+
+    knobs = load(config, parse_overrides(overrides or []))
+    summary = preparing.prepare(data, out, knobs, jobs)
+    for singer in summary.singers:
+        files = [clip for clip in summary.clips if clip.singer == singer.name]
+        held = sum(clip.split == "valid" for clip in files)
+        pitch = f"{singer.low_f0:.0f}–{singer.high_f0:.0f} Hz" if singer.median_f0 else "no pitch found"
+        minutes = f"{singer.seconds / 60:.1f} min"
+        typer.echo(f"  {singer.name}: {len(files)} files, {minutes}, {pitch}, {held} held out")
+        if singer.seconds < 60:
+            typer.echo(f"  {singer.name}: less than a minute; expect a poor likeness")
+    for row in summary.rejected:
+        typer.echo(f"  rejected {row['reason']}")
+    if summary.rejected:
+        typer.echo(f"rejected: {len(summary.rejected)}, listed in {out / 'rejected.jsonl'}")
+    typer.echo(f"{len(summary.clips)} files of {len(summary.singers)} singers are ready in {out}")
+    typer.echo(f"next: accelerate launch recipes/train.py {config or 'configs/base.yaml'} {out} -o runs/NAME")
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="folder of a training run")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="voice file to write, NAME.safetensors")],
+    which: Annotated[str, typer.Option(help="checkpoint: last, or best by the judges of its phrases")] = "last",
+    licence: Annotated[str, typer.Option(help="of the voice, for its card")] = "not stated",
+    note: Annotated[str, typer.Option(help="for its card: whose voices, with whose consent")] = "not stated",
+    force: Force = False,
+) -> None:
+    """Make one file to share, a voice, from a training run."""
+    if which not in {"last", "best"}:
+        raise DataError(f"--which {which}: give last or best")
+    free(out, force)
+    from svc.export import voice_of
+
+    voice = voice_of(run, which, {"licence": licence, "singers": note})
+    voice.save(out)
+    typer.echo(f"{out}: {len(voice.singers)} singers, {out.stat().st_size / 1e6:.1f} MB")
+    typer.echo(f"next: svc convert --voice {out} --speaker {voice.singers[0].name!r} SONG.wav")
+
+
+@app.command()
+def speakers(
+    voice: Annotated[Path, typer.Argument(help="voice file made by `svc export`")],
+) -> None:
+    """List the singers of a voice, and its card."""
+    from svc.voice import Voice
+
+    loaded = Voice.load(voice)
+    width = max(len(singer.name) for singer in loaded.singers)
+    for number, singer in enumerate(loaded.singers):
+        pitch = f"{singer.low_f0:.0f}–{singer.high_f0:.0f} Hz, median {singer.median_f0:.0f}"
+        typer.echo(f"{number:4d}  {singer.name:{width}}  {singer.seconds / 60:5.1f} min  {pitch}")
+    for heading, text in loaded.card.items():
+        typer.echo(shown(f"{heading}: {text}"))
+    typer.echo(f"next: svc convert --voice {voice} --speaker 0 SONG.wav")

@@ -1,0 +1,88 @@
+"""The program that commands join, and what they share. Torch is imported inside commands, so that --help is quick."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from svc.errors import DataError, SvcError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Singing voice conversion: sing a song in one voice, hear it in another.",
+    epilog="prepare a folder of singers → accelerate launch recipes/train.py → export a voice → convert songs",
+)
+
+MAX_TEXT = 1000  # characters of a message
+VOICE_HELP = "voice file made by `svc export`; the newest runs/*/voice.safetensors if not given"
+Overrides = Annotated[list[str] | None, typer.Option("--set", help="knob=value, e.g. features.f0.model=full")]
+Force = Annotated[bool, typer.Option("-f", "--force", help="overwrite the output")]
+
+
+def free(path: Path, force: bool) -> None:
+    """Refuse to write where there is something, without force, or where there is no folder."""
+    try:
+        taken, folder = path.exists(), path.parent.is_dir()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be a file's name ({error.strerror}); give another") from None
+    if taken and not force:
+        raise DataError(f"{path}: exists already; add -f to overwrite it or give another name")
+    if not folder:
+        raise DataError(f"{path.parent}: no such folder; make it or give another name")
+
+
+def newest_voice() -> Path:
+    """The voice to sing in if none is named."""
+    found = sorted(Path("runs").glob("*/voice.safetensors"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise DataError("no voice in runs/*/voice.safetensors; name one with --voice, or make one with tools/demo")
+    return found[-1]
+
+
+def check_device(device: str) -> None:
+    """Refuse an accelerator that is not there."""
+    import torch
+
+    if device != "cpu" and not (device.startswith("cuda") and torch.cuda.is_available()):
+        raise DataError(f"--device {device}: not there; use cpu")
+
+
+@contextmanager
+def stages() -> Iterator[Callable[[str, float], None]]:
+    """A bar from 0 to 100 % over listening and singing."""
+    from svc.progress import bar
+
+    with bar("listen", 100, "%") as meter:
+
+        def show(stage: str, share: float) -> None:
+            meter.set_description_str(stage, refresh=False)
+            done = 60 * share if stage == "listen" else 60 + 40 * share
+            meter.update(max(0.0, min(done, 100.0) - meter.n))
+
+        yield show
+
+
+def run(command: Callable[..., Any]) -> None:
+    """Run one function as a program of its own, as the recipes do."""
+    single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    single.command()(command)
+    run_app(single)
+
+
+def run_app(program: typer.Typer) -> None:
+    """Run a program; what the user can mend is one sentence and exit code 2."""
+    try:
+        program()
+    except SvcError as error:
+        typer.echo(f"svc: {shown(str(error))}", err=True)
+        sys.exit(2)
+
+
+def shown(text: str) -> str:
+    """Text from a stranger's file on one line, without anything that a terminal would obey."""
+    return "".join(c if c.isprintable() else " " for c in text)[:MAX_TEXT]

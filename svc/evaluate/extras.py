@@ -1,0 +1,21 @@
+"""Optional libraries, named in a sentence where they are missing."""
+
+import importlib
+import warnings
+from typing import Any
+
+from svc.errors import DataError
+
+
+def extra(module: str, group: str = "eval") -> Any:
+    """Import a library of one of the extras in pyproject.toml.
+
+    Raises:
+        DataError: it is not installed.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # theirs
+            return importlib.import_module(module)
+    except ImportError:
+        raise DataError(f"{module} is not installed; run `pip install -e '.[{group}]' -c constraints.txt`") from None

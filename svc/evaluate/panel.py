@@ -1,0 +1,122 @@
+"""The judges of an evaluation, and what they say of one recording beside another."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from svc.audio import files
+from svc.audio.files import Audio
+from svc.audio.resample import resample
+from svc.errors import DataError
+from svc.evaluate import identity, melody, naturalness, opinion, spectrum, transcript, words
+from svc.evaluate.melody import Curve, Scores
+
+LONGER = 0.05  # of its source's length that an output may be longer or shorter
+
+
+@dataclass(frozen=True, slots=True)
+class Judges:
+    """Which judges sit on the panel, by name."""
+
+    pitch: str = "praat"
+    identity: str = "resemblyzer"
+    words: str = words.DEFAULT
+    opinions: tuple[str, ...] = ()
+    whisper: str = ""  # a size or a folder, or nobody transcribes
+    language: str = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A recording, its melody (N,) in Hz, 0 where unvoiced, and its unit embedding (D,)."""
+
+    audio: Audio
+    f0: Curve
+    embedding: NDArray[np.float64]
+
+
+def read(path: Path) -> Audio:
+    """A checked recording on the clock: at its own rate, or at 24 kHz if that has no whole samples in 10 ms."""
+    audio = files.read(path)
+    return audio if audio.rate % 100 == 0 else resample(audio, 24_000)
+
+
+class Panel:
+    """Listens to recordings, and scores them."""
+
+    def __init__(self, judges: Judges, enrolment: Mapping[str, Sequence[Audio]]):
+        self.judges = judges
+        self.track = melody.tracker(judges.pitch)
+        self.words = words.judge_by_name(judges.words)
+        self.opinions = [opinion.opinion_by_name(name) for name in judges.opinions]
+        self.transcriber = transcript.Transcriber(judges.whisper, judges.language) if judges.whisper else None
+        self.identity = identity.judge(judges.identity, enrolment)
+
+    def hear(self, audio: Audio) -> Heard:
+        """What the melody and the singer of a recording are."""
+        return Heard(audio, self.track(audio), self.identity.embed(audio))
+
+    def score(self, output: Heard, source: Heard, singer: str, target: str, text: str | None = None) -> Scores:
+        """Everything that can be said of an output beside its source, both on one clock.
+
+        Args:
+            output: what was made.
+            source: of what.
+            singer: who sings the source, or nothing.
+            target: who should sing the output.
+            text: the words, where they are known.
+
+        Raises:
+            DataError: their lengths differ by more than a twentieth.
+        """
+        if abs(output.audio.seconds / source.audio.seconds - 1) > LONGER:
+            long = f"{output.audio.seconds:.1f} s long, its source {source.audio.seconds:.1f} s"
+            raise DataError(f"{long}; give conversions that keep the timing")
+        scores = melody.melody_scores(sung=output.f0, asked=source.f0)
+        scores |= melody.loudness_scores(output=output.audio, source=source.audio)
+        scores |= self.identify(output, singer, target, source)
+        scores["words"] = words.word_error(self.words, source.audio, output.audio)
+        scores |= naturalness.measure(source.audio, output.audio, source.f0, output.f0)
+        if singer == target:
+            scores["stft"] = spectrum.stft_distance(output=output.audio, truth=source.audio)
+            scores["mcd_aligned"] = spectrum.cepstral_distance(output=output.audio, truth=source.audio)
+        if self.transcriber:
+            scores |= transcript.transcript_errors(self.transcriber, source.audio, output.audio, text)
+        return scores | self.opine(output.audio)
+
+    def identify(self, output: Heard, singer: str, target: str, source: Heard | None = None) -> Scores:
+        """Who an output is taken for.
+
+        Returns:
+            ``cosine`` to the target; ``named_target`` and ``named_source``, 1 where the target, or the source's
+            singer, is the likeliest of all enrolled; with the source, ``cosine_source`` (between both recordings) and
+            ``likeness``, the share of the way from the source's cosine to that of the target's own recordings.
+        """
+        alike = self.identity.cosines(output.embedding)
+        named = max(alike, key=lambda name: alike[name])
+        several, other = len(alike) > 1, singer in alike and singer != target
+        found = {
+            "cosine": alike[target],
+            "named_target": float(named == target) if several else math.nan,
+            "named_source": float(named == singer) if several and other else math.nan,
+        }
+        if source is not None and singer != target:
+            floor, ceiling = self.identity.cosines(source.embedding)[target], self.ceiling(target)
+            found["cosine_source"] = float(source.embedding @ output.embedding)
+            found["likeness"] = (alike[target] - floor) / (ceiling - floor) if ceiling > floor else math.nan
+        return found
+
+    def ceiling(self, singer: str) -> float:
+        """Mean cosine of a singer's own recordings to that singer, each left out of what it is compared with."""
+        rows = self.identity.clips[singer]
+        if len(rows) < 2:
+            return math.nan
+        return float(np.mean([self.identity.cosines(row)[singer] for row in rows]))
+
+    def opine(self, audio: Audio) -> Scores:
+        """Predicted opinions, of the judges that were asked for."""
+        return {name: value for judge in self.opinions for name, value in judge.scores(audio).items()}

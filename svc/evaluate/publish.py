@@ -1,0 +1,137 @@
+"""What an evaluation leaves behind: ``scores.json`` for programs, ``scores.md`` and ``report.html`` for people."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from svc import __version__, atomic
+from svc.errors import DataError
+from svc.evaluate.cases import Case
+from svc.evaluate.evaluation import Evaluation
+from svc.evaluate.maps import embedding_map
+from svc.evaluate.measures import GROUPS, IDENTITY, MEASURES, Row, sorts, summarise, values
+from svc.evaluate.panel import read
+from svc.evaluate.report import Exhibit, Page, Section, Table, write
+from svc.evaluate.run import Request
+
+SCORES, TABLE, PAGE = "scores.json", "scores.md", "report.html"
+LEGEND = (
+    "Means over songs with 95 % bootstrap intervals over songs. Melodies are compared after one constant shift a file. "
+    "In cyan the melody that is sung, in white the one that was asked for, moved by that shift."
+)
+
+
+def publish(found: Evaluation, request: Request, name: str, shown: int) -> str:
+    """Write all three into the folder of the request.
+
+    Args:
+        found: the evaluation.
+        request: what was asked.
+        name: of the voice or system, for the headings.
+        shown: how many conversions are on the page, evenly from the least to the most like their target.
+
+    Returns:
+        The tables, in Markdown.
+    """
+    tables = tabulate(found.rows)
+    markdown = "\n\n".join(f"**{heading}**\n\n{table.markdown()}" for heading, table in tables.items())
+    told = {
+        "svc": __version__,
+        "name": name,
+        "judges": asdict(request.judges),
+        "summary": {
+            label: {m.key: asdict(s) for m in MEASURES if (s := summarise(rows, m.key)).files}
+            for label, rows in sorts(found.rows).items()
+        },
+        "skipped": found.skipped,
+        "rows": found.rows,
+    }
+    notes = [f"skipped: {reason}" for reason in found.skipped]
+    text = f"# {name}\n\n{LEGEND}\n\n{markdown}\n" + "".join(f"\n- {note}" for note in notes) + "\n" * bool(notes)
+    try:
+        atomic.write_bytes(request.out / SCORES, (json.dumps(_plain(told), indent=1) + "\n").encode())
+        atomic.write_bytes(request.out / TABLE, text.encode())
+        sections = [_section(found, case) for case in _choose(found, shown)]
+        drawings = {"Map of the singers": embedding_map(found)}
+        write(request.out / PAGE, Page(name, LEGEND, tables, sections, drawings, notes))
+    except OSError as error:
+        raise DataError(f"{request.out}: cannot be written ({error.strerror}); choose another -o") from None
+    return markdown
+
+
+def tabulate(rows: Sequence[Row]) -> dict[str, Table]:
+    """A table for each group of measures, with the systems that have any of them."""
+    found = {}
+    for group in GROUPS:
+        measures = [m for m in MEASURES if m.group == group and not np.isnan(values(rows, m.key)).all()]
+        lines = []
+        for label, own in sorts(rows).items():
+            told = [summarise(own, measure.key) for measure in measures]
+            if any(estimate.files for estimate in told):
+                lines.append([label, f"{len(own)}", *(m.interval(e) for m, e in zip(measures, told, strict=True))])
+        if lines:
+            found[group] = Table(["", "n", *(m.title for m in measures)], lines)
+    return found
+
+
+def load(path: Path) -> list[Row]:
+    """The rows of ``scores.json``, or of the folder it lies in.
+
+    Raises:
+        DataError: it is no such file.
+    """
+    path = path / SCORES if path.is_dir() else path
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
+        if not all(isinstance(row[key], str) for row in rows for key in ("system", "song", "singer", "target")):
+            raise ValueError("rows without names")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); make one with `svc evaluate -o`") from None
+    except (ValueError, KeyError, TypeError):
+        raise DataError(f"{path}: no scores; make them with `svc evaluate -o`") from None
+    return list(rows)
+
+
+def _plain(value: Any) -> Any:
+    """Without NaN, which is no JSON."""
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _choose(found: Evaluation, count: int) -> list[Case]:
+    likeness = {(r["song"], r["target"]): r["cosine"] for r in found.rows if r["system"] == "voice"}
+    told = [c for c in found.scored if (c.song.key, c.target) in likeness and c.song.singer != c.target]
+    told.sort(key=lambda case: likeness[case.song.key, case.target])
+    places = np.linspace(0, len(told) - 1, min(count, len(told))).round().astype(int)
+    return [told[place] for place in places]
+
+
+def _section(found: Evaluation, case: Case) -> Section:
+    """A conversion to hear and to see, between its source and a recording of the target."""
+    row = next(r for r in found.rows if (r["system"], r["song"], r["target"]) == ("voice", case.song.key, case.target))
+    source, output = read(case.song.path), read(case.output)
+    asked, sung = found.panel.track(source), found.panel.track(output)
+    shift = row["shift"] if not math.isnan(row["shift"]) else 0.0
+    exhibits = [
+        Exhibit(f"source: {case.song.key}", source, asked),
+        Exhibit(f"output: as {case.target}", output, sung, asked * 2 ** (shift / 1200)),
+    ]
+    if case.output in found.truths:
+        truth = read(found.truths[case.output])
+        exhibits.append(Exhibit(f"truth: {case.target} singing it", truth, found.panel.track(truth)))
+    else:
+        exhibits.append(Exhibit(f"reference: {case.target}", found.enrolled[case.target][0]))
+    told = [m for m in MEASURES if not math.isnan(row.get(m.key, math.nan)) and m.group != IDENTITY]
+    named = "named the target" if row["named_target"] == 1 else "not named the target"
+    text = f"{shift:+.0f} cents, {named}, cosine {row['cosine']:.3f}; " + ", ".join(
+        f"{m.title} {m.text(row[m.key])}" for m in told
+    )
+    return Section(f"{case.song.key} → {case.target}", text, exhibits)

@@ -1,0 +1,156 @@
+"""The same judges during training: they choose the best checkpoint, and say at the end whether to go on."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from svc.audio.files import Audio
+from svc.data.dataset import read_audio
+from svc.data.manifest import Manifest
+from svc.evaluate.measures import MEASURES, Row, overall, parts, summarise
+from svc.evaluate.panel import Heard, Judges, Panel
+from svc.evaluate.report import Exhibit, Page, Section, Table, png, write
+from svc.features.store import Store
+from svc.training.tracking import SCORES
+from svc.training.validate import Phrase, Rendition
+from svc.units import hop_samples
+
+ENROLMENT = 4  # training clips that each singer is known by
+LONGEST = 1000  # frames of each
+SMALLEST = 0.003  # gain of the overall score that counts, however steady the scores are
+Scores = Mapping[str, float]
+
+
+class Rehearsal:
+    """Judges the fixed phrases of a run; call it with their renditions.
+
+    Raises:
+        DataError: a judge's library is not installed.
+    """
+
+    def __init__(self, prepared: Manifest, judges: Judges):
+        self.rate = int(prepared.features["sample_rate"])
+        self.panel = Panel(judges, enrol(prepared, self.rate))
+        self.truths: dict[str, Heard] = {}
+
+    def __call__(self, renditions: Sequence[Rendition]) -> dict[str, float]:
+        """``overall`` and its parts, and the mean of every measure over the phrases."""
+        rows = self.rows(renditions)
+        means = {m.key: found.mean for m in MEASURES if (found := summarise(rows, m.key)).files}
+        return means | parts(rows) | {"overall": overall(rows)}
+
+    def rows(self, renditions: Sequence[Rendition]) -> list[Row]:
+        """A row for each reconstruction and conversion."""
+        rows = []
+        for made in renditions:
+            phrase, source = made.phrase, self._truth(made.phrase)
+            for target, audio in ({phrase.singer: made.reconstruction} | made.conversions).items():
+                heard = self.panel.hear(Audio(audio.numpy(), self.rate))
+                scores = self.panel.score(heard, source, phrase.singer, target)
+                rows.append(
+                    {"system": "voice", "song": phrase.name, "singer": phrase.singer, "target": target} | scores
+                )
+        return rows
+
+    def sections(self, renditions: Sequence[Rendition]) -> list[Section]:
+        """The phrases to hear and to see."""
+        found = []
+        for made in renditions:
+            truth = self._truth(made.phrase)
+            exhibits = [Exhibit(f"truth: {made.phrase.singer}", truth.audio, truth.f0)]
+            for target, audio in ({made.phrase.singer: made.reconstruction} | made.conversions).items():
+                sung = Audio(audio.numpy(), self.rate)
+                exhibits.append(Exhibit(f"sung as {target}", sung, self.panel.track(sung)))
+            found.append(Section(made.phrase.name, "", exhibits))
+        return found
+
+    def _truth(self, phrase: Phrase) -> Heard:
+        if phrase.name not in self.truths:
+            self.truths[phrase.name] = self.panel.hear(Audio(phrase.audio[0].numpy(), self.rate))
+        return self.truths[phrase.name]
+
+
+def enrol(prepared: Manifest, rate: int) -> dict[str, list[Audio]]:
+    """Some training clips of every singer."""
+    store = Store(prepared.folder / "store")
+    found = {}
+    for singer in prepared.singers:
+        clips = [clip for clip in prepared.split("train") if clip.singer == singer.name]
+        chosen = clips[:: max(1, len(clips) // ENROLMENT)][:ENROLMENT]
+        audio = [read_audio(store, clip, 0, min(clip.frames, LONGEST), hop_samples(rate)) for clip in chosen]
+        found[singer.name] = [Audio(samples[0].numpy(), rate) for samples in audio]
+    return found
+
+
+def history(run: Path) -> list[dict[str, float]]:
+    """The scores of a run's validations in order, the untrained one left out."""
+    path = run / SCORES
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return [told for line in lines if (told := json.loads(line))["step"] > 0]
+
+
+def advise(told: Sequence[Scores]) -> str:
+    """Whether more training would help, in a sentence or two, by the overall scores of a run.
+
+    What rises in the last quarter by more than scores waver from one validation to the next (the standard deviation
+    of their second differences, √6 times that of independent noise) is called a gain.
+    """
+    steps = [int(scores["step"]) for scores in told]
+    scores = np.array([scores["overall"] for scores in told])
+    if len(scores) < 4:
+        return (
+            f"Too few validations ({len(scores)}) to tell whether more training would help; lower train.validate_every."
+        )
+    late = max(2, len(scores) // 4)
+    noise = max(SMALLEST, float(np.std(np.diff(scores, 2))) / math.sqrt(6))
+    gain = float(scores[-late:].max() - scores[:-late].max())
+    best, since = steps[int(scores.argmax())], steps[-late - 1]
+    if gain > noise:
+        return (
+            f"More training would help: the overall score rose by {gain:.3f} to {scores.max():.3f} since step {since}, "
+            f"where validations waver by {noise:.3f}. Give it more train.steps."
+        )
+    if scores.max() - scores[-1] > 2 * noise:
+        return (
+            f"More training would not help: it was best at step {best} ({scores.max():.3f}) and has since fallen to "
+            f"{scores[-1]:.3f}. Take `svc export --which best`; more recordings would do more."
+        )
+    return (
+        f"More of the same training would hardly help: since step {since} the overall score has moved by "
+        f"{gain:+.3f}, no more than validations waver ({noise:.3f}). More recordings would do more."
+    )
+
+
+def curve(told: Sequence[Scores]) -> bytes:
+    """The overall score and its parts over the steps, as PNG."""
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    axes = figure.subplots()
+    steps = [scores["step"] for scores in told]
+    for name in ("overall", "likeness", "words", "melody", "sound"):
+        width = 2.5 if name == "overall" else 1.0
+        axes.plot(steps, [scores.get(name, math.nan) for scores in told], label=name, linewidth=width, marker=".")
+    axes.set_xlabel("step")
+    axes.set_ylim(0, 1)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    return png(figure)
+
+
+def publish(run: Path, judge: Rehearsal, renditions: Sequence[Rendition]) -> str:
+    """Write ``report.html`` of a run: advice, the curve, the phrases as they were last sung; returns the advice."""
+    told = history(run)
+    advice = advise(told)
+    measures = [m for m in MEASURES if any(m.key in scores for scores in told)]
+    rows = [
+        [f"{scores['step']}", f"{scores['overall']:.3f}", *(m.text(scores.get(m.key, math.nan)) for m in measures)]
+        for scores in told
+    ]
+    table = Table(["step", "overall", *(m.title for m in measures)], rows)
+    drawings = {"Scores of the fixed phrases (1 is best)": curve(told)} if told else {}
+    page = Page(f"{run}", advice, {"Validations": table}, judge.sections(renditions), drawings)
+    write(run / "report.html", page)
+    return advice

@@ -1,0 +1,117 @@
+"""Words kept, by what Whisper (2212.04356) makes of a source and of an output, one beside the other.
+
+Recognisers mishear singing, most of all held notes: an error rate alone says little, its rise over the source's much.
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from svc.audio.files import Audio
+from svc.audio.resample import resample
+from svc.errors import DataError, WeightsError
+from svc.evaluate.extras import extra
+
+RATE = 16_000  # Hz
+NEEDED = "model.bin", "tokenizer.json"  # faster-whisper would download a missing tokenizer
+
+
+class Transcriber:
+    """Whisper on the CPU, by beam search without sampling: the same recording gives the same text.
+
+    Args:
+        model: a size, such as ``small``, that is in the cache already, or a folder in CTranslate2's format.
+        language: sung in, as a code: guessing could differ between a source and its output.
+
+    Raises:
+        DataError: there is no such model or language, or the library is missing.
+        WeightsError: the weights are not there, incomplete or damaged; they are never downloaded.
+    """
+
+    def __init__(self, model: str = "small", language: str = "en"):
+        whisper = extra("faster_whisper", "asr")
+        folder = _find(whisper, model)
+        try:
+            self._model = whisper.WhisperModel(str(folder), device="cpu", compute_type="int8", local_files_only=True)
+        except Exception as error:  # tokenizers raises just that
+            raise WeightsError(
+                f"{folder}: not a Whisper model in CTranslate2's format ({error}); fetch it again"
+            ) from None
+        if language not in self._model.supported_languages:
+            known = ", ".join(self._model.supported_languages)
+            raise DataError(f"{language}: not a language of the Whisper model {model}; give one of {known}")
+        self.language = language
+
+    def transcribe(self, audio: Audio) -> str:
+        """The words of a recording; nothing is carried over from one window of 30 s to the next."""
+        segments, _ = self._model.transcribe(
+            resample(audio, RATE).samples, language=self.language, temperature=0.0, condition_on_previous_text=False
+        )
+        return "".join(segment.text for segment in segments).strip()
+
+
+def _find(whisper: Any, model: str) -> Path:
+    """The folder of a model."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    fetch = f'fetch it with `python -c "import faster_whisper; faster_whisper.download_model({model!r})"`'
+    folder = Path(model)
+    if not folder.is_dir():
+        try:
+            folder = Path(whisper.download_model(model, local_files_only=True))
+        except ValueError:
+            known = ", ".join(whisper.available_models())
+            raise DataError(f"{model}: no such Whisper model or folder; give one of {known}") from None
+        except OSError:
+            raise WeightsError(
+                f"Whisper {model} is not in {HF_HUB_CACHE}; {fetch} or give the path of its folder"
+            ) from None
+    for name in NEEDED:
+        if not (folder / name).is_file():
+            raise WeightsError(f"{folder}: {name} is missing; download or copy the whole model again")
+    return folder
+
+
+def error_rates(reference: str, hypothesis: str) -> dict[str, float]:
+    """Errors of letters (``cer``) and words (``wer``) per letter and word of a reference.
+
+    Letter case, punctuation and the kind of white space do not count. NaN where the reference is empty.
+    """
+    jiwer = extra("jiwer")
+    plain = jiwer.Compose(
+        [
+            jiwer.ToLowerCase(),
+            jiwer.RemovePunctuation(),
+            jiwer.RemoveWhiteSpace(replace_by_space=True),
+            jiwer.RemoveMultipleSpaces(),
+            jiwer.Strip(),
+        ]
+    )
+    reference, hypothesis = plain(reference), plain(hypothesis)
+    if not reference:
+        return {"cer": math.nan, "wer": math.nan}
+    return {"cer": jiwer.cer(reference, hypothesis), "wer": jiwer.wer(reference, hypothesis)}
+
+
+def transcript_errors(
+    transcriber: Transcriber, source: Audio, output: Audio, text: str | None = None
+) -> dict[str, float]:
+    """Error rates of an output.
+
+    Args:
+        transcriber: hears both recordings.
+        source: what was converted.
+        output: what was made of it.
+        text: the words sung, where they are known.
+
+    Returns:
+        with the words: ``cer`` and ``wer`` of the output, ``cer_source`` and ``wer_source`` of the source, and
+        ``cer_difference`` and ``wer_difference``, the first less the second. Without: ``cer_to_source`` and
+        ``wer_to_source``, of the output's transcript against the source's.
+    """
+    from_source, from_output = transcriber.transcribe(source), transcriber.transcribe(output)
+    if text is None:
+        return {f"{name}_to_source": rate for name, rate in error_rates(from_source, from_output).items()}
+    made, given = error_rates(text, from_output), error_rates(text, from_source)
+    scores = made | {f"{name}_source": rate for name, rate in given.items()}
+    return scores | {f"{name}_difference": made[name] - given[name] for name in made}

@@ -1,0 +1,193 @@
+"""A whole evaluation, with judges that need no extra: every system, every file that cannot be scored, the report."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from svc.audio.files import Audio, write
+from svc.convert import Converter
+from svc.data.synthetic import SINGERS, phrase, render
+from svc.errors import DataError
+from svc.evaluate import publish
+from svc.evaluate.measures import sorts
+from svc.evaluate.panel import Judges
+from svc.evaluate.run import Request, evaluate
+
+JUDGES = Judges(pitch="crepe", identity="cepstral", words="mfcc")  # none needs an extra
+ALTO, BASS, SOPRANO = SINGERS[:3]
+
+
+def sing(path, singer, seed, semitones=0.0, gain=1.0):
+    song = phrase(seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    natural = render(singer, song)
+    sung = render(singer, song, f0=natural.f0 * 2 ** (semitones / 12)) if semitones else natural
+    write(path, Audio(sung.samples * np.float32(gain), sung.rate))
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Two songs by the alto; what the bass and the soprano sound like; the bass singing the first of them twice."""
+    root = tmp_path_factory.mktemp("evaluation")
+    for seed in (50, 51):
+        sing(root / "songs" / "alto" / f"{seed}.wav", ALTO, seed)
+    for singer in (ALTO, BASS, SOPRANO):
+        for seed in (1, 2, 3):
+            sing(root / "references" / singer.name / f"{seed}.wav", singer, seed)
+    sing(root / "truths" / "bass" / "50.wav", BASS, 50)
+    sing(root / "truths" / "bass" / "50.other.wav", BASS, 50, semitones=0.2)
+    return root
+
+
+def request(folders, out, **more):
+    known = {"sources": folders / "songs", "references": folders / "references", "parallel": folders / "truths"}
+    return Request(**known | {"out": out, "judges": JUDGES} | more)
+
+
+@pytest.fixture(scope="module")
+def found(folders):
+    made = folders / "converted"
+    sing(made / "bass" / "alto" / "50.wav", BASS, 50)
+    sing(made / "bass" / "alto" / "51.wav", ALTO, 51, semitones=1.0, gain=0.5)
+    return evaluate(request(folders, folders / "out", converted=made))
+
+
+class TestReadyConversions:
+    """The conversions are the bass herself for one song, and the source a semitone higher for the other."""
+
+    def row(self, found, system, song):
+        (row,) = (row for row in found.rows if (row["system"], row["song"]) == (system, song))
+        return row
+
+    def test_the_target_herself(self, found):
+        row = self.row(found, "voice", "alto/50")
+        assert row["named_target"] == 1
+        assert row["named_source"] == 0
+        assert row["likeness"] > 0.8
+        assert row["mcd"] == pytest.approx(0, abs=1e-3)
+        assert row["f0_median"] < 25  # each singer has a vibrato of her own
+
+    def test_the_source_a_semitone_higher(self, found):
+        row = self.row(found, "voice", "alto/51")
+        assert row["shift"] == pytest.approx(100, abs=3)
+        assert row["gain"] == pytest.approx(-6, abs=0.5)
+        assert row["f0_rmse"] < 20
+        assert (row["named_target"], row["named_source"]) == (0, 1)
+        assert row["likeness"] < 0.3
+        assert "mcd" not in row
+
+    def test_between_floor_and_ceiling(self, found):
+        floor, ceiling = (self.row(found, system, "alto/50") for system in ("copied", "truth"))
+        assert floor["f0_rmse"] == floor["words"] == floor["likeness"] == 0
+        assert floor["named_source"] == ceiling["named_target"] == 1
+        assert floor["mcd"] > 2 * ceiling["mcd"] > 0
+        assert floor["cosine"] < ceiling["cosine"]
+        baseline = self.row(found, "equalised", "alto/50")
+        assert baseline["cosine"] > floor["cosine"]
+        assert baseline["mcd"] < floor["mcd"]
+
+    def test_references_stand_for_the_ceiling(self, found):
+        own = [row for row in found.rows if row["system"] == "reference"]
+        assert [row["target"] for row in own] == ["bass"] * 3
+        assert all(row["named_target"] == 1 for row in own)
+
+    def test_published(self, found, folders):
+        asked = request(folders, folders / "out")
+        asked.out.mkdir(exist_ok=True)
+        markdown = publish.publish(found, asked, "ready <made>", shown=5)
+        assert "| converted | 2 |" in markdown
+        assert "| source copied | 2 |" in markdown
+        told = json.loads((asked.out / "scores.json").read_text(), parse_constant=pytest.fail)  # no NaN
+        assert told["summary"]["converted"]["named_target"]["mean"] == 0.5
+        assert len(publish.load(asked.out)) == len(found.rows)
+        page = (asked.out / "report.html").read_text()
+        assert page.count("data:audio/flac;base64,") == 2 * 3
+        assert page.count("data:image/png;base64,") == 2 + 1
+        assert "truth: bass singing it" in page
+        assert "reference: bass" in page
+        assert "ready &lt;made&gt;" in page
+        assert (asked.out / "scores.md").read_text().startswith("# ready")
+
+
+def test_bad_files_are_skipped_with_their_reason(folders, tmp_path):
+    for seed in (50, 51):
+        sing(tmp_path / "songs" / "alto" / f"{seed}.wav", ALTO, seed)
+    (tmp_path / "songs" / "alto" / "broken.wav").write_text("not audio")
+    for name, seed in (("50", 50), ("51", 51), ("broken", 50), ("stranger", 50)):
+        sing(tmp_path / "made" / "bass" / "alto" / f"{name}.wav", BASS, seed)
+    sing(tmp_path / "made" / "soprano" / "alto" / "50.wav", SOPRANO, 50, gain=1e-6)
+    short = Audio(render(SOPRANO, phrase(51)).samples[:24_000], 24_000)
+    write(tmp_path / "made" / "soprano" / "alto" / "51.wav", short)
+    asked = request(folders, tmp_path / "out", sources=tmp_path / "songs", converted=tmp_path / "made")
+    found = evaluate(asked)
+    assert {(case.song.name, case.target) for case in found.scored} == {("50", "bass"), ("51", "bass")}
+    assert {row["target"] for row in found.rows} == {"bass"}
+    reasons = {Path(reason.split(": ")[0]).name: reason for reason in found.skipped}
+    assert sorted(reasons) == ["50.wav", "51.wav", "broken.wav", "stranger.wav"]
+    assert "silent" in reasons["50.wav"]
+    assert "its source" in reasons["51.wav"]
+    assert "not audio" in reasons["broken.wav"]
+    assert "no source alto/stranger" in reasons["stranger.wav"]
+
+
+@pytest.fixture(scope="module")
+def named(voice):
+    """An untrained voice that claims to know the alto and the bass."""
+    pairs = zip(voice.singers, ("alto", "bass"), strict=True)
+    return replace(voice, singers=tuple(replace(singer, name=name) for singer, name in pairs))
+
+
+class TestVoice:
+    def test_converts_and_keeps_what_it_made(self, folders, named, tmp_path):
+        found = evaluate(request(folders, tmp_path), Converter(named))
+        assert sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.wav")) == [
+            "converted/alto/alto/50.wav",
+            "converted/alto/alto/51.wav",
+            "converted/bass/alto/50.wav",
+            "converted/bass/alto/51.wav",
+        ]
+        assert {name: len(rows) for name, rows in sorts(found.rows).items() if name != "· same octave"} == {
+            "reconstructed": 2,
+            "converted": 2,
+            "source copied": 2,
+            "source, pitch shifted and equalised": 2,
+            "truth": 1,
+            "the target's references": 6,
+        }
+        assert all(row["stft"] > 0 for row in found.rows if row["singer"] == row["target"] and "stft" in row)
+        again = evaluate(request(folders, tmp_path / "again", converted=tmp_path / "converted"))
+        assert {(r["song"], r["target"], r["cosine"]) for r in again.rows} == {
+            (r["song"], r["target"], r["cosine"]) for r in found.rows
+        }
+
+    def test_target_without_references(self, folders, voice, tmp_path):
+        with pytest.raises(DataError, match=r"no recordings to know Ann, Bob Ö\. by"):
+            evaluate(request(folders, tmp_path), Converter(voice))
+        assert not list(tmp_path.iterdir())
+
+    def test_one_speaker(self, folders, named, tmp_path):
+        found = evaluate(request(folders, tmp_path, speakers=("1",)), Converter(named))
+        assert {case.target for case in found.scored} == {"bass"}
+
+
+class TestFloorAndCeilingAlone:
+    def test_without_voice(self, folders, tmp_path):
+        found = evaluate(request(folders, tmp_path, targets=1))
+        assert {row["system"] for row in found.rows} == {"copied", "equalised", "truth", "reference"} - (
+            set() if any(case.target == "bass" and case.song.name == "50" for case in found.scored) else {"truth"}
+        )
+        assert not (tmp_path / "converted").exists()
+
+    def test_sources_stand_in_for_references(self, folders, tmp_path):
+        found = evaluate(request(folders, tmp_path, sources=folders / "references", references=None, targets=1))
+        own = [row for row in found.rows if row["system"] == "reference"]
+        others = [row for row in found.rows if row["system"] == "copied"]
+        assert np.mean([row["cosine"] for row in own]) > 0.3 > 0 > np.mean([row["cosine"] for row in others])
+        assert {row["target"] for row in own} == {row["target"] for row in others} == {"alto", "bass", "soprano"}
+
+    def test_unknown_speaker(self, folders, tmp_path):
+        with pytest.raises(DataError, match="--speaker Nobody: no such folder of references; there are alto, bass"):
+            evaluate(request(folders, tmp_path, speakers=("Nobody",)))

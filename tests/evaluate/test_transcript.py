@@ -1,0 +1,176 @@
+"""Transcripts: each recording is heard for itself, and the counts are those of a hand."""
+
+import math
+import socket
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from svc.audio.files import Audio
+from svc.errors import DataError, WeightsError
+from svc.evaluate.transcript import Transcriber, error_rates, transcript_errors
+
+SOURCE, OUTPUT = (Audio(np.full(4800, level, dtype=np.float32), 16_000) for level in (0.1, 0.2))
+WORDS = "The cat sat\non the mat."
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    def refuse(*args, **options):
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    monkeypatch.setattr(socket, "create_connection", refuse)
+
+
+class Hearing:
+    """Hears in either recording what it was told to."""
+
+    def __init__(self, source: str, output: str):
+        self.texts = {id(SOURCE): source, id(OUTPUT): output}
+
+    def transcribe(self, audio: Audio) -> str:
+        return self.texts[id(audio)]
+
+
+def test_every_recording_is_heard_for_itself():
+    pytest.importorskip("jiwer")
+    hearing = Hearing("the cat sat on a mat", "the bat sat on a mat")
+    assert transcript_errors(hearing, SOURCE, OUTPUT, WORDS) == pytest.approx(
+        {
+            "cer": 4 / 22,
+            "wer": 2 / 6,
+            "cer_source": 3 / 22,
+            "wer_source": 1 / 6,
+            "cer_difference": 1 / 22,
+            "wer_difference": 1 / 6,
+        }
+    )
+    assert transcript_errors(hearing, SOURCE, OUTPUT) == pytest.approx(
+        {"cer_to_source": 1 / 20, "wer_to_source": 1 / 6}
+    )
+
+
+def test_an_output_may_be_clearer_than_its_source():
+    pytest.importorskip("jiwer")
+    errors = transcript_errors(Hearing("the cat sat", "the cat sat on the mat"), SOURCE, OUTPUT, WORDS)
+    assert (errors["wer"], errors["wer_source"], errors["wer_difference"]) == (0, 0.5, -0.5)
+    assert transcript_errors(Hearing("the cat sat", "the cat sat on the mat"), SOURCE, OUTPUT)["wer_to_source"] == 1
+
+
+@pytest.mark.parametrize(
+    ("reference", "hypothesis", "cer", "wer"),
+    [
+        ("It's a\tWONDERFUL,\n\n  wonderful life!", " it’s a wonderful wonderful life ", 0, 0),
+        ("so long", "", 1, 1),
+        ("la", "la la la", 3, 2),
+        ("abcd", "abxd", 0.25, 1),
+        ("Über Ñandú", "über ñandú", 0, 0),
+    ],
+)
+def test_counts(reference, hypothesis, cer, wer):
+    pytest.importorskip("jiwer")
+    assert error_rates(reference, hypothesis) == {"cer": cer, "wer": wer}
+
+
+@pytest.mark.parametrize("nothing", ["", " \n", "…!"])
+def test_there_is_no_rate_of_nothing(nothing):
+    pytest.importorskip("jiwer")
+    assert all(math.isnan(rate) for rate in error_rates(nothing, "la la").values())
+    errors = transcript_errors(Hearing(nothing, "la"), SOURCE, OUTPUT)
+    assert set(errors) == {"cer_to_source", "wer_to_source"}
+    assert all(math.isnan(rate) for rate in errors.values())
+
+
+class Whisper:
+    """Stands in for faster_whisper.WhisperModel."""
+
+    supported_languages = ("en", "de")
+
+    def __init__(self, folder, **options):
+        self.made = (folder, options)
+        self.calls = []
+
+    def transcribe(self, samples, **options):
+        self.calls.append((samples, options))
+        return iter([SimpleNamespace(text=" Hello,"), SimpleNamespace(text=" world. ")]), None
+
+
+@pytest.fixture
+def whisper(monkeypatch, tmp_path):
+    """A faster_whisper whose cache holds the size ``small``."""
+    for name in ("model.bin", "tokenizer.json"):
+        (tmp_path / name).touch()
+
+    def download_model(name, *, local_files_only):
+        assert local_files_only
+        if name == "small":
+            return str(tmp_path)
+        if name == "large":
+            raise FileNotFoundError("outgoing traffic has been disabled")
+        raise ValueError("Invalid model size")
+
+    module = SimpleNamespace(
+        WhisperModel=Whisper, download_model=download_model, available_models=lambda: ["small", "large"]
+    )
+    monkeypatch.setitem(sys.modules, "faster_whisper", module)
+    return module
+
+
+def test_whisper_hears_16_khz_the_same_way_every_time(whisper, tmp_path):
+    transcriber = Transcriber(language="de")
+    time = np.arange(44_100) / 44_100
+    heard = transcriber.transcribe(Audio(np.sin(2 * np.pi * 440 * time).astype(np.float32), 44_100))
+    assert heard == "Hello, world."
+    assert transcriber._model.made == (
+        str(tmp_path),
+        {"device": "cpu", "compute_type": "int8", "local_files_only": True},
+    )
+    ((samples, options),) = transcriber._model.calls
+    assert (samples.shape, samples.dtype) == ((16_000,), np.float32)
+    assert np.abs(np.fft.rfft(samples)).argmax() == 440
+    assert options == {"language": "de", "temperature": 0.0, "condition_on_previous_text": False}
+
+
+def test_a_folder_of_weights(whisper, tmp_path):
+    assert Transcriber(str(tmp_path))._model.made[0] == str(tmp_path)
+    (tmp_path / "tokenizer.json").unlink()
+    for model in ("small", str(tmp_path)):
+        with pytest.raises(WeightsError, match=rf"^{tmp_path}: tokenizer\.json is missing; download or copy the whole"):
+            Transcriber(model)
+
+
+def test_absent_weights(whisper):
+    with pytest.raises(
+        WeightsError, match=r"^Whisper large is not in .*; fetch it with `.*download_model\('large'\)\""
+    ):
+        Transcriber("large")
+    with pytest.raises(DataError, match=r"^huge: no such Whisper model or folder; give one of small, large$"):
+        Transcriber("huge")
+    with pytest.raises(DataError, match=r"^xx: not a language of the Whisper model small; give one of en, de$"):
+        Transcriber(language="xx")
+
+
+def test_without_the_library(monkeypatch):
+    monkeypatch.setitem(sys.modules, "faster_whisper", None)
+    with pytest.raises(DataError, match=r"faster_whisper is not installed; run `pip install -e '\.\[asr\]'"):
+        Transcriber()
+
+
+def test_the_real_library_asks_nobody(monkeypatch, tmp_path):
+    pytest.importorskip("faster_whisper")
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(WeightsError, match=rf"^Whisper small is not in {tmp_path}; "):
+        Transcriber()
+    with pytest.raises(DataError, match=r"^huge: no such Whisper model or folder; give one of tiny.en, tiny, "):
+        Transcriber("huge")
+    with pytest.raises(DataError, match=r"no such Whisper model or folder"):
+        Transcriber(str(tmp_path / "absent"))
+    for name in ("model.bin", "tokenizer.json"):
+        (tmp_path / name).write_bytes(b"junk")
+    with pytest.raises(WeightsError, match=rf"^{tmp_path}: not a Whisper model in CTranslate2's format "):
+        Transcriber(str(tmp_path))
