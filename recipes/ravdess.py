@@ -13,6 +13,7 @@ import typer
 from svc import cli
 from svc.errors import DataError
 
+EVERY = 7  # songs: prime, so that all melodies, statements and repetitions come up
 OTHER = {"01": "02", "02": "01"}  # repetition
 
 
@@ -20,16 +21,16 @@ def main(
     data: Annotated[Path, typer.Argument(help="folder of actorNN/{song,speech}")],
     out: Annotated[Path, typer.Option("-o", "--out", help="folder to make")],
     prepared: Annotated[
-        Path | None, typer.Option(help="folder made by `svc prepare`: only its held-out songs are sources")
+        Path | None, typer.Option(help="folder made by `svc prepare`, whose held-out songs are the sources")
     ] = None,
 ) -> None:
-    """Make OUT/{songs,by_song,by_speech,truths}/<actor>/."""
+    """Make OUT/{songs,by_song,by_speech,truths}/<actor>/; sources are every seventh song if none are held out."""
     recordings = sorted(data.glob("actor*/*/*.flac"))
     if not recordings:
         raise DataError(f"{data}: no actorNN/song/*.flac; name the folder that holds RAVDESS")
     if out.exists():
         raise DataError(f"{out}: exists already; remove it or choose another -o")
-    held = held_out(prepared) if prepared else None
+    held, seen = held_out(prepared) if prepared else None, 0
     for path in recordings:
         actor, kind = path.parts[-3:-1]
         copy(path, out / f"by_{kind}" / actor / path.name)
@@ -38,7 +39,8 @@ def main(
         song, repetition = name(path), path.stem.split("-")[-2]
         copy(path, out / "truths" / actor / f"{song}.flac")
         copy(path, out / "truths" / actor / f"{song[:-2]}{OTHER[repetition]}.other.flac")
-        if held is None or f"{actor}/song/{path.name}" in held:
+        seen += 1
+        if f"{actor}/song/{path.name}" in held if held is not None else seen % EVERY == 0:
             copy(path, out / "songs" / actor / f"{song}.flac")
     songs = len(list((out / "songs").glob("*/*.flac")))
     typer.echo(f"{out}: {songs} songs of {len(list((out / 'songs').iterdir()))} singers")

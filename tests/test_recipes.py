@@ -132,13 +132,14 @@ class TestDemoAgain:
             assert len(list((tmp_path / "singers").glob("*/*.wav"))) == 4 * phrases
 
 
-def test_ravdess_is_laid_out(tmp_path, capsys):
+def test_ravdess_is_laid_out(tmp_path, capsys, monkeypatch):
     for actor in ("actor01", "actor02"):
         for kind, code, repetition in (("song", "02", "01"), ("song", "02", "02"), ("speech", "01", "01")):
             (tmp_path / "data" / actor / kind).mkdir(parents=True, exist_ok=True)
             path = tmp_path / "data" / actor / kind / f"03-{code}-05-01-02-{repetition}-{actor[-2:]}.flac"
             path.write_text(f"{actor} {kind} {repetition}")
     ravdess = recipe("ravdess")
+    monkeypatch.setattr(ravdess, "EVERY", 1)
     ravdess.main(tmp_path / "data", tmp_path / "out")
     assert "4 songs of 2 singers" in capsys.readouterr().out
     found = cases.songs(tmp_path / "out" / "songs")

@@ -28,7 +28,7 @@ def evaluate(
     shown: Annotated[int, typer.Option(min=0, help="conversions to hear and see in the report")] = 9,
     pitch: Annotated[str, typer.Option(help="judge of melodies: praat, pyin or crepe")] = "praat",
     identity: Annotated[str, typer.Option(help="judge of singers: resemblyzer, ecapa or cepstral")] = "resemblyzer",
-    words: Annotated[str | None, typer.Option(help="judge of words, see README")] = None,
+    words: Annotated[str, typer.Option(help="judge of words: sphinx or mfcc")] = "sphinx",
     mos: Annotated[list[str] | None, typer.Option(help="dnsmos or squim; repeatable")] = None,
     whisper: Annotated[str, typer.Option(help="size or folder of a Whisper model, to compare transcripts")] = "",
     language: Annotated[str, typer.Option(help="of the words, for Whisper")] = "en",
@@ -47,7 +47,7 @@ def evaluate(
     from svc.evaluate.run import Request, evaluate
     from svc.voice import Voice
 
-    judges = Judges(pitch, identity, words or Judges().words, tuple(mos or ()), whisper, language)
+    judges = Judges(pitch, identity, words, tuple(mos or ()), whisper, language)
     request = Request(
         sources=sources,
         references=references,

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -30,13 +31,27 @@ class Judges:
     language: str = "en"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Heard:
-    """A recording, its melody (N,) in Hz, 0 where unvoiced, and its unit embedding (D,)."""
+    """A recording and what a panel hears in it, each once and only when asked."""
 
     audio: Audio
-    f0: Curve
-    embedding: NDArray[np.float64]
+    panel: "Panel"
+
+    @cached_property
+    def f0(self) -> Curve:
+        """Melody (N,) in Hz, 0 where unvoiced."""
+        return self.panel.track(self.audio)
+
+    @cached_property
+    def embedding(self) -> NDArray[np.float64]:
+        """Who sings: unit vector (D,)."""
+        return self.panel.identity.embed(self.audio)
+
+    @cached_property
+    def content(self) -> words.Content:
+        """What is sung: (C, N)."""
+        return self.panel.words.content(self.audio)
 
 
 def read(path: Path) -> Audio:
@@ -57,8 +72,8 @@ class Panel:
         self.identity = identity.judge(judges.identity, enrolment)
 
     def hear(self, audio: Audio) -> Heard:
-        """What the melody and the singer of a recording are."""
-        return Heard(audio, self.track(audio), self.identity.embed(audio))
+        """A recording to be asked about."""
+        return Heard(audio, self)
 
     def score(self, output: Heard, source: Heard, singer: str, target: str, text: str | None = None) -> Scores:
         """Everything that can be said of an output beside its source, both on one clock.
@@ -79,7 +94,7 @@ class Panel:
         scores = melody.melody_scores(sung=output.f0, asked=source.f0)
         scores |= melody.loudness_scores(output=output.audio, source=source.audio)
         scores |= self.identify(output, singer, target, source)
-        scores["words"] = words.word_error(self.words, source.audio, output.audio)
+        scores["words"] = words.word_error(source.content, output.content, source.audio)
         scores |= naturalness.measure(source.audio, output.audio, source.f0, output.f0)
         if singer == target:
             scores["stft"] = spectrum.stft_distance(output=output.audio, truth=source.audio)

@@ -132,16 +132,20 @@ def judge_by_name(name: str) -> WordsJudge:
     return JUDGES[name]()
 
 
-def word_error(judge: WordsJudge, source: Audio, output: Audio) -> float:
+def word_error(given: Content, made: Content, source: Audio) -> float:
     """Mean distance of an output's content to its source's, over that of the source to its own other words.
 
     Frames count where the source is within 40 dB of its loudest. Other words are whatever the source sings more than
     0.3 s before or after.
 
+    Args:
+        given: content (C, N) of the source.
+        made: of the output, by the same judge.
+        source: as recorded.
+
     Returns:
         0 for a copy, about 1 for unrelated words; NaN if the source sings for too short a time.
     """
-    given, made = judge.content(source), judge.content(output)
     count = min(given.shape[1], made.shape[1])
     where = np.flatnonzero(_active(_levelled(source))[:count])
     some = where[:: math.ceil(len(where) / SAMPLE) or 1]
