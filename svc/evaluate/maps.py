@@ -2,43 +2,56 @@
 
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from sklearn.decomposition import PCA
+from numpy.typing import NDArray
+from sklearn.manifold import TSNE
 
-from svc.evaluate.evaluation import Evaluation
+from svc.evaluate.evaluation import Embedding, Evaluation
 from svc.evaluate.report import png
 
-PATHS = 60  # conversions drawn, at most
+JOURNEYS = 60  # conversions drawn, at most
+PERPLEXITY = 12.0  # about as many neighbours keep their distances
 
 
 def embedding_map(found: Evaluation) -> bytes:
-    """The two principal axes of the references' embeddings as PNG.
+    """Embeddings of references, sources and conversions in a plane, as PNG.
 
-    Dots are references in their singer's colour, arrows lead from a source to its conversion, whose star has the
-    colour of the singer it should have become.
+    Dots are references in their singer's colour; a line leads from a source to its conversion, whose star has the
+    colour of the singer it should have become. Neighbours stay neighbours (t-SNE, van der Maaten and Hinton 2008);
+    long distances mean little.
     """
     identity = found.panel.identity
-    everything = np.concatenate(list(identity.clips.values()))
-    plane = PCA(n_components=min(2, *everything.shape)).fit(everything - everything.mean(axis=0))
+    names = [name for name, rows in identity.clips.items() for _ in rows]
+    step = max(1, -(-len(found.journeys) // JOURNEYS))
+    journeys = found.journeys[::step]
+    vectors = np.concatenate([*identity.clips.values(), *(np.stack([a, b]) for _, a, b in journeys)])
+    points = _plane(vectors)
     colours = {name: colormaps["tab20"](number % 20) for number, name in enumerate(identity.names)}
-
-    def place(embeddings: np.ndarray) -> np.ndarray:
-        points = plane.transform(embeddings - everything.mean(axis=0))
-        return np.pad(points, ((0, 0), (0, 2 - points.shape[1])))
-
     figure = Figure(figsize=(9, 7), layout="constrained")
     axes = figure.subplots()
-    for name, rows in identity.clips.items():
-        points = place(rows)
-        axes.scatter(points[:, 0], points[:, 1], color=colours[name], s=14, alpha=0.6)
-        axes.annotate(name, points.mean(axis=0), fontsize=9, weight="bold", ha="center")
-    step = max(1, -(-len(found.journeys) // PATHS))
-    for target, source, output in found.journeys[::step]:
-        start, end = place(np.stack([source, output]))
-        axes.annotate("", end, start, arrowprops={"arrowstyle": "-", "color": colours[target], "alpha": 0.35})
-        axes.scatter(end[0], end[1], color=[colours[target]], marker="*", s=90, edgecolors="black", linewidths=0.4)
-    shares = ", ".join(f"{share:.0%}" for share in plane.explained_variance_ratio_)
-    axes.set_title(f"dots: references · lines: from source to conversion ★ (two axes hold {shares} of the spread)")
+    for (x, y), name in zip(points, names, strict=False):
+        axes.scatter(x, y, color=colours[name], s=14)
+    for name in identity.names:
+        _label(axes, np.median(points[: len(names)][[name == own for own in names]], axis=0), name)
+    for (target, *_), start, end in zip(journeys, points[len(names) :: 2], points[len(names) + 1 :: 2], strict=True):
+        axes.plot(*np.stack([start, end]).T, color=colours[target], alpha=0.3, linewidth=0.8)
+        axes.scatter(end[0], end[1], color=colours[target], marker="*", s=90, edgecolors="black", linewidths=0.4)
+    axes.set_title("dots: references · lines: from a source to its conversion ★, in its target's colour", fontsize=10)
     axes.set_xticks([])
     axes.set_yticks([])
     return png(figure)
+
+
+def _plane(vectors: Embedding) -> NDArray[np.float64]:
+    """Places (count, 2) of unit vectors (count, D), the same every time."""
+    count = len(vectors)
+    if count < 4:
+        return np.stack([np.arange(count), np.zeros(count)], axis=1)
+    perplexity = min(PERPLEXITY, (count - 1) / 3)
+    places = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(vectors.astype(np.float32))
+    return np.asarray(places, dtype=np.float64)
+
+
+def _label(axes: Axes, place: NDArray[np.float64], name: str) -> None:
+    axes.annotate(name, (place[0], place[1]), fontsize=9, weight="bold", ha="center")

@@ -16,6 +16,7 @@ from svc.errors import DataError
 from svc.evaluate import identity, melody, naturalness, opinion, spectrum, transcript, words
 from svc.evaluate.melody import Curve, Scores
 
+ALIKE = 0.05  # cosine between floor and ceiling, below which there is no way to go
 LONGER = 0.05  # of its source's length that an output may be longer or shorter
 
 
@@ -109,7 +110,8 @@ class Panel:
         Returns:
             ``cosine`` to the target; ``named_target`` and ``named_source``, 1 where the target, or the source's
             singer, is the likeliest of all enrolled; with the source, ``cosine_source`` (between both recordings) and
-            ``likeness``, the share of the way from the source's cosine to that of the target's own recordings.
+            ``likeness``, the share of the way from the source's cosine to that of the target's own recordings, NaN
+            where the source is as like the target as those are.
         """
         alike = self.identity.cosines(output.embedding)
         named = max(alike, key=lambda name: alike[name])
@@ -122,7 +124,7 @@ class Panel:
         if source is not None and singer != target:
             floor, ceiling = self.identity.cosines(source.embedding)[target], self.ceiling(target)
             found["cosine_source"] = float(source.embedding @ output.embedding)
-            found["likeness"] = (alike[target] - floor) / (ceiling - floor) if ceiling > floor else math.nan
+            found["likeness"] = (alike[target] - floor) / (ceiling - floor) if ceiling > floor + ALIKE else math.nan
         return found
 
     def ceiling(self, singer: str) -> float:
