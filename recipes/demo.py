@@ -139,8 +139,8 @@ def judge(out: Path) -> "list[Row]":
         judges=Judges(pitch="pyin", identity="cepstral", words="mfcc"),  # none needs an extra
     )
     found = evaluate(request, converter)
-    publish(found, request, "Four synthetic singers", shown=len(found.scored))
-    return found.rows
+    publish(found, request, "Four synthetic singers", shown=len(found.scored.cases))
+    return found.scored.rows
 
 
 def write_truths(converter: "Converter", judged: Path) -> None:

@@ -33,6 +33,7 @@ def evaluate(
     whisper: Annotated[str, typer.Option(help="size or folder of a Whisper model, to compare transcripts")] = "",
     language: Annotated[str, typer.Option(help="of the words, for Whisper")] = "en",
     device: Annotated[str, typer.Option(help="cpu, or cuda where there is one; for converting")] = "cpu",
+    jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="processes; one a core by default")] = None,
     force: Force = False,
 ) -> None:
     """Judge a voice, or ready conversions, and write a report to look at and to listen to."""
@@ -57,6 +58,7 @@ def evaluate(
         targets=targets,
         speakers=tuple(speaker or ()),
         judges=judges,
+        jobs=jobs,
     )
     converter = Converter(Voice.load(voice), device) if voice else None
     try:
@@ -65,9 +67,9 @@ def evaluate(
         raise DataError(f"{out}: cannot be made ({error.strerror}); choose another -o") from None
     found = evaluate(request, converter)
     typer.echo(publish.publish(found, request, str(voice or converted or "floor and ceiling"), shown))
-    for reason in found.skipped:
+    for reason in found.scored.skipped:
         typer.echo(f"  skipped {reason}")
-    typer.echo(f"{len(found.scored)} conversions judged, {len(found.skipped)} files skipped")
+    typer.echo(f"{len(found.scored.cases)} conversions judged, {len(found.scored.skipped)} files skipped")
     typer.echo(f"next: look and listen: {out / publish.PAGE}; against another: svc compare {out} OTHER")
 
 

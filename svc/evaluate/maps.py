@@ -7,8 +7,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.manifold import TSNE
 
-from svc.evaluate.evaluation import Embedding, Evaluation
+from svc.evaluate.evaluation import Evaluation
 from svc.evaluate.report import png
+from svc.evaluate.scoring import Embedding
 
 JOURNEYS = 60  # conversions drawn, at most
 PERPLEXITY = 12.0  # about as many neighbours keep their distances
@@ -23,8 +24,8 @@ def embedding_map(found: Evaluation) -> bytes:
     """
     identity = found.panel.identity
     names = [name for name, rows in identity.clips.items() for _ in rows]
-    step = max(1, -(-len(found.journeys) // JOURNEYS))
-    journeys = found.journeys[::step]
+    step = max(1, -(-len(found.scored.journeys) // JOURNEYS))
+    journeys = found.scored.journeys[::step]
     vectors = np.concatenate([*identity.clips.values(), *(np.stack([a, b]) for _, a, b in journeys)])
     points = _plane(vectors)
     colours = {name: colormaps["tab20"](number % 20) for number, name in enumerate(identity.names)}

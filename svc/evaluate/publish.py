@@ -38,7 +38,7 @@ def publish(found: Evaluation, request: Request, name: str, shown: int) -> str:
     Returns:
         The tables, in Markdown.
     """
-    tables = tabulate(found.rows)
+    tables = tabulate(found.scored.rows)
     markdown = "\n\n".join(f"**{heading}**\n\n{table.markdown()}" for heading, table in tables.items())
     told = {
         "svc": __version__,
@@ -46,12 +46,12 @@ def publish(found: Evaluation, request: Request, name: str, shown: int) -> str:
         "judges": asdict(request.judges),
         "summary": {
             label: {m.key: asdict(s) for m in MEASURES if (s := summarise(rows, m.key)).files}
-            for label, rows in sorts(found.rows).items()
+            for label, rows in sorts(found.scored.rows).items()
         },
-        "skipped": found.skipped,
-        "rows": found.rows,
+        "skipped": found.scored.skipped,
+        "rows": found.scored.rows,
     }
-    notes = [f"skipped: {reason}" for reason in found.skipped]
+    notes = [f"skipped: {reason}" for reason in found.scored.skipped]
     text = f"# {name}\n\n{LEGEND}\n\n{markdown}\n" + "".join(f"\n- {note}" for note in notes) + "\n" * bool(notes)
     try:
         atomic.write_bytes(request.out / SCORES, (json.dumps(_plain(told), indent=1) + "\n").encode())
@@ -107,8 +107,8 @@ def _plain(value: Any) -> Any:
 
 
 def _choose(found: Evaluation, count: int) -> list[Case]:
-    likeness = {(r["song"], r["target"]): r["cosine"] for r in found.rows if r["system"] == "voice"}
-    told = [c for c in found.scored if (c.song.key, c.target) in likeness and c.song.singer != c.target]
+    likeness = {(r["song"], r["target"]): r["cosine"] for r in found.scored.rows if r["system"] == "voice"}
+    told = [c for c in found.scored.cases if (c.song.key, c.target) in likeness and c.song.singer != c.target]
     told.sort(key=lambda case: likeness[case.song.key, case.target])
     places = np.linspace(0, len(told) - 1, min(count, len(told))).round().astype(int)
     return [told[place] for place in places]
@@ -116,7 +116,9 @@ def _choose(found: Evaluation, count: int) -> list[Case]:
 
 def _section(found: Evaluation, case: Case) -> Section:
     """A conversion to hear and to see, between its source and a recording of the target."""
-    row = next(r for r in found.rows if (r["system"], r["song"], r["target"]) == ("voice", case.song.key, case.target))
+    row = next(
+        r for r in found.scored.rows if (r["system"], r["song"], r["target"]) == ("voice", case.song.key, case.target)
+    )
     source, output = read(case.song.path), read(case.output)
     asked, sung = found.panel.track(source), found.panel.track(output)
     shift = row["shift"] if not math.isnan(row["shift"]) else 0.0
@@ -124,8 +126,8 @@ def _section(found: Evaluation, case: Case) -> Section:
         Exhibit(f"source: {case.song.key}", source, asked),
         Exhibit(f"output: as {case.target}", output, sung, asked * 2 ** (shift / 1200)),
     ]
-    if case.output in found.truths:
-        truth = read(found.truths[case.output])
+    if case.output in found.scored.truths:
+        truth = read(found.scored.truths[case.output])
         exhibits.append(Exhibit(f"truth: {case.target} singing it", truth, found.panel.track(truth)))
     else:
         exhibits.append(Exhibit(f"reference: {case.target}", found.enrolled[case.target][0]))

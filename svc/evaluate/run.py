@@ -1,5 +1,6 @@
 """The walk of an evaluation: who is known, who sings what, conversions, scores."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +13,9 @@ from svc.convert import Converter
 from svc.errors import DataError, SvcError
 from svc.evaluate import cases
 from svc.evaluate.cases import Case, Song
-from svc.evaluate.evaluation import Evaluation, try_read
+from svc.evaluate.evaluation import Evaluation, score
 from svc.evaluate.panel import Judges, Panel
+from svc.evaluate.scoring import try_read
 from svc.progress import progress
 
 REFERENCES = 10  # recordings that each singer is known by, at most
@@ -32,6 +34,7 @@ class Request:
         targets: how many others each song is turned into.
         speakers: only these targets; all that are known if empty.
         judges: who sits on the panel.
+        jobs: processes; one for each core if not given.
     """
 
     sources: Path
@@ -42,6 +45,7 @@ class Request:
     targets: int = 3
     speakers: tuple[str, ...] = ()
     judges: Judges = field(default_factory=Judges)
+    jobs: int | None = None
 
 
 def evaluate(request: Request, converter: Converter | None = None) -> Evaluation:
@@ -70,8 +74,9 @@ def evaluate(request: Request, converter: Converter | None = None) -> Evaluation
     made = converter is not None or request.converted is not None
     if not made:
         planned = [case for case in planned if case.target != case.song.singer]
-    found = Evaluation(panel, enrolled, request.parallel, skipped, made)
-    found.score(planned)
+    jobs = request.jobs or os.cpu_count() or 1
+    found = score(planned, panel, enrolled, request.parallel, made=made, jobs=jobs)
+    found.scored.skipped[:] = dict.fromkeys(skipped + found.scored.skipped)
     return found
 
 

@@ -30,6 +30,7 @@ class Transcriber:
 
     def __init__(self, model: str = "small", language: str = "en"):
         whisper = extra("faster_whisper", "asr")
+        extra("jiwer", "asr")  # needed later
         folder = _find(whisper, model)
         try:
             self._model = whisper.WhisperModel(str(folder), device="cpu", compute_type="int8", local_files_only=True)

@@ -59,7 +59,7 @@ class TestReadyConversions:
     """The conversions are the bass herself for one song, and the source a semitone higher for the other."""
 
     def row(self, found, system, song):
-        (row,) = (row for row in found.rows if (row["system"], row["song"]) == (system, song))
+        (row,) = (row for row in found.scored.rows if (row["system"], row["song"]) == (system, song))
         return row
 
     def test_the_target_herself(self, found):
@@ -90,7 +90,7 @@ class TestReadyConversions:
         assert baseline["mcd"] < floor["mcd"]
 
     def test_references_stand_for_the_ceiling(self, found):
-        own = [row for row in found.rows if row["system"] == "reference"]
+        own = [row for row in found.scored.rows if row["system"] == "reference"]
         assert [row["target"] for row in own] == ["bass"] * 3
         assert all(row["named_target"] == 1 for row in own)
 
@@ -102,7 +102,7 @@ class TestReadyConversions:
         assert "| source copied | 2 |" in markdown
         told = json.loads((asked.out / "scores.json").read_text(), parse_constant=pytest.fail)  # no NaN
         assert told["summary"]["converted"]["named_target"]["mean"] == 0.5
-        assert len(publish.load(asked.out)) == len(found.rows)
+        assert len(publish.load(asked.out)) == len(found.scored.rows)
         page = (asked.out / "report.html").read_text()
         assert page.count("data:audio/flac;base64,") == 2 * 3
         assert page.count("data:image/png;base64,") == 2 + 1
@@ -123,9 +123,9 @@ def test_bad_files_are_skipped_with_their_reason(folders, tmp_path):
     write(tmp_path / "made" / "soprano" / "alto" / "51.wav", short)
     asked = request(folders, tmp_path / "out", sources=tmp_path / "songs", converted=tmp_path / "made")
     found = evaluate(asked)
-    assert {(case.song.name, case.target) for case in found.scored} == {("50", "bass"), ("51", "bass")}
-    assert {row["target"] for row in found.rows} == {"bass"}
-    reasons = {Path(reason.split(": ")[0]).name: reason for reason in found.skipped}
+    assert {(case.song.name, case.target) for case in found.scored.cases} == {("50", "bass"), ("51", "bass")}
+    assert {row["target"] for row in found.scored.rows} == {"bass"}
+    reasons = {Path(reason.split(": ")[0]).name: reason for reason in found.scored.skipped}
     assert sorted(reasons) == ["50.wav", "51.wav", "broken.wav", "stranger.wav"]
     assert "silent" in reasons["50.wav"]
     assert "its source" in reasons["51.wav"]
@@ -149,7 +149,7 @@ class TestVoice:
             "converted/bass/alto/50.wav",
             "converted/bass/alto/51.wav",
         ]
-        assert {name: len(rows) for name, rows in sorts(found.rows).items() if name != "· same octave"} == {
+        assert {name: len(rows) for name, rows in sorts(found.scored.rows).items() if name != "· same octave"} == {
             "reconstructed": 2,
             "converted": 2,
             "source copied": 2,
@@ -157,10 +157,10 @@ class TestVoice:
             "truth": 1,
             "the target's references": 6,
         }
-        assert all(row["stft"] > 0 for row in found.rows if row["singer"] == row["target"] and "stft" in row)
+        assert all(row["stft"] > 0 for row in found.scored.rows if row["singer"] == row["target"] and "stft" in row)
         again = evaluate(request(folders, tmp_path / "again", converted=tmp_path / "converted"))
-        assert {(r["song"], r["target"], r["cosine"]) for r in again.rows} == {
-            (r["song"], r["target"], r["cosine"]) for r in found.rows
+        assert {(r["song"], r["target"], r["cosine"]) for r in again.scored.rows} == {
+            (r["song"], r["target"], r["cosine"]) for r in found.scored.rows
         }
 
     def test_target_without_references(self, folders, voice, tmp_path):
@@ -170,21 +170,21 @@ class TestVoice:
 
     def test_one_speaker(self, folders, named, tmp_path):
         found = evaluate(request(folders, tmp_path, speakers=("1",)), Converter(named))
-        assert {case.target for case in found.scored} == {"bass"}
+        assert {case.target for case in found.scored.cases} == {"bass"}
 
 
 class TestFloorAndCeilingAlone:
     def test_without_voice(self, folders, tmp_path):
         found = evaluate(request(folders, tmp_path, targets=1))
-        assert {row["system"] for row in found.rows} == {"copied", "equalised", "truth", "reference"} - (
-            set() if any(case.target == "bass" and case.song.name == "50" for case in found.scored) else {"truth"}
+        assert {row["system"] for row in found.scored.rows} == {"copied", "equalised", "truth", "reference"} - (
+            set() if any(case.target == "bass" and case.song.name == "50" for case in found.scored.cases) else {"truth"}
         )
         assert not (tmp_path / "converted").exists()
 
     def test_sources_stand_in_for_references(self, folders, tmp_path):
         found = evaluate(request(folders, tmp_path, sources=folders / "references", references=None, targets=1))
-        own = [row for row in found.rows if row["system"] == "reference"]
-        others = [row for row in found.rows if row["system"] == "copied"]
+        own = [row for row in found.scored.rows if row["system"] == "reference"]
+        others = [row for row in found.scored.rows if row["system"] == "copied"]
         assert np.mean([row["cosine"] for row in own]) > 0.3 > 0 > np.mean([row["cosine"] for row in others])
         assert {row["target"] for row in own} == {row["target"] for row in others} == {"alto", "bass", "soprano"}
 

@@ -1,0 +1,145 @@
+"""One song at a time: each conversion of it, and what it stands between."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from svc.audio.files import Audio
+from svc.errors import SvcError
+from svc.evaluate import baselines, cases
+from svc.evaluate.cases import Case
+from svc.evaluate.measures import Row
+from svc.evaluate.panel import Heard, Panel, read
+from svc.evaluate.spectrum import warped_distances
+
+Embedding = NDArray[np.float64]
+
+
+@dataclass(slots=True)
+class Scored:
+    """What came of some cases.
+
+    Attributes:
+        rows: a row for each output of each system.
+        cases: those that have rows.
+        skipped: a sentence for each file that could not be scored.
+        truths: the parallel rendition of a conversion, by the conversion's file.
+        journeys: target, and embeddings of source and conversion.
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    cases: list[Case] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    truths: dict[Path, Path] = field(default_factory=dict)
+    journeys: list[tuple[str, Embedding, Embedding]] = field(default_factory=list)
+
+    def add(self, other: "Scored") -> None:
+        """More of it."""
+        self.rows += other.rows
+        self.cases += other.cases
+        self.skipped += other.skipped
+        self.truths |= other.truths
+        self.journeys += other.journeys
+
+
+def try_read(path: Path, skipped: list[str]) -> Audio | None:
+    """A recording, or a sentence more among the skipped."""
+    try:
+        return read(path)
+    except SvcError as error:
+        skipped.append(str(error))
+        return None
+
+
+@dataclass(slots=True)
+class Scorer:
+    """Scores all that was made of a song.
+
+    Attributes:
+        panel: the judges.
+        enrolled: the recordings that singers are known by.
+        parallel: folder of the targets' own renditions, if there is one.
+        made: whether there are conversions, or only floor and ceiling to measure.
+    """
+
+    panel: Panel
+    enrolled: Mapping[str, Sequence[Audio]]
+    parallel: Path | None
+    made: bool
+    _portraits: dict[str, baselines.Portrait] = field(default_factory=dict)
+
+    def song(self, planned: Sequence[Case]) -> Scored:
+        """All cases of one song, which is heard once; what cannot be scored is left out with its reason."""
+        found = Scored()
+        audio = try_read(planned[0].song.path, found.skipped)
+        source = self.panel.hear(audio) if audio else None
+        for case in planned if source else []:
+            try:
+                assert source is not None
+                self._case(case, source, found)
+            except SvcError as error:
+                found.skipped.append(f"{case.output if self.made else case.song.path}: {error}")
+        return found
+
+    def _case(self, case: Case, source: Heard, found: Scored) -> None:
+        """A conversion, and what it stands between."""
+        song, target = case.song, case.target
+        outputs: dict[str, Heard] = {}
+        if self.made:
+            audio = try_read(case.output, found.skipped)
+            if audio is None:
+                return
+            outputs["voice"] = self.panel.hear(audio)
+        other = song.singer != target
+        if other:
+            outputs |= {"copied": source, "equalised": self._equalised(source, target)}
+        takes = self._takes(case, found) if other else []
+        rows = {}
+        for system, output in outputs.items():
+            rows[system] = self.panel.score(output, source, song.singer, target, song.text)
+            if takes:
+                rows[system] |= warped_distances(output=output.audio, truth=takes[0])
+        if takes:
+            rows["truth"] = self._truth(case, takes)
+        names: Row = {"song": song.key, "singer": song.singer, "target": target}
+        found.rows += [{"system": system} | names | scores for system, scores in rows.items()]
+        found.cases.append(case)
+        if other and self.made:
+            found.journeys.append((target, source.embedding, outputs["voice"].embedding))
+
+    def _truth(self, case: Case, takes: Sequence[Audio]) -> dict[str, float]:
+        heard = self.panel.hear(takes[0])
+        scores = self.panel.identify(heard, case.song.singer, case.target) | self.panel.opine(heard.audio)
+        return scores | (warped_distances(output=takes[1], truth=takes[0]) if len(takes) > 1 else {})
+
+    def _takes(self, case: Case, found: Scored) -> list[Audio]:
+        """The target's own renditions of a song, the parallel one and perhaps another."""
+        if not self.parallel:
+            return []
+        paths = cases.takes(self.parallel, case.target, case.song)[:2]
+        read = {path: audio for path in paths if (audio := try_read(path, found.skipped))}
+        if read:
+            found.truths[case.output] = next(iter(read))
+        return list(read.values())
+
+    def _equalised(self, source: Heard, target: str) -> Heard:
+        """The baseline."""
+        if target not in self._portraits:
+            recordings = self.enrolled[target]
+            self._portraits[target] = baselines.portrait(recordings, [self.panel.track(audio) for audio in recordings])
+        return self.panel.hear(baselines.shift_and_equalise(source.audio, source.f0, self._portraits[target]))
+
+
+def references(panel: Panel, name: str) -> list[Row]:
+    """A row for each recording that a singer is known by, left out of what it is compared with."""
+    known = panel.identity.clips[name]
+    rows: list[Row] = []
+    for number, embedding in enumerate(known if len(known) > 1 else []):
+        alike = panel.identity.cosines(embedding)
+        named = float(name == max(alike, key=lambda other: alike[other]))
+        place = {"system": "reference", "song": f"{name}/{number}", "singer": name, "target": name}
+        rows.append(place | {"cosine": alike[name], "named_target": named})
+    return rows
