@@ -4,17 +4,41 @@ A file is called modality-channel-emotion-intensity-statement-repetition-actor; 
 an emotion, so what differs in the last number alone is one song by several singers.
 """
 
+import os
+import re
 import shutil
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from svc import cli
-from svc.errors import DataError
+from svc.errors import DataError, printable
 
 EVERY = 7  # songs: prime, so that all melodies, statements and repetitions come up
 OTHER = {"01": "02", "02": "01"}  # repetition
+NAME = re.compile(r"(actor[0-9]+)/(song|speech)/[0-9]{2}-[0-9]{2}-((?:[0-9]{2}-){3})(01|02)-[0-9]{2}\.flac")
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A file of RAVDESS.
+
+    Attributes:
+        path: the file.
+        actor: name of the folder.
+        kind: ``song`` or ``speech``.
+        piece: emotion, intensity and statement, with a dash behind each.
+        repetition: ``01`` or ``02``.
+    """
+
+    path: Path
+    actor: str
+    kind: str
+    piece: str
+    repetition: str
 
 
 def main(
@@ -25,32 +49,42 @@ def main(
     ] = None,
 ) -> None:
     """Make OUT/{songs,by_song,by_speech,truths}/<actor>/; sources are every seventh song if none are held out."""
-    recordings = sorted(data.glob("actor*/*/*.flac"))
-    if not recordings:
-        raise DataError(f"{data}: no actorNN/song/*.flac; name the folder that holds RAVDESS")
-    if out.exists():
+    if os.path.lexists(out):
         raise DataError(f"{out}: exists already; remove it or choose another -o")
-    held, seen = held_out(prepared) if prepared else None, 0
-    for path in recordings:
-        actor, kind = path.parts[-3:-1]
-        copy(path, out / f"by_{kind}" / actor / path.name)
-        if kind != "song":
-            continue
-        song, repetition = name(path), path.stem.split("-")[-2]
-        copy(path, out / "truths" / actor / f"{song}.flac")
-        copy(path, out / "truths" / actor / f"{song[:-2]}{OTHER[repetition]}.other.flac")
-        seen += 1
-        if f"{actor}/song/{path.name}" in held if held is not None else seen % EVERY == 0:
-            copy(path, out / "songs" / actor / f"{song}.flac")
-    songs = len(list((out / "songs").glob("*/*.flac")))
-    typer.echo(f"{out}: {songs} songs of {len(list((out / 'songs').iterdir()))} singers")
+    recordings = find(data)
+    songs = [recording for recording in recordings if recording.kind == "song"]
+    sources = songs[EVERY - 1 :: EVERY]
+    if prepared:
+        held = held_out(prepared)
+        sources = [song for song in songs if song.path.relative_to(data).as_posix() in held]
+        if not sources:
+            raise DataError(f"{prepared}: holds no song of {data} out; prepare that folder, or leave --prepared away")
+    if not sources:
+        raise DataError(f"{data}: {len(songs)} songs, of which every seventh is a source; add more, or give --prepared")
+    copy(plan(recordings, sources), out)
+    typer.echo(f"{out}: {len(sources)} songs of {len({song.actor for song in sources})} singers")
     folders = f"--sources {out}/songs --references {out}/by_song --parallel {out}/truths"
     typer.echo(f"next: svc evaluate --voice VOICE {folders} -o OUT")
 
 
-def name(path: Path) -> str:
-    """Emotion, intensity, statement and repetition: a song, whoever sings it."""
-    return "-".join(path.stem.split("-")[2:6])
+def find(data: Path) -> list[Recording]:
+    """All recordings; of a file that is called otherwise, or as another but for modality and channel, it is told.
+
+    Raises:
+        DataError: there are none.
+    """
+    found: dict[tuple[str, ...], Recording] = {}
+    for path in sorted(data.glob("actor*/*/*.flac")):
+        named = NAME.fullmatch(path.relative_to(data).as_posix())
+        if named is None:
+            typer.echo(printable(f"  left out {path}: not named like RAVDESS"))
+            continue
+        twin = found.setdefault(named.groups(), Recording(path, *named.groups()))
+        if twin.path != path:
+            typer.echo(printable(f"  left out {path}: the same as {twin.path.name} beside it"))
+    if not found:
+        raise DataError(f"{data}: no actorNN/song/*.flac; name the folder that holds RAVDESS")
+    return list(found.values())
 
 
 def held_out(prepared: Path) -> set[str]:
@@ -60,10 +94,39 @@ def held_out(prepared: Path) -> set[str]:
     return {clip.path for clip in manifest.read(prepared).split("valid")}
 
 
-def copy(path: Path, target: Path) -> None:
-    """A copy, folders made as needed."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(path, target)
+def plan(recordings: Sequence[Recording], sources: Collection[Recording]) -> dict[str, Path]:
+    """Every file to make, below the folder for all, and what it is a copy of."""
+    copies = {}
+    for recording in recordings:
+        actor, piece, repetition = recording.actor, recording.piece, recording.repetition
+        copies[f"by_{recording.kind}/{actor}/{recording.path.name}"] = recording.path
+        if recording.kind == "song":
+            copies[f"truths/{actor}/{piece}{repetition}.flac"] = recording.path
+            copies[f"truths/{actor}/{piece}{OTHER[repetition]}.other.flac"] = recording.path
+        if recording in sources:
+            copies[f"songs/{actor}/{piece}{repetition}.flac"] = recording.path
+    return copies
+
+
+def copy(copies: dict[str, Path], out: Path) -> None:
+    """Make a folder of copies, or nothing.
+
+    Raises:
+        DataError: the folder cannot be made, or a file cannot be copied.
+    """
+    try:
+        out.mkdir(parents=True)
+    except OSError as error:
+        raise DataError(f"{out}: cannot be made ({error.strerror}); choose another -o") from None
+    try:
+        for name, path in copies.items():
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, out / name)
+    except OSError as error:
+        shutil.rmtree(out, ignore_errors=True)
+        raise DataError(
+            f"{error.filename or out}: cannot be copied ({error.strerror or error}); mend that first"
+        ) from None
 
 
 if __name__ == "__main__":

@@ -27,12 +27,14 @@ def main(
 
     from svc.config import load, parse_overrides
     from svc.data import manifest
+    from svc.data.prepare import check_config
     from svc.evaluate.rehearsal import publish
     from svc.training.loop import train
 
     knobs = load(config, parse_overrides(overrides or []))
     read = manifest.read(prepared)
     main_process = PartialState(cpu=cpu).is_main_process
+    check_config(read, knobs)
     judge = rehearsal_of(read) if main_process else None
     outcome = train(read, out, knobs, cpu=cpu, accept_changes=accept_changes, judge=judge)
     if not main_process:
@@ -53,13 +55,13 @@ def main(
 
 def rehearsal_of(prepared: "Manifest") -> "Rehearsal | None":
     """The judges of `svc evaluate` for the fixed phrases, if their libraries are installed."""
-    from svc.errors import DataError
+    from svc.evaluate.extras import MissingExtra
     from svc.evaluate.panel import Judges
     from svc.evaluate.rehearsal import Rehearsal
 
     try:
         return Rehearsal(prepared, Judges())
-    except DataError as error:
+    except MissingExtra as error:
         typer.echo(f"phrases are judged by their spectral distance alone: {error}", err=True)
         return None
 

@@ -11,6 +11,8 @@ Every message is one sentence that names the file or knob and the way out. The c
 exits with code 2.
 """
 
+MAX_TEXT = 1000  # characters of a message
+
 
 class SvcError(Exception):
     """Anything that the user can mend; its text is all they need to read."""
@@ -34,3 +36,8 @@ class WeightsError(SvcError):
 
 class TrainingError(SvcError):
     """Training cannot go on."""
+
+
+def printable(text: str) -> str:
+    """Text from a stranger's file on one line, without anything that a terminal would obey."""
+    return "".join(c if c.isprintable() else " " for c in text)[:MAX_TEXT]

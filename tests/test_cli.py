@@ -186,16 +186,16 @@ class TestEvaluate:
         code, told, err = svc(monkeypatch, capsys, "compare", tmp_path / "first_judged", tmp_path / "second_judged")
         assert code == 0, err
         (line,) = (line for line in told.splitlines() if line.startswith("| cosine to target"))
-        assert line.endswith("| 3 | better |")
+        assert line.endswith("| 3 | 0.250 | too few songs |")
         assert "next: listen" in told
 
-    def test_nothing_is_replaced_unasked(self, judged, monkeypatch, capsys):
-        out, singers = judged
-        (out / "scores.json").write_text("mine")
-        code, _, err = svc(monkeypatch, capsys, "evaluate", "--sources", singers, "-o", out, *self.OWN)
+    @pytest.mark.parametrize("name", ["scores.json", "scores.md", "report.html", "converted"])
+    def test_nothing_is_replaced_unasked(self, name, singers_folder, monkeypatch, capsys, tmp_path):
+        (tmp_path / name).write_text("mine")
+        code, _, err = svc(monkeypatch, capsys, "evaluate", "--sources", singers_folder, "-o", tmp_path, *self.OWN)
         assert code == 2
-        assert "holds an evaluation already; add -f" in err
-        assert (out / "scores.json").read_text() == "mine"
+        assert f"{name}: exists already; add -f to replace it or give another -o" in err
+        assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "mine")]
 
     @pytest.mark.parametrize(
         ("arguments", "reason"),
@@ -206,6 +206,9 @@ class TestEvaluate:
             (("--mos", "ears"), "ears"),
             (("--sources", "none"), "none: no such folder; name another with --sources"),
             (("--references", "none"), "none: no such folder; name another with --references"),
+            (("--speaker", "Nobody"), "--speaker Nobody: no such folder of references; there are alto, bass"),
+            (("--parallel", "none"), "none: no such folder; name another with --parallel"),
+            (("--converted", "none"), "none: no such folder; name another with --converted"),
             (("--voice", "a", "--converted", "b"), "not both"),
         ],
     )
@@ -215,6 +218,49 @@ class TestEvaluate:
         assert code == 2
         assert reason in err
         assert "Traceback" not in err
+        assert not list(tmp_path.iterdir())
+
+    def test_names_that_no_terminal_or_file_takes(self, singers_folder, monkeypatch, capsys, tmp_path):
+        songs = tmp_path / "songs\x1b[31m"
+        shutil.copytree(singers_folder, songs)
+        for odd in ("a\x1b[31m", "latin\udce9"):
+            shutil.copy(songs / "alto" / "0.wav", songs / "alto" / f"{odd}.wav")
+        code, told, err = svc(
+            monkeypatch, capsys, "evaluate", "--sources", songs, "-o", tmp_path / "out\udce9", *self.OWN
+        )
+        assert code == 0, err
+        assert told.count("its name cannot be shown; rename it") == 2
+        for text in (told, err, (tmp_path / "out\udce9" / "scores.md").read_text()):
+            assert "\x1b" not in text
+
+    @pytest.mark.parametrize("option", ["--sources", "--references", "--parallel", "--converted"])
+    def test_out_inside_what_is_read(self, option, singers_folder, monkeypatch, capsys, tmp_path):
+        (tmp_path / "real" / "alto").mkdir(parents=True)
+        (tmp_path / "inputs").mkdir()
+        (tmp_path / "inputs" / "alto").symlink_to(tmp_path / "real" / "alto")
+        (tmp_path / "link").symlink_to(tmp_path / "inputs")
+        before = sorted(tmp_path.rglob("*"))
+        for place in ("inputs", "link/new", "inputs/alto/new", "real/alto"):
+            known = ("--sources", singers_folder, option, tmp_path / "inputs", "-o", tmp_path / place)
+            code, _, err = svc(monkeypatch, capsys, "evaluate", *known, *self.OWN)
+            assert code == 2
+            assert f"{place}: lies inside the folder of {option}, where it would pass for a singer" in err
+        assert sorted(tmp_path.rglob("*")) == before
+
+    def test_conversions_over_what_is_read(self, world, monkeypatch, capsys):
+        (world / "converted" / "Ann").mkdir(parents=True)
+        for place in (world / "converted", world / "converted" / "Ann"):
+            known = ("--sources", place, "-v", "runs/a/voice.safetensors", "-o", world, "-f")
+            code, _, err = svc(monkeypatch, capsys, "evaluate", *known)
+            assert code == 2
+            assert "conversions would be written there, over --sources; choose another -o" in err
+
+    def test_out_cannot_be_made(self, singers_folder, monkeypatch, capsys, tmp_path):
+        (tmp_path / "file").write_text("mine")
+        for place in ("file", "file/new", "x" * 300):
+            code, _, err = svc(monkeypatch, capsys, "evaluate", "--sources", singers_folder, "-o", tmp_path / place)
+            assert code == 2
+            assert f"{place}: cannot be made" in err
 
     def test_scores_of_strangers(self, monkeypatch, capsys, tmp_path):
         for text in ("", "[]", '{"rows": [{"system": 1}]}', '{"rows": 3}', "{" * 10_000):

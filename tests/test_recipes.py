@@ -132,24 +132,62 @@ class TestDemoAgain:
             assert len(list((tmp_path / "singers").glob("*/*.wav"))) == 4 * phrases
 
 
-def test_ravdess_is_laid_out(tmp_path, capsys, monkeypatch):
+def write_ravdess(data: Path) -> None:
+    """Two songs and a sentence by each of two actors."""
     for actor in ("actor01", "actor02"):
         for kind, code, repetition in (("song", "02", "01"), ("song", "02", "02"), ("speech", "01", "01")):
-            (tmp_path / "data" / actor / kind).mkdir(parents=True, exist_ok=True)
-            path = tmp_path / "data" / actor / kind / f"03-{code}-05-01-02-{repetition}-{actor[-2:]}.flac"
+            (data / actor / kind).mkdir(parents=True, exist_ok=True)
+            path = data / actor / kind / f"03-{code}-05-01-02-{repetition}-{actor[-2:]}.flac"
             path.write_text(f"{actor} {kind} {repetition}")
+
+
+def test_ravdess_is_laid_out(tmp_path, capsys, monkeypatch):
+    write_ravdess(tmp_path / "data")
     ravdess = recipe("ravdess")
     monkeypatch.setattr(ravdess, "EVERY", 1)
     ravdess.main(tmp_path / "data", tmp_path / "out")
     assert "4 songs of 2 singers" in capsys.readouterr().out
-    found = cases.songs(tmp_path / "out" / "songs")
+    found = cases.songs(tmp_path / "out" / "songs", [])
     assert [song.key for song in found][:2] == ["actor01/05-01-02-01", "actor01/05-01-02-02"]
     takes = cases.takes(tmp_path / "out" / "truths", "actor02", found[0])
     assert [take.read_text() for take in takes] == ["actor02 song 01", "actor02 song 02"]
-    speech = cases.singers(tmp_path / "out" / "by_speech", "--references")
+    speech = cases.singers(tmp_path / "out" / "by_speech", "--references", [])
     assert [len(paths) for paths in speech.values()] == [1, 1]
     with pytest.raises(DataError, match="exists already"):
         ravdess.main(tmp_path / "data", tmp_path / "out")
+
+
+def test_ravdess_leaves_out_what_is_called_otherwise(tmp_path, capsys, monkeypatch):
+    write_ravdess(tmp_path / "data")
+    strange = ("notes", "03-02-05-01-02-03-01", "01-02-05-01-02-01-01", "a\x1b[31m")
+    for name in strange:
+        (tmp_path / "data" / "actor01" / "song" / f"{name}.flac").write_text("other")
+    ravdess = recipe("ravdess")
+    monkeypatch.setattr(ravdess, "EVERY", 1)
+    ravdess.main(tmp_path / "data", tmp_path / "out")
+    told = capsys.readouterr().out
+    assert told.count("left out") == 4
+    assert told.count("not named like RAVDESS") == 3
+    assert "03-02-05-01-02-01-01.flac: the same as 01-02-05-01-02-01-01.flac beside it" in told
+    assert "\x1b" not in told
+    assert "4 songs of 2 singers" in told
+    assert len(list((tmp_path / "out" / "by_song").rglob("*.flac"))) == 4
+
+
+def test_ravdess_refuses_and_leaves_nothing(tmp_path, prepared):
+    write_ravdess(tmp_path / "data")
+    ravdess, data, out = recipe("ravdess"), tmp_path / "data", tmp_path / "out"
+    with pytest.raises(DataError, match="4 songs, of which every seventh is a source; add more, or give --prepared"):
+        ravdess.main(data, out)
+    with pytest.raises(DataError, match=r"holds no song of .*data out; prepare that folder"):
+        ravdess.main(data, out, prepared.folder)
+    with pytest.raises(DataError, match=r"no actorNN/song/\*\.flac"):
+        ravdess.main(tmp_path / "none", out)
+    (data / "actor02" / "song" / "03-02-06-01-02-01-02.flac").mkdir()
+    ravdess.EVERY = 1
+    with pytest.raises(DataError, match=r"03-02-06-01-02-01-02\.flac: cannot be copied"):
+        ravdess.main(data, out)
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
 def test_compare_f0_at_any_rate(tmp_path, capsys):

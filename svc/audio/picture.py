@@ -55,7 +55,7 @@ def draw(
     axes.set_yticks([float(_mel(tick)) for tick in TICKS if tick <= top])
     axes.set_yticklabels([f"{tick / 1000:g}" for tick in TICKS if tick <= top])
     axes.set_ylabel("kHz", fontsize=8)
-    axes.set_title(title, loc="left", fontsize=9)
+    axes.set_title(title, loc="left", fontsize=9, parse_math=False)
     axes.tick_params(labelsize=7)
 
 

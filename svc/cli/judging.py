@@ -1,12 +1,13 @@
 """Commands that say how good a voice is: ``evaluate``, ``compare``."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from svc.cli.program import Force, app, check_device
-from svc.errors import DataError
+from svc.errors import DataError, printable
 
 
 @app.command()
@@ -39,15 +40,17 @@ def evaluate(
     """Judge a voice, or ready conversions, and write a report to look at and to listen to."""
     if voice and converted:
         raise DataError("give --voice to convert, or --converted for ready conversions, not both")
-    if (out / "scores.json").exists() and not force:
-        raise DataError(f"{out}: holds an evaluation already; add -f to replace it or give another -o")
     check_device(device)
     from svc.convert import Converter
     from svc.evaluate import publish
     from svc.evaluate.panel import Judges
-    from svc.evaluate.run import Request, evaluate
+    from svc.evaluate.run import CONVERTED, Request, evaluate
     from svc.voice import Voice
 
+    written = [publish.SCORES, publish.TABLE, publish.PAGE] + [CONVERTED] * (converted is None)
+    taken = [name for name in written if os.path.lexists(out / name)]
+    if taken and not force:
+        raise DataError(f"{out / taken[0]}: exists already; add -f to replace it or give another -o")
     judges = Judges(pitch, identity, words, tuple(mos or ()), whisper, language)
     request = Request(
         sources=sources,
@@ -61,16 +64,13 @@ def evaluate(
         jobs=jobs,
     )
     converter = Converter(Voice.load(voice), device) if voice else None
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"{out}: cannot be made ({error.strerror}); choose another -o") from None
     found = evaluate(request, converter)
-    typer.echo(publish.publish(found, request, str(voice or converted or "floor and ceiling"), shown))
+    name = printable(str(voice or converted or "floor and ceiling"))
+    typer.echo(publish.publish(found, request, name, shown))
     for reason in found.scored.skipped:
-        typer.echo(f"  skipped {reason}")
+        typer.echo(printable(f"  skipped {reason}"))
     typer.echo(f"{len(found.scored.cases)} conversions judged, {len(found.scored.skipped)} files skipped")
-    typer.echo(f"next: look and listen: {out / publish.PAGE}; against another: svc compare {out} OTHER")
+    typer.echo(printable(f"next: look and listen: {out / publish.PAGE}; against another: svc compare {out} OTHER"))
 
 
 @app.command()
@@ -83,14 +83,11 @@ def compare(
     from svc.evaluate.publish import load
 
     names = (str(one), str(other))
-    for kind, differences in comparing.compare(load(one), load(other)).items():
+    (first, judges), (second, others) = load(one), load(other)
+    if judges != others:
+        raise DataError(f"{one} and {other}: judged by different judges; evaluate both with the same options")
+    for kind, differences in comparing.compare(first, second).items():
         typer.echo(f"\n**{kind}**, {names[1]} against {names[0]}\n")
         typer.echo(comparing.tabulate(differences, *names).markdown())
-        told = {
-            verdict: sum(d.verdict == verdict for d in differences if d.estimate.files)
-            for verdict in ("better", "worse")
-        }
-        typer.echo(
-            f"\n{names[1]}: better in {told['better']}, worse in {told['worse']} measures, for the rest no telling"
-        )
-    typer.echo(f"next: listen to {other}/report.html")
+        typer.echo(f"\n{comparing.conclude(differences, names[1])}")
+    typer.echo(f"next: listen to {other if other.is_dir() else other.parent}/report.html")

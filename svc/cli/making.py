@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from svc.cli.program import Force, Overrides, app, free, shown
-from svc.errors import DataError
+from svc.cli.program import Force, Overrides, app, free
+from svc.errors import DataError, printable
 
 
 @app.command()
@@ -73,5 +73,5 @@ def speakers(
         pitch = f"{singer.low_f0:.0f}–{singer.high_f0:.0f} Hz, median {singer.median_f0:.0f}"
         typer.echo(f"{number:4d}  {singer.name:{width}}  {singer.seconds / 60:5.1f} min  {pitch}")
     for heading, text in loaded.card.items():
-        typer.echo(shown(f"{heading}: {text}"))
+        typer.echo(printable(f"{heading}: {text}"))
     typer.echo(f"next: svc convert --voice {voice} --speaker 0 SONG.wav")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from svc.errors import DataError, SvcError
+from svc.errors import DataError, SvcError, printable
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -18,7 +18,6 @@ app = typer.Typer(
     epilog="prepare a folder of singers → accelerate launch recipes/train.py → export a voice → convert songs",
 )
 
-MAX_TEXT = 1000  # characters of a message
 VOICE_HELP = "voice file made by `svc export`; the newest runs/*/voice.safetensors if not given"
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="knob=value, e.g. features.f0.model=full")]
 Force = Annotated[bool, typer.Option("-f", "--force", help="overwrite the output")]
@@ -79,10 +78,5 @@ def run_app(program: typer.Typer) -> None:
     try:
         program()
     except SvcError as error:
-        typer.echo(f"svc: {shown(str(error))}", err=True)
+        typer.echo(f"svc: {printable(str(error))}", err=True)
         sys.exit(2)
-
-
-def shown(text: str) -> str:
-    """Text from a stranger's file on one line, without anything that a terminal would obey."""
-    return "".join(c if c.isprintable() else " " for c in text)[:MAX_TEXT]

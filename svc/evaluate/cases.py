@@ -7,6 +7,7 @@ Bob is ``DIR/Bob/a/song.*``, and further takes of it ``DIR/Bob/a/song.2.*``, as 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from svc.data import prepare
@@ -51,50 +52,64 @@ class Case:
     output: Path
 
 
-def songs(folder: Path) -> list[Song]:
-    """All sources of a folder.
+def songs(folder: Path, skipped: list[str]) -> list[Song]:
+    """All sources of a folder; a name that cannot be shown is a sentence more among the skipped.
 
     Raises:
         DataError: there are none, or two of one name.
     """
-    _check_folder(folder, "--sources")
-    found: dict[str, Song] = {}
-    for path in prepare.files_below(folder):
-        inner = path.relative_to(folder)
-        if inner.parts[0].startswith("."):
-            continue
-        singer = inner.parts[0] if len(inner.parts) > 1 else ""
-        name = Path(*inner.parts[1:]) if singer else inner
-        song = Song(path, singer, name.with_suffix("").as_posix())
-        twin = found.setdefault(song.key, song)
-        if twin is not song:
-            raise DataError(f"{path}: {twin.path.name} beside it has the same name; rename one of them")
+    told, found = len(skipped), dict[str, Song]()
+    places = {"": folder} | {place.name: place for place in singer_folders(folder, "--sources", skipped)}
+    for singer, place in places.items():
+        for path in prepare.files_below(place) if singer else _loose(place):
+            if not _can_be_shown(path, place, skipped):
+                continue
+            song = Song(path, singer, path.relative_to(place).with_suffix("").as_posix())
+            twin = found.setdefault(song.key, song)
+            if twin is not song:
+                raise DataError(f"{path}: {twin.path.name} beside it has the same name; rename one of them")
     if not found:
-        raise DataError(f"{folder}: no recordings; put songs there, or name another folder with --sources")
+        reason = next(iter(skipped[told:]), "put songs there, or name another folder with --sources")
+        raise DataError(f"{folder}: no recordings; {reason}")
     return list(found.values())
 
 
-def singers(folder: Path, option: str) -> dict[str, list[Path]]:
-    """The recordings of every singer of a folder of references or parallel renditions.
+def singers(folder: Path, option: str, skipped: list[str]) -> dict[str, list[Path]]:
+    """The recordings of every singer of a folder of references or conversions; skipped as by ``songs``.
 
     Raises:
         DataError: the folder is not there.
         DataError: it holds no singer's folder.
     """
-    _check_folder(folder, option)
-    found = {p.name: list(prepare.files_below(p)) for p in sorted(folder.iterdir()) if p.is_dir()}
-    found = {name: paths for name, paths in found.items() if paths and not name.startswith(".")}
+    told = len(skipped)
+    found = {place.name: list(prepare.files_below(place)) for place in singer_folders(folder, option, skipped)}
+    found = {name: paths for name, paths in found.items() if paths}
     if not found:
-        raise DataError(f"{folder}: no folders of singers; put recordings in {folder}/<singer>/, see {option}")
+        reason = next(iter(skipped[told:]), f"put recordings in {folder}/<singer>/, see {option}")
+        raise DataError(f"{folder}: no folders of singers; {reason}")
     return found
+
+
+def singer_folders(folder: Path, option: str, skipped: list[str]) -> list[Path]:
+    """The folders in a folder, also linked ones, without hidden ones; skipped as by ``songs``.
+
+    Raises:
+        DataError: the folder is not there, or not to be listed.
+    """
+    try:
+        if not folder.is_dir():
+            raise DataError(f"{folder}: no such folder; name another with {option}")
+        found = [place for place in sorted(folder.iterdir()) if place.is_dir() and not place.name.startswith(".")]
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be listed ({error.strerror}); name another with {option}") from None
+    return [place for place in found if _can_be_shown(place, folder, skipped)]
 
 
 def takes(folder: Path, singer: str, song: Song) -> list[Path]:
     """A singer's own renditions of a song: the parallel one first, then other takes of it."""
     place = folder / singer / song.name
-    beside = sorted(place.parent.iterdir()) if place.parent.is_dir() else []
-    alike = [p for p in beside if p.stem == place.name or p.stem.startswith(f"{place.name}.")]
-    return sorted((p for p in alike if p.is_file()), key=lambda p: (p.stem != place.name, p.name))
+    alike = [p for p in _loose(place.parent) if p.stem == place.name or p.stem.startswith(f"{place.name}.")]
+    return sorted(alike, key=lambda p: (p.stem != place.name, p.name))
 
 
 def plan(found: Sequence[Song], names: Sequence[str], count: int, out: Path) -> list[Case]:
@@ -109,27 +124,56 @@ def plan(found: Sequence[Song], names: Sequence[str], count: int, out: Path) -> 
     return cases
 
 
-def ready(found: Sequence[Song], converted: Path) -> tuple[list[Case], list[str]]:
-    """The cases of a folder of ready conversions, and the files in it that belong to no source.
+def ready(found: Sequence[Song], converted: Path, targets: Sequence[str], skipped: list[str]) -> list[Case]:
+    """The cases of a folder of ready conversions.
+
+    Args:
+        found: the sources.
+        converted: the folder.
+        targets: only these; all if empty.
+        skipped: gets a sentence for every file of no source, every second conversion of one name, and for all sources
+            without a conversion together.
 
     Raises:
         DataError: the folder is not there.
-        DataError: it holds no conversion of any source.
+        DataError: it holds no conversion of any source, or to any of these targets.
     """
     known = {song.key: song for song in found}
-    cases, strangers = [], []
-    for name, paths in singers(converted, "--converted").items():
+    made: dict[tuple[str, str], Case] = {}
+    for name, paths in singers(converted, "--converted", skipped).items():
         for path in paths:
-            song = known.get(path.relative_to(converted / name).with_suffix("").as_posix())
-            if song is None:
-                strangers.append(f"{path}: no source {path.relative_to(converted / name).with_suffix('')}")
-            else:
-                cases.append(Case(song, name, path))
-    if not cases:
+            key = path.relative_to(converted / name).with_suffix("").as_posix()
+            if not _can_be_shown(path, converted, skipped):
+                continue
+            if key not in known:
+                skipped.append(f"{path}: no source {key}")
+                continue
+            case = Case(known[key], name, path)
+            twin = made.setdefault((name, key), case)
+            if twin is not case:
+                skipped.append(f"{path}: {twin.output.name} beside it has the same name; rename one of them")
+    if not made:
         raise DataError(f"{converted}: no conversion of any source; put them as <target>/<path of the source>.wav")
-    return cases, strangers
+    cases = [case for case in made.values() if not targets or case.target in targets]
+    if not cases:
+        there = ", ".join(dict.fromkeys(case.target for case in made.values()))
+        raise DataError(f"{converted}: no conversions to {', '.join(targets)}; take another --speaker: {there}")
+    missing = sorted(known.keys() - {case.song.key for case in cases})
+    if missing:
+        skipped.append(
+            f"{converted}: no conversion of {len(missing)} of {len(known)} sources, the first is {missing[0]}"
+        )
+    return cases
 
 
-def _check_folder(folder: Path, option: str) -> None:
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; name another with {option}")
+def _loose(folder: Path) -> list[Path]:
+    """The files right in a folder that may be audio; a walk comes by them first."""
+    return list(takewhile(lambda path: path.parent == folder, prepare.files_below(folder)))
+
+
+def _can_be_shown(path: Path, folder: Path, skipped: list[str]) -> bool:
+    """Whether a terminal, a page or a font can do with a path below a folder; else it is told among the skipped."""
+    if str(path.relative_to(folder)).isprintable():
+        return True
+    skipped.append(f"{str(path)!a}: its name cannot be shown; rename it")
+    return False

@@ -8,30 +8,40 @@ import numpy as np
 from svc.errors import DataError
 from svc.evaluate.measures import MEASURES, Measure, Row, values
 from svc.evaluate.report import Table
-from svc.evaluate.statistics import Estimate, paired
+from svc.evaluate.statistics import Estimate, chance, estimate
+
+FEWEST = 6  # songs that can decide anything: the chance of all signs alike is 3 %
+LEVEL = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A measure of one system and of another, and the mean of other − one over the songs that both have."""
+    """A measure of two systems.
+
+    Attributes:
+        measure: of which the size counts, without its sign, if it should be zero.
+        one: mean over outputs.
+        other: likewise.
+        estimate: of other − one, over the songs that both have.
+        chance: of a difference as large if none of them were better.
+    """
 
     measure: Measure
     one: float
     other: float
     estimate: Estimate
+    chance: float
 
     @property
     def verdict(self) -> str:
         """Whether the other is better or worse, or whether the difference could be chance."""
-        if self.estimate.files < 2:
+        if self.estimate.files < FEWEST:
             return "too few songs"
-        if not self.estimate.sure:
+        if self.chance >= LEVEL:
             return "no telling"
         if self.measure.better == "none":
             return "differs"
-        gain = -self.estimate.mean if self.measure.better == "low" else self.estimate.mean
-        if self.measure.better == "zero":
-            gain = abs(self.one) - abs(self.other)
+        gain = self.estimate.mean if self.measure.better == "high" else -self.estimate.mean
         return "better" if gain > 0 else "worse"
 
 
@@ -63,8 +73,21 @@ def tabulate(differences: Sequence[Difference], one: str, other: str) -> Table:
         measure = found.measure
         if found.estimate.files:
             told = [measure.text(found.one), measure.text(found.other), measure.interval(found.estimate)]
-            rows.append([measure.title, *told, f"{found.estimate.files}", found.verdict])
-    return Table(["", one, other, "difference", "songs", f"{other} is"], rows)
+            size = "|" if measure.better == "zero" else ""
+            rows.append(
+                [f"{size}{measure.title}{size}", *told, f"{found.estimate.files}", f"{found.chance:.3f}", found.verdict]
+            )
+    return Table(["", one, other, "difference", "songs", "chance", f"{other} is"], rows)
+
+
+def conclude(differences: Sequence[Difference], other: str) -> str:
+    """How many measures got better and worse, and how many would by chance alone."""
+    told = [found.verdict for found in differences if found.estimate.files]
+    better, worse = told.count("better"), told.count("worse")
+    return (
+        f"{other} is better in {better} and worse in {worse} of {len(told)} measures; "
+        f"of as many that do not differ about {LEVEL * len(told):.0f} would seem to by chance"
+    )
 
 
 def _outputs(rows: Sequence[Row]) -> dict[tuple[str, str], Row]:
@@ -74,6 +97,9 @@ def _outputs(rows: Sequence[Row]) -> dict[tuple[str, str], Row]:
 def _difference(measure: Measure, one: Sequence[Row], other: Sequence[Row]) -> Difference:
     pair = np.array([values(one, measure.key), values(other, measure.key)])
     pair[:, np.isnan(pair).any(axis=0)] = np.nan
-    found = paired(pair[0].tolist(), pair[1].tolist(), [row["song"] for row in one])
+    if measure.better == "zero":
+        pair = np.abs(pair)
+    gains, songs = (pair[1] - pair[0]).tolist(), [row["song"] for row in one]
+    found = estimate(gains, songs)
     means = [float(np.nanmean(line)) if found.files else float("nan") for line in pair]
-    return Difference(measure, means[0], means[1], found)
+    return Difference(measure, means[0], means[1], found, chance(gains, songs))

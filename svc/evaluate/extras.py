@@ -7,15 +7,19 @@ from typing import Any
 from svc.errors import DataError
 
 
+class MissingExtra(DataError):
+    """An optional library is not installed."""
+
+
 def extra(module: str, group: str = "eval") -> Any:
     """Import a library of one of the extras in pyproject.toml.
 
     Raises:
-        DataError: it is not installed.
+        MissingExtra: it is not.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # theirs
             return importlib.import_module(module)
     except ImportError:
-        raise DataError(f"{module} is not installed; run `pip install -e '.[{group}]' -c constraints.txt`") from None
+        raise MissingExtra(f"{module} is not installed; run `pip install -e '.[{group}]' -c constraints.txt`") from None

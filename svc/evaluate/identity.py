@@ -1,5 +1,6 @@
 """Who it sounds like, by an encoder that the model was not trained with."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +10,8 @@ from numpy.typing import NDArray
 
 from svc.audio.files import Audio
 from svc.audio.resample import resample
-from svc.errors import DataError, WeightsError
+from svc.errors import DataError
+from svc.evaluate.ecapa import EcapaEncoder
 from svc.evaluate.extras import extra
 from svc.evaluate.spectrum import NEPERS, mel_cepstra
 
@@ -18,8 +20,8 @@ Vector = NDArray[np.float64]
 RATE = 16_000  # Hz of what every judge hears, so that a rate tells nobody apart
 TRIM = 30.0  # dB below the loudest frame; quieter ends are not shown to a network
 LOUD = 20.0  # dB below the loudest frame, what cepstra tell singers apart by
+LONGEST = 30.0  # s of a recording
 SAME = 1e-6  # between embeddings of one recording
-ECAPA = "speechbrain/spkrec-ecapa-voxceleb"
 
 
 class SpeakerJudge(ABC):
@@ -31,10 +33,10 @@ class SpeakerJudge(ABC):
 
     def __init__(self, enrolment: Mapping[str, Sequence[Audio]]):
         self.names = list(enrolment)
-        raw = {name: np.stack([self.describe(audio) for audio in clips]) for name, clips in enrolment.items()}
+        raw = {name: np.stack([self.describe(_start(audio)) for audio in clips]) for name, clips in enrolment.items()}
         self.centre, self.scale = self.frame(np.concatenate(list(raw.values())))
         self.clips = {name: np.stack([self._unit(vector) for vector in rows]) for name, rows in raw.items()}
-        self.singers = np.stack([_mean(rows) for rows in self.clips.values()])
+        self._without = {name: _leave_one_out(rows) for name, rows in self.clips.items()}
 
     @abstractmethod
     def describe(self, audio: Audio) -> Vector:
@@ -45,21 +47,33 @@ class SpeakerJudge(ABC):
         return np.zeros(raw.shape[1]), np.ones(raw.shape[1])
 
     def embed(self, audio: Audio) -> Vector:
-        """Unit vector (D,) of a recording."""
-        return self._unit(self.describe(audio))
+        """Unit vector (D,) of the first 30 s of a recording."""
+        return self._unit(self.describe(_start(audio)))
 
-    def cosines(self, embedding: Vector) -> dict[str, float]:
-        """Likeness of an embedding to every singer; the largest names it.
+    def cosines(self, embedding: Vector, *apart: Vector) -> dict[str, float]:
+        """Likeness of an embedding (D,) to every singer; the largest names it. NaN where nothing is left to compare.
 
-        A recording that its singer is known by is left out of what it is compared with, so that an enrolled take
-        is a fair ceiling.
+        Args:
+            embedding: of a recording; if its singer is known by it, it is left out there.
+            apart: embeddings of recordings to leave out as well, such as the source of a conversion.
         """
-        found = dict(zip(self.names, (self.singers @ embedding).tolist(), strict=True))
+        found = {}
         for name, rows in self.clips.items():
-            same = np.abs(rows - embedding).max(axis=1) < SAME
-            if same.any() and not same.all():
-                found[name] = float(_mean(rows[~same]) @ embedding)
+            same = np.min([np.abs(rows - other).max(axis=1) for other in (embedding, *apart)], axis=0) < SAME
+            found[name] = float(_mean(rows[~same]) @ embedding) if not same.all() else math.nan
         return found
+
+    def likeness(self, embedding: Vector, singer: str) -> float:
+        """Mean cosine of an embedding (D,) to a singer known by all recordings but one, for each that is left out.
+
+        The same yardstick as ``ceiling``. NaN for a singer known by one recording.
+        """
+        return float((self._without[singer] @ embedding).mean()) if len(self.clips[singer]) > 1 else math.nan
+
+    def ceiling(self, singer: str) -> float:
+        """Mean cosine of a singer's recordings, each to the others; NaN if there is one alone."""
+        rows = self.clips[singer]
+        return float((self._without[singer] * rows).sum(axis=1).mean()) if len(rows) > 1 else math.nan
 
     def _unit(self, vector: Vector) -> Vector:
         moved = (vector - self.centre) / self.scale
@@ -81,26 +95,16 @@ class ResemblyzerJudge(SpeakerJudge):
 
 
 class EcapaJudge(SpeakerJudge):
-    """ECAPA-TDNN (Desplanques et al. 2005.07143) from SpeechBrain, if its weights lie in the hub's cache."""
+    """ECAPA-TDNN (Desplanques et al. 2005.07143), if its weights lie where ``EcapaEncoder`` looks for them."""
 
     def __init__(self, enrolment: Mapping[str, Sequence[Audio]]):
-        speaker = extra("speechbrain.inference.speaker", "ecapa")
-        hub = extra("huggingface_hub", "ecapa")
-        try:
-            folder = hub.snapshot_download(ECAPA, local_files_only=True)
-        except (OSError, ValueError):
-            raise WeightsError(
-                f"ecapa: no weights in the cache; run `hf download {ECAPA}`, or take another --identity"
-            ) from None
-        self.encoder = speaker.EncoderClassifier.from_hparams(source=folder, savedir=folder)
+        self.encoder = EcapaEncoder()
         super().__init__(enrolment)
 
     def describe(self, audio: Audio) -> Vector:
         """(192,)."""
-        import torch
-
         samples, _ = librosa.effects.trim(resample(audio, RATE).samples, top_db=TRIM)
-        return np.asarray(self.encoder.encode_batch(torch.from_numpy(samples)[None])[0, 0], dtype=np.float64)
+        return self.encoder.embed(samples)
 
 
 class CepstralJudge(SpeakerJudge):
@@ -134,6 +138,15 @@ def judge(name: str, enrolment: Mapping[str, Sequence[Audio]]) -> SpeakerJudge:
     if name not in JUDGES:
         raise DataError(f"--identity {name}: no such judge; give one of {', '.join(JUDGES)}")
     return JUDGES[name](enrolment)
+
+
+def _start(audio: Audio) -> Audio:
+    return Audio(audio.samples[: round(LONGEST * audio.rate)], audio.rate)
+
+
+def _leave_one_out(rows: Vector) -> Vector:
+    """Unit means (clips, D) of all rows (clips, D) but each."""
+    return np.stack([_mean(np.delete(rows, place, axis=0)) for place in range(len(rows))]) if len(rows) > 1 else rows
 
 
 def _mean(rows: Vector) -> Vector:

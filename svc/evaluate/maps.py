@@ -55,4 +55,4 @@ def _plane(vectors: Embedding) -> NDArray[np.float64]:
 
 
 def _label(axes: Axes, place: NDArray[np.float64], name: str) -> None:
-    axes.annotate(name, (place[0], place[1]), fontsize=9, weight="bold", ha="center")
+    axes.annotate(name, (place[0], place[1]), fontsize=9, weight="bold", ha="center", parse_math=False)

@@ -90,6 +90,12 @@ def values(rows: Sequence[Row], key: str) -> list[float]:
     return [math.nan if row.get(key) is None else float(row[key]) for row in rows]
 
 
+def mean(rows: Sequence[Row], key: str) -> float:
+    """A score's plain mean over rows, NaN if none has it."""
+    told = [value for value in values(rows, key) if not math.isnan(value)]
+    return float(np.mean(told)) if told else math.nan
+
+
 def summarise(rows: Sequence[Row], key: str) -> Estimate:
     """A score over rows, with the interval over their songs."""
     return estimate(values(rows, key), [row["song"] for row in rows])
@@ -105,10 +111,11 @@ def sorts(rows: Sequence[Row]) -> dict[str, list[Row]]:
             found[SYSTEMS[system]] = own
             continue
         others = [row for row in own if row["singer"] != row["target"]]
-        near = [row for row in others if abs(row.get("shift") or 0.0) < OCTAVE]
+        far = [row for row in others if abs(row.get("shift") or 0.0) >= OCTAVE]
+        near = [row for row in others if not abs(row.get("shift") or 0.0) >= OCTAVE]
         found |= {"reconstructed": again, "converted": others}
         if 0 < len(near) < len(others):
-            found |= {"· same octave": near, "· by octaves": [row for row in others if row not in near]}
+            found |= {"· same octave": near, "· by octaves": far}
     return {name: rows for name, rows in found.items() if rows}
 
 
@@ -128,18 +135,14 @@ def overall(rows: Sequence[Row]) -> float:
 
 
 def parts(rows: Sequence[Row]) -> dict[str, float]:
-    """Likeness (way from source to target), words kept, melody (raw pitch accuracy), sound 1 / (1 + STFT distance)."""
-
-    def mean(key: str) -> float:
-        told = [value for value in values(rows, key) if not math.isnan(value)]
-        return float(np.mean(told)) if told else math.nan
+    """How good rows are, 0 to 1: way to the target, words kept, raw pitch accuracy, sound 1 / (1 + STFT distance)."""
 
     def share(value: float) -> float:
         return value if math.isnan(value) else min(1.0, max(0.0, value))
 
     return {
-        "likeness": share(mean("likeness")),
-        "words": share(1 - mean("words")),
-        "melody": share(mean("raw_pitch_accuracy")),
-        "sound": 1 / (1 + mean("stft")),
+        "identity_part": share(mean(rows, "likeness")),
+        "words_part": share(1 - mean(rows, "words")),
+        "melody_part": share(mean(rows, "raw_pitch_accuracy")),
+        "sound_part": 1 / (1 + mean(rows, "stft")),
     }

@@ -67,10 +67,12 @@ def tracker(name: str) -> Callable[[Audio], Curve]:
     """A tracker by name.
 
     Raises:
-        DataError: there is none of that name.
+        DataError: there is none of that name, or its library is missing.
     """
     if name not in TRACKERS:
         raise DataError(f"--pitch {name}: no such tracker; give one of {', '.join(TRACKERS)}")
+    if name == "praat":
+        extra("parselmouth")
     return TRACKERS[name]
 
 

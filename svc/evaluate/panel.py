@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from svc.audio import files
 from svc.audio.files import Audio
 from svc.audio.resample import resample
 from svc.errors import DataError
 from svc.evaluate import identity, melody, naturalness, opinion, spectrum, transcript, words
+from svc.evaluate.identity import Vector
 from svc.evaluate.melody import Curve, Scores
 
 ALIKE = 0.05  # cosine between floor and ceiling, below which there is no way to go
@@ -45,7 +43,7 @@ class Heard:
         return self.panel.track(self.audio)
 
     @cached_property
-    def embedding(self) -> NDArray[np.float64]:
+    def embedding(self) -> Vector:
         """Who sings: unit vector (D,)."""
         return self.panel.identity.embed(self.audio)
 
@@ -53,6 +51,11 @@ class Heard:
     def content(self) -> words.Content:
         """What is sung: (C, N)."""
         return self.panel.words.content(self.audio)
+
+    @cached_property
+    def transcript(self) -> str:
+        """The words, as Whisper hears them."""
+        return self.panel.transcriber.transcribe(self.audio) if self.panel.transcriber else ""
 
 
 def read(path: Path) -> Audio:
@@ -94,45 +97,54 @@ class Panel:
             raise DataError(f"{long}; give conversions that keep the timing")
         scores = melody.melody_scores(sung=output.f0, asked=source.f0)
         scores |= melody.loudness_scores(output=output.audio, source=source.audio)
-        scores |= self.identify(output, singer, target, source)
+        scores |= self.identify(output.embedding, singer, target, source.embedding)
+        if singer != target:
+            scores |= self.approach(output, source, target)
         scores["words"] = words.word_error(source.content, output.content, source.audio)
         scores |= naturalness.measure(source.audio, output.audio, source.f0, output.f0)
         if singer == target:
             scores["stft"] = spectrum.stft_distance(output=output.audio, truth=source.audio)
             scores["mcd_aligned"] = spectrum.cepstral_distance(output=output.audio, truth=source.audio)
         if self.transcriber:
-            scores |= transcript.transcript_errors(self.transcriber, source.audio, output.audio, text)
+            scores |= transcript.transcript_errors(output.transcript, source.transcript, text)
         return scores | self.opine(output.audio)
 
-    def identify(self, output: Heard, singer: str, target: str, source: Heard | None = None) -> Scores:
+    def identify(self, output: Vector, singer: str, target: str, *apart: Vector) -> Scores:
         """Who an output is taken for.
+
+        Args:
+            output: embedding of what was made.
+            singer: who sings the source, or nothing.
+            target: who should sing the output.
+            apart: embeddings of recordings that it came from, by which nobody may be known then.
 
         Returns:
             ``cosine`` to the target; ``named_target`` and ``named_source``, 1 where the target, or the source's
-            singer, is the likeliest of all enrolled; with the source, ``cosine_source`` (between both recordings) and
-            ``likeness``, the share of the way from the source's cosine to that of the target's own recordings, NaN
-            where the source is as like the target as those are.
+            singer, is the likeliest of all enrolled; NaN where that cannot be told.
         """
-        alike = self.identity.cosines(output.embedding)
-        named = max(alike, key=lambda name: alike[name])
-        several, other = len(alike) > 1, singer in alike and singer != target
-        found = {
+        alike = self.identity.cosines(output, *apart)
+        told = {name: cosine for name, cosine in alike.items() if not math.isnan(cosine)}
+        named = max(told, key=lambda name: told[name]) if len(told) > 1 else None
+        other = singer in told and singer != target
+        return {
             "cosine": alike[target],
-            "named_target": float(named == target) if several else math.nan,
-            "named_source": float(named == singer) if several and other else math.nan,
+            "named_target": float(named == target) if named and target in told else math.nan,
+            "named_source": float(named == singer) if named and other else math.nan,
         }
-        if source is not None and singer != target:
-            floor, ceiling = self.identity.cosines(source.embedding)[target], self.ceiling(target)
-            found["cosine_source"] = float(source.embedding @ output.embedding)
-            found["likeness"] = (alike[target] - floor) / (ceiling - floor) if ceiling > floor + ALIKE else math.nan
-        return found
 
-    def ceiling(self, singer: str) -> float:
-        """Mean cosine of a singer's own recordings to that singer, each left out of what it is compared with."""
-        rows = self.identity.clips[singer]
-        if len(rows) < 2:
-            return math.nan
-        return float(np.mean([self.identity.cosines(row)[singer] for row in rows]))
+    def approach(self, output: Heard, source: Heard, target: str) -> Scores:
+        """How far a conversion went.
+
+        Returns:
+            ``cosine_source`` between both recordings, and ``likeness``, the share of the way from the source's cosine
+            to that of the target's own recordings, NaN where the source is about as like the target as those are.
+        """
+        floor, ceiling = self.identity.likeness(source.embedding, target), self.identity.ceiling(target)
+        way = ceiling - floor if ceiling > floor + ALIKE else math.nan
+        return {
+            "cosine_source": float(source.embedding @ output.embedding),
+            "likeness": (self.identity.likeness(output.embedding, target) - floor) / way,
+        }
 
     def opine(self, audio: Audio) -> Scores:
         """Predicted opinions, of the judges that were asked for."""

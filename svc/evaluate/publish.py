@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from svc import __version__, atomic
-from svc.errors import DataError
+from svc.audio.files import Audio
+from svc.errors import DataError, printable
 from svc.evaluate.cases import Case
 from svc.evaluate.evaluation import Evaluation
 from svc.evaluate.maps import embedding_map
@@ -18,8 +19,11 @@ from svc.evaluate.measures import GROUPS, IDENTITY, MEASURES, Row, sorts, summar
 from svc.evaluate.panel import read
 from svc.evaluate.report import Exhibit, Page, Section, Table, write
 from svc.evaluate.run import Request
+from svc.progress import progress
 
 SCORES, TABLE, PAGE = "scores.json", "scores.md", "report.html"
+NAMES = ("system", "song", "singer", "target")
+SHOWN = 15.0  # s of a recording
 LEGEND = (
     "Means over songs with 95 % bootstrap intervals over songs. Melodies are compared after one constant shift a file. "
     "In cyan the melody that is sung, in white the one that was asked for, moved by that shift."
@@ -51,14 +55,16 @@ def publish(found: Evaluation, request: Request, name: str, shown: int) -> str:
         "skipped": found.scored.skipped,
         "rows": found.scored.rows,
     }
-    notes = [f"skipped: {reason}" for reason in found.scored.skipped]
+    chosen = _choose(found, shown)
+    notes = [printable(f"skipped: {reason}") for reason in found.scored.skipped]
     text = f"# {name}\n\n{LEGEND}\n\n{markdown}\n" + "".join(f"\n- {note}" for note in notes) + "\n" * bool(notes)
+    sections = [_section(found, case) for case in progress(chosen, "draw", "song", len(chosen))]
+    drawings = {"Map of the singers": embedding_map(found)}
     try:
-        atomic.write_bytes(request.out / SCORES, (json.dumps(_plain(told), indent=1) + "\n").encode())
-        atomic.write_bytes(request.out / TABLE, text.encode())
-        sections = [_section(found, case) for case in _choose(found, shown)]
-        drawings = {"Map of the singers": embedding_map(found)}
+        request.out.mkdir(parents=True, exist_ok=True)
         write(request.out / PAGE, Page(name, LEGEND, tables, sections, drawings, notes))
+        atomic.write_bytes(request.out / TABLE, text.encode())
+        atomic.write_bytes(request.out / SCORES, (json.dumps(_plain(told), indent=1) + "\n").encode())
     except OSError as error:
         raise DataError(f"{request.out}: cannot be written ({error.strerror}); choose another -o") from None
     return markdown
@@ -79,22 +85,26 @@ def tabulate(rows: Sequence[Row]) -> dict[str, Table]:
     return found
 
 
-def load(path: Path) -> list[Row]:
-    """The rows of ``scores.json``, or of the folder it lies in.
+def load(path: Path) -> tuple[list[Row], dict[str, Any]]:
+    """The rows of ``scores.json``, or of the folder it lies in, and the names of the judges.
 
     Raises:
         DataError: it is no such file.
     """
     path = path / SCORES if path.is_dir() else path
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
-        if not all(isinstance(row[key], str) for row in rows for key in ("system", "song", "singer", "target")):
-            raise ValueError("rows without names")
+        told = json.loads(path.read_text(encoding="utf-8"))
+        rows, judges = told["rows"], dict(told["judges"])
+        for row in rows:
+            if not all(isinstance(row[key], str) for key in NAMES):
+                raise ValueError("rows without names")
+            if not all(value is None or math.isfinite(value) for key, value in row.items() if key not in NAMES):
+                raise ValueError("scores that are no numbers")
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); make one with `svc evaluate -o`") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise DataError(f"{path}: no scores; make them with `svc evaluate -o`") from None
-    return list(rows)
+    return list(rows), judges
 
 
 def _plain(value: Any) -> Any:
@@ -119,7 +129,7 @@ def _section(found: Evaluation, case: Case) -> Section:
     row = next(
         r for r in found.scored.rows if (r["system"], r["song"], r["target"]) == ("voice", case.song.key, case.target)
     )
-    source, output = read(case.song.path), read(case.output)
+    source, output = _start(case.song.path), _start(case.output)
     asked, sung = found.panel.track(source), found.panel.track(output)
     shift = row["shift"] if not math.isnan(row["shift"]) else 0.0
     exhibits = [
@@ -127,13 +137,21 @@ def _section(found: Evaluation, case: Case) -> Section:
         Exhibit(f"output: as {case.target}", output, sung, asked * 2 ** (shift / 1200)),
     ]
     if case.output in found.scored.truths:
-        truth = read(found.scored.truths[case.output])
+        truth = _start(found.scored.truths[case.output])
         exhibits.append(Exhibit(f"truth: {case.target} singing it", truth, found.panel.track(truth)))
     else:
-        exhibits.append(Exhibit(f"reference: {case.target}", found.enrolled[case.target][0]))
+        exhibits.append(Exhibit(f"reference: {case.target}", _cut(found.enrolled[case.target][0])))
     told = [m for m in MEASURES if not math.isnan(row.get(m.key, math.nan)) and m.group != IDENTITY]
-    named = "named the target" if row["named_target"] == 1 else "not named the target"
-    text = f"{shift:+.0f} cents, {named}, cosine {row['cosine']:.3f}; " + ", ".join(
+    named = {1.0: "named the target, ", 0.0: "not named the target, "}.get(row["named_target"], "")
+    text = f"{shift:+.0f} cents, {named}cosine {row['cosine']:.3f}; " + ", ".join(
         f"{m.title} {m.text(row[m.key])}" for m in told
     )
     return Section(f"{case.song.key} → {case.target}", text, exhibits)
+
+
+def _start(path: Path) -> Audio:
+    return _cut(read(path))
+
+
+def _cut(audio: Audio) -> Audio:
+    return Audio(audio.samples[: round(SHOWN * audio.rate)], audio.rate)

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from svc.audio.files import Audio
 from svc.data.dataset import read_audio
 from svc.data.manifest import Manifest
-from svc.evaluate.measures import MEASURES, Row, overall, parts, summarise
+from svc.errors import TrainingError
+from svc.evaluate.measures import IDENTITY, MEASURES, Row, mean, overall, parts
 from svc.evaluate.panel import Heard, Judges, Panel
 from svc.evaluate.report import Exhibit, Page, Section, Table, png, write
 from svc.features.store import Store
@@ -22,6 +23,7 @@ from svc.units import hop_samples
 ENROLMENT = 4  # training clips that each singer is known by
 LONGEST = 1000  # frames of each
 SMALLEST = 0.003  # gain of the overall score that counts, however steady the scores are
+FEWEST = 8  # validations that say anything
 Scores = Mapping[str, float]
 
 
@@ -38,9 +40,10 @@ class Rehearsal:
         self.truths: dict[str, Heard] = {}
 
     def __call__(self, renditions: Sequence[Rendition]) -> dict[str, float]:
-        """``overall`` and its parts, and the mean of every measure over the phrases."""
+        """``overall``, its parts, and the mean of every measure over the phrases, identity's over conversions alone."""
         rows = self.rows(renditions)
-        means = {m.key: found.mean for m in MEASURES if (found := summarise(rows, m.key)).files}
+        others = [row for row in rows if row["singer"] != row["target"]]
+        means = {m.key: mean(others if m.group == IDENTITY else rows, m.key) for m in MEASURES}
         return means | parts(rows) | {"overall": overall(rows)}
 
     def rows(self, renditions: Sequence[Rendition]) -> list[Row]:
@@ -90,38 +93,38 @@ def history(run: Path) -> list[dict[str, float]]:
     """The scores of a run's validations in order, the untrained one left out."""
     path = run / SCORES
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return [told for line in lines if (told := json.loads(line))["step"] > 0]
+    return [told for line in lines if (told := json.loads(line))["step"] > 0 and "overall" in told]
 
 
 def advise(told: Sequence[Scores]) -> str:
     """Whether more training would help, in a sentence or two, by the overall scores of a run.
 
-    What rises in the last quarter by more than scores waver from one validation to the next (the standard deviation
-    of their second differences, √6 times that of independent noise) is called a gain.
+    The mean of the last quarter of all validations is held against that of the quarter before, and against the best
+    quarter, beside how much scores waver: the standard deviation of their second differences is √6 times that of
+    independent noise.
     """
     steps = [int(scores["step"]) for scores in told]
     scores = np.array([scores["overall"] for scores in told])
-    if len(scores) < 4:
+    if len(scores) < FEWEST:
+        return f"Too few validations ({len(scores)}) to say whether more training would help; take {FEWEST} or more."
+    window = len(scores) // 4
+    means = np.convolve(scores, np.ones(window) / window, mode="valid")
+    noise = float(np.std(np.diff(scores, 2))) / math.sqrt(6) * math.sqrt(2 / window)
+    gain, lost = float(means[-1] - means[-1 - window]), float(means.max() - means[-1])
+    best = steps[int(means.argmax()) + window // 2]
+    if gain > max(SMALLEST, 2 * noise):
         return (
-            f"Too few validations ({len(scores)}) to tell whether more training would help; lower train.validate_every."
+            f"More training would help: over the last {window} validations, up to step {steps[-1]}, the overall score "
+            f"rose by {gain:.3f} to {means[-1]:.3f}. Give it more train.steps."
         )
-    late = max(2, len(scores) // 4)
-    noise = max(SMALLEST, float(np.std(np.diff(scores, 2))) / math.sqrt(6))
-    gain = float(scores[-late:].max() - scores[:-late].max())
-    best, since = steps[int(scores.argmax())], steps[-late - 1]
-    if gain > noise:
+    if lost > max(SMALLEST, 4 * noise):
         return (
-            f"More training would help: the overall score rose by {gain:.3f} to {scores.max():.3f} since step {since}, "
-            f"where validations waver by {noise:.3f}. Give it more train.steps."
-        )
-    if scores.max() - scores[-1] > 2 * noise:
-        return (
-            f"More training would not help: it was best at step {best} ({scores.max():.3f}) and has since fallen to "
-            f"{scores[-1]:.3f}. Take `svc export --which best`; more recordings would do more."
+            f"More training would not help: the overall score was best about step {best} ({means.max():.3f}) and has "
+            f"fallen to {means[-1]:.3f}. Take `svc export --which best`; more recordings would do more."
         )
     return (
-        f"More of the same training would hardly help: since step {since} the overall score has moved by "
-        f"{gain:+.3f}, no more than validations waver ({noise:.3f}). More recordings would do more."
+        f"More of the same training would hardly help: over the last {window} validations, up to step {steps[-1]}, the "
+        f"overall score moved by {gain:+.3f}, about as much as it wavers. More recordings would do more."
     )
 
 
@@ -130,9 +133,15 @@ def curve(told: Sequence[Scores]) -> bytes:
     figure = Figure(figsize=(9, 4), layout="constrained")
     axes = figure.subplots()
     steps = [scores["step"] for scores in told]
-    for name in ("overall", "likeness", "words", "melody", "sound"):
+    for name in ("overall", "identity_part", "words_part", "melody_part", "sound_part"):
         width = 2.5 if name == "overall" else 1.0
-        axes.plot(steps, [scores.get(name, math.nan) for scores in told], label=name, linewidth=width, marker=".")
+        axes.plot(
+            steps,
+            [scores.get(name, math.nan) for scores in told],
+            label=name.removesuffix("_part"),
+            linewidth=width,
+            marker=".",
+        )
     axes.set_xlabel("step")
     axes.set_ylim(0, 1)
     axes.grid(alpha=0.3)
@@ -141,9 +150,17 @@ def curve(told: Sequence[Scores]) -> bytes:
 
 
 def publish(run: Path, judge: Rehearsal, renditions: Sequence[Rendition]) -> str:
-    """Write ``report.html`` of a run: advice, the curve, the phrases as they were last sung; returns the advice."""
+    """Write ``report.html`` of a run: advice, the curve, the phrases as they were last sung; returns the advice.
+
+    Without renditions, because nothing was left to train, the report stays as it is.
+
+    Raises:
+        TrainingError: the folder does not take it.
+    """
     told = history(run)
     advice = advise(told)
+    if not renditions:
+        return advice
     measures = [m for m in MEASURES if any(m.key in scores for scores in told)]
     rows = [
         [f"{scores['step']}", f"{scores['overall']:.3f}", *(m.text(scores.get(m.key, math.nan)) for m in measures)]
@@ -152,5 +169,8 @@ def publish(run: Path, judge: Rehearsal, renditions: Sequence[Rendition]) -> str
     table = Table(["step", "overall", *(m.title for m in measures)], rows)
     drawings = {"Scores of the fixed phrases (1 is best)": curve(told)} if told else {}
     page = Page(f"{run}", advice, {"Validations": table}, judge.sections(renditions), drawings)
-    write(run / "report.html", page)
+    try:
+        write(run / "report.html", page)
+    except OSError as error:
+        raise TrainingError(f"{run}/report.html: cannot be written ({error.strerror}); move it away") from None
     return advice

@@ -1,7 +1,7 @@
 """The walk of an evaluation: who is known, who sings what, conversions, scores."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,11 +14,13 @@ from svc.errors import DataError, SvcError
 from svc.evaluate import cases
 from svc.evaluate.cases import Case, Song
 from svc.evaluate.evaluation import Evaluation, score
+from svc.evaluate.identity import LONGEST
 from svc.evaluate.panel import Judges, Panel
 from svc.evaluate.scoring import try_read
 from svc.progress import progress
 
 REFERENCES = 10  # recordings that each singer is known by, at most
+CONVERTED = "converted"  # folder for conversions, below that for everything
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,47 +56,98 @@ def evaluate(request: Request, converter: Converter | None = None) -> Evaluation
     Without a converter and without conversions only floor and ceiling are measured.
 
     Raises:
-        DataError: folders hold nothing usable, or a target has no references.
+        DataError: folders hold nothing usable, no target has references, or what is written would be mistaken for
+            what is read. Nothing is written then.
     """
-    songs = cases.songs(request.sources)
+    converting, made = converter is not None and not request.converted, bool(converter or request.converted)
     skipped: list[str] = []
-    enrolled = _enrol(request, songs, skipped)
-    wanted = _targets(request, converter, list(enrolled))
-    planned = cases.plan(songs, wanted, request.targets, request.out / "converted")
+    _check_places(request, converting, skipped)
+    songs = cases.songs(request.sources, skipped)
+    known = _known(request, songs, skipped)
+    wanted = _targets(request, converter, list(known))
+    ready: list[Case] = []
     if request.converted:
-        planned, strangers = cases.ready(songs, request.converted)
-        planned = [case for case in planned if case.target in wanted or not request.speakers]
-        skipped += strangers
-    unknown = sorted({case.target for case in planned} - enrolled.keys())
-    if unknown:
-        raise DataError(f"no recordings to know {', '.join(unknown)} by; put some in a folder for --references")
-    panel = Panel(request.judges, enrolled)
-    if converter and not request.converted:
-        planned = _convert(converter, planned, skipped)
-    made = converter is not None or request.converted is not None
+        ready = cases.ready(songs, request.converted, wanted if request.speakers else (), skipped)
+        wanted = [case.target for case in ready]
+    enrolled = _enrol(known, skipped)
+    wanted = _recognisable(wanted, enrolled, skipped)
+    planned = [case for case in ready if case.target in wanted]
+    if not request.converted:
+        planned = cases.plan(songs, wanted, request.targets, request.out / CONVERTED)
     if not made:
         planned = [case for case in planned if case.target != case.song.singer]
-    jobs = request.jobs or os.cpu_count() or 1
-    found = score(planned, panel, enrolled, request.parallel, made=made, jobs=jobs)
+    if not planned:
+        raise DataError(f"{request.sources}: nobody else to compare with; name a folder of singers with --references")
+    panel = Panel(request.judges, enrolled)
+    if converter and converting:
+        planned = _convert(converter, planned, skipped)
+    found = score(planned, panel, enrolled, request.parallel, made=made, jobs=request.jobs or os.cpu_count() or 1)
     found.scored.skipped[:] = dict.fromkeys(skipped + found.scored.skipped)
     return found
 
 
-def _enrol(request: Request, songs: Sequence[Song], skipped: list[str]) -> dict[str, list[Audio]]:
-    """Some recordings of every singer, evenly from all there are."""
+def _check_places(request: Request, converting: bool, skipped: list[str]) -> None:
+    """All folders are there, and what is written stays apart from them."""
+    out, conversions = request.out.resolve(), (request.out / CONVERTED).resolve()
+    inputs = {
+        "--sources": request.sources,
+        "--references": request.references,
+        "--parallel": request.parallel,
+        "--converted": request.converted,
+    }
+    for option, folder in inputs.items():
+        if folder is None:
+            continue
+        for place in (folder, *cases.singer_folders(folder, option, skipped)):
+            if out.is_relative_to(place.resolve()):
+                told = f"lies inside the folder of {option}, where it would pass for a singer"
+                raise DataError(f"{request.out}: {told}; choose another -o")
+            if converting and place.resolve().is_relative_to(conversions):
+                raise DataError(f"{place}: conversions would be written there, over {option}; choose another -o")
+    try:
+        above = next(place for place in (out, *out.parents) if place.exists())
+        fits = above.is_dir() and os.access(above, os.W_OK)
+    except OSError as error:
+        raise DataError(f"{request.out}: cannot be made ({error.strerror}); choose another -o") from None
+    if not fits:
+        raise DataError(f"{request.out}: cannot be made in {above}; choose another -o")
+
+
+def _known(request: Request, songs: Sequence[Song], skipped: list[str]) -> dict[str, list[Path]]:
+    """The recordings of every singer that are there to know them by."""
     if request.references:
-        known = cases.singers(request.references, "--references")
-    else:
-        known = {name: [s.path for s in songs if s.singer == name] for name in {s.singer: 0 for s in songs} if name}
+        return cases.singers(request.references, "--references", skipped)
+    known = {name: [s.path for s in songs if s.singer == name] for name in {s.singer: 0 for s in songs} if name}
+    if not known:
+        raise DataError(f"{request.sources}: nobody to compare with; name a folder of singers with --references")
+    return known
+
+
+def _enrol(known: Mapping[str, Sequence[Path]], skipped: list[str]) -> dict[str, list[Audio]]:
+    """The beginnings of some recordings of every singer, evenly from all there are."""
     enrolled: dict[str, list[Audio]] = {}
     chosen = [(name, path) for name, paths in known.items() for path in _evenly(paths, REFERENCES)]
     for name, path in progress(chosen, "enrol", "file", len(chosen)):
         audio = try_read(path, skipped)
-        if audio:
-            enrolled.setdefault(name, []).append(audio)
-    if not enrolled:
-        raise DataError(f"{request.sources}: nobody to compare with; name a folder of singers with --references")
+        if audio is None:
+            continue
+        start = audio.samples[: round(LONGEST * audio.rate)].copy()  # the rest of a long song is let go
+        if 20 * np.log10(np.abs(start).max() + 1e-10) < files.MIN_LEVEL:
+            skipped.append(f"{path}: silent for its first {LONGEST:.0f} s; cut them off")
+        else:
+            enrolled.setdefault(name, []).append(Audio(start, audio.rate))
     return enrolled
+
+
+def _recognisable(names: Sequence[str], enrolled: Collection[str], skipped: list[str]) -> list[str]:
+    """Those of the targets that there are recordings to know by; the others are told among the skipped."""
+    unknown = [name for name in dict.fromkeys(names) if name not in enrolled]
+    known = [name for name in dict.fromkeys(names) if name in enrolled]
+    told = "no recordings to know {} by; put some in a folder for --references"
+    if not known:
+        raise DataError(told.format(", ".join(unknown)))
+    skipped += map(told.format, unknown)
+    return known
 
 
 def _evenly(paths: Sequence[Path], count: int) -> list[Path]:
@@ -102,16 +155,16 @@ def _evenly(paths: Sequence[Path], count: int) -> list[Path]:
     return [paths[place] for place in places]
 
 
-def _targets(request: Request, converter: Converter | None, enrolled: list[str]) -> list[str]:
+def _targets(request: Request, converter: Converter | None, known: list[str]) -> list[str]:
     if converter:
         voice = converter.voice
         if request.speakers:
             return [voice.singers[voice.number(name)].name for name in request.speakers]
         return [singer.name for singer in voice.singers]
-    unknown = sorted(set(request.speakers) - set(enrolled))
+    unknown = sorted(set(request.speakers) - set(known))
     if unknown:
-        raise DataError(f"--speaker {unknown[0]}: no such folder of references; there are {', '.join(enrolled)}")
-    return list(request.speakers or enrolled)
+        raise DataError(f"--speaker {unknown[0]}: no such folder of references; there are {', '.join(known)}")
+    return list(request.speakers or known)
 
 
 def _convert(converter: Converter, planned: Sequence[Case], skipped: list[str]) -> list[Case]:

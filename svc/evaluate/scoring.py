@@ -99,7 +99,8 @@ class Scorer:
         takes = self._takes(case, found) if other else []
         rows = {}
         for system, output in outputs.items():
-            rows[system] = self.panel.score(output, source, song.singer, target, song.text)
+            text = song.text if self.panel.transcriber else None
+            rows[system] = self.panel.score(output, source, song.singer, target, text)
             if takes:
                 rows[system] |= warped_distances(output=output.audio, truth=takes[0])
         if takes:
@@ -112,7 +113,7 @@ class Scorer:
 
     def _truth(self, case: Case, takes: Sequence[Audio]) -> dict[str, float]:
         heard = self.panel.hear(takes[0])
-        scores = self.panel.identify(heard, case.song.singer, case.target) | self.panel.opine(heard.audio)
+        scores = self.panel.identify(heard.embedding, case.song.singer, case.target) | self.panel.opine(heard.audio)
         return scores | (warped_distances(output=takes[1], truth=takes[0]) if len(takes) > 1 else {})
 
     def _takes(self, case: Case, found: Scored) -> list[Audio]:
@@ -138,8 +139,6 @@ def references(panel: Panel, name: str) -> list[Row]:
     known = panel.identity.clips[name]
     rows: list[Row] = []
     for number, embedding in enumerate(known if len(known) > 1 else []):
-        alike = panel.identity.cosines(embedding)
-        named = float(name == max(alike, key=lambda other: alike[other]))
-        place = {"system": "reference", "song": f"{name}/{number}", "singer": name, "target": name}
-        rows.append(place | {"cosine": alike[name], "named_target": named})
+        place: Row = {"system": "reference", "song": f"{name}/{number}", "singer": name, "target": name}
+        rows.append(place | panel.identify(embedding, name, name))
     return rows

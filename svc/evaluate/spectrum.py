@@ -19,6 +19,7 @@ LOWEST = 60.0  # Hz
 CEPSTRA = 24  # mel cepstra c1 … c24
 ACTIVE = 40.0  # dB below the loudest frame
 DEPTH = 100.0  # dB below the loudest band of the loudest frame, the floor of a spectrum
+LONGEST = 2000  # frames of a path
 SCALES = (2048, 1024, 512, 256)  # FFT sizes at 24 kHz, samples
 RATE = 24_000  # Hz, at most, of what is compared
 NEPERS = np.log(10) / 20  # in a dB
@@ -76,7 +77,8 @@ def stft_distance(*, output: Audio, truth: Audio) -> float:
 def warped_distances(*, output: Audio, truth: Audio) -> dict[str, float]:
     """Distance between renditions of one song by two singers, warped in time by the path of least cepstral distance.
 
-    Warping hides wrong timing, so ``stretch`` says how much of it there was.
+    Warping hides wrong timing, so ``stretch`` says how much of it there was. The path's memory grows with the square
+    of its length, so of songs longer than 20 s only every second frame is looked at, or every third, and so on.
 
     Returns:
         ``mcd`` (mel-cepstral, dB) and ``log_mel`` (RMS over bands in dB, each frame's mean level left out), along
@@ -84,11 +86,13 @@ def warped_distances(*, output: Audio, truth: Audio) -> dict[str, float]:
     """
     spectra = [log_mel(audio) for audio in _alike(output, truth)]
     guess, right = (cepstra(spectrum) for spectrum in spectra)
+    step = -(-max(guess.shape[1], right.shape[1]) // LONGEST)
+    spectra, guess, right = [s[:, ::step] for s in spectra], guess[:, ::step], right[:, ::step]
     if min(guess.shape[1], right.shape[1]) < 2:
         return dict.fromkeys(("mcd", "log_mel", "stretch"), math.nan)
     path = librosa.sequence.dtw(guess[1:], right[1:], backtrack=True)[1][::-1]
     straight = path[:, 1] * (guess.shape[1] - 1) / (right.shape[1] - 1)
-    stretch = 10.0 * float(np.sqrt(np.mean(np.square(path[:, 0] - straight))))
+    stretch = 10.0 * step * float(np.sqrt(np.mean(np.square(path[:, 0] - straight))))
     path = path[active(right[0])[path[:, 1]]]
     one, other = spectra[0][:, path[:, 0]], spectra[1][:, path[:, 1]]
     difference = (one - one.mean(axis=0)) - (other - other.mean(axis=0))

@@ -94,15 +94,12 @@ def error_rates(reference: str, hypothesis: str) -> dict[str, float]:
     return {"cer": jiwer.cer(reference, hypothesis), "wer": jiwer.wer(reference, hypothesis)}
 
 
-def transcript_errors(
-    transcriber: Transcriber, source: Audio, output: Audio, text: str | None = None
-) -> dict[str, float]:
+def transcript_errors(from_output: str, from_source: str, text: str | None = None) -> dict[str, float]:
     """Error rates of an output.
 
     Args:
-        transcriber: hears both recordings.
-        source: what was converted.
-        output: what was made of it.
+        from_output: transcript of the output.
+        from_source: of what it was made of.
         text: the words sung, where they are known.
 
     Returns:
@@ -110,7 +107,6 @@ def transcript_errors(
         ``cer_difference`` and ``wer_difference``, the first less the second. Without: ``cer_to_source`` and
         ``wer_to_source``, of the output's transcript against the source's.
     """
-    from_source, from_output = transcriber.transcribe(source), transcriber.transcribe(output)
     if text is None:
         return {f"{name}_to_source": rate for name, rate in error_rates(from_source, from_output).items()}
     made, given = error_rates(text, from_output), error_rates(text, from_source)

@@ -1,10 +1,11 @@
 """The loop: from scratch or from the newest checkpoint to the last step."""
 
 import contextlib
+import math
 import signal
 import threading
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ class Outcome:
     best_step: int
     best: float
     interrupted: bool
-    renditions: list[validate.Rendition]
+    renditions: list[validate.Rendition] = field(default_factory=list)
 
 
 def train(
@@ -72,6 +73,8 @@ def train(
     if found is not None:
         _check_same(found, prepared, config, accept_changes)
         checkpoint.restore(found, current)
+        if found.meta.get("best_by") != _scale(judge):
+            current.best, current.best_step = -math.inf, 0
     elif accelerator.is_main_process:
         run.mkdir(parents=True, exist_ok=True)
     _prepare(accelerator, current)
@@ -182,8 +185,10 @@ class _Loop:
         step = self.state.step
         refine = step > self.config.train.refine_start
         self.renditions = validate.sing(self.state.average, self.phrases, refine=refine)
+        if not self.renditions:
+            return False
         scores = validate.spectral_judge(self.renditions, self.config)
-        if self.judge and self.renditions:
+        if self.judge:
             scores |= self.judge(self.renditions)
         self.tracker.renditions(step, self.renditions, scores)
         improved = step > 0 and scores["overall"] > self.state.best
@@ -199,11 +204,17 @@ class _Loop:
             extra = {
                 "config": to_tree(self.config),
                 "data": self.prepared.sha256,
+                "best_by": _scale(self.judge),
                 "content_channels": self.content,
                 "singers": [asdict(singer) for singer in self.prepared.singers],
             }
             checkpoint.write(self.run, self.state, extra, self.config.train.keep)
         self.saved = self.state.step
+
+
+def _scale(judge: validate.Judge | None) -> str:
+    """What the best checkpoint is chosen by: scores of another scale are not compared."""
+    return "judge" if judge else "spectral"
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from svc.errors import DataError
-from svc.evaluate.compare import compare, tabulate
+from svc.evaluate.compare import compare, conclude, tabulate
 
 
 def rows(count, singer="Ann", target="Bob", system="voice", **scores):
@@ -50,9 +50,13 @@ class TestVerdict:
         one, other = rows(8, aperiodicity=-3.0), rows(8, aperiodicity=1.0)
         assert verdicts(one, other)["aperiodicity"].verdict == "better"
         assert verdicts(other, one)["aperiodicity"].verdict == "worse"
+        there_and_back = rows(8, aperiodicity=[9, -9] * 4)  # of which the mean is 0
+        assert verdicts(one, there_and_back)["aperiodicity"].verdict == "worse"
+        assert verdicts(rows(8, aperiodicity=-0.9), rows(8, aperiodicity=0.9))["aperiodicity"].verdict == "no telling"
 
-    def test_one_song_says_nothing(self):
-        assert verdicts(rows(1, cosine=0.1), rows(1, cosine=0.9))["cosine"].verdict == "too few songs"
+    @pytest.mark.parametrize("count", [1, 2, 5])
+    def test_few_songs_say_nothing(self, count):
+        assert verdicts(rows(count, cosine=0.1), rows(count, cosine=0.9))["cosine"].verdict == "too few songs"
 
     def test_one_song_many_targets_is_one_song(self):
         def many(value):
@@ -92,7 +96,12 @@ def test_nothing_in_common():
 
 def test_table():
     table = tabulate(compare(rows(8, cosine=SONGS[:8]), rows(8, cosine=SONGS[:8] + 1))["converted"], "old", "new")
-    assert table.columns == ["", "old", "new", "difference", "songs", "new is"]
-    assert [(row[0], row[3], row[5]) for row in table.rows] == [
-        ("cosine to target", "1.000 [1.000, 1.000]", "better"),
+    assert table.columns == ["", "old", "new", "difference", "songs", "chance", "new is"]
+    assert [(row[0], *row[3:]) for row in table.rows] == [
+        ("cosine to target", "1.000 [1.000, 1.000]", "8", "0.008", "better"),
     ]
+
+
+def test_conclusion_tells_what_chance_would():
+    found = compare(rows(8, cosine=SONGS[:8], mcd=1), rows(8, cosine=SONGS[:8] + 1, mcd=2))["converted"]
+    assert conclude(found, "new").startswith("new is better in 1 and worse in 1 of 2 measures")

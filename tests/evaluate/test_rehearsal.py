@@ -36,8 +36,8 @@ class TestRehearsal:
     def test_of_the_truth(self, judge, phrases):
         told = judge([sung(phrase) for phrase in phrases])
         assert told["f0_rmse"] == 0
-        assert told["raw_pitch_accuracy"] == told["melody"] == told["sound"] == told["words"] == 1
-        assert told["stft"] == told["likeness"] == 0  # no way from the source towards anybody
+        assert told["raw_pitch_accuracy"] == told["melody_part"] == told["sound_part"] == told["words_part"] == 1
+        assert told["stft"] == told["words"] == told["identity_part"] == 0  # no way towards anybody
         assert told["overall"] == pytest.approx(0.75)
 
     def test_overall_falls_with_noise(self, judge, phrases):
@@ -110,8 +110,14 @@ class TestAdvice:
     def test_falling(self):
         values = np.concatenate([np.linspace(0.4, 0.7, 8), np.linspace(0.69, 0.5, 8)]) + WAVER
         told = rehearsal.advise(curve(values))
-        assert told.startswith("More training would not help: it was best at step 4")
+        assert told.startswith("More training would not help: the overall score was best about step")
         assert "--which best" in told
+
+    @pytest.mark.parametrize("count", [8, 12, 16, 32])
+    def test_noise_is_seldom_more(self, count):
+        rng = np.random.default_rng(count)
+        told = [rehearsal.advise(curve(0.5 + 0.01 * rng.standard_normal(count))) for _ in range(300)]
+        assert np.mean([one.startswith("More of the same") for one in told]) > 0.85
 
     def test_too_short(self):
         assert rehearsal.advise(curve([0.1, 0.2, 0.3])).startswith("Too few validations (3)")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from svc.evaluate.statistics import Estimate, estimate, paired
+from svc.evaluate.statistics import Estimate, chance, estimate
 
 
 def names(count):
@@ -65,24 +65,10 @@ class TestEstimate:
         found = estimate(values, names(len(values)))
         assert found.files == 0
         assert all(math.isnan(number) for number in (found.mean, found.low, found.high))
-        assert not found.sure
 
     @pytest.mark.parametrize(("values", "files"), [([4.0], 1), ([4.0] * 5, 5)])
     def test_a_point(self, values, files):
         assert estimate(values, names(files)) == Estimate(4.0, 4.0, 4.0, files)
-
-    @pytest.mark.parametrize(
-        ("found", "sure"),
-        [
-            (Estimate(1, 0.1, 2, 9), True),
-            (Estimate(-1, -2, -0.1, 9), True),
-            (Estimate(1, -0.1, 2, 9), False),
-            (Estimate(1, 0, 2, 9), False),
-            (Estimate(1, 1, 1, 1), False),
-        ],
-    )
-    def test_sure(self, found, sure):
-        assert found.sure is sure
 
     def test_a_file_for_every_value(self):
         with pytest.raises(ValueError, match="zip"):
@@ -106,34 +92,25 @@ class TestEstimate:
         assert found.mean - slack <= found.high <= max(known) + slack
 
 
-class TestPaired:
-    rng = np.random.default_rng(0)
-    songs = rng.normal(20, 10, 30)  # songs differ far more than systems do
-    better = songs + 1 + rng.normal(0, 0.5, 30)
+class TestChance:
+    def test_all_signs_alike(self):
+        for count in (2, 5, 9):
+            assert chance(np.arange(1.0, count + 1), names(count)) == pytest.approx(2 / 2**count)
 
-    def test_narrower_than_unpaired(self):
-        found = paired(self.songs, self.better, names(30))
-        assert found.mean == pytest.approx(np.mean(self.better) - np.mean(self.songs))
-        apart = math.hypot(*(width(estimate(values, names(30))) for values in (self.songs, self.better)))
-        assert width(found) < apart / 10
-        assert found.low < 1 < found.high
-        assert found.sure
+    def test_counted_by_hand(self):
+        """Of the eight ways to sign 1, 2, 3 these means are as far from 0 as that of 3 + 2 − 1: ±6/3 and ±4/3."""
+        assert chance([-1.0, 2.0, 3.0], names(3)) == pytest.approx(4 / 8)
 
-    def test_sign(self):
-        there, back = paired(self.songs, self.better, names(30)), paired(self.better, self.songs, names(30))
-        assert there.mean == pytest.approx(-back.mean)
-        assert back.high < 0 < there.low
+    def test_of_nothing_and_of_zeros(self):
+        assert math.isnan(chance([math.nan], ["a"]))
+        assert chance([0.0, 0.0], names(2)) == 1
 
-    def test_constant_difference(self):
-        found = paired([1.0, 5.0, 9.0], [3.0, 7.0, 11.0], names(3))
-        assert (found.mean, found.low, found.high, found.files) == (2, 2, 2, 3)
+    def test_rows_of_one_file_are_one_witness(self):
+        assert chance([1.0, 2, 3, 4, 5, 6], ["a"] * 6) == pytest.approx(1)
 
-    def test_half_a_pair_is_none(self):
-        found = paired([1, math.nan, 3, 4], [2, 9, math.nan, 6], names(4))
-        assert found.mean == pytest.approx(1.5)
-        assert found.files == 2
-
-    def test_pairs_of_one_file_are_one_witness(self):
-        found = paired([0.0] * 6, [1.0, 2, 3, 4, 5, 6], ["a"] * 6)
-        assert found == Estimate(3.5, 3.5, 3.5, 1)
-        assert not found.sure
+    @pytest.mark.parametrize("count", [6, 8, 20])
+    def test_of_noise(self, count):
+        """No more often below 5 % than 5 %."""
+        rng = np.random.default_rng(count)
+        found = [chance(rng.normal(size=count), names(count)) for _ in range(200)]
+        assert np.mean(np.array(found) < 0.05) <= 0.09

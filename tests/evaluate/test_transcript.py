@@ -10,6 +10,7 @@ import pytest
 
 from svc.audio.files import Audio
 from svc.errors import DataError, WeightsError
+from svc.evaluate.panel import Heard
 from svc.evaluate.transcript import Transcriber, error_rates, transcript_errors
 
 SOURCE, OUTPUT = (Audio(np.full(4800, level, dtype=np.float32), 16_000) for level in (0.1, 0.2))
@@ -26,19 +27,27 @@ def no_network(monkeypatch):
 
 
 class Hearing:
-    """Hears in either recording what it was told to."""
+    """Hears in a recording what it was told to, by its level."""
 
     def __init__(self, source: str, output: str):
-        self.texts = {id(SOURCE): source, id(OUTPUT): output}
+        self.texts = {0.1: source, 0.2: output}
+        self.heard = []
 
     def transcribe(self, audio: Audio) -> str:
-        return self.texts[id(audio)]
+        self.heard.append(audio)
+        return self.texts[round(float(audio.samples[0]), 1)]
+
+
+def errors_of(hearing, text=None):
+    """As a panel finds them, which listens with nothing but these ears."""
+    output, source = (Heard(audio, SimpleNamespace(transcriber=hearing)) for audio in (OUTPUT, SOURCE))
+    return transcript_errors(output.transcript, source.transcript, text)
 
 
 def test_every_recording_is_heard_for_itself():
     pytest.importorskip("jiwer")
     hearing = Hearing("the cat sat on a mat", "the bat sat on a mat")
-    assert transcript_errors(hearing, SOURCE, OUTPUT, WORDS) == pytest.approx(
+    assert errors_of(hearing, WORDS) == pytest.approx(
         {
             "cer": 4 / 22,
             "wer": 2 / 6,
@@ -48,16 +57,21 @@ def test_every_recording_is_heard_for_itself():
             "wer_difference": 1 / 6,
         }
     )
-    assert transcript_errors(hearing, SOURCE, OUTPUT) == pytest.approx(
-        {"cer_to_source": 1 / 20, "wer_to_source": 1 / 6}
-    )
+    assert errors_of(hearing) == pytest.approx({"cer_to_source": 1 / 20, "wer_to_source": 1 / 6})
+
+
+def test_each_recording_is_transcribed_once():
+    hearing = Hearing("a", "b")
+    heard = Heard(SOURCE, SimpleNamespace(transcriber=hearing))
+    assert [heard.transcript, heard.transcript] == ["a", "a"]
+    assert hearing.heard == [SOURCE]
 
 
 def test_an_output_may_be_clearer_than_its_source():
     pytest.importorskip("jiwer")
-    errors = transcript_errors(Hearing("the cat sat", "the cat sat on the mat"), SOURCE, OUTPUT, WORDS)
+    errors = errors_of(Hearing("the cat sat", "the cat sat on the mat"), WORDS)
     assert (errors["wer"], errors["wer_source"], errors["wer_difference"]) == (0, 0.5, -0.5)
-    assert transcript_errors(Hearing("the cat sat", "the cat sat on the mat"), SOURCE, OUTPUT)["wer_to_source"] == 1
+    assert errors_of(Hearing("the cat sat", "the cat sat on the mat"))["wer_to_source"] == 1
 
 
 @pytest.mark.parametrize(
@@ -79,7 +93,7 @@ def test_counts(reference, hypothesis, cer, wer):
 def test_there_is_no_rate_of_nothing(nothing):
     pytest.importorskip("jiwer")
     assert all(math.isnan(rate) for rate in error_rates(nothing, "la la").values())
-    errors = transcript_errors(Hearing(nothing, "la"), SOURCE, OUTPUT)
+    errors = errors_of(Hearing(nothing, "la"))
     assert set(errors) == {"cer_to_source", "wer_to_source"}
     assert all(math.isnan(rate) for rate in errors.values())
 
