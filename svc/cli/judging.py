@@ -69,7 +69,7 @@ def evaluate(
     typer.echo(publish.publish(found, request, name, shown))
     for reason in found.scored.skipped:
         typer.echo(printable(f"  skipped {reason}"))
-    typer.echo(f"{len(found.scored.cases)} conversions judged, {len(found.scored.skipped)} files skipped")
+    typer.echo(f"{len(found.scored.cases)} conversions judged; skipped: {len(found.scored.skipped)}")
     typer.echo(printable(f"next: look and listen: {out / publish.PAGE}; against another: svc compare {out} OTHER"))
 
 
