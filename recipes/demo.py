@@ -140,7 +140,26 @@ def judge(out: Path) -> "list[Row]":
     )
     found = evaluate(request, converter)
     publish(found, request, "Four synthetic singers", shown=len(found.scored.cases))
+    draw_example(judged, out / "conversion.png")
     return found.scored.rows
+
+
+def draw_example(judged: Path, path: Path) -> None:
+    """The alto's song, the same as the bass, the bass's own rendition, and that through our vocoder path."""
+    from svc import atomic
+    from svc.audio.files import read
+    from svc.evaluate.melody import praat
+    from svc.evaluate.report import Exhibit, Section, section_picture
+
+    files = {
+        "source: alto": "songs/alto/alto.wav",
+        "output: alto as bass": "converted/bass/alto/alto.wav",
+        "truth: bass singing it": "truths/bass/alto.wav",
+        "truth through our vocoder path": "truths/bass/alto.resung.wav",
+    }
+    recordings = {title: read(judged / name) for title, name in files.items()}
+    exhibits = [Exhibit(title, audio, praat(audio)) for title, audio in recordings.items()]
+    atomic.write_bytes(path, section_picture(Section("", "", exhibits)))
 
 
 def write_truths(converter: "Converter", judged: Path) -> None:

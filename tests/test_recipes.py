@@ -60,6 +60,7 @@ def test_demo_from_singers_to_report(config_file, tmp_path):
     }
     distances = [row["mcd"] for row in scores["rows"] if row["system"] in ("copied", "truth")]
     assert all(distance > 0 for distance in distances)
+    assert (tmp_path / "demo" / "conversion.png").read_bytes().startswith(b"\x89PNG")
     page = (tmp_path / "demo" / "judged" / "report.html").read_text()
     assert page.count("data:audio/flac;base64,") == 12 * 3
     assert page.count("data:image/png;base64,") == 12 + 1

@@ -59,31 +59,42 @@ def evaluate(request: Request, converter: Converter | None = None) -> Evaluation
         DataError: folders hold nothing usable, no target has references, or what is written would be mistaken for
             what is read. Nothing is written then.
     """
-    converting, made = converter is not None and not request.converted, bool(converter or request.converted)
     skipped: list[str] = []
+    converting = converter is not None and not request.converted
     _check_places(request, converting, skipped)
     songs = cases.songs(request.sources, skipped)
     known = _known(request, songs, skipped)
-    wanted = _targets(request, converter, list(known))
-    ready: list[Case] = []
-    if request.converted:
-        ready = cases.ready(songs, request.converted, wanted if request.speakers else (), skipped)
-        wanted = [case.target for case in ready]
+    targets = _targets(request, converter, list(known))
     enrolled = _enrol(known, skipped)
-    wanted = _recognisable(wanted, enrolled, skipped)
-    planned = [case for case in ready if case.target in wanted]
-    if not request.converted:
-        planned = cases.plan(songs, wanted, request.targets, request.out / CONVERTED)
-    if not made:
-        planned = [case for case in planned if case.target != case.song.singer]
-    if not planned:
-        raise DataError(f"{request.sources}: nobody else to compare with; name a folder of singers with --references")
+    planned = _plan(request, songs, targets, enrolled, skipped, converting)
     panel = Panel(request.judges, enrolled)
     if converter and converting:
         planned = _convert(converter, planned, skipped)
+    made = converting or request.converted is not None
     found = score(planned, panel, enrolled, request.parallel, made=made, jobs=request.jobs or os.cpu_count() or 1)
     found.scored.skipped[:] = dict.fromkeys(skipped + found.scored.skipped)
     return found
+
+
+def _plan(
+    request: Request,
+    songs: Sequence[Song],
+    targets: Sequence[str],
+    enrolled: Collection[str],
+    skipped: list[str],
+    converting: bool,
+) -> list[Case]:
+    """The conversions to score; without any, every song beside others who could sing it."""
+    if request.converted:
+        ready = cases.ready(songs, request.converted, targets if request.speakers else (), skipped)
+        heard = _recognisable([case.target for case in ready], enrolled, skipped)
+        return [case for case in ready if case.target in heard]
+    heard = _recognisable(targets, enrolled, skipped)
+    planned = cases.plan(songs, heard, request.targets, request.out / CONVERTED)
+    planned = [case for case in planned if converting or case.target != case.song.singer]
+    if not planned:
+        raise DataError(f"{request.sources}: nobody else to compare with; name a folder of singers with --references")
+    return planned
 
 
 def _check_places(request: Request, converting: bool, skipped: list[str]) -> None:
