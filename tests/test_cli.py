@@ -166,7 +166,7 @@ class TestEvaluate:
         code, told, err = svc(monkeypatch, capsys, "evaluate", "--sources", singers, "-o", out, *self.OWN)
         assert code == 0, err
         assert "| source copied | 6 |" in told
-        assert "6 conversions judged; skipped: 0" in told
+        assert "6 pairs of a song and a singer, none of them converted, judged; skipped: 0" in told
         assert "next: look and listen" in told
         assert {path.name for path in out.iterdir()} == {"report.html", "scores.json", "scores.md"}
 

@@ -69,7 +69,8 @@ def evaluate(
     typer.echo(publish.publish(found, request, name, shown))
     for reason in found.scored.skipped:
         typer.echo(printable(f"  skipped {reason}"))
-    typer.echo(f"{len(found.scored.cases)} conversions judged; skipped: {len(found.scored.skipped)}")
+    what = "conversions" if voice or converted else "pairs of a song and a singer, none of them converted,"
+    typer.echo(f"{len(found.scored.cases)} {what} judged; skipped: {len(found.scored.skipped)}")
     typer.echo(printable(f"next: look and listen: {out / publish.PAGE}; against another: svc compare {out} OTHER"))
 
 
@@ -85,7 +86,7 @@ def compare(
     names = (str(one), str(other))
     (first, judges), (second, others) = load(one), load(other)
     if judges != others:
-        raise DataError(f"{one} and {other}: judged by different judges; evaluate both with the same options")
+        raise DataError(f"{one} and {other}: heard by other judges or with other references; evaluate both alike")
     for kind, differences in comparing.compare(first, second).items():
         typer.echo(f"\n**{kind}**, {names[1]} against {names[0]}\n")
         typer.echo(comparing.tabulate(differences, *names).markdown())

@@ -83,6 +83,8 @@ def tabulate(differences: Sequence[Difference], one: str, other: str) -> Table:
 def conclude(differences: Sequence[Difference], other: str) -> str:
     """How many measures got better and worse, and how many would by chance alone."""
     told = [found.verdict for found in differences if found.estimate.files]
+    if not told or set(told) == {"too few songs"}:
+        return f"too few songs: nothing is decided by fewer than {FEWEST}"
     better, worse = told.count("better"), told.count("worse")
     return (
         f"{other} is better in {better} and worse in {worse} of {len(told)} measures; "

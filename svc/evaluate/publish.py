@@ -48,6 +48,7 @@ def publish(found: Evaluation, request: Request, name: str, shown: int) -> str:
         "svc": __version__,
         "name": name,
         "judges": asdict(request.judges),
+        "known": {name: round(sum(a.seconds for a in clips), 1) for name, clips in found.enrolled.items()},
         "summary": {
             label: {m.key: asdict(s) for m in MEASURES if (s := summarise(rows, m.key)).files}
             for label, rows in sorts(found.scored.rows).items()
@@ -57,17 +58,29 @@ def publish(found: Evaluation, request: Request, name: str, shown: int) -> str:
     }
     chosen = _choose(found, shown)
     notes = [printable(f"skipped: {reason}") for reason in found.scored.skipped]
-    text = f"# {name}\n\n{LEGEND}\n\n{markdown}\n" + "".join(f"\n- {note}" for note in notes) + "\n" * bool(notes)
+    intro = f"{_circumstances(request)} {LEGEND}"
+    text = f"# {name}\n\n{intro}\n\n{markdown}\n" + "".join(f"\n- {note}" for note in notes) + "\n" * bool(notes)
     sections = [_section(found, case) for case in progress(chosen, "draw", "song", len(chosen))]
     drawings = {"Map of the singers": embedding_map(found)}
     try:
         request.out.mkdir(parents=True, exist_ok=True)
-        write(request.out / PAGE, Page(name, LEGEND, tables, sections, drawings, notes))
+        write(request.out / PAGE, Page(name, intro, tables, sections, drawings, notes))
         atomic.write_bytes(request.out / TABLE, text.encode())
         atomic.write_bytes(request.out / SCORES, (json.dumps(_plain(told), indent=1) + "\n").encode())
     except OSError as error:
         raise DataError(f"{request.out}: cannot be written ({error.strerror}); choose another -o") from None
     return markdown
+
+
+def _circumstances(request: Request) -> str:
+    """Which judges heard what."""
+    judges = request.judges
+    names = [judges.pitch, judges.identity, judges.words, *judges.opinions]
+    names += [f"whisper {judges.whisper}"] if judges.whisper else []
+    folders = {"sources": request.sources, "references": request.references or request.sources}
+    folders |= {"truth": request.parallel} if request.parallel else {}
+    told = ", ".join(f"{name}: {folder}" for name, folder in folders.items())
+    return printable(f"Judges: {', '.join(names)}. {told[0].upper()}{told[1:]}.")
 
 
 def tabulate(rows: Sequence[Row]) -> dict[str, Table]:
@@ -86,7 +99,7 @@ def tabulate(rows: Sequence[Row]) -> dict[str, Table]:
 
 
 def load(path: Path) -> tuple[list[Row], dict[str, Any]]:
-    """The rows of ``scores.json``, or of the folder it lies in, and the names of the judges.
+    """The rows of ``scores.json``, or of the folder it lies in, and the judges with what they know singers by.
 
     Raises:
         DataError: it is no such file.
@@ -94,7 +107,7 @@ def load(path: Path) -> tuple[list[Row], dict[str, Any]]:
     path = path / SCORES if path.is_dir() else path
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
-        rows, judges = told["rows"], dict(told["judges"])
+        rows, judges = told["rows"], told["judges"] | {"references": told["known"]}
         for row in rows:
             if not all(isinstance(row[key], str) for key in NAMES):
                 raise ValueError("rows without names")

@@ -115,7 +115,7 @@ def advise(told: Sequence[Scores]) -> str:
     if gain > max(SMALLEST, 2 * noise):
         return (
             f"More training would help: over the last {window} validations, up to step {steps[-1]}, the overall score "
-            f"rose by {gain:.3f} to {means[-1]:.3f}. Give it more train.steps."
+            f"rose by {gain:.3f} to a mean of {means[-1]:.3f}. Give it more train.steps."
         )
     if lost > max(SMALLEST, 4 * noise):
         return (
