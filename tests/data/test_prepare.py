@@ -57,12 +57,13 @@ def test_twice_is_once_and_processes_do_not_matter(singers_folder, tiny, tmp_pat
     assert files_of(tmp_path / "b") == once
 
 
-def test_second_run_computes_nothing(prepared, singers_folder, tiny, monkeypatch):
+def test_second_run_computes_nothing(prepared, singers_folder, tiny, monkeypatch, tmp_path):
     def never(*_):
         raise AssertionError("computed again")
 
     monkeypatch.setattr(prepare, "entry", never)
-    prepare.prepare(singers_folder, prepared.folder, tiny, jobs=1)
+    shutil.copytree(prepared.folder, tmp_path / "copy")  # whose tables it writes anew
+    prepare.prepare(singers_folder, tmp_path / "copy", tiny, jobs=1)
 
 
 def test_another_run_in_the_folder_is_one_sentence(singers_folder, tiny, tmp_path):
