@@ -62,6 +62,10 @@ class Audio:
         """Duration."""
         return len(self.samples) / self.rate
 
+    def first(self, seconds: float) -> "Audio":
+        """Its beginning, all of it if it is no longer."""
+        return Audio(self.samples[: round(seconds * self.rate)], self.rate)
+
 
 def read(path: Path) -> Audio:
     """Read a file of any rate and channel count as checked mono samples; channels are averaged.

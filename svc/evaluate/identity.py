@@ -33,7 +33,10 @@ class SpeakerJudge(ABC):
 
     def __init__(self, enrolment: Mapping[str, Sequence[Audio]]):
         self.names = list(enrolment)
-        raw = {name: np.stack([self.describe(_start(audio)) for audio in clips]) for name, clips in enrolment.items()}
+        raw = {
+            name: np.stack([self.describe(audio.first(LONGEST)) for audio in clips])
+            for name, clips in enrolment.items()
+        }
         self.centre, self.scale = self.frame(np.concatenate(list(raw.values())))
         self.clips = {name: np.stack([self._unit(vector) for vector in rows]) for name, rows in raw.items()}
         self._without = {name: _leave_one_out(rows) for name, rows in self.clips.items()}
@@ -48,7 +51,7 @@ class SpeakerJudge(ABC):
 
     def embed(self, audio: Audio) -> Vector:
         """Unit vector (D,) of the first 30 s of a recording."""
-        return self._unit(self.describe(_start(audio)))
+        return self._unit(self.describe(audio.first(LONGEST)))
 
     def cosines(self, embedding: Vector, *apart: Vector) -> dict[str, float]:
         """Likeness of an embedding (D,) to every singer; the largest names it. NaN where nothing is left to compare.
@@ -138,10 +141,6 @@ def judge(name: str, enrolment: Mapping[str, Sequence[Audio]]) -> SpeakerJudge:
     if name not in JUDGES:
         raise DataError(f"--identity {name}: no such judge; give one of {', '.join(JUDGES)}")
     return JUDGES[name](enrolment)
-
-
-def _start(audio: Audio) -> Audio:
-    return Audio(audio.samples[: round(LONGEST * audio.rate)], audio.rate)
 
 
 def _leave_one_out(rows: Vector) -> Vector:

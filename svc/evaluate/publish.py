@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from svc import __version__, atomic
-from svc.audio.files import Audio
 from svc.errors import DataError, printable
 from svc.evaluate.cases import Case
 from svc.evaluate.evaluation import Evaluation
@@ -18,7 +17,7 @@ from svc.evaluate.maps import embedding_map
 from svc.evaluate.measures import GROUPS, IDENTITY, MEASURES, Row, sorts, summarise, values
 from svc.evaluate.panel import read
 from svc.evaluate.report import Exhibit, Page, Section, Table, write
-from svc.evaluate.run import Request
+from svc.evaluate.run import Request, evenly
 from svc.progress import progress
 
 SCORES, TABLE, PAGE = "scores.json", "scores.md", "report.html"
@@ -133,8 +132,7 @@ def _choose(found: Evaluation, count: int) -> list[Case]:
     likeness = {(r["song"], r["target"]): r["cosine"] for r in found.scored.rows if r["system"] == "voice"}
     told = [c for c in found.scored.cases if (c.song.key, c.target) in likeness and c.song.singer != c.target]
     told.sort(key=lambda case: likeness[case.song.key, case.target])
-    places = np.linspace(0, len(told) - 1, min(count, len(told))).round().astype(int)
-    return [told[place] for place in places]
+    return evenly(told, count)
 
 
 def _section(found: Evaluation, case: Case) -> Section:
@@ -142,7 +140,7 @@ def _section(found: Evaluation, case: Case) -> Section:
     row = next(
         r for r in found.scored.rows if (r["system"], r["song"], r["target"]) == ("voice", case.song.key, case.target)
     )
-    source, output = _start(case.song.path), _start(case.output)
+    source, output = read(case.song.path).first(SHOWN), read(case.output).first(SHOWN)
     asked, sung = found.panel.track(source), found.panel.track(output)
     shift = row["shift"] if not math.isnan(row["shift"]) else 0.0
     exhibits = [
@@ -150,21 +148,13 @@ def _section(found: Evaluation, case: Case) -> Section:
         Exhibit(f"output: as {case.target}", output, sung, asked * 2 ** (shift / 1200)),
     ]
     if case.output in found.scored.truths:
-        truth = _start(found.scored.truths[case.output])
+        truth = read(found.scored.truths[case.output]).first(SHOWN)
         exhibits.append(Exhibit(f"truth: {case.target} singing it", truth, found.panel.track(truth)))
     else:
-        exhibits.append(Exhibit(f"reference: {case.target}", _cut(found.enrolled[case.target][0])))
+        exhibits.append(Exhibit(f"reference: {case.target}", found.enrolled[case.target][0].first(SHOWN)))
     told = [m for m in MEASURES if not math.isnan(row.get(m.key, math.nan)) and m.group != IDENTITY]
     named = {1.0: "named the target, ", 0.0: "not named the target, "}.get(row["named_target"], "")
     text = f"{shift:+.0f} cents, {named}cosine {row['cosine']:.3f}; " + ", ".join(
         f"{m.title} {m.text(row[m.key])}" for m in told
     )
     return Section(f"{case.song.key} → {case.target}", text, exhibits)
-
-
-def _start(path: Path) -> Audio:
-    return _cut(read(path))
-
-
-def _cut(audio: Audio) -> Audio:
-    return Audio(audio.samples[: round(SHOWN * audio.rate)], audio.rate)

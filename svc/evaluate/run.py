@@ -4,6 +4,7 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from svc.evaluate.scoring import try_read
 from svc.progress import progress
 
 REFERENCES = 10  # recordings that each singer is known by, at most
+T = TypeVar("T")
 CONVERTED = "converted"  # folder for conversions, below that for everything
 
 
@@ -137,12 +139,12 @@ def _known(request: Request, songs: Sequence[Song], skipped: list[str]) -> dict[
 def _enrol(known: Mapping[str, Sequence[Path]], skipped: list[str]) -> dict[str, list[Audio]]:
     """The beginnings of some recordings of every singer, evenly from all there are."""
     enrolled: dict[str, list[Audio]] = {}
-    chosen = [(name, path) for name, paths in known.items() for path in _evenly(paths, REFERENCES)]
+    chosen = [(name, path) for name, paths in known.items() for path in evenly(paths, REFERENCES)]
     for name, path in progress(chosen, "enrol", "file", len(chosen)):
         audio = try_read(path, skipped)
         if audio is None:
             continue
-        start = audio.samples[: round(LONGEST * audio.rate)].copy()  # the rest of a long song is let go
+        start = audio.first(LONGEST).samples.copy()  # the rest of a long song is let go
         if 20 * np.log10(np.abs(start).max() + 1e-10) < files.MIN_LEVEL:
             skipped.append(f"{path}: silent for its first {LONGEST:.0f} s; cut them off")
         else:
@@ -161,9 +163,10 @@ def _recognisable(names: Sequence[str], enrolled: Collection[str], skipped: list
     return known
 
 
-def _evenly(paths: Sequence[Path], count: int) -> list[Path]:
-    places = np.linspace(0, len(paths) - 1, min(count, len(paths))).round().astype(int)
-    return [paths[place] for place in places]
+def evenly(items: Sequence[T], count: int) -> list[T]:
+    """At most so many, evenly from first to last."""
+    places = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
+    return [items[place] for place in places]
 
 
 def _targets(request: Request, converter: Converter | None, known: list[str]) -> list[str]:
