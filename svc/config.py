@@ -59,7 +59,7 @@ class ModelConfig:
     envelope_points: int = 121  # of each predicted log envelope, 0 Hz to Nyquist
     harmonics: int = 0  # of the excitation; 0: as many as fit below Nyquist, 1: the paper's sinusoid
     noise: float = 0.003  # level of the noise in voiced frames of the excitation, full scale
-    subbands: Literal[1, 2, 4, 8] = 4
+    subbands: Literal[1, 2, 4, 8, 16] = 4
     layers: int = 10
     cycle: int = 5  # the dilation doubles from 1 and starts again after so many layers
     channels: int = 64
@@ -104,7 +104,9 @@ class TrainConfig:
     final_rate: float = 0.1  # of the learning rate, reached by a cosine at the last step
     clip: float = 5.0  # norm of the gradient, each network
     ema: float = 0.999  # per step
-    precision: Literal["no", "bf16"] = "no"
+    precision: Literal["auto", "no", "bf16"] = (
+        "auto"  # bf16: the WaveNet's products, on GPUs all; auto: where it is fast
+    )
     seed: int = 0
     workers: int = 0  # loader processes
     log_every: int = 50  # steps

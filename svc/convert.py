@@ -45,12 +45,20 @@ class Report:
 
 
 class Converter:
-    """Sings in a voice."""
+    """Sings in a voice.
 
-    def __init__(self, voice: Voice, device: str = "cpu"):
+    Args:
+        voice: whose singers sing; its generator moves to the device.
+        device: to compute on.
+        bf16: the WaveNet's products in bf16: faster where the processor has it, and 60 dB or more below the sound
+            no longer the same for other chunks.
+    """
+
+    def __init__(self, voice: Voice, device: str = "cpu", bf16: bool = False):
         self.voice = voice
         self.device = device
         self.generator = voice.generator.to(device)
+        self.generator.bf16 = bf16
         crepe.load(voice.config.features.f0.model).to(device)
         content.load(voice.config.features.content.encoder).to(device)
 

@@ -24,7 +24,7 @@ from svc.errors import SvcError, WeightsError
 from svc.features.content import channels
 from svc.models.generator import Generator
 
-FORMAT = 1
+FORMAT = 2
 MAX_HEADER = 4 << 20  # bytes
 MAX_SINGERS = 4096
 
@@ -93,7 +93,9 @@ class Voice:
         header = _header(path)
         try:
             if header["format"] != FORMAT:
-                raise WeightsError(f"{path}: a voice of format {header['format']}; update svc to read it")
+                newer = isinstance(header["format"], int) and header["format"] > FORMAT
+                way_out = "update svc to read it" if newer else "train it anew, or use the svc that made it"
+                raise WeightsError(f"{path}: a voice of format {header['format']}; {way_out}")
             config = from_tree(header["config"])
             singers = tuple(_singer(row) for row in header["singers"])
             content, card = header["content_channels"], header["card"]

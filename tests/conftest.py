@@ -36,6 +36,7 @@ TINY = {
     "train.validate_every": 6,
     "train.checkpoint_every": 4,
     "train.phrases": 1,
+    "train.precision": "no",
 }
 
 

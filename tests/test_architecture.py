@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "svc").rglob("*.py"))
 OURS = [path for room in ("svc", "recipes", "tools") for path in sorted((ROOT / room).rglob("*.py"))]
 LEVELS = (
-    "atomic errors units progress tree",
+    "atomic errors units progress tree machine",
     "config conditioning",
     "audio",
     "encoders",
@@ -19,7 +19,7 @@ LEVELS = (
     "data losses",
     "training",
     "voice",
-    "convert export",
+    "convert export onnx",
     "fit evaluate style",
     "web",
     "cli",

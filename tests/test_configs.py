@@ -49,5 +49,5 @@ def test_the_papers_form():
     assert generator.front is None
     assert generator.bank.bands == 1
     assert generator.harmonics == 1
-    assert len(generator.wavenet.gates) == 30
+    assert len(generator.wavenet.layers) == 30
     assert generator.wavenet.margin == 3 * (2**10 - 1)

@@ -37,6 +37,15 @@ def test_streamed_equals_whole(voice, chunk):
     np.testing.assert_allclose(streamed, whole, atol=1e-5)
 
 
+def test_bf16_is_60_db_below_the_sound(voice):
+    conditioning = song(300).conditioning(torch.tensor([1.0, 0.0]))
+    exact = np.concatenate(list(Converter(voice).stream(conditioning)))
+    for chunk in (100, 300):
+        rough = np.concatenate(list(Converter(voice, bf16=True).stream(conditioning, chunk)))
+        assert 0 < np.square(rough - exact).mean() < 1e-6 * np.square(exact).mean()
+    Converter(voice)
+
+
 @settings(max_examples=8, deadline=None)
 @given(rate=st.sampled_from([8_000, 22_050, 44_100, 48_000]), samples=st.integers(3_000, 20_000))
 def test_length_is_kept_to_the_sample(voice, rate, samples):

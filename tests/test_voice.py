@@ -11,14 +11,14 @@ from safetensors.torch import save_file
 
 from svc.config import to_tree
 from svc.errors import WeightsError
-from svc.voice import Voice
+from svc.voice import FORMAT, Voice
 
 
 def stored(voice, path, change=lambda header, tensors: None):
     """The voice written by hand, its header and tensors changed first."""
     tensors = {k: v.clone() for k, v in voice.generator.state_dict().items()}
     header = {
-        "format": 1,
+        "format": FORMAT,
         "config": to_tree(voice.config),
         "content_channels": 20,
         "singers": [
@@ -160,7 +160,7 @@ def infinite_statistics(header, tensors):
 
 @changed
 def future_format(header, tensors):
-    header["format"] = 2
+    header["format"] = FORMAT + 1
 
 
 @changed

@@ -46,15 +46,25 @@ def export(
     which: Annotated[str, typer.Option(help="checkpoint: last, or best by the judges of its phrases")] = "last",
     licence: Annotated[str, typer.Option(help="of the voice, for its card")] = "not stated",
     note: Annotated[str, typer.Option(help="for its card: whose voices, with whose consent")] = "not stated",
+    onnx: Annotated[Path | None, typer.Option(help="write its generator for ONNX Runtime as well, NAME.onnx")] = None,
     force: Force = False,
 ) -> None:
     """Make one file to share, a voice, from a training run."""
     if which not in {"last", "best"}:
         raise DataError(f"--which {which}: give last or best")
     free(out, force)
+    if onnx is not None:
+        free(onnx, force)
+        if onnx.absolute() == out.absolute():
+            raise DataError(f"--onnx {onnx}: is the voice file, too; give another name")
     from svc.export import voice_of
 
     voice = voice_of(run, which, {"licence": licence, "singers": note})
+    if onnx is not None:
+        from svc.onnx import save
+
+        off = save(voice, onnx)
+        typer.echo(f"{onnx}: {onnx.stat().st_size / 1e6:.1f} MB, tried in ONNX Runtime: {off:.0f} dB off PyTorch")
     voice.save(out)
     typer.echo(f"{out}: {len(voice.singers)} singers, {out.stat().st_size / 1e6:.1f} MB")
     typer.echo(f"next: svc convert --voice {out} --speaker {voice.singers[0].name!r} SONG.wav")

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from svc.errors import DataError, SvcError, printable
+from svc.machine import keep_memory
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -75,6 +76,7 @@ def run(command: Callable[..., Any]) -> None:
 
 def run_app(program: typer.Typer) -> None:
     """Run a program; what the user can mend is one sentence and exit code 2."""
+    keep_memory()
     try:
         program()
     except SvcError as error:

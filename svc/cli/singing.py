@@ -23,6 +23,7 @@ def convert(
         Path | None, typer.Option(help="write the song's melody as such a CSV, before transposition")
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, or cuda where there is one")] = "cpu",
+    bf16: Annotated[bool, typer.Option("--bf16", help="sing in bf16: faster where the processor has it")] = False,
     force: Force = False,
 ) -> None:
     """Sing a song in another voice."""
@@ -47,7 +48,8 @@ def convert(
     audio = files.read(song)
     files.check_format(target, audio.rate)
     with stages() as stage:
-        made, report = Converter(loaded, device).convert(audio, speaker, transpose=shift, curve=f0, progress=stage)
+        converter = Converter(loaded, device, bf16)
+        made, report = converter.convert(audio, speaker, transpose=shift, curve=f0, progress=stage)
     files.write(target, made)
     if save_f0:
         write_csv(save_f0, report.melody)

@@ -14,7 +14,7 @@ from svc.config import Config
 from svc.encoders import crepe
 from svc.features import content, f0, refine
 
-VERSION = 2  # of the extraction below; part of every key in the store
+VERSION = 3  # of the extraction below; part of every key in the store
 _CHUNK = 6_000  # frames
 
 
@@ -64,8 +64,10 @@ def extract(
     frames = len(audio.samples) * 100 // audio.rate
     level = measure_loudness(audio)
     if curve is None:
-        pitch, periodicity = f0.track(audio, frames, config.features.f0, lambda done: progress("f0", done))
-        voiced = f0.voicing(periodicity, level, config.features.f0)
+        knobs = config.features.f0
+        audible = f0.audible(level, knobs)
+        pitch, periodicity = f0.track(audio, frames, knobs, lambda done: progress("f0", done), audible)
+        voiced = f0.voicing(periodicity, level, knobs)
     else:
         pitch, voiced = curve, curve > 0
     progress("content", 0)

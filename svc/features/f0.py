@@ -27,7 +27,11 @@ _MEAN_BINS = 4  # on either side of the path
 
 
 def track(
-    audio: Audio, frames: int, config: F0Config, progress: Callable[[int], object] = lambda _: None
+    audio: Audio,
+    frames: int,
+    config: F0Config,
+    progress: Callable[[int], object] = lambda _: None,
+    audible: NDArray[np.bool_] | None = None,
 ) -> tuple[Curve, Curve]:
     """f0 before any voicing decision, and periodicity, of every frame.
 
@@ -40,6 +44,7 @@ def track(
         frames: N; frames past the end of the audio read as silence.
         config: the network and the range.
         progress: called with the number of frames done.
+        audible: (N,) frames to listen to, all if not given; the others have periodicity 0 and cost nothing.
 
     Returns:
         (N,) Hz and (N,) 0–1.
@@ -50,12 +55,15 @@ def track(
     samples = torch.nn.functional.pad(samples, (0, max(0, frames * crepe.HOP - len(samples))))
     windows = frame(samples[None, : frames * crepe.HOP], crepe.WINDOW, crepe.HOP)[0]
     batch = BATCH if device.type == "cpu" else 1024
-    probabilities = np.empty((frames, crepe.BINS), dtype=np.float32)
+    probabilities = np.zeros((frames, crepe.BINS), dtype=np.float32)
+    heard = np.arange(frames) if audible is None else np.flatnonzero(audible)
     with torch.inference_mode():
-        for start in range(0, frames, batch):
-            chunk = crepe.normalise(windows[start : start + batch].to(device))
-            probabilities[start : start + batch] = network.layers(chunk)["pitch"].cpu().numpy()
-            progress(min(frames, start + batch))
+        for start in range(0, len(heard), batch):
+            places = heard[start : start + batch]
+            chunk = crepe.normalise(windows[torch.from_numpy(places)].to(device))
+            probabilities[places] = network.layers(chunk)["pitch"].cpu().numpy()
+            progress(int(places[-1]) + 1)
+    progress(frames)
     rough, periodicity = decode(probabilities, config.fmin, config.fmax)
     if not config.refine:
         return rough, periodicity
@@ -83,7 +91,12 @@ def bin_cents() -> NDArray[np.float64]:
 
 def voicing(periodicity: Curve, loudness: Curve, config: F0Config) -> NDArray[np.bool_]:
     """Frames (N,) that are voiced: periodic, and not far below the loudest frame of the file."""
-    return (periodicity >= config.periodicity) & (loudness >= loudness.max(initial=-np.inf) + config.level)
+    return (periodicity >= config.periodicity) & audible(loudness, config)
+
+
+def audible(loudness: Curve, config: F0Config) -> NDArray[np.bool_]:
+    """Frames (N,) that are not far below the loudest frame of the file."""
+    return loudness >= loudness.max(initial=-np.inf) + config.level
 
 
 def read_csv(path: Path, frames: int) -> Curve:

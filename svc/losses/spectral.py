@@ -2,6 +2,9 @@
 
 import torch
 from torch import Tensor
+from torch.nn import functional
+
+from svc.audio.spectrogram import real_spectrum
 
 FLOOR = 1e-5  # magnitude of a full-scale sine is about size / 4
 
@@ -32,7 +35,7 @@ def spectral_loss(*, fake: Tensor, real: Tensor, scales: tuple[int, ...]) -> dic
 
 
 def magnitude(audio: Tensor, size: int) -> Tensor:
-    """Magnitude spectrogram (B, size // 2 + 1, frames) of audio (B, T), never quite zero."""
-    window = torch.hann_window(size, device=audio.device)
-    spectrum = torch.stft(audio.float(), size, size // 4, window=window, return_complex=True, pad_mode="constant")
+    """Magnitude spectrogram (B, frames, size // 2 + 1) of audio (B, T), never quite zero."""
+    frames = functional.pad(audio.float(), (size // 2, size // 2)).unfold(-1, size, size // 4)
+    spectrum = real_spectrum(frames * torch.hann_window(size, device=audio.device), size)
     return (spectrum.real.square() + spectrum.imag.square() + FLOOR**2).sqrt()

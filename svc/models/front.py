@@ -5,13 +5,15 @@ off it and applied to the harmonic and the noise excitation as minimum-phase fil
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from svc.audio.spectrogram import frame
+from svc.audio.spectrogram import frame, real_spectrum
 from svc.conditioning import Conditioning
+from svc.models.wavenet import neighbours
 
 KERNEL = 3
 DILATIONS = (1, 2, 4)
@@ -20,18 +22,16 @@ NEPERS_PER_DB = math.log(10) / 20
 
 
 class ConditioningNetwork(nn.Module):
-    """Hidden track (B, H, N) of a conditioning; the singer's embedding scales and shifts every layer."""
+    """Hidden track (B, N, H) of a conditioning; the singer's embedding scales and shifts every layer."""
 
     def __init__(self, *, content: int, singers: int, singer_channels: int, hidden: int, layers: int):
         super().__init__()
         self.embedding = nn.Parameter(torch.randn(singers, singer_channels))
-        self.entry = nn.Conv1d(content + 3, hidden, 1)
+        self.entry = nn.Linear(content + 3, hidden)
         self.dilations = [DILATIONS[i % len(DILATIONS)] for i in range(layers)]
         self.steering = nn.Linear(singer_channels, layers * 2 * hidden)
-        self.wide = nn.ModuleList(
-            nn.Conv1d(hidden, hidden, KERNEL, dilation=d, padding=d * (KERNEL - 1) // 2) for d in self.dilations
-        )
-        self.narrow = nn.ModuleList(nn.Conv1d(hidden, hidden, 1) for _ in self.dilations)
+        self.wide = nn.ModuleList(nn.Linear(KERNEL * hidden, hidden) for _ in self.dilations)
+        self.narrow = nn.ModuleList(nn.Linear(hidden, hidden) for _ in self.dilations)
         nn.init.normal_(self.steering.weight, std=0.3 * singer_channels**-0.5)
 
     @property
@@ -40,16 +40,17 @@ class ConditioningNetwork(nn.Module):
         return sum(self.dilations) * (KERNEL - 1) // 2
 
     def forward(self, conditioning: Conditioning) -> Tensor:
-        """(B, H, N)."""
+        """(B, N, H)."""
         c = conditioning
-        tracks = torch.stack([torch.log2(c.f0 / 220), c.voiced, (c.loudness + 40) / 20], dim=1)
-        hidden = self.entry(torch.cat([c.content, tracks], dim=1))
+        tracks = torch.stack([torch.log2(c.f0 / 220), c.voiced, (c.loudness + 40) / 20], dim=-1)
+        hidden = self.entry(torch.cat([c.content.transpose(1, 2), tracks], dim=-1))
         singer = c.singer @ self.embedding
-        steering = self.steering(singer)[..., None].chunk(len(self.dilations), dim=1)
-        for steer, wide, narrow in zip(steering, self.wide, self.narrow, strict=True):
-            scale, shift = steer.chunk(2, dim=1)
-            inner = functional.layer_norm(hidden.transpose(1, 2), hidden.shape[1:2]).transpose(1, 2)
-            hidden = hidden + narrow(functional.gelu(wide(inner * (1 + scale) + shift)))
+        steering = self.steering(singer)[:, None].chunk(len(self.dilations), dim=-1)
+        for steer, dilation, wide, narrow in zip(steering, self.dilations, self.wide, self.narrow, strict=True):
+            scale, shift = steer.chunk(2, dim=-1)
+            inner = functional.layer_norm(hidden, hidden.shape[-1:]) * (1 + scale) + shift
+            around = torch.cat(neighbours(inner, dilation, dilation * (KERNEL - 1) // 2), dim=-1)
+            hidden = hidden + narrow(functional.gelu(wide(around)))
         return hidden
 
 
@@ -65,7 +66,7 @@ class EnvelopeFilter(nn.Module):
         self.size = WINDOW_FRAMES * hop
         self.fft = 2 ** math.ceil(math.log2((WINDOW_FRAMES + 1) * hop))
         self.points = points
-        self.exit = nn.Conv1d(hidden, 2 * points, 1)
+        self.exit = nn.Linear(hidden, 2 * points)
         nn.init.normal_(self.exit.weight, std=0.1 * hidden**-0.5)
         bins = self.fft // 2 + 1
         fold = torch.zeros(self.fft)
@@ -83,18 +84,22 @@ class EnvelopeFilter(nn.Module):
         return -(-self.fft // self.hop)
 
     def forward(self, excitations: Tensor, hidden: Tensor, loudness: Tensor) -> Tensor:
-        """Shaped excitations (B, 2, T) from (B, 2, T), the hidden track (B, H, N) and loudness (B, N) dB."""
+        """Shaped excitations (B, 2, T) from (B, 2, T), the hidden track (B, N, H) and loudness (B, N) dB."""
         with torch.autocast(excitations.device.type, enabled=False):  # spectra and gains need all their bits
-            envelopes = self.exit(hidden.to(excitations.dtype)).unflatten(1, (2, self.points)).transpose(2, 3)
+            envelopes = self.exit(hidden.to(excitations.dtype)).unflatten(-1, (2, self.points)).transpose(1, 2)
             envelopes = envelopes + NEPERS_PER_DB * loudness[:, None, :, None]
             spectra = torch.fft.rfft(frame(excitations, self.size, self.hop) * self.window, n=self.fft)
-            shaped = torch.fft.irfft(spectra * self._minimum_phase(envelopes @ self.spread), n=self.fft)
+            filters = self._minimum_phase(envelopes @ self.spread)
+            shaped = torch.fft.irfft(_Filtered.apply(spectra, filters), n=self.fft)
             return self._overlap(shaped, excitations.shape[-1])
 
     def _minimum_phase(self, log_magnitude: Tensor) -> Tensor:
-        """Spectrum with that log magnitude (…, bins) whose energy comes as early as it can (folded cepstrum)."""
+        """Log spectrum, magnitude (…, bins) and phase, of the filter whose energy comes as early as it can.
+
+        That is the spectrum of the folded cepstrum (Oppenheim and Schafer).
+        """
         cepstrum = torch.fft.irfft(log_magnitude, n=self.fft)
-        return torch.exp(torch.fft.rfft(cepstrum * self.fold, n=self.fft))
+        return real_spectrum(cepstrum * self.fold, self.fft)
 
     def _overlap(self, frames: Tensor, length: int) -> Tensor:
         batch, channels, count, _ = frames.shape
@@ -104,6 +109,21 @@ class EnvelopeFilter(nn.Module):
         before = (self.size - self.hop) // 2
         added = functional.pad(added[:, 0, 0, before:], (0, max(0, length + before - total)))
         return added[:, :length].unflatten(0, (batch, channels))
+
+
+class _Filtered(torch.autograd.Function):
+    """Spectrum · exp(log filter); the gradient of the latter is one product. The former, an excitation, has none."""
+
+    @staticmethod
+    def forward(ctx: Any, spectrum: Tensor, log_filter: Tensor) -> Tensor:
+        filtered = spectrum * torch.polar(log_filter.real.exp(), log_filter.imag)
+        ctx.save_for_backward(filtered)
+        return filtered
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor]:
+        (filtered,) = ctx.saved_tensors
+        return None, gradient * filtered.conj()
 
 
 def _spread(points: int, bins: int) -> Tensor:

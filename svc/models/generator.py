@@ -32,6 +32,7 @@ class Generator(nn.Module):
         self.content = content
         self.harmonics = model.harmonics
         self.breath = model.noise
+        self.bf16 = False  # the WaveNet's products in bf16
         self.conditioner = ConditioningNetwork(
             content=content,
             singers=singers,
@@ -90,8 +91,11 @@ class Generator(nn.Module):
 
     def _waves(self, source: Tensor, hidden: Tensor) -> Tensor:
         assert self.wavenet is not None
-        bands = self.wavenet(self.bank.split(source), hidden)
-        with torch.autocast(source.device.type, enabled=False):
+        device = source.device.type
+        bands = self.bank.split(source)
+        with torch.autocast(device, torch.bfloat16, enabled=self.bf16 or torch.is_autocast_enabled(device)):
+            bands = self.wavenet(bands, hidden)
+        with torch.autocast(device, enabled=False):
             return self.bank.join(bands.to(source.dtype))[:, 0]
 
     def excite(self, conditioning: Conditioning) -> Tensor:

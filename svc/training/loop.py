@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
 from accelerate.utils import ProjectConfiguration
 from filelock import FileLock, Timeout
 
+from svc import machine
 from svc.config import Config, differences, to_tree
 from svc.data import dataset, prepare
 from svc.data.manifest import Manifest
@@ -59,9 +60,11 @@ def train(
         TrainingError: the config changed, the run belongs to other singers, or a loss is not finite.
     """
     prepare.check_config(prepared, config)
+    device = PartialState(cpu=cpu).device
+    half = machine.chooses_half(config.train.precision, device)
     accelerator = Accelerator(
         cpu=cpu,
-        mixed_precision=config.train.precision,
+        mixed_precision="bf16" if half and device.type != "cpu" else "no",
         log_with="tensorboard",
         project_config=ProjectConfiguration(project_dir=str(run), logging_dir=str(run)),
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],

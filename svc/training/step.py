@@ -14,6 +14,7 @@ from svc.training.schedule import rate_share
 from svc.training.state import TrainState
 
 Terms = dict[str, Tensor]
+QUIETEST = 1e-3  # level of a crop that is made louder for the discriminator; below is silence
 
 
 def train_step(state: TrainState, batch: Batch, config: Config, accelerator: Accelerator) -> Terms:
@@ -43,11 +44,16 @@ def train_step(state: TrainState, batch: Batch, config: Config, accelerator: Acc
 
 
 def _piece(fake: Tensor, real: Tensor, config: Config) -> tuple[Tensor, Tensor]:
-    """The same random stretch of every crop, for the discriminator."""
+    """The same random stretch of every crop, for the discriminator, at the level at which the truth has unit power.
+
+    At the level of a recording, it hears little but its own biases and stays at chance.
+    """
     frames = config.adversary_frames
     first = int(torch.randint(config.crop_frames - frames + 1, ())) * config.hop
     last = first + frames * config.hop
-    return fake[:, first:last], real[:, first:last]
+    fake, real = fake[:, first:last], real[:, first:last]
+    level = real.square().mean(dim=-1, keepdim=True).sqrt().clamp_min(QUIETEST)
+    return fake / level, real / level
 
 
 def _train_discriminator(

@@ -10,7 +10,7 @@ from svc import units
 from svc.audio.files import Audio
 from svc.audio.loudness import FLOOR, loudness
 from svc.audio.resample import fit_length, resample
-from svc.audio.spectrogram import frame, power_spectrogram
+from svc.audio.spectrogram import frame, power_spectrogram, real_spectrum
 
 RATES = (16_000, 24_000, 44_100, 48_000)
 PAIRS = [
@@ -189,3 +189,13 @@ def test_exact_units():
     assert units.semitones_to_ratio(7) == pytest.approx(1.498307, abs=1e-6)
     assert units.db_to_gain(20) == 10
     assert units.db_to_gain(-6) == pytest.approx(0.501187, abs=1e-6)
+
+
+@pytest.mark.parametrize(("length", "size"), [(64, 64), (50, 64), (63, 63), (40, 63)])
+def test_a_real_spectrum_has_the_librarys_values_and_gradient(length, size):
+    frames = torch.randn(3, length, dtype=torch.float64, requires_grad=True)
+    downstream = torch.randn(3, size // 2 + 1, dtype=torch.complex128)
+    ours, theirs = real_spectrum(frames, size), torch.fft.rfft(frames, n=size)
+    assert torch.equal(ours, theirs)
+    wanted = torch.autograd.grad(theirs, frames, downstream)
+    torch.testing.assert_close(torch.autograd.grad(ours, frames, downstream), wanted)

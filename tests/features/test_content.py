@@ -100,7 +100,7 @@ def test_extract_fills_every_track_and_tells_its_progress(sung):
     voiced = found.voiced & (sung.f0[:100] > 0)
     assert voiced.sum() > 40
     assert np.median(np.abs(1200 * np.log2(found.f0[voiced] / sung.f0[:100][voiced]))) < 5
-    assert told[0] == ("f0", 16)
+    assert told == sorted(told, key=lambda news: news[0] == "content")
     assert told[-3:] == [("f0", 100), ("content", 0), ("content", 100)]
     conditioning = found.conditioning(torch.tensor([0.0, 1.0]))
     assert conditioning.frames == 100

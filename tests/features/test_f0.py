@@ -54,6 +54,15 @@ def test_vibrato_is_followed(hz, extent):
     assert error[4:-4].max() < 10
 
 
+def test_what_is_not_audible_is_not_listened_to():
+    tone = sung(np.full(RATE, 220.0))
+    audible = np.arange(100) >= 50
+    part, periodicity = f0.track(tone, 100, F0Config(), audible=audible)
+    whole, everywhere = f0.track(tone, 100, F0Config())
+    np.testing.assert_allclose(periodicity, np.where(audible, everywhere, 0), rtol=1e-5)
+    np.testing.assert_allclose(part[50:], whole[50:], rtol=1e-6)
+
+
 def test_silence_and_noise_are_unvoiced():
     knobs, loud = F0Config(), np.zeros(100, np.float32)
     rng = np.random.default_rng(0)

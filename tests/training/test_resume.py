@@ -206,11 +206,11 @@ def test_bf16_comes_near_fp32(uninterrupted, prepared, tiny, tmp_path):
     train(prepared, tmp_path, replaced(tiny, precision="bf16"), cpu=True)
     AcceleratorState._reset_state(reset_partial_state=True)
     exact, rough = losses(uninterrupted)[-1], losses(tmp_path)[-1]
-    assert rough["spectral"] != exact["spectral"]
+    assert rough != exact
     assert rough["spectral"] == pytest.approx(exact["spectral"], rel=0.05)
 
 
-GOLDEN = {1: 6.8766956, 6: 7.2218099, 12: 6.8282080}
+GOLDEN = {1: 6.8896675, 6: 7.2269554, 12: 6.8398962}
 
 
 def test_golden_losses(uninterrupted):

@@ -1,0 +1,116 @@
+"""Which generator sings best for the same compute: ``python recipes/search.py PREPARED -o OUT --seconds 300``.
+
+The front is trained once. Every variant goes on from it for as many steps as fit into the given seconds of computing,
+by the cost of its own step, which is measured first, all variants in turn.
+"""
+
+import math
+import statistics
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from svc import cli
+from svc.errors import ConfigError
+
+if TYPE_CHECKING:
+    from svc.config import Config
+    from svc.data.manifest import Manifest
+    from svc.training.checkpoint import Checkpoint
+
+ROUNDS = 7  # of timing
+BOTH = {"train.refine_start": 0, "train.adversary_start": 0}  # front, WaveNet and adversary at once
+VARIANTS: dict[str, dict[str, Any]] = {  # channels and layers traded for about the same cost
+    "front": {"model.layers": 0},
+    "1 band": {"model.subbands": 1, "model.channels": 24, "model.layers": 8, "model.cycle": 8},
+    "4 bands": {"model.subbands": 4, "model.channels": 48, "model.layers": 8, "model.cycle": 8},
+    "8 bands": {"model.subbands": 8, "model.channels": 64, "model.layers": 10, "model.cycle": 5},
+    "16 bands": {"model.subbands": 16, "model.channels": 128, "model.layers": 8, "model.cycle": 4},
+}
+
+
+def main(
+    prepared: Annotated[Path, typer.Argument(help="folder made by `svc prepare`")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="folder for a run of each variant; resumed if there")],
+    base: Annotated[Path, typer.Option("-c", "--config", help="what the variants vary")] = Path("configs/base.yaml"),
+    front: Annotated[int, typer.Option(min=1, help="steps of the front alone, shared by all")] = 2000,
+    seconds: Annotated[float, typer.Option(min=1, help="computing for each variant after that")] = 300.0,
+    only: Annotated[list[str] | None, typer.Option(help="variant; repeatable")] = None,
+) -> None:
+    """Train every variant for the same compute from the same front, and export a voice of each."""
+    from svc.config import load
+    from svc.data import manifest
+    from svc.export import voice_of
+    from svc.training import checkpoint
+    from svc.training.loop import train
+
+    unknown = sorted(set(only or ()) - VARIANTS.keys())
+    if unknown:
+        raise ConfigError(f"--only {unknown[0]}: no such variant; there are {', '.join(VARIANTS)}")
+    read = manifest.read(prepared)
+    stage = {"train.refine_start": front, "train.adversary_start": front}
+    alone = load(base, stage | {"train.steps": front, "model.layers": 0})
+    train(read, out / "front_alone", alone, cpu=True)
+    shared = checkpoint.at(out / "front_alone", "last")
+    knobs = {name: VARIANTS[name] for name in only or VARIANTS}
+    costs = measure({name: load(base, changed | BOTH) for name, changed in knobs.items()}, read)
+    for name, changed in knobs.items():
+        steps = front + round(seconds / costs[name])
+        config = load(base, changed | stage | {"train.steps": steps, "train.validate_every": steps})
+        run = out / name.replace(" ", "_")
+        graft(shared, run, config, len(read.singers))
+        train(read, run, config, cpu=True)
+        voice = voice_of(run, "last", {"note": f"{costs[name]:.3f} s a step, {steps - front} steps"})
+        voice.save(run / "voice.safetensors")
+        weights = sum(parameter.numel() for parameter in voice.generator.parameters())
+        typer.echo(f"{name}: {costs[name]:.3f} s a step, {weights / 1e6:.2f} M weights, {steps - front} steps")
+    typer.echo(f"next: svc evaluate --voice {out}/VARIANT/voice.safetensors --sources … for each, then svc compare")
+
+
+def measure(configs: "dict[str, Config]", prepared: "Manifest") -> dict[str, float]:
+    """Median seconds of a step of each, all in turn."""
+    import torch
+    from accelerate import Accelerator
+
+    from svc.data import dataset
+    from svc.training import state
+    from svc.training.step import train_step
+
+    accelerator = Accelerator(cpu=True)
+    states, batches = {}, {}
+    for name, config in configs.items():
+        items = dataset.CropDataset(prepared, config)
+        batches[name] = next(iter(dataset.loader(items, step=0, rank=0, world=1)))
+        content = batches[name].conditioning.content.shape[1]
+        device = torch.device("cpu")
+        states[name] = state.create(config, content=content, singers=len(prepared.singers), device=device)
+    spent: dict[str, list[float]] = {name: [] for name in configs}
+    for _ in range(ROUNDS):
+        for name, config in configs.items():
+            started = time.perf_counter()
+            train_step(states[name], batches[name], config, accelerator)
+            spent[name].append(time.perf_counter() - started)
+    return {name: statistics.median(seconds) for name, seconds in spent.items()}
+
+
+def graft(shared: "Checkpoint", run: Path, config: "Config", singers: int) -> None:
+    """Begin a run of a variant with the front of another, unless it has begun."""
+    import torch
+
+    from svc.config import to_tree
+    from svc.training import checkpoint, state
+
+    if checkpoint.newest(run):
+        return
+    content = int(shared.meta["content_channels"])
+    begun = state.create(config, content=content, singers=singers, device=torch.device("cpu"))
+    checkpoint.restore(shared, begun, grow=True)
+    begun.best, begun.best_step = -math.inf, 0
+    kept = {key: shared.meta[key] for key in ("data", "best_by", "content_channels", "singers")}
+    checkpoint.write(run, begun, kept | {"config": to_tree(config)}, config.train.keep)
+
+
+if __name__ == "__main__":
+    cli.run(main)

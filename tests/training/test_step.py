@@ -1,0 +1,47 @@
+"""What the discriminator is given to hear, and a generator that begins with the front of another."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from svc.training import checkpoint
+from svc.training.state import create
+from svc.training.step import QUIETEST, _piece
+
+
+@pytest.mark.parametrize("level", [1.0, 0.01])
+def test_the_discriminator_hears_every_level_alike(tiny, level):
+    torch.manual_seed(0)
+    fake, real = torch.randn(2, tiny.crop_frames * tiny.hop), torch.randn(2, tiny.crop_frames * tiny.hop)
+    torch.manual_seed(1)
+    heard, truth = _piece(level * fake, level * real, tiny)
+    torch.manual_seed(1)
+    loud, _ = _piece(fake, real, tiny)
+    assert heard.shape == truth.shape == (2, tiny.adversary_frames * tiny.hop)
+    torch.testing.assert_close(truth.square().mean(dim=-1), torch.ones(2))
+    torch.testing.assert_close(heard, loud)
+
+
+def test_silence_is_not_made_loud(tiny):
+    silence = torch.zeros(1, tiny.crop_frames * tiny.hop)
+    heard, truth = _piece(silence + 0.1 * QUIETEST, silence, tiny)
+    assert truth.abs().max() == 0
+    torch.testing.assert_close(heard, torch.full_like(heard, 0.1))
+
+
+def test_a_grown_generator_keeps_what_it_had(tiny, tmp_path):
+    device = torch.device("cpu")
+    small = replace(tiny, model=replace(tiny.model, layers=0))
+    had = create(small, content=20, singers=2, device=device)
+    had.step = 7
+    checkpoint.write(tmp_path, had, {}, keep=1)
+    other = replace(tiny, discriminator=replace(tiny.discriminator, channels=8))
+    grown = create(other, content=20, singers=2, device=device)
+    fresh = {name: value.clone() for name, value in grown.generator.state_dict().items()}
+    checkpoint.restore(checkpoint.at(tmp_path, "last"), grown, grow=True)
+    kept = had.generator.state_dict()
+    assert grown.step == 7
+    for name, value in grown.generator.state_dict().items():
+        assert torch.equal(value, kept.get(name, fresh[name]))
+    assert any(name not in kept for name in fresh)

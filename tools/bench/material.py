@@ -1,0 +1,102 @@
+"""What the contestants compute on: synthetic or recorded singing, and random conditioning."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from svc.audio import files
+from svc.audio.files import Audio
+from svc.audio.resample import fit_length, resample
+from svc.conditioning import Conditioning, phase_track
+from svc.data.synthetic import SINGERS, phrase, render
+from svc.errors import DataError
+from svc.units import FRAMES_PER_SECOND, seconds_to_frames
+
+DIFFERENT = 8  # renditions that are looped
+KNOWN = 12  # singers of a voice with random weights
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sizes:
+    """How much is computed in a run: seconds of audio, unless another unit stands here."""
+
+    f0: float = 20.0
+    content: float = 20.0
+    generator: float = 10.0
+    paper: float = 2.0
+    song: float = 180.0
+    phrases: int = 10  # of 4 s, by each of four singers
+    training: Mapping[str, Any] = field(default_factory=dict)  # knobs that differ from configs/base.yaml
+    peer_batch: int = 6  # crops
+    peer_samples: int = 25_600  # in a crop
+
+    @staticmethod
+    def quick() -> "Sizes":
+        """Just enough to see that everything works."""
+        crops = {"train.batch": 2, "train.crop": 0.4, "train.adversary_crop": 0.2}
+        shorter = {"f0": 2.0, "content": 2.0, "generator": 2.0, "paper": 0.2, "song": 3.0}
+        return Sizes(phrases=1, training=crops, peer_batch=1, peer_samples=5_120, **shorter)
+
+
+@dataclass(frozen=True, slots=True)
+class Singing:
+    """Audio, and its true f0 (N,) in Hz, 0 where unvoiced, if anybody knows it."""
+
+    audio: Audio
+    f0: NDArray[np.float64] | None
+
+
+def sing(seconds: float, rate: int) -> Singing:
+    """The synthetic singers in turn, over and over."""
+    turns = [(singer, number) for number in range(DIFFERENT // len(SINGERS)) for singer in SINGERS]
+    renditions = []
+    for singer, number in turns:
+        renditions.append(render(singer, phrase(number), rate))
+        if sum(len(rendition.f0) for rendition in renditions) >= seconds_to_frames(seconds):
+            break
+    samples = np.concatenate([rendition.samples for rendition in renditions])
+    curve = np.concatenate([rendition.f0 for rendition in renditions])
+    frames = seconds_to_frames(seconds)
+    looped = np.resize(samples, frames * rate // FRAMES_PER_SECOND)
+    return Singing(Audio(looped, rate), np.resize(curve, frames))
+
+
+def recordings(folder: Path, seconds: float, rate: int = 16_000) -> Singing:
+    """The first files below a folder, one after the other, up to so many seconds in all.
+
+    Raises:
+        DataError: there are none.
+        AudioError: one cannot be read.
+    """
+    paths = sorted(path for kind in ("*.wav", "*.flac") for path in folder.rglob(kind))
+    if not paths:
+        raise DataError(f"{folder}: no *.wav or *.flac below it; name a folder of recordings of one voice each")
+    parts: list[NDArray[np.float32]] = []
+    for path in paths:
+        parts.append(resample(files.read(path), rate).samples)
+        if sum(map(len, parts)) >= seconds * rate:
+            break
+    samples = np.concatenate(parts)
+    frames = min(seconds_to_frames(seconds), len(samples) * FRAMES_PER_SECOND // rate)
+    return Singing(Audio(fit_length(samples, frames * rate // FRAMES_PER_SECOND), rate), None)
+
+
+def conditioning(seconds: float, channels: int, device: str, batch: int = 1) -> Conditioning:
+    """Somebody sings something: steady notes of an octave around 220 Hz, random content with so many channels."""
+    frames, generator = seconds_to_frames(seconds), torch.Generator().manual_seed(0)
+    notes = 220 * 2 ** (torch.rand(batch, 1, generator=generator) - 0.5)
+    f0 = notes.expand(batch, frames).contiguous()
+    return Conditioning(
+        f0=f0,
+        voiced=torch.ones(batch, frames),
+        phase=torch.from_numpy(np.stack([phase_track(curve) for curve in f0.numpy()])),
+        loudness=torch.full((batch, frames), -20.0),
+        content=torch.randn(batch, channels, frames, generator=generator),
+        singer=torch.eye(KNOWN)[torch.arange(batch) % KNOWN],
+        start=torch.zeros(batch, dtype=torch.long),
+    ).to(device)

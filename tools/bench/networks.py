@@ -1,0 +1,234 @@
+"""Generators, and training steps: ours and those of the peers, with random weights, on random conditioning."""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from host import ROOT, memory
+from material import KNOWN, Sizes, conditioning
+from peers import HOP, Peers, vocoders, wavegan_step
+from timing import Columns, Contestant, Group, Timed
+from torch import Tensor, nn
+
+from svc import machine
+from svc.config import Config, load
+from svc.data.batch import Batch
+from svc.features import content
+from svc.losses.adversarial import discriminator_loss, feature_matching_loss, frozen, generator_loss
+from svc.losses.objective import reconstruction_terms
+from svc.models.discriminators import Judgement
+from svc.models.generator import Generator
+from svc.training import state
+from svc.training.state import TrainState
+from svc.training.step import train_step
+
+BASE = "base"  # of configs/*.yaml, the default
+RATE = 24_000  # Hz, of all peers here
+WAVEGAN = "ParallelWaveGAN v1"
+WAVEGAN_BYTES = 130_000  # of memory for each sample in a step of it
+STEP, PART = "svc base, a step", "… "  # a row, and what the rows of its parts begin with
+
+
+def generators(sizes: Sizes, peers: Peers, device: str) -> Group:
+    """One forward pass of everybody's generator."""
+    contestants = _ours(sizes, device)
+    theirs, absent = vocoders(peers)
+    frames = round(sizes.generator * RATE / HOP)
+    for vocoder in theirs:
+        network = vocoder.network.to(device)
+        run = _silently(partial(vocoder.sing, torch.randn(1, vocoder.mels, frames, device=device)))
+        contestants.append(Contestant(vocoder.name, run, frames * HOP / RATE, _weights(network)))
+    text = (
+        f"One forward pass of {sizes.generator:g} s ({sizes.paper:g} s for configs/paper.yaml, at 16 kHz; all others "
+        f"at 24 kHz, the peers with {HOP} samples in a mel frame), random weights, in inference mode, fp32 unless "
+        "another type is named, weight norm removed. Ours includes the excitation."
+    )
+    return Group(_titled("generator", device), text, contestants, [WAVEGAN, "svc base"], absent)
+
+
+def _ours(sizes: Sizes, device: str) -> list[Contestant]:
+    base, demo, paper = (random_generator(configured(name), device) for name in (BASE, "demo", "paper"))
+    seconds = {base: sizes.generator, demo: sizes.generator, paper: sizes.paper}
+    sung = {network: conditioning(seconds[network], network.content, device) for network in seconds}
+
+    def sing(network: Generator, half: bool = False, refine: bool = True) -> None:
+        network.bf16 = half
+        network(sung[network], refine)
+
+    runs: list[tuple[str, Generator, dict[str, bool]]] = [
+        ("svc base", base, {}),
+        ("svc base, WaveNet in bf16", base, {"half": True}),
+        ("svc base, the front alone", base, {"refine": False}),
+        ("svc demo", demo, {}),
+        ("svc paper", paper, {}),
+    ]
+    return [
+        Contestant(name, _silently(partial(sing, network, **how)), seconds[network], _used(network, **how))
+        for name, network, how in runs
+    ]
+
+
+def training(sizes: Sizes, peers: Peers, device: str) -> Group:
+    """One step with everything on, its parts, and a step of ParallelWaveGAN."""
+    config = configured(BASE, {"train.refine_start": 0, "train.adversary_start": 0, **sizes.training})
+    contestants = _Steps(config, device).contestants()
+    absent = [WAVEGAN] if "parallel_wavegan" in peers.absent else []
+    fitting = int(0.6 * memory(device) / (WAVEGAN_BYTES * sizes.peer_samples))
+    crops = max(1, min(sizes.peer_batch, fitting))
+    if not absent:
+        run = wavegan_step(peers, crops, sizes.peer_samples, device)
+        contestants.append(Contestant(WAVEGAN, run, crops * sizes.peer_samples / RATE))
+    text = (
+        f"One step of configs/base.yaml with front, WaveNet and adversary on, {config.train.batch} × "
+        f"{config.train.crop:g} s, precision {config.train.precision}; then its parts on their own, forward and "
+        f"backward; optimisers and averages are the rest. {WAVEGAN}: generator and discriminator as its trainer makes "
+        f"a step, fp32, {crops} × {sizes.peer_samples} samples at 24 kHz (of its own 6 crops what the memory takes)."
+    )
+    return Group(_titled("train", device), text, contestants, [WAVEGAN, STEP], absent, _shares)
+
+
+def _shares(timed: Mapping[str, Timed]) -> Columns:
+    """How much of the step each part is."""
+    parts = [name for name in timed if name.startswith(PART)]
+    return {part: {"of our step": f"{timed[part].rtf / timed[STEP].rtf:.0%}"} for part in parts}
+
+
+class _Steps:
+    """A step and its parts, on a device; each part works on what the others would hand it."""
+
+    def __init__(self, config: Config, device: str):
+        self.config, self.accelerator, self.device = config, _accelerator(config.train.precision), device
+        self.state, self.spare = self._state(), self._state()
+        self.batch = self._batch()
+        self.generator, self.judge = self.spare.generator, self.spare.discriminator
+        self.fake = torch.randn_like(self.batch.audio).mul(0.1).requires_grad_()
+        heard = config.adversary_frames * config.hop
+        self.piece = self.fake.detach()[:, :heard].clone().requires_grad_()
+        self.truth = self.batch.audio[:, :heard]
+        self.signals = self._into_the_wavenet()
+
+    def contestants(self) -> list[Contestant]:
+        """The step, and then its parts."""
+        parts: dict[str, Callable[[], None]] = {
+            "front": partial(self._sing, refine=False),
+            "WaveNet, filter bank left out": self._wavenet,
+            "spectral loss": self._spectral,
+            "discriminator's step": self._discriminator,
+            "adversarial terms": self._adversarial,
+        }
+        runs = {STEP: self._step, **{PART + name: self._autocast(run) for name, run in parts.items()}}
+        seconds = self.config.train.batch * self.config.train.crop
+        return [Contestant(name, run, seconds) for name, run in runs.items()]
+
+    def _step(self) -> None:
+        train_step(self.state, self.batch, self.config, self.accelerator)
+
+    def _sing(self, refine: bool) -> None:
+        self.generator.zero_grad()
+        self.generator(self.batch.conditioning, refine).square().mean().backward()
+
+    def _wavenet(self) -> None:
+        wavenet = self.generator.get_submodule("wavenet")
+        wavenet.zero_grad()
+        with torch.autocast(self.device, torch.bfloat16, enabled=bool(self.generator.bf16)):
+            wavenet(*self.signals).float().square().mean().backward()
+
+    def _spectral(self) -> None:
+        self.fake.grad = None
+        terms = reconstruction_terms(fake=self.fake, real=self.batch.audio, config=self.config.loss)
+        sum(terms.values(), torch.zeros(())).backward()
+
+    def _discriminator(self) -> None:
+        judged = self.judge(torch.cat([self.piece.detach(), self.truth]))
+        loss = discriminator_loss(fake=_half(judged, 0), real=_half(judged, 1))
+        self.spare.discriminator_optimizer.zero_grad()
+        loss.backward()
+        self.accelerator.clip_grad_norm_(self.judge.parameters(), self.config.train.clip)
+        self.spare.discriminator_optimizer.step()
+
+    def _adversarial(self) -> None:
+        self.piece.grad = None
+        with frozen(self.judge):
+            judged = self.judge(self.piece)
+            with torch.no_grad():
+                truth = self.judge(self.truth)
+        (generator_loss(fake=judged) + feature_matching_loss(fake=judged, real=truth)).backward()
+
+    def _state(self) -> TrainState:
+        channels = content.channels(self.config.features.content)
+        made = state.create(self.config, content=channels, singers=KNOWN, device=torch.device(self.device))
+        if self.device != "cpu":
+            made.generator, made.discriminator = self.accelerator.prepare(made.generator, made.discriminator)
+        return made
+
+    def _batch(self) -> Batch:
+        channels, train = content.channels(self.config.features.content), self.config.train
+        sung = conditioning(train.crop, channels, self.device, train.batch)
+        return Batch(sung, 0.1 * torch.randn(train.batch, sung.frames * self.config.hop, device=self.device))
+
+    def _into_the_wavenet(self) -> list[Tensor]:
+        caught: list[Tensor] = []
+
+        def catch(_module: nn.Module, inputs: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
+            caught.extend(value.detach().requires_grad_() for value in (*inputs, *named.values()))
+
+        hook = self.generator.get_submodule("wavenet").register_forward_pre_hook(catch, with_kwargs=True)
+        self.generator(self.batch.conditioning)
+        hook.remove()
+        return caught
+
+    def _autocast(self, run: Callable[[], None]) -> Callable[[], None]:
+        def within() -> None:
+            with self.accelerator.autocast():
+                run()
+
+        return within
+
+
+@lru_cache
+def _accelerator(precision: str) -> Accelerator:
+    """One for all devices: a process may have no second of another kind."""
+    if not torch.cuda.is_available():
+        return Accelerator(cpu=True)
+    half = machine.chooses_half(precision, torch.device("cuda"))
+    return Accelerator(mixed_precision="bf16" if half else "no")
+
+
+def _half(judged: list[Judgement], which: int) -> list[Judgement]:
+    return [(scores.chunk(2)[which], [a.chunk(2)[which] for a in activations]) for scores, activations in judged]
+
+
+def configured(name: str, changed: dict[str, Any] | None = None) -> Config:
+    """A configuration of the project, with knobs changed."""
+    return load(ROOT / "configs" / f"{name}.yaml", changed)
+
+
+def random_generator(config: Config, device: str) -> Generator:
+    """Its weights depend on the configuration alone."""
+    torch.manual_seed(0)
+    channels = content.channels(config.features.content)
+    return Generator(config, content=channels, singers=KNOWN).to(device).eval()
+
+
+def _silently(run: Callable[[], object]) -> Callable[[], None]:
+    """Without gradients and without what it returns."""
+
+    def inference() -> None:
+        with torch.inference_mode():
+            run()
+
+    return inference
+
+
+def _weights(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _used(network: Generator, half: bool = False, refine: bool = True) -> int:  # noqa: ARG001
+    return _weights(network) - (0 if refine else _weights(network.get_submodule("wavenet")))
+
+
+def _titled(title: str, device: str) -> str:
+    return title if device == "cpu" else f"{title}, on the GPU"

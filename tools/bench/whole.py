@@ -1,0 +1,114 @@
+"""From audio to features, from song to song, from a folder to a prepared folder: what users wait for."""
+
+import contextlib
+import io
+import statistics
+import sys
+from collections.abc import Mapping
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+import host
+from material import KNOWN, Sizes, sing
+from networks import BASE, configured, random_generator
+from timing import Columns, Contestant, Group, Timed, significant
+
+from svc.audio import files
+from svc.audio.files import Audio
+from svc.convert import Converter
+from svc.data import prepare as preparing
+from svc.data.manifest import Singer
+from svc.data.phrases import phrase
+from svc.data.synthetic import SINGERS, write_singers
+from svc.features import content, extract
+from svc.units import FRAMES_PER_SECOND
+from svc.voice import Voice
+
+SONG_RATE = 44_100  # Hz, as songs have it
+
+
+def features(sizes: Sizes) -> Group:
+    """What is cheap: content and loudness."""
+    config = configured(BASE)
+    audio = sing(sizes.content, config.sample_rate).audio
+    level = extract.measure_loudness(audio)
+    knobs = config.features.content
+    contestants = [
+        Contestant("svc: content", partial(content.extract, audio, len(level), level, knobs), audio.seconds),
+        Contestant("svc: loudness", partial(extract.measure_loudness, audio), audio.seconds),
+    ]
+    text = f"{audio.seconds:g} s of synthetic singing at {config.sample_rate} Hz; content with resampling."
+    return Group("content", text, contestants, ["svc: content"])
+
+
+def conversion(sizes: Sizes, path: Path | None, folder: Path) -> Group:
+    """A song from samples to samples; a fresh process does the same once, from file to file."""
+    voice = Voice.load(path) if path else _random_voice()
+    song = sing(sizes.song, SONG_RATE).audio
+    source, singer = folder / "song.wav", folder / "voice.safetensors"
+    files.write(source, song)
+    voice.save(singer)
+    command = [sys.executable, "-m", "svc", "convert", "-s", "0", "-v", str(singer), str(source)]
+    command += ["-o", str(folder / "sung.wav"), "-f"]
+    forms = {"svc convert": [], "svc convert --bf16": ["--bf16"]}
+    fresh = {name: host.watch([*command, *flags]) for name, flags in forms.items()}
+    converter = Converter(voice)
+    weights = sum(parameter.numel() for parameter in voice.generator.parameters())
+    contestants = [
+        Contestant(name, partial(_convert, converter, song, half=bool(flags)), song.seconds, weights)
+        for name, flags in forms.items()
+    ]
+    whose = "a given voice" if path else "random weights"
+    text = (
+        f"{song.seconds:g} s of synthetic singing at {SONG_RATE} Hz with {whose} "
+        f"({voice.config.features.f0.model} CREPE): everything but start-up. Its stages as RTF, medians. A fresh "
+        "process, started once, also imports, reads and writes."
+    )
+    return Group("convert", text, contestants, ["svc convert"], columns=partial(_stages, fresh))
+
+
+def preparation(sizes: Sizes, folder: Path) -> Group:
+    """A folder of singers, every time into a new prepared folder."""
+    data = folder / "singers"
+    write_singers(data, sizes.phrases)
+    seconds = len(SINGERS) * sum(phrase(n).frames for n in range(sizes.phrases)) / FRAMES_PER_SECOND
+    everyone = host.cores()
+    numbers = count()
+
+    def run(jobs: int) -> None:
+        with contextlib.redirect_stderr(io.StringIO()):  # its own progress
+            preparing.prepare(data, folder / f"prepared{next(numbers)}", configured(BASE), jobs)
+
+    contestants = [
+        Contestant(f"svc prepare, jobs {jobs}", partial(run, jobs), seconds / jobs) for jobs in sorted({1, everyone})
+    ]
+    text = (
+        f"{len(SINGERS) * sizes.phrases} synthetic files, {seconds:.0f} s, of {len(SINGERS)} singers. Per core: jobs × "
+        "seconds for a second of audio; more than one job includes starting the processes."
+    )
+    return Group("prepare", text, contestants, ["svc prepare, jobs 1"])
+
+
+def _random_voice() -> Voice:
+    config = configured(BASE)
+    singers = tuple(Singer(f"singer {n}", 600.0, 220.0, 110.0, 440.0) for n in range(KNOWN))
+    return Voice(random_generator(config, "cpu").requires_grad_(False), config, singers, {"note": "random weights"})
+
+
+def _convert(converter: Converter, song: Audio, half: bool) -> dict[str, float]:
+    converter.generator.bf16 = half
+    return converter.convert(song, "0")[1].spent
+
+
+def _stages(fresh: Mapping[str, tuple[float, float]], timed: Mapping[str, Timed]) -> Columns:
+    columns = {}
+    for name, entry in timed.items():
+        stages = {stage: statistics.median(spent[stage] for spent in entry.outcomes) for stage in entry.outcomes[0]}
+        seconds, (spent, peak) = entry.contestant.seconds, fresh[name]
+        columns[name] = {
+            **{stage: significant(value / seconds) for stage, value in stages.items()},
+            "fresh process, RTF": significant(spent / seconds),
+            "its peak memory": f"{peak:.0f} MB",
+        }
+    return columns
