@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 from svc.audio.files import Audio, Samples
 from svc.audio.resample import fit_length, resample
 from svc.conditioning import LIMITS, Conditioning, octaves_towards, one_hot
-from svc.encoders import crepe
 from svc.errors import DataError
-from svc.features import content, f0
 from svc.features import extract as features
+from svc.features import f0
 from svc.units import FRAMES_PER_SECOND, semitones_to_ratio
 from svc.voice import Voice
 
@@ -59,8 +58,7 @@ class Converter:
         self.device = device
         self.generator = voice.generator.to(device)
         self.generator.bf16 = bf16
-        crepe.load(voice.config.features.f0.model).to(device)
-        content.load(voice.config.features.content.encoder).to(device)
+        features.listen_on(device, voice.config)
 
     def convert(
         self,

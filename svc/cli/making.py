@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from svc.cli.program import Force, Overrides, app, free
+from svc.cli.program import Force, Overrides, app, check_device, free
 from svc.errors import DataError, printable
 
 
@@ -16,13 +16,15 @@ def prepare(
     config: Annotated[Path | None, typer.Option("-c", "--config", help="YAML, as configs/base.yaml")] = None,
     overrides: Overrides = None,
     jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="processes; one a core by default")] = None,
+    device: Annotated[str, typer.Option(help="cpu, or cuda where there is one")] = "cpu",
 ) -> None:
     """Check, resample and analyse a folder of singers: DATA/<singer>/**/*, any names, any formats."""
     from svc.config import load, parse_overrides
     from svc.data import prepare as preparing
 
     knobs = load(config, parse_overrides(overrides or []))
-    summary = preparing.prepare(data, out, knobs, jobs)
+    check_device(device)
+    summary = preparing.prepare(data, out, knobs, jobs, device)
     for singer in summary.singers:
         files = [clip for clip in summary.clips if clip.singer == singer.name]
         held = sum(clip.split == "valid" for clip in files)

@@ -41,7 +41,7 @@ class Summary:
     rejected: list[Rejected]
 
 
-def prepare(data: Path, out: Path, config: Config, jobs: int | None = None) -> Summary:
+def prepare(data: Path, out: Path, config: Config, jobs: int | None = None, device: str = "cpu") -> Summary:
     """Prepare a folder of singers; what is already in the store is not computed again.
 
     Args:
@@ -49,6 +49,7 @@ def prepare(data: Path, out: Path, config: Config, jobs: int | None = None) -> S
         out: the prepared folder.
         config: sample rate and features.
         jobs: processes; one for each core if not given.
+        device: for the networks that listen; with an accelerator, this process does it all, in large batches.
 
     Raises:
         DataError: there is nothing to prepare, nothing usable in it, or another run holds the folder.
@@ -62,7 +63,9 @@ def prepare(data: Path, out: Path, config: Config, jobs: int | None = None) -> S
     try:
         out.mkdir(parents=True, exist_ok=True)
         with FileLock(out / ".lock", timeout=0):
-            return _prepare(data, out, found, rejected, config, jobs or os.cpu_count() or 1)
+            features.listen_on(device, config)
+            processes = (jobs or os.cpu_count() or 1) if device == "cpu" else 1
+            return _prepare(data, out, found, rejected, config, processes)
     except Timeout:
         raise DataError(f"{out}: another `svc prepare` is working there; wait for it or choose another -o") from None
     except BrokenProcessPool:

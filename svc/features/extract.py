@@ -76,6 +76,12 @@ def extract(
     return Features(hold(pitch, voiced), voiced, level, words)
 
 
+def listen_on(device: str, config: Config) -> None:
+    """Move the networks that listen to a device, for the rest of the process."""
+    crepe.load(config.features.f0.model).to(device)
+    content.load(config.features.content.encoder).to(device)
+
+
 def warped_content(audio: Audio, level: NDArray[np.float32], config: Config) -> NDArray[np.float32]:
     """Perturbed content (W, C, N) for training, one for each warp of the config."""
     knobs = config.features.content

@@ -18,7 +18,6 @@ from svc.models.wavenet import neighbours
 KERNEL = 3
 DILATIONS = (1, 2, 4)
 WINDOW_FRAMES = 3  # of the analysis window; Hann windows that far apart add up to a constant
-NEPERS_PER_DB = math.log(10) / 20
 
 
 class ConditioningNetwork(nn.Module):
@@ -55,10 +54,7 @@ class ConditioningNetwork(nn.Module):
 
 
 class EnvelopeFilter(nn.Module):
-    """Two log envelopes from the hidden track, applied to two excitations as minimum-phase filters.
-
-    The level is relative to the loudness asked for, so that silence stays silent.
-    """
+    """Two log envelopes from the hidden track, applied to two excitations as minimum-phase filters."""
 
     def __init__(self, *, hidden: int, points: int, hop: int):
         super().__init__()
@@ -83,11 +79,10 @@ class EnvelopeFilter(nn.Module):
         """Frames on either side that one sample of the result depends on."""
         return -(-self.fft // self.hop)
 
-    def forward(self, excitations: Tensor, hidden: Tensor, loudness: Tensor) -> Tensor:
-        """Shaped excitations (B, 2, T) from (B, 2, T), the hidden track (B, N, H) and loudness (B, N) dB."""
+    def forward(self, excitations: Tensor, hidden: Tensor) -> Tensor:
+        """Shaped excitations (B, 2, T) from (B, 2, T) and the hidden track (B, N, H)."""
         with torch.autocast(excitations.device.type, enabled=False):  # spectra and gains need all their bits
             envelopes = self.exit(hidden.to(excitations.dtype)).unflatten(-1, (2, self.points)).transpose(1, 2)
-            envelopes = envelopes + NEPERS_PER_DB * loudness[:, None, :, None]
             spectra = torch.fft.rfft(frame(excitations, self.size, self.hop) * self.window, n=self.fft)
             filters = self._minimum_phase(envelopes @ self.spread)
             shaped = torch.fft.irfft(_Filtered.apply(spectra, filters), n=self.fft)

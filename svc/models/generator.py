@@ -8,7 +8,7 @@ from svc.config import Config
 from svc.models.excitation import harmonic, noise
 from svc.models.front import ConditioningNetwork, EnvelopeFilter
 from svc.models.subbands import FilterBank
-from svc.models.wavenet import WaveNet
+from svc.models.wavenet import WaveNet, interpolate
 
 SINE_LEVEL = 0.1  # of the excitation without a front, full scale
 
@@ -16,8 +16,10 @@ SINE_LEVEL = 0.1  # of the excitation without a front, full scale
 class Generator(nn.Module):
     """Conditioning (B, …, N) → audio (B, N·hop).
 
-    With the source–filter front, the WaveNet adds to the shaped excitation what the front cannot say; without it
-    (the paper's form) the WaveNet makes the sound from the bare excitation. The WaveNet may run on sub-bands.
+    With the source–filter front, the WaveNet adds to the shaped excitation what the front cannot say, both near unit
+    power, and the loudness that is asked for is the gain of their sum: so every level is sung alike, silence stays
+    silent, and the WaveNet's gates are in their range. Without the front (the paper's form) the WaveNet makes the
+    sound from the bare excitation. The WaveNet may run on sub-bands.
 
     Args:
         config: sizes and sample rate.
@@ -59,8 +61,6 @@ class Generator(nn.Module):
             if model.layers
             else None
         )
-        if self.front is not None and self.wavenet is not None:
-            nn.init.zeros_(self.wavenet.exit.weight)
 
     @property
     def singers(self) -> int:
@@ -85,9 +85,12 @@ class Generator(nn.Module):
         source = self.excite(conditioning)
         if self.front is None:
             return self._waves(source, hidden)
-        source = self.front(source, hidden, conditioning.loudness)
+        source = self.front(source, hidden)
         shaped = source.sum(dim=1)
-        return shaped + self._waves(source, hidden) if refine and self.wavenet is not None else shaped
+        if refine and self.wavenet is not None:
+            shaped = shaped + self._waves(source, hidden)
+        level = 10 ** (conditioning.loudness[:, None] / 20)
+        return shaped * interpolate(level, self.hop)[:, 0]
 
     def _waves(self, source: Tensor, hidden: Tensor) -> Tensor:
         assert self.wavenet is not None

@@ -156,14 +156,12 @@ def test_no_tone_at_the_edges_of_the_bands():
         assert 10 * np.log10(power[near].mean() / np.median(power[around])) < 6  # a bias of 0.1 makes it 20
 
 
-@pytest.mark.parametrize("subbands", [1, 4])
-def test_a_fresh_generator_is_its_front(subbands):
-    generator, whole = build(trained=False, subbands=subbands), song(30)
+@pytest.mark.parametrize("subbands", [1, 4, 16])
+def test_a_fresh_wavenet_is_a_small_correction_of_its_front(subbands):
+    generator, whole = build(trained=False, subbands=subbands, channels=64, layers=8, cycle=4), song(30)
     with torch.no_grad():
-        fresh = generator(whole)
-        assert torch.equal(fresh, generator(whole, refine=False))
-        nn.init.normal_(generator.wavenet.exit.weight)
-        assert not torch.allclose(generator(whole), fresh)
+        front = generator(whole, refine=False)
+        assert -60 < db(rms(generator(whole) - front) / rms(front)) < -15
 
 
 def test_no_layers_is_the_front_alone():
@@ -235,15 +233,28 @@ def envelope_filter(gain: float = 0.0, wild: float = 0.0, hop: int = 240) -> Env
 @pytest.mark.parametrize(("gain", "factor"), [(0.0, 1.0), (-20 * np.log10(2), 0.5), (20.0, 10.0)])
 def test_a_flat_envelope_is_a_gain(hop, gain, factor):
     audio = torch.randn(2, 2, 30 * hop)
-    shaped = envelope_filter(gain, hop=hop)(audio, torch.randn(2, 30, 4), torch.zeros(2, 30))
+    shaped = envelope_filter(gain, hop=hop)(audio, torch.randn(2, 30, 4))
     inner = slice(2 * hop, -2 * hop)
     torch.testing.assert_close(shaped[..., inner], factor * audio[..., inner], atol=1e-4 * factor, rtol=0)
 
 
-def test_loudness_is_a_gain():
-    front, audio, hidden = envelope_filter(wild=0.3), torch.randn(1, 2, 7_200), torch.randn(1, 30, 4)
-    soft, loud = (front(audio, hidden, torch.full((1, 30), level)) for level in (-40.0, -20.0))
-    torch.testing.assert_close(loud, 10 * soft, atol=1e-5, rtol=1e-4)
+class Deaf(nn.Module):
+    """A conditioning network that says the same whatever it is told."""
+
+    margin = 0
+
+    def forward(self, conditioning):
+        return torch.linspace(-1, 1, SMALL["hidden_channels"]).expand(*conditioning.f0.shape, -1)
+
+
+@pytest.mark.parametrize("subbands", [1, 8])
+def test_loudness_is_a_gain(subbands):
+    generator, whole = build(subbands=subbands), song(30)
+    generator.conditioner = Deaf()
+    with torch.no_grad():
+        soft, loud = (generator(replace(whole, loudness=torch.full((1, 30), level))) for level in (-40.0, -20.0))
+    torch.testing.assert_close(loud, 10 * soft, atol=1e-6, rtol=1e-4)
+    assert rms(loud) > 0.01
 
 
 def test_envelopes_do_what_they_say():
@@ -251,7 +262,7 @@ def test_envelopes_do_what_they_say():
     tilt = torch.linspace(0, -4, 33)
     front.exit.bias.copy_(torch.cat([tilt, -tilt]))
     noise = torch.randn(1, 2, 240 * 800, generator=torch.Generator().manual_seed(0))
-    shaped = front(noise, torch.zeros(1, 800, 4), torch.zeros(1, 800))
+    shaped = front(noise, torch.zeros(1, 800, 4))
     for channel, sign in ((0, 1), (1, -1)):
         frequency, power = psd(shaped[0, channel], 24_000, 512)
         _, before = psd(noise[0, channel], 24_000, 512)
@@ -265,7 +276,7 @@ def test_minimum_phase_has_no_energy_before_the_click():
     click = torch.zeros(1, 2, 240 * 20)
     click[..., 2_400] = 1
     hidden = torch.randn(1, 1, 4).expand(1, 20, 4)
-    shaped = front(click, hidden, torch.zeros(1, 20))[0]
+    shaped = front(click, hidden)[0]
     for response in shaped:
         assert db(rms(response[:2_399]) * 2_399**0.5 / response.square().sum().sqrt()) < -60
         assert db(response[2_400:2_640].square().sum().sqrt() / response.square().sum().sqrt()) > -0.1
@@ -275,4 +286,4 @@ def test_the_gradient_of_the_filters_is_right():
     front = EnvelopeFilter(hidden=2, points=3, hop=160).double()
     noise = torch.randn(1, 2, 2 * 160, dtype=torch.float64)
     hidden = torch.randn(1, 2, 2, dtype=torch.float64, requires_grad=True)
-    torch.autograd.gradcheck(lambda h: front(noise, h, torch.zeros(1, 2).double()).square().sum(), hidden)
+    torch.autograd.gradcheck(lambda h: front(noise, h).square().sum(), hidden)
