@@ -84,8 +84,9 @@ class LossConfig:
 
     scales: tuple[int, ...] = (2048, 1024, 512, 256, 128, 64)  # FFT sizes, samples; the hop is a quarter
     spectral: float = 1.0
+    repulsion: float = 0.5  # from another rendition; at 0.5 noise is answered with as much noise; 0 saves its cost
     adversarial: float = 0.3
-    feature_matching: float = 1.0
+    feature_matching: float = 0.3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -220,7 +221,7 @@ _RANGES = (
     ("discriminator.scales", 1, 8),
     ("discriminator.periods discriminator.strides", 1, 100),
     ("loss.scales", 16, 16384),
-    ("loss.spectral loss.adversarial loss.feature_matching", 0, _MANY),
+    ("loss.spectral loss.repulsion loss.adversarial loss.feature_matching", 0, _MANY),
     ("train.steps train.batch train.keep train.log_every train.validate_every train.checkpoint_every", 1, _MANY),
     ("train.refine_start train.adversary_start train.warmup train.seed train.workers train.phrases", 0, _MANY),
     ("train.crop", 0.2, 60),

@@ -16,10 +16,24 @@ def weights(config: LossConfig) -> dict[str, float]:
     return {f.name: float(getattr(config, f.name)) for f in dataclasses.fields(config) if f.name != "scales"}
 
 
-def reconstruction_terms(*, fake: Tensor, real: Tensor, config: LossConfig) -> dict[str, Tensor]:
-    """The term that needs the truth: ``spectral``, the sum of both of its parts, for audio (B, T)."""
-    parts = spectral_loss(fake=fake, real=real, scales=config.scales)
-    return {"spectral": parts["convergence"] + parts["log_magnitude"]}
+def reconstruction_terms(
+    *, fake: Tensor, real: Tensor, config: LossConfig, other: Tensor | None = None
+) -> dict[str, Tensor]:
+    """The terms that need the truth, for audio (B, T).
+
+    ``spectral`` is the distance to the truth, the sum of both of its parts. ``repulsion``, if there is another
+    rendition, is the distance to that, negative. Noise that nobody can foresee is best answered with less noise by the
+    first alone; with both, as in an energy distance (Gritsenko et al. 2008.01160), with as much.
+
+    Args:
+        fake: a rendition.
+        real: the truth.
+        config: scales.
+        other: the same with other noise, without gradient.
+    """
+    parts = spectral_loss(fake=fake, real=real, scales=config.scales, other=other)
+    terms = {"spectral": parts["convergence"] + parts["log_magnitude"]}
+    return terms if other is None else terms | {"repulsion": parts["repulsion"]}
 
 
 def weighted_sum(terms: Mapping[str, Tensor], weight: Mapping[str, float]) -> Tensor:

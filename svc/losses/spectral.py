@@ -9,8 +9,10 @@ from svc.audio.spectrogram import real_spectrum
 FLOOR = 1e-5  # magnitude of a full-scale sine is about size / 4
 
 
-def spectral_loss(*, fake: Tensor, real: Tensor, scales: tuple[int, ...]) -> dict[str, Tensor]:
-    """Both terms, each averaged over the scales (Arik et al. 1808.06719; 1910.11480, eqs. 4–7).
+def spectral_loss(
+    *, fake: Tensor, real: Tensor, scales: tuple[int, ...], other: Tensor | None = None
+) -> dict[str, Tensor]:
+    """All terms, each averaged over the scales (Arik et al. 1808.06719; 1910.11480, eqs. 4–7).
 
     Convergence is ‖|R| − |F|‖ / ‖|R|‖ in the Frobenius norm over the whole batch, so that a silent crop cannot
     blow it up; the log term is E|log|R| − log|F|| in nepers.
@@ -19,19 +21,31 @@ def spectral_loss(*, fake: Tensor, real: Tensor, scales: tuple[int, ...]) -> dic
         fake: (B, T).
         real: (B, T).
         scales: FFT sizes in samples; Hann windows as long, hop a quarter.
+        other: (B, T) another rendition than the fake one, if there is one.
 
     Returns:
-        ``convergence`` and ``log_magnitude``.
+        ``convergence`` and ``log_magnitude``, and of the other rendition ``repulsion``, the negative sum of the same
+        with it in the place of the truth, but for the norm.
     """
-    convergence, log_magnitude = [], []
+    terms: dict[str, list[Tensor]] = {}
     for size in scales:
         guess, truth = magnitude(fake, size), magnitude(real, size)
-        convergence.append(torch.linalg.vector_norm(truth - guess) / torch.linalg.vector_norm(truth).clamp_min(FLOOR))
-        log_magnitude.append((truth.log() - guess.log()).abs().mean())
-    return {
-        "convergence": torch.stack(convergence).mean(),
-        "log_magnitude": torch.stack(log_magnitude).mean(),
-    }
+        norm = torch.linalg.vector_norm(truth).clamp_min(FLOOR)
+        found = {"convergence": _convergence(guess, truth, norm), "log_magnitude": _log_magnitude(guess, truth)}
+        if other is not None:
+            away = magnitude(other, size)
+            found["repulsion"] = -_convergence(guess, away, norm) - _log_magnitude(guess, away)
+        for name, term in found.items():
+            terms.setdefault(name, []).append(term)
+    return {name: torch.stack(values).mean() for name, values in terms.items()}
+
+
+def _convergence(guess: Tensor, truth: Tensor, norm: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(truth - guess) / norm
+
+
+def _log_magnitude(guess: Tensor, truth: Tensor) -> Tensor:
+    return (truth.log() - guess.log()).abs().mean()
 
 
 def magnitude(audio: Tensor, size: int) -> Tensor:

@@ -1,9 +1,12 @@
 """One step of the game between generator and discriminator."""
 
+from dataclasses import replace
+
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from svc.conditioning import Conditioning
 from svc.config import Config
 from svc.data.batch import Batch
 from svc.errors import TrainingError
@@ -14,6 +17,7 @@ from svc.training.schedule import rate_share
 from svc.training.state import TrainState
 
 Terms = dict[str, Tensor]
+ELSEWHERE = 2**31  # frames on, where no crop starts
 QUIETEST = 1e-3  # level of a crop that is made louder for the discriminator; below is silence
 
 
@@ -27,8 +31,10 @@ def train_step(state: TrainState, batch: Batch, config: Config, accelerator: Acc
     """
     train = config.train
     torch.manual_seed((train.seed * 1_000_003 + state.step) * 1_009 + accelerator.process_index)
-    fake = state.generator(batch.conditioning, state.step >= train.refine_start)
-    terms = reconstruction_terms(fake=fake, real=batch.audio, config=config.loss)
+    refine = state.step >= train.refine_start
+    fake = state.generator(batch.conditioning, refine)
+    other = _another(state.generator, batch.conditioning, refine) if config.loss.repulsion else None
+    terms = reconstruction_terms(fake=fake, real=batch.audio, config=config.loss, other=other)
     seen: Terms = {}
     if state.step >= train.adversary_start:
         heard, truth = _piece(fake, batch.audio, config)
@@ -41,6 +47,15 @@ def train_step(state: TrainState, batch: Batch, config: Config, accelerator: Acc
     state.step += 1
     seen |= terms | {"total": total, "gradient_norm": norm}
     return {name: term.detach() for name, term in seen.items()}
+
+
+@torch.no_grad()
+def _another(generator: nn.Module, conditioning: Conditioning, refine: bool) -> Tensor:
+    """The same sung once more, with other noise and pulses at other times."""
+    turn = torch.rand(len(conditioning.phase), 1, device=conditioning.phase.device)
+    again = replace(conditioning, start=conditioning.start + ELSEWHERE, phase=(conditioning.phase + turn) % 1.0)
+    rendition: Tensor = generator(again, refine)
+    return rendition
 
 
 def _piece(fake: Tensor, real: Tensor, config: Config) -> tuple[Tensor, Tensor]:

@@ -82,6 +82,7 @@ def test_reconstruction_is_the_sum_of_both():
 def test_every_term_has_a_weight():
     assert weights(LossConfig(spectral=2, adversarial=0.5, feature_matching=0)) == {
         "spectral": 2.0,
+        "repulsion": 0.5,
         "adversarial": 0.5,
         "feature_matching": 0.0,
     }
@@ -101,3 +102,21 @@ def test_weighted_sum():
 def test_a_misspelt_term_is_an_error():
     with pytest.raises(ConfigError, match=r"no weight for the terms b, spektral$"):
         weighted_sum({"spektral": torch.tensor(1.0), "b": torch.tensor(1.0), "a": torch.tensor(1.0)}, {"a": 1.0})
+
+
+def best_gain(repulsion: float) -> float:
+    """Gain of noise that answers unit noise best."""
+    gains = [0.5 + 0.05 * step for step in range(15)]
+    knobs = LossConfig(scales=(512,))
+
+    def cost(gain: float) -> float:
+        terms = reconstruction_terms(fake=gain * noise(1), real=noise(0), config=knobs, other=gain * noise(2))
+        return float(terms["spectral"] + repulsion * terms["repulsion"])
+
+    return min(gains, key=cost)
+
+
+def test_with_repulsion_noise_is_answered_with_as_much_noise():
+    assert best_gain(0.0) < 0.95
+    assert best_gain(LossConfig().repulsion) == pytest.approx(1.0, abs=0.01)
+    assert best_gain(1.0) > 1.05

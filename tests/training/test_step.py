@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from svc.audio.spectrogram import power_spectrogram
+from svc.data import dataset
 from svc.training import checkpoint
 from svc.training.state import create
-from svc.training.step import QUIETEST, _piece
+from svc.training.step import QUIETEST, _another, _piece
 
 
 @pytest.mark.parametrize("level", [1.0, 0.01])
@@ -21,6 +23,17 @@ def test_the_discriminator_hears_every_level_alike(tiny, level):
     assert heard.shape == truth.shape == (2, tiny.adversary_frames * tiny.hop)
     torch.testing.assert_close(truth.square().mean(dim=-1), torch.ones(2))
     torch.testing.assert_close(heard, loud)
+
+
+def test_another_rendition_has_other_noise_the_same_melody_and_no_gradient(tiny, prepared):
+    items = dataset.CropDataset(prepared, tiny)
+    conditioning = items[0, 0].conditioning
+    generator = create(tiny, content=conditioning.content.shape[1], singers=2, device=torch.device("cpu")).generator
+    one, other = generator(conditioning, False), _another(generator, conditioning, False)
+    assert not other.requires_grad
+    assert not torch.allclose(one, other)
+    loudness = [power_spectrogram(audio, 720, 240).sum(-1).log() for audio in (one.detach(), other)]
+    assert (loudness[0] - loudness[1]).abs().median() < 1
 
 
 def test_silence_is_not_made_loud(tiny):
