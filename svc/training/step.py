@@ -31,9 +31,10 @@ def train_step(state: TrainState, batch: Batch, config: Config, accelerator: Acc
     """
     train = config.train
     torch.manual_seed((train.seed * 1_000_003 + state.step) * 1_009 + accelerator.process_index)
+    plain = accelerator.unwrap_model(state.generator)
     refine = state.step >= train.refine_start
     fake = state.generator(batch.conditioning, refine)
-    other = _another(state.generator, batch.conditioning, refine) if config.loss.repulsion else None
+    other = _another(plain, batch.conditioning, refine) if config.loss.repulsion else None
     terms = reconstruction_terms(fake=fake, real=batch.audio, config=config.loss, other=other)
     seen: Terms = {}
     if state.step >= train.adversary_start:
@@ -42,7 +43,6 @@ def train_step(state: TrainState, batch: Batch, config: Config, accelerator: Acc
         terms |= _adversarial_terms(state.discriminator, heard, truth)
     total = weighted_sum(terms, weights(config.loss))
     norm = _update(state.generator, state.generator_optimizer, total, terms, config, accelerator, state.step)
-    plain = accelerator.unwrap_model(state.generator)
     follow(state.average, plain, train.ema, state.step)
     state.step += 1
     seen |= terms | {"total": total, "gradient_norm": norm}
