@@ -4,7 +4,7 @@ The front is trained once. Every variant goes on from it for as many steps as fi
 by the cost of its own step, which is measured first, all variants in turn.
 """
 
-import math
+import json
 import statistics
 import time
 from pathlib import Path
@@ -40,33 +40,46 @@ def main(
     only: Annotated[list[str] | None, typer.Option(help="variant; repeatable")] = None,
 ) -> None:
     """Train every variant for the same compute from the same front, and export a voice of each."""
+    from svc import atomic
     from svc.config import load
     from svc.data import manifest
     from svc.export import voice_of
     from svc.training import checkpoint
     from svc.training.loop import train
 
-    unknown = sorted(set(only or ()) - VARIANTS.keys())
-    if unknown:
-        raise ConfigError(f"--only {unknown[0]}: no such variant; there are {', '.join(VARIANTS)}")
+    nobody = sorted(set(only or ()) - VARIANTS.keys())
+    if nobody:
+        raise ConfigError(f"--only {nobody[0]}: no such variant; there are {', '.join(VARIANTS)}")
     read = manifest.read(prepared)
     stage = {"train.refine_start": front, "train.adversary_start": front}
     alone = load(base, stage | {"train.steps": front, "model.layers": 0})
-    train(read, out / "front_alone", alone, cpu=True)
+    if train(read, out / "front_alone", alone, cpu=True).interrupted:
+        typer.echo("next: the same command again, to go on")
+        return
     shared = checkpoint.at(out / "front_alone", "last")
     knobs = {name: VARIANTS[name] for name in only or VARIANTS}
-    costs = measure({name: load(base, changed | BOTH) for name, changed in knobs.items()}, read)
+    costs = known(out / "costs.json")
+    unknown = {name: load(base, changed | BOTH) for name, changed in knobs.items() if name not in costs}
+    costs |= measure(unknown, read)
+    atomic.write_bytes(out / "costs.json", json.dumps(costs, indent=1).encode())
     for name, changed in knobs.items():
         steps = front + round(seconds / costs[name])
         config = load(base, changed | stage | {"train.steps": steps, "train.validate_every": steps})
         run = out / name.replace(" ", "_")
-        graft(shared, run, config, len(read.singers))
-        train(read, run, config, cpu=True)
+        begin(shared, run, config, len(read.singers))
+        if train(read, run, config, cpu=True).interrupted:
+            typer.echo("next: the same command again, to go on")
+            return
         voice = voice_of(run, "last", {"note": f"{costs[name]:.3f} s a step, {steps - front} steps"})
         voice.save(run / "voice.safetensors")
         weights = sum(parameter.numel() for parameter in voice.generator.parameters())
         typer.echo(f"{name}: {costs[name]:.3f} s a step, {weights / 1e6:.2f} M weights, {steps - front} steps")
     typer.echo(f"next: svc evaluate --voice {out}/VARIANT/voice.safetensors --sources … for each, then svc compare")
+
+
+def known(path: Path) -> dict[str, float]:
+    """Costs measured by an earlier call, by which the steps of runs that it began were counted."""
+    return {name: float(cost) for name, cost in json.loads(path.read_text()).items()} if path.exists() else {}
 
 
 def measure(configs: "dict[str, Config]", prepared: "Manifest") -> dict[str, float]:
@@ -95,7 +108,7 @@ def measure(configs: "dict[str, Config]", prepared: "Manifest") -> dict[str, flo
     return {name: statistics.median(seconds) for name, seconds in spent.items()}
 
 
-def graft(shared: "Checkpoint", run: Path, config: "Config", singers: int) -> None:
+def begin(shared: "Checkpoint", run: Path, config: "Config", singers: int) -> None:
     """Begin a run of a variant with the front of another, unless it has begun."""
     import torch
 
@@ -106,8 +119,7 @@ def graft(shared: "Checkpoint", run: Path, config: "Config", singers: int) -> No
         return
     content = int(shared.meta["content_channels"])
     begun = state.create(config, content=content, singers=singers, device=torch.device("cpu"))
-    checkpoint.restore(shared, begun, grow=True)
-    begun.best, begun.best_step = -math.inf, 0
+    checkpoint.graft(shared, begun)
     kept = {key: shared.meta[key] for key in ("data", "best_by", "content_channels", "singers")}
     checkpoint.write(run, begun, kept | {"config": to_tree(config)}, config.train.keep)
 

@@ -80,7 +80,7 @@ class DiscriminatorConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LossConfig:
-    """The scales of the spectral loss, and the weight of every term (0: measured, not trained)."""
+    """The scales of the spectral loss, and the weight of every term (0: measured, not trained; repulsion: left out)."""
 
     scales: tuple[int, ...] = (2048, 1024, 512, 256, 128, 64)  # FFT sizes, samples; the hop is a quarter
     spectral: float = 1.0
@@ -105,9 +105,7 @@ class TrainConfig:
     final_rate: float = 0.1  # of the learning rate, reached by a cosine at the last step
     clip: float = 5.0  # norm of the gradient, each network
     ema: float = 0.999  # per step
-    precision: Literal["auto", "no", "bf16"] = (
-        "auto"  # bf16: the WaveNet's products, on GPUs all; auto: where it is fast
-    )
+    precision: Literal["auto", "no", "bf16"] = "auto"  # of matrix products, on CPUs the WaveNet's; auto: what is fast
     seed: int = 0
     workers: int = 0  # loader processes
     log_every: int = 50  # steps
@@ -251,6 +249,10 @@ def _check(config: Config) -> list[str]:
         (model.kernel % 2 == 1, "model.kernel must be odd (the WaveNet is centred)"),
         (model.layers > 0 or model.front != "none", "model.front: none needs model.layers ≥ 1"),
         (bool(config.loss.scales), "loss.scales must not be empty"),
+        (
+            config.loss.repulsion < config.loss.spectral or not config.loss.repulsion,
+            "loss.repulsion must be 0 or below loss.spectral (else noise without end is best)",
+        ),
         (bool(config.discriminator.periods), "discriminator.periods must not be empty"),
     )
     return faults + [message for holds, message in rules if not holds]

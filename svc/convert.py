@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -47,7 +48,7 @@ class Converter:
     """Sings in a voice.
 
     Args:
-        voice: whose singers sing; its generator moves to the device.
+        voice: whose singers sing; its weights move to the device.
         device: to compute on.
         bf16: the WaveNet's products in bf16: faster where the processor has it, and 60 dB or more below the sound
             no longer the same for other chunks.
@@ -56,7 +57,7 @@ class Converter:
     def __init__(self, voice: Voice, device: str = "cpu", bf16: bool = False):
         self.voice = voice
         self.device = device
-        self.generator = voice.generator.to(device)
+        self.generator = copy.copy(voice.generator.to(device))  # the same weights, another precision
         self.generator.bf16 = bf16
         features.listen_on(device, voice.config)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from svc import __version__
 from svc.config import from_tree
 from svc.data.manifest import Singer
+from svc.errors import TrainingError
 from svc.models.generator import Generator
 from svc.training import checkpoint
 from svc.voice import Voice
@@ -15,13 +16,16 @@ def voice_of(run: Path, which: str, card: dict[str, str]) -> Voice:
     """The voice of the ``last`` or the ``best`` checkpoint of a run.
 
     Raises:
-        TrainingError: there is no such checkpoint.
+        TrainingError: there is no such checkpoint, or its weights are of another version.
     """
     found = checkpoint.at(run, which)
     config = from_tree(found.meta["config"], where=str(found.folder))
     singers = tuple(Singer(**row) for row in found.meta["singers"])
     generator = Generator(config, content=int(found.meta["content_channels"]), singers=len(singers))
-    generator.load_state_dict(checkpoint.average_weights(found))
+    try:
+        generator.load_state_dict(checkpoint.average_weights(found))
+    except RuntimeError:
+        raise TrainingError(f"{found.folder}: of another version; train anew, or use the svc that made it") from None
     minutes = sum(singer.seconds for singer in singers) / 60
     about = {
         "made": f"{datetime.date.today().isoformat()} by svc {__version__}, step {found.step} of {config.train.steps}",

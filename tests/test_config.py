@@ -200,7 +200,13 @@ def test_all_faults_at_once():
     message = refused({"train": {"steps": "x", "stps": 1}, "model": {"subbands": 3}, "qqq": 1, "loss": []})
     assert message.count(";") == 4
     message = refused({"sample_rate": 1, "train": {"steps": 0, "ema": 2}, "loss": {"spectral": -1}})
-    assert message.count(";") == 3
+    assert message.count(";") == 4
+
+
+def test_repulsion_stays_below_what_it_is_taken_off():
+    assert "below loss.spectral" in refused({"loss": {"repulsion": 1.0}})
+    assert from_tree({"loss": {"repulsion": 0.9}}).loss.repulsion == 0.9
+    assert from_tree({"loss": {"repulsion": 0, "spectral": 0}}).loss.spectral == 0
 
 
 @pytest.mark.parametrize(

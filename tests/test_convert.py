@@ -43,7 +43,6 @@ def test_bf16_is_60_db_below_the_sound(voice):
     for chunk in (100, 300):
         rough = np.concatenate(list(Converter(voice, bf16=True).stream(conditioning, chunk)))
         assert 0 < np.square(rough - exact).mean() < 1e-6 * np.square(exact).mean()
-    Converter(voice)
 
 
 @settings(max_examples=8, deadline=None)

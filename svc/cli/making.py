@@ -16,7 +16,7 @@ def prepare(
     config: Annotated[Path | None, typer.Option("-c", "--config", help="YAML, as configs/base.yaml")] = None,
     overrides: Overrides = None,
     jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="processes; one a core by default")] = None,
-    device: Annotated[str, typer.Option(help="cpu, or cuda where there is one")] = "cpu",
+    device: Annotated[str, typer.Option(help="cpu, or cuda where there is one, with one process")] = "cpu",
 ) -> None:
     """Check, resample and analyse a folder of singers: DATA/<singer>/**/*, any names, any formats."""
     from svc.config import load, parse_overrides

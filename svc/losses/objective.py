@@ -12,7 +12,7 @@ from svc.losses.spectral import spectral_loss
 
 
 def weights(config: LossConfig) -> dict[str, float]:
-    """The weight of every term; a term of weight 0 is measured, not trained."""
+    """The weight of every term; a term that is measured at weight 0 is not trained."""
     return {f.name: float(getattr(config, f.name)) for f in dataclasses.fields(config) if f.name != "scales"}
 
 

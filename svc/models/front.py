@@ -107,18 +107,19 @@ class EnvelopeFilter(nn.Module):
 
 
 class _Filtered(torch.autograd.Function):
-    """Spectrum · exp(log filter); the gradient of the latter is one product. The former, an excitation, has none."""
+    """Spectrum · exp(log filter), with a gradient of one product for each."""
 
     @staticmethod
     def forward(ctx: Any, spectrum: Tensor, log_filter: Tensor) -> Tensor:
-        filtered = spectrum * torch.polar(log_filter.real.exp(), log_filter.imag)
-        ctx.save_for_backward(filtered)
+        response = torch.polar(log_filter.real.exp(), log_filter.imag)
+        filtered = spectrum * response
+        ctx.save_for_backward(filtered, response if ctx.needs_input_grad[0] else None)
         return filtered
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor]:
-        (filtered,) = ctx.saved_tensors
-        return None, gradient * filtered.conj()
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor]:
+        filtered, response = ctx.saved_tensors
+        return None if response is None else gradient * response.conj(), gradient * filtered.conj()
 
 
 def _spread(points: int, bins: int) -> Tensor:

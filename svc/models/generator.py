@@ -95,8 +95,10 @@ class Generator(nn.Module):
     def _waves(self, source: Tensor, hidden: Tensor) -> Tensor:
         assert self.wavenet is not None
         device = source.device.type
-        bands = self.bank.split(source)
-        with torch.autocast(device, torch.bfloat16, enabled=self.bf16 or torch.is_autocast_enabled(device)):
+        half = self.bf16 or torch.is_autocast_enabled(device)
+        with torch.autocast(device, enabled=False):  # the filter bank and the residual stream need all their bits
+            bands = self.bank.split(source)
+        with torch.autocast(device, torch.bfloat16, enabled=half):
             bands = self.wavenet(bands, hidden)
         with torch.autocast(device, enabled=False):
             return self.bank.join(bands.to(source.dtype))[:, 0]

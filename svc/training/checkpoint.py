@@ -8,6 +8,8 @@ import json
 import math
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,33 +95,46 @@ def at(run: Path, which: str) -> Checkpoint:
     return best
 
 
-def restore(checkpoint: Checkpoint, state: TrainState, *, grow: bool = False) -> None:
+def restore(checkpoint: Checkpoint, state: TrainState) -> None:
     """Put a checkpoint into a state whose networks are not wrapped, to the bit.
-
-    Args:
-        checkpoint: of the same networks.
-        state: what to overwrite.
-        grow: the generator alone, which may have parts that the checkpoint does not know; they stay as they are.
 
     Raises:
         TrainingError: it belongs to a model of another shape.
     """
     stored = {name: load_file(checkpoint.folder / name) for name in _parts(state)}
-    try:
-        state.generator.load_state_dict(stored["generator.safetensors"], strict=not grow)
-        state.average.load_state_dict(stored["average.safetensors"], strict=not grow)
-        if not grow:
-            state.discriminator.load_state_dict(stored["discriminator.safetensors"])
-    except RuntimeError as error:
-        first = str(error).splitlines()[1].strip()
-        raise TrainingError(f"{checkpoint.folder}: of another model ({first}); choose another -o") from None
+    with _of_this_model(checkpoint):
+        state.generator.load_state_dict(stored["generator.safetensors"])
+        state.average.load_state_dict(stored["average.safetensors"])
+        state.discriminator.load_state_dict(stored["discriminator.safetensors"])
     _restore_adam(state.generator_optimizer, state.generator, stored["generator_adam.safetensors"])
-    if not grow:
-        _restore_adam(state.discriminator_optimizer, state.discriminator, stored["discriminator_adam.safetensors"])
+    _restore_adam(state.discriminator_optimizer, state.discriminator, stored["discriminator_adam.safetensors"])
     state.step = checkpoint.step
     best = checkpoint.meta.get("best_score")
     state.best = -math.inf if best is None else float(best)
     state.best_step = int(checkpoint.meta["best_step"])
+
+
+def graft(checkpoint: Checkpoint, state: TrainState) -> None:
+    """Begin with the generator of a checkpoint and its step; parts that are new to it stay as they are.
+
+    Raises:
+        TrainingError: the generator has no place for what is stored.
+    """
+    stored = {name: load_file(checkpoint.folder / name) for name in _parts(state) if "discriminator" not in name}
+    with _of_this_model(checkpoint):
+        state.generator.load_state_dict(state.generator.state_dict() | stored["generator.safetensors"])
+        state.average.load_state_dict(state.average.state_dict() | stored["average.safetensors"])
+    _restore_adam(state.generator_optimizer, state.generator, stored["generator_adam.safetensors"])
+    state.step = checkpoint.step
+
+
+@contextmanager
+def _of_this_model(checkpoint: Checkpoint) -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip()
+        raise TrainingError(f"{checkpoint.folder}: of another model ({first}); choose another -o") from None
 
 
 def average_weights(checkpoint: Checkpoint) -> dict[str, Tensor]:

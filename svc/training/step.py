@@ -34,13 +34,13 @@ def train_step(state: TrainState, batch: Batch, config: Config, accelerator: Acc
     plain = accelerator.unwrap_model(state.generator)
     refine = state.step >= train.refine_start
     fake = state.generator(batch.conditioning, refine)
-    other = _another(plain, batch.conditioning, refine) if config.loss.repulsion else None
+    other = another_rendition(plain, batch.conditioning, refine) if config.loss.repulsion else None
     terms = reconstruction_terms(fake=fake, real=batch.audio, config=config.loss, other=other)
     seen: Terms = {}
     if state.step >= train.adversary_start:
-        heard, truth = _piece(fake, batch.audio, config)
-        seen["discriminator"] = _train_discriminator(state, heard.detach(), truth, config, accelerator)
-        terms |= _adversarial_terms(state.discriminator, heard, truth)
+        heard, truth = heard_piece(fake, batch.audio, config)
+        seen["discriminator"] = train_discriminator(state, heard.detach(), truth, config, accelerator)
+        terms |= adversarial_terms(state.discriminator, heard, truth)
     total = weighted_sum(terms, weights(config.loss))
     norm = _update(state.generator, state.generator_optimizer, total, terms, config, accelerator, state.step)
     follow(state.average, plain, train.ema, state.step)
@@ -50,7 +50,7 @@ def train_step(state: TrainState, batch: Batch, config: Config, accelerator: Acc
 
 
 @torch.no_grad()
-def _another(generator: nn.Module, conditioning: Conditioning, refine: bool) -> Tensor:
+def another_rendition(generator: nn.Module, conditioning: Conditioning, refine: bool) -> Tensor:
     """The same sung once more, with other noise and pulses at other times."""
     turn = torch.rand(len(conditioning.phase), 1, device=conditioning.phase.device)
     again = replace(conditioning, start=conditioning.start + ELSEWHERE, phase=(conditioning.phase + turn) % 1.0)
@@ -58,7 +58,7 @@ def _another(generator: nn.Module, conditioning: Conditioning, refine: bool) -> 
     return rendition
 
 
-def _piece(fake: Tensor, real: Tensor, config: Config) -> tuple[Tensor, Tensor]:
+def heard_piece(fake: Tensor, real: Tensor, config: Config) -> tuple[Tensor, Tensor]:
     """The same random stretch of every crop, for the discriminator, at the level at which the truth has unit power.
 
     At the level of a recording, it hears little but its own biases and stays at chance.
@@ -71,9 +71,10 @@ def _piece(fake: Tensor, real: Tensor, config: Config) -> tuple[Tensor, Tensor]:
     return fake / level, real / level
 
 
-def _train_discriminator(
+def train_discriminator(
     state: TrainState, fake: Tensor, real: Tensor, config: Config, accelerator: Accelerator
 ) -> Tensor:
+    """Its part of a step, on audio (B, T) of both kinds at the level of ``heard_piece``; returns its loss."""
     judge = state.discriminator
     both = judge(torch.cat([fake, real]))
     loss = discriminator_loss(fake=_half(both, 0), real=_half(both, 1))
@@ -82,7 +83,8 @@ def _train_discriminator(
     return loss
 
 
-def _adversarial_terms(judge: nn.Module, fake: Tensor, real: Tensor) -> Terms:
+def adversarial_terms(judge: nn.Module, fake: Tensor, real: Tensor) -> Terms:
+    """What the discriminator says of the generator: ``adversarial`` and ``feature_matching``."""
     with frozen(judge):
         judged = judge(fake)
         with torch.no_grad():

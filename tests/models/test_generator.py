@@ -287,3 +287,13 @@ def test_the_gradient_of_the_filters_is_right():
     noise = torch.randn(1, 2, 2 * 160, dtype=torch.float64)
     hidden = torch.randn(1, 2, 2, dtype=torch.float64, requires_grad=True)
     torch.autograd.gradcheck(lambda h: front(noise, h).square().sum(), hidden)
+    weights = torch.linspace(0, 1, 320, dtype=torch.float64, requires_grad=True)
+    torch.autograd.gradcheck(lambda w: front(noise * w, hidden.detach())[..., 100:110], weights)
+
+
+def test_under_autocast_the_wavenet_hears_all_bits():
+    generator, heard = build(subbands=8), []
+    generator.wavenet.register_forward_pre_hook(lambda _, inputs: heard.append(inputs[0].dtype))
+    with torch.autocast("cpu", torch.bfloat16):
+        generator(song(20))
+    assert heard == [torch.float32]

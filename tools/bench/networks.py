@@ -16,13 +16,11 @@ from svc import machine
 from svc.config import Config, load
 from svc.data.batch import Batch
 from svc.features import content
-from svc.losses.adversarial import discriminator_loss, feature_matching_loss, frozen, generator_loss
-from svc.losses.objective import reconstruction_terms
-from svc.models.discriminators import Judgement
+from svc.losses.objective import reconstruction_terms, weighted_sum, weights
 from svc.models.generator import Generator
 from svc.training import state
 from svc.training.state import TrainState
-from svc.training.step import train_step
+from svc.training.step import adversarial_terms, another_rendition, heard_piece, train_discriminator, train_step
 
 BASE = "base"  # of configs/*.yaml, the default
 RATE = 24_000  # Hz, of all peers here
@@ -104,9 +102,9 @@ class _Steps:
         self.batch = self._batch()
         self.generator, self.judge = self.spare.generator, self.spare.discriminator
         self.fake = torch.randn_like(self.batch.audio).mul(0.1).requires_grad_()
-        heard = config.adversary_frames * config.hop
-        self.piece = self.fake.detach()[:, :heard].clone().requires_grad_()
-        self.truth = self.batch.audio[:, :heard]
+        self.other = torch.randn_like(self.batch.audio).mul(0.1)
+        piece, self.truth = heard_piece(self.fake.detach(), self.batch.audio, config)
+        self.piece = piece.requires_grad_()
         self.signals = self._into_the_wavenet()
 
     def contestants(self) -> list[Contestant]:
@@ -114,6 +112,7 @@ class _Steps:
         parts: dict[str, Callable[[], None]] = {
             "front": partial(self._sing, refine=False),
             "WaveNet, filter bank left out": self._wavenet,
+            "another rendition": self._again,
             "spectral loss": self._spectral,
             "discriminator's step": self._discriminator,
             "adversarial terms": self._adversarial,
@@ -135,26 +134,21 @@ class _Steps:
         with torch.autocast(self.device, torch.bfloat16, enabled=bool(self.generator.bf16)):
             wavenet(*self.signals).float().square().mean().backward()
 
+    def _again(self) -> None:
+        another_rendition(self.generator, self.batch.conditioning, True)
+
     def _spectral(self) -> None:
         self.fake.grad = None
-        terms = reconstruction_terms(fake=self.fake, real=self.batch.audio, config=self.config.loss)
-        sum(terms.values(), torch.zeros(())).backward()
+        truth, other = self.batch.audio, self.other if self.config.loss.repulsion else None
+        terms = reconstruction_terms(fake=self.fake, real=truth, config=self.config.loss, other=other)
+        weighted_sum(terms, weights(self.config.loss)).backward()
 
     def _discriminator(self) -> None:
-        judged = self.judge(torch.cat([self.piece.detach(), self.truth]))
-        loss = discriminator_loss(fake=_half(judged, 0), real=_half(judged, 1))
-        self.spare.discriminator_optimizer.zero_grad()
-        loss.backward()
-        self.accelerator.clip_grad_norm_(self.judge.parameters(), self.config.train.clip)
-        self.spare.discriminator_optimizer.step()
+        train_discriminator(self.spare, self.piece.detach(), self.truth, self.config, self.accelerator)
 
     def _adversarial(self) -> None:
         self.piece.grad = None
-        with frozen(self.judge):
-            judged = self.judge(self.piece)
-            with torch.no_grad():
-                truth = self.judge(self.truth)
-        (generator_loss(fake=judged) + feature_matching_loss(fake=judged, real=truth)).backward()
+        weighted_sum(adversarial_terms(self.judge, self.piece, self.truth), weights(self.config.loss)).backward()
 
     def _state(self) -> TrainState:
         channels = content.channels(self.config.features.content)
@@ -194,10 +188,6 @@ def _accelerator(precision: str) -> Accelerator:
         return Accelerator(cpu=True)
     half = machine.chooses_half(precision, torch.device("cuda"))
     return Accelerator(mixed_precision="bf16" if half else "no")
-
-
-def _half(judged: list[Judgement], which: int) -> list[Judgement]:
-    return [(scores.chunk(2)[which], [a.chunk(2)[which] for a in activations]) for scores, activations in judged]
 
 
 def configured(name: str, changed: dict[str, Any] | None = None) -> Config:
