@@ -41,9 +41,8 @@ class WaveNet(nn.Module):
 
     def forward(self, signal: Tensor, hidden: Tensor) -> Tensor:
         """(B, out, T) from a signal (B, in, T) and conditioning (B, N, H); T is a multiple of N."""
-        steering = interpolate(self.steering(hidden).transpose(1, 2), signal.shape[-1] // hidden.shape[1]).transpose(
-            1, 2
-        )
+        hop = signal.shape[-1] // hidden.shape[1]
+        steering = interpolate(self.steering(hidden).mT, hop).mT
         flow = self.entry(signal.transpose(1, 2)).to(signal.dtype)
         skipped = torch.zeros_like(flow)
         for layer in self._stack():
