@@ -12,7 +12,7 @@ from typing import Any, Literal
 import yaml
 
 from svc.errors import ConfigError
-from svc.tree import build, shown
+from svc.tree import build, put, shown
 from svc.tree import differences as differences
 from svc.tree import flatten as flatten
 from svc.tree import to_tree as to_tree
@@ -159,14 +159,9 @@ def load(path: Path | None, overrides: Mapping[str, Any] | None = None) -> Confi
         if not isinstance(tree, dict):
             raise ConfigError(f"{path}: holds no `name: value` pairs; see configs/base.yaml for the form")
     for dotted, value in (overrides or {}).items():
-        node = tree
-        *parents, leaf = dotted.split(".")
-        for name in parents:
-            child = node.setdefault(name, {})
-            if not isinstance(child, dict):
-                raise ConfigError(f"--set {dotted}: {name} is a value, not a group of knobs")
-            node = child
-        node[leaf] = value
+        blocking = put(tree, dotted, value)
+        if blocking is not None:
+            raise ConfigError(f"--set {dotted}: {blocking} is a value, not a group of knobs")
     return from_tree(tree, where=str(path or "config"))
 
 
@@ -241,10 +236,7 @@ def _check(config: Config) -> list[str]:
     rate_fits = config.sample_rate % FRAMES_PER_SECOND == 0 and 8_000 <= config.sample_rate <= 192_000
     rules = (
         (rate_fits, f"sample_rate must be a multiple of {FRAMES_PER_SECOND} Hz from 8000 to 192000 (frames are 10 ms)"),
-        (
-            50 <= f0.fmin <= f0.fmax / 2 <= 1003,
-            "features.f0 must keep 50 ≤ fmin, an octave or more below fmax ≤ 2006 Hz",
-        ),
+        (50 <= f0.fmin <= f0.fmax / 2 <= 1003, "features.f0 needs 50 ≤ fmin, an octave or more below fmax ≤ 2006 Hz"),
         (not rate_fits or config.hop % model.subbands == 0, "model.subbands must divide the samples of a frame"),
         (model.kernel % 2 == 1, "model.kernel must be odd (the WaveNet is centred)"),
         (model.layers > 0 or model.front != "none", "model.front: none needs model.layers ≥ 1"),

@@ -6,7 +6,8 @@ from pathlib import Path
 from svc import __version__
 from svc.config import from_tree
 from svc.data.manifest import Singer
-from svc.errors import TrainingError
+from svc.errors import ConfigError, TrainingError
+from svc.features import extract as features
 from svc.models.generator import Generator
 from svc.training import checkpoint
 from svc.voice import Voice
@@ -16,16 +17,18 @@ def voice_of(run: Path, which: str, card: dict[str, str]) -> Voice:
     """The voice of the ``last`` or the ``best`` checkpoint of a run.
 
     Raises:
-        TrainingError: there is no such checkpoint, or its weights are of another version.
+        TrainingError: there is no such checkpoint, or its config, weights or features are of another version.
     """
     found = checkpoint.at(run, which)
-    config = from_tree(found.meta["config"], where=str(found.folder))
-    singers = tuple(Singer(**row) for row in found.meta["singers"])
-    generator = Generator(config, content=int(found.meta["content_channels"]), singers=len(singers))
     try:
+        config = from_tree(found.meta["config"])
+        singers = tuple(Singer(**row) for row in found.meta["singers"])
+        generator = Generator(config, content=int(found.meta["content_channels"]), singers=len(singers))
         generator.load_state_dict(checkpoint.average_weights(found))
-    except RuntimeError:
-        raise TrainingError(f"{found.folder}: of another version; train anew, or use the svc that made it") from None
+    except (ConfigError, KeyError, TypeError, RuntimeError):
+        raise _of_another_version(found) from None
+    if "features" in found.meta and features.differing(found.meta["features"], config):
+        raise _of_another_version(found)
     minutes = sum(singer.seconds for singer in singers) / 60
     about = {
         "made": f"{datetime.date.today().isoformat()} by svc {__version__}, step {found.step} of {config.train.steps}",
@@ -33,3 +36,7 @@ def voice_of(run: Path, which: str, card: dict[str, str]) -> Voice:
         "limits": "sings what it was given: words and breath follow the source; ask the singers before you publish",
     }
     return Voice(generator.eval(), config, singers, card | about)
+
+
+def _of_another_version(found: checkpoint.Checkpoint) -> TrainingError:
+    return TrainingError(f"{found.folder}: of another version; train anew, or use the svc that made it")

@@ -78,6 +78,18 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def put(tree: dict[str, Any], dotted: str, value: Any) -> str | None:
+    """Set what a dotted key leads to; returns the name on the way that is a value, if there is one."""
+    node: Any = tree
+    *parents, leaf = dotted.split(".")
+    for name in parents:
+        node = node.setdefault(name, {})
+        if not isinstance(node, dict):
+            return name
+    node[leaf] = value
+    return None
+
+
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """The knobs in which two trees differ, each as ``name: old → new``."""
     before, after = flatten(old), flatten(new)

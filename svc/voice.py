@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
 
+from svc import weights
 from svc.atomic import write_bytes
 from svc.config import Config, from_tree, to_tree
 from svc.data.manifest import Singer, checked_name
@@ -109,7 +108,7 @@ class Voice:
             raise WeightsError(f"{path}: refused, its header is not a voice's; ask for another copy")
         with torch.device("meta"):
             generator = Generator(config, content=content, singers=len(singers))
-        tensors = _tensors(path, {name: value.shape for name, value in generator.state_dict().items()})
+        tensors = weights.read(path, generator.state_dict(), "ask for another copy")
         generator = Generator(config, content=content, singers=len(singers))
         generator.load_state_dict(tensors)
         card = {str(key): str(value) for key, value in card.items()} if isinstance(card, dict) else {}
@@ -140,21 +139,3 @@ def _singer(row: dict[str, Any]) -> Singer:
     if not all(0 <= value < 1e9 for value in numbers.values()):
         raise ValueError(f"singer {name} has numbers out of range")
     return Singer(name, **numbers)
-
-
-def _tensors(path: Path, shapes: dict[str, torch.Size]) -> dict[str, Tensor]:
-    try:
-        with safe_open(path, framework="pt") as stored:
-            found = {name: tuple(stored.get_slice(name).get_shape()) for name in stored.keys()}  # noqa: SIM118
-            wrong = sorted(
-                name for name in shapes.keys() | found.keys() if found.get(name) != tuple(shapes.get(name, ()))
-            )
-            if wrong:
-                raise WeightsError(f"{path}: refused, {wrong[0]} has the wrong shape; ask for another copy")
-            tensors = {name: stored.get_tensor(name) for name in shapes}
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path}: damaged ({error}); ask for another copy") from None
-    for name, value in tensors.items():
-        if value.dtype != torch.float32 or not bool(torch.isfinite(value).all()):
-            raise WeightsError(f"{path}: refused, {name} holds values that are not numbers; ask for another copy")
-    return tensors

@@ -3,9 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from svc.audio import files
+from svc.audio.files import Audio
 from svc.config import Config, load
 from svc.data import manifest
 from svc.data.manifest import Manifest, Singer
@@ -79,3 +82,14 @@ def voice(tiny) -> Voice:
     torch.nn.init.normal_(generator.wavenet.exit.weight, std=0.05)
     singers = (Singer("Ann", 60.0, 220.0, 150.0, 400.0), Singer("Bob Ö.", 90.0, 110.0, 80.0, 220.0))
     return Voice(generator.eval().requires_grad_(False), tiny, singers, {"licence": "CC0"})
+
+
+@pytest.fixture
+def world(voice, tmp_path, monkeypatch) -> Path:
+    """A folder with a voice and a song, where the commands run."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "a").mkdir(parents=True)
+    voice.save(tmp_path / "runs" / "a" / "voice.safetensors")
+    time = np.arange(44_100) / 44_100
+    files.write(tmp_path / "song.wav", Audio(0.3 * np.sin(2 * np.pi * 220 * time).astype(np.float32), 44_100))
+    return tmp_path

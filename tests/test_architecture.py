@@ -12,7 +12,7 @@ SOURCES = sorted((ROOT / "svc").rglob("*.py"))
 OURS = [path for room in ("svc", "recipes", "tools") for path in sorted((ROOT / room).rglob("*.py"))]
 LEVELS = (
     "atomic errors units progress tree machine",
-    "config conditioning",
+    "config conditioning weights",
     "audio",
     "encoders",
     "features models",

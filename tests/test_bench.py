@@ -5,6 +5,7 @@ import importlib.util
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -216,7 +217,18 @@ def test_folders_of_whoever_measured_are_not_told(module):
     assert page.endswith("- no vocos\n")
 
 
-def test_a_short_run_writes_its_table(tmp_path):
+def test_the_allocator_in_force_is_told(module, monkeypatch):
+    host, mapped, library = module("host"), "7f00-7f01 r-xp /usr/lib/libc.so.6\n", ("glibc", "2.36")
+    monkeypatch.setattr(host, "Path", lambda _: SimpleNamespace(read_text=lambda **_: mapped))
+    monkeypatch.setattr(host.platform, "libc_ver", lambda: library)
+    assert host.allocator() == "glibc, which keeps freed blocks (svc.machine.keep_memory), for all contestants"
+    library = ("", "")  # as musl's
+    assert host.allocator() == "the system's, as it is"
+    mapped += "7f02-7f03 r-xp /usr/lib/libtcmalloc.so.4\n"
+    assert host.allocator() == "tcmalloc, preloaded"
+
+
+def test_a_short_run_writes_its_table(module, tmp_path):
     out = tmp_path / "table.md"
     groups = [word for name in ("content", "generator", "train") for word in ("--only", name)]
     command = [sys.executable, "tools/bench", "--quick", *groups, "-o", str(out)]
@@ -231,5 +243,5 @@ def test_a_short_run_writes_its_table(tmp_path):
     assert names[2:4] == ["svc base", "svc base, WaveNet in bf16"]
     assert names[7:9] == ["svc base, a step", "… front"]
     assert all(0 < float(row[1]) < 60 for row in rows)
-    assert "glibc" in text or sys.platform != "linux"
+    assert f"| allocator | {module('host').allocator()} |" in text
     assert [path.name for path in tmp_path.iterdir()] == ["table.md"]

@@ -27,17 +27,6 @@ def svc(monkeypatch, capsys, *arguments) -> tuple[int, str, str]:
     return int(stopped.value.code or 0), shown.out, shown.err
 
 
-@pytest.fixture
-def world(voice, tmp_path, monkeypatch):
-    """A folder with a voice and a song, where the commands run."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "runs" / "a").mkdir(parents=True)
-    voice.save(tmp_path / "runs" / "a" / "voice.safetensors")
-    time = np.arange(44_100) / 44_100
-    files.write(tmp_path / "song.wav", Audio(0.3 * np.sin(2 * np.pi * 220 * time).astype(np.float32), 44_100))
-    return tmp_path
-
-
 def test_help_answers_in_half_a_second():
     times = []
     for _ in range(3):

@@ -109,6 +109,11 @@ def extra_tensor(header, tensors):
 
 
 @changed
+def extra_scalar(header, tensors):
+    tensors["intruder"] = torch.tensor(0.0)
+
+
+@changed
 def not_a_number(header, tensors):
     tensors["conditioner.embedding"][0, 0] = float("nan")
 
@@ -178,6 +183,7 @@ HOSTILE = [
     wrong_shape,
     missing_tensor,
     extra_tensor,
+    extra_scalar,
     not_a_number,
     integer_weights,
     path_in_a_name,

@@ -23,6 +23,8 @@ def prepare(
     from svc.data import prepare as preparing
 
     knobs = load(config, parse_overrides(overrides or []))
+    if device != "cpu" and jobs not in (None, 1):
+        raise DataError(f"--jobs {jobs}: with --device {device} one process does it all; leave --jobs out")
     check_device(device)
     summary = preparing.prepare(data, out, knobs, jobs, device)
     for singer in summary.singers:

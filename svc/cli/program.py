@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -20,6 +20,10 @@ app = typer.Typer(
 )
 
 VOICE_HELP = "voice file made by `svc export`; the newest runs/*/voice.safetensors if not given"
+OUT_OF_MEMORY = (
+    "the GPU is out of memory; end what else runs on it, use --device cpu, "
+    "or train with --cpu or a smaller train.batch and --accept-changes"
+)
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="knob=value, e.g. features.f0.model=full")]
 Force = Annotated[bool, typer.Option("-f", "--force", help="overwrite the output")]
 
@@ -48,8 +52,11 @@ def check_device(device: str) -> None:
     """Refuse an accelerator that is not there."""
     import torch
 
-    if device != "cpu" and not (device.startswith("cuda") and torch.cuda.is_available()):
-        raise DataError(f"--device {device}: not there; use cpu")
+    there = ["cpu"]
+    if torch.cuda.is_available():
+        there += ["cuda", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+    if device not in there:
+        raise DataError(f"--device {device}: not there; use {' or '.join(there)}")
 
 
 @contextmanager
@@ -80,5 +87,15 @@ def run_app(program: typer.Typer) -> None:
     try:
         program()
     except SvcError as error:
-        typer.echo(f"svc: {printable(str(error))}", err=True)
-        sys.exit(2)
+        _give_up(str(error))
+    except RuntimeError as error:
+        import torch
+
+        if not isinstance(error, torch.cuda.OutOfMemoryError):
+            raise
+        _give_up(OUT_OF_MEMORY)
+
+
+def _give_up(sentence: str) -> NoReturn:
+    typer.echo(f"svc: {printable(sentence)}", err=True)
+    sys.exit(2)

@@ -235,8 +235,7 @@ def check_config(prepared: manifest.Manifest, config: Config) -> None:
     Raises:
         DataError: its features were made with others, and which.
     """
-    wanted = features.identity(config)
-    differing = [name for name, value in wanted.items() if prepared.features.get(name) != value]
+    differing = features.differing(prepared.features, config)
     if differing:
         raise DataError(
             f"{prepared.folder}: prepared with other {', '.join(differing)}; run `svc prepare` with this config"

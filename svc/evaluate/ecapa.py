@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from torch import Tensor, nn
+from torch import nn
 
+from svc import weights
 from svc.audio.files import Samples
 from svc.errors import DataError, WeightsError
 from svc.evaluate.extras import extra
@@ -53,7 +53,7 @@ class EcapaEncoder:
         network = extra("speechbrain.lobes.models.ECAPA_TDNN", "ecapa").ECAPA_TDNN(BANDS, **PUBLISHED)
         bands = extra("speechbrain.lobes.features", "ecapa").Fbank(n_mels=BANDS)
         centre = extra("speechbrain.processing.features", "ecapa").InputNormalization
-        network.load_state_dict(_weights(Path.home() / FILE, network.state_dict()))
+        network.load_state_dict(weights.read(_file(), network.state_dict(), WAY_OUT))
         self.layers = nn.Sequential(bands, centre(norm_type="sentence", std_norm=False), network)
         self.layers.eval().requires_grad_(False)
 
@@ -72,21 +72,8 @@ class EcapaEncoder:
         return np.asarray(embedding, dtype=np.float64)
 
 
-def _weights(path: Path, network: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors by name, of the names, shapes and types that a network has."""
+def _file() -> Path:
+    path = Path.home() / FILE
     if not path.is_file():
         raise WeightsError(f"{path.name} is not in {path.parent}; {WAY_OUT}")
-    try:
-        with safe_open(path, framework="pt") as stored:
-            shapes = {name: tuple(stored.get_slice(name).get_shape()) for name in stored.keys()}  # noqa: SIM118
-            wanted = {name: tuple(value.shape) for name, value in network.items()}
-            wrong = sorted(name for name, _ in shapes.items() ^ wanted.items())
-            if wrong:
-                raise WeightsError(f"{path}: {wrong[0]} is missing, unknown or of the wrong shape; {WAY_OUT}")
-            tensors = {name: stored.get_tensor(name) for name in wanted}
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path}: damaged ({error}); {WAY_OUT}") from None
-    for name, value in tensors.items():
-        if value.dtype != network[name].dtype or not bool(torch.isfinite(value).all()):
-            raise WeightsError(f"{path}: {name} holds values that are not numbers or of the wrong type; {WAY_OUT}")
-    return tensors
+    return path

@@ -1,6 +1,6 @@
 """All features of a file in one pass."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,3 +112,8 @@ def identity(config: Config) -> dict[str, object]:
         "f0": [network.identity, network.weight_hash(), refine.IDENTITY, repr(config.features.f0)],
         "content": [encoder.identity, encoder.weight_hash(), repr(config.features.content)],
     }
+
+
+def differing(known: Mapping[str, object], config: Config) -> list[str]:
+    """What features of a known identity depend on and this extraction has otherwise, by name."""
+    return [name for name, value in identity(config).items() if known.get(name) != value]

@@ -2,10 +2,8 @@
 
 import contextlib
 import math
-import signal
-import threading
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from svc.errors import TrainingError
 from svc.progress import progress
 from svc.training import checkpoint, state, validate
 from svc.training.step import train_step
+from svc.training.stopping import any_process, stopping
 from svc.training.tracking import Tracker
 
 
@@ -60,19 +59,19 @@ def train(
         TrainingError: the config changed, the run belongs to other singers, or a loss is not finite.
     """
     prepare.check_config(prepared, config)
+    found = checkpoint.newest(run)
     device = PartialState(cpu=cpu).device
-    half = machine.chooses_half(config.train.precision, device)
+    settled = _settled(config, found, device)
     accelerator = Accelerator(
         cpu=cpu,
-        mixed_precision="bf16" if half and device.type != "cpu" else "no",
+        mixed_precision=settled.train.precision if device.type != "cpu" else "no",
         log_with="tensorboard",
         project_config=ProjectConfiguration(project_dir=str(run), logging_dir=str(run)),
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
     items = dataset.CropDataset(prepared, config)
     content = items[0, 0].conditioning.content.shape[1]
-    current = state.create(config, content=content, singers=len(prepared.singers), device=accelerator.device)
-    found = checkpoint.newest(run)
+    current = state.create(settled, content=content, singers=len(prepared.singers), device=accelerator.device)
     if found is not None:
         _check_same(found, prepared, config, accept_changes)
         checkpoint.restore(found, current)
@@ -83,6 +82,14 @@ def train(
     _prepare(accelerator, current)
     with _lock(run, accelerator):
         return _Loop(prepared, run, config, accelerator, current, content, judge).go(items)
+
+
+def _settled(config: Config, found: checkpoint.Checkpoint | None, device: torch.device) -> Config:
+    """With ``train.precision`` settled: what ``auto`` came to where a run began holds on any machine, fast or not."""
+    half = machine.chooses_half(config.train.precision, device)
+    if found is not None and config.train.precision == "auto":
+        half = bool(found.meta.get("bf16", half))  # older runs do not say
+    return replace(config, train=replace(config.train, precision="bf16" if half else "no"))
 
 
 @contextlib.contextmanager
@@ -158,7 +165,7 @@ class _Loop:
             for batch in bar:
                 terms = train_step(self.state, batch.to(accelerator.device), self.config, accelerator)
                 self.after(terms, bar)
-                if _any_process(accelerator, stop.is_set()):
+                if any_process(accelerator, stop.is_set()):
                     break
             if self.saved != self.state.step:
                 self.save()
@@ -207,6 +214,8 @@ class _Loop:
             extra = {
                 "config": to_tree(self.config),
                 "data": self.prepared.sha256,
+                "features": self.prepared.features,
+                "bf16": self.state.average.bf16,
                 "best_by": _scale(self.judge),
                 "content_channels": self.content,
                 "singers": [asdict(singer) for singer in self.prepared.singers],
@@ -218,32 +227,6 @@ class _Loop:
 def _scale(judge: validate.Judge | None) -> str:
     """What the best checkpoint is chosen by: scores of another scale are not compared."""
     return "judge" if judge else "spectral"
-
-
-@contextlib.contextmanager
-def stopping() -> Iterator[threading.Event]:
-    """Set by Ctrl-C or SIGTERM, so that a run stops between two steps; a second Ctrl-C stops it at once."""
-    stop = threading.Event()
-
-    def ask(number: int, _frame: object) -> None:
-        if stop.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        stop.set()
-
-    earlier = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
-
-
-def _any_process(accelerator: Accelerator, stop: bool) -> bool:
-    """Whether any process was asked to stop; all must leave after the same step."""
-    if accelerator.num_processes == 1:
-        return stop
-    asked = accelerator.reduce(torch.tensor(float(stop), device=accelerator.device))
-    return bool(asked > 0)
 
 
 @contextlib.contextmanager

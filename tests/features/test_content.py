@@ -11,7 +11,7 @@ from svc.audio.loudness import loudness
 from svc.audio.resample import resample
 from svc.config import Config, ContentConfig
 from svc.data.synthetic import SINGERS, Rendition, phrase, render
-from svc.features import content, extract
+from svc.features import content, extract, f0
 
 KNOBS = ContentConfig()
 
@@ -89,10 +89,8 @@ def test_a_warp_sounds_like_a_shorter_tract():
     assert distance(warped[:, loud], other[:, loud]) < 0.6 * distance(plain[:, loud], other[:, loud])
 
 
-def test_extract_fills_every_track_and_tells_its_progress(sung):
-    told: list[tuple[str, int]] = []
-    audio = Audio(sung.samples[: 24_000 + 100], sung.rate)
-    found = extract.extract(audio, Config(), progress=lambda *news: told.append(news))
+def test_extract_fills_every_track(sung):
+    found = extract.extract(Audio(sung.samples[: 24_000 + 100], sung.rate), Config())
     assert (found.f0.shape, found.voiced.shape, found.loudness.shape, found.content.shape) == ((100,),) * 3 + (
         (20, 100),
     )
@@ -100,11 +98,22 @@ def test_extract_fills_every_track_and_tells_its_progress(sung):
     voiced = found.voiced & (sung.f0[:100] > 0)
     assert voiced.sum() > 40
     assert np.median(np.abs(1200 * np.log2(found.f0[voiced] / sung.f0[:100][voiced]))) < 5
-    assert told == sorted(told, key=lambda news: news[0] == "content")
-    assert told[-3:] == [("f0", 100), ("content", 0), ("content", 100)]
     conditioning = found.conditioning(torch.tensor([0.0, 1.0]))
     assert conditioning.frames == 100
     assert torch.equal(conditioning.singer, torch.tensor([[0.0, 1.0]]))
+
+
+def test_progress_only_grows_stage_by_stage(sung, monkeypatch):
+    monkeypatch.setattr(f0, "BATCH", 10)
+    told: list[tuple[str, int]] = []
+    audio = Audio(sung.samples[:24_000], sung.rate)
+    extract.extract(audio, Config(), progress=lambda *news: told.append(news))
+    melody, words = ([done for stage, done in told if stage == name] for name in ("f0", "content"))
+    assert told == [("f0", done) for done in melody] + [("content", done) for done in words]
+    assert melody == sorted(melody)
+    assert len({*melody}) > 5  # news of every batch of frames that somebody sings in
+    assert melody[-1] == 100
+    assert words == [0, 100]
 
 
 def test_a_given_curve_is_sung_as_it_is(sung):

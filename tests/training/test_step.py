@@ -2,12 +2,16 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
+from svc.audio.files import Audio
 from svc.audio.spectrogram import power_spectrogram
+from svc.conditioning import Conditioning
 from svc.data import dataset
 from svc.errors import TrainingError
+from svc.features import f0
 from svc.training import checkpoint
 from svc.training.state import create
 from svc.training.step import QUIETEST, another_rendition, heard_piece
@@ -26,15 +30,53 @@ def test_the_discriminator_hears_every_level_alike(tiny, level):
     torch.testing.assert_close(heard, loud)
 
 
-def testanother_rendition_rendition_has_other_noise_the_same_melody_and_no_gradient(tiny, prepared):
+@pytest.fixture
+def sung_twice(tiny, prepared):
+    """A generator, what it was told to sing, how that was put the second time, and both renditions."""
     items = dataset.CropDataset(prepared, tiny)
-    conditioning = items[0, 0].conditioning
-    generator = create(tiny, content=conditioning.content.shape[1], singers=2, device=torch.device("cpu")).generator
-    one, other = generator(conditioning, False), another_rendition(generator, conditioning, False)
+    told = Conditioning.stack([items[0, number].conditioning for number in range(2)])
+    generator = create(tiny, content=told.content.shape[1], singers=2, device=torch.device("cpu")).generator
+    asked = []
+    generator.register_forward_pre_hook(lambda _, inputs: asked.append(inputs[0]))
+    one = generator(told, False)
+    other = another_rendition(generator, told, False)
+    return generator, asked, (one, other)
+
+
+def test_another_rendition_is_of_the_same_song(sung_twice):
+    _, (told, again), _ = sung_twice
+    for name in ("f0", "voiced", "loudness", "content", "singer"):
+        assert torch.equal(getattr(again, name), getattr(told, name)), name
+
+
+def test_another_rendition_has_pulses_at_other_times(sung_twice):
+    _, (told, again), _ = sung_twice
+    turn = (again.phase - told.phase) % 1.0
+    first, second = turn[:, 0].tolist()
+    assert len({0.0, first, second}) == 3
+    away = (turn - turn[:, :1] + 0.5) % 1.0 - 0.5
+    assert away.abs().max() < 1e-5  # the same from the first frame to the last, so that the pitch stays
+
+
+def test_another_rendition_has_other_noise_and_no_gradient(sung_twice):
+    generator, asked, (one, other) = sung_twice
+    assert one.requires_grad
     assert not other.requires_grad
-    assert not torch.allclose(one, other)
-    loudness = [power_spectrogram(audio, 720, 240).sum(-1).log() for audio in (one.detach(), other)]
-    assert (loudness[0] - loudness[1]).abs().median() < 1
+    for noises in zip(*(generator.excite(song)[:, 1] for song in asked), strict=True):
+        assert abs(float(torch.corrcoef(torch.stack(noises))[0, 1])) < 0.05
+        assert [float(noise.square().mean()) for noise in noises] == pytest.approx([1, 1], rel=0.05)
+
+
+def test_another_rendition_sounds_as_high_and_as_loud(sung_twice, tiny):
+    _, (told, _), renditions = sung_twice
+    sung = [audio.detach() for audio in renditions]
+    levels = [power_spectrogram(audio, 720, 240).sum(-1).log() for audio in sung]
+    assert (levels[0] - levels[1]).abs().median() < 0.5
+    for audio in sung:
+        heard = [f0.track(Audio(row.numpy(), tiny.sample_rate), told.frames, tiny.features.f0)[0] for row in audio]
+        cents = 1200 * np.log2(np.stack(heard) / told.f0.numpy())[told.voiced.numpy() > 0]
+        assert len(cents) > 20
+        assert np.median(np.abs(cents)) < 10
 
 
 def test_silence_is_not_made_loud(tiny):

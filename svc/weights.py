@@ -1,0 +1,37 @@
+"""Weights from a safetensors file, compared with those of the network that they are for before any is read."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from svc.errors import WeightsError
+
+
+def read(path: Path, network: Mapping[str, Tensor], way_out: str) -> dict[str, Tensor]:
+    """Tensors by name, of the names, shapes and types that a network has.
+
+    Args:
+        path: the file.
+        network: its own tensors by name; their values do not matter, so that it may be on the meta device.
+        way_out: what to do about a file that is refused.
+
+    Raises:
+        WeightsError: the file is damaged, of another network, or holds values that are not numbers.
+    """
+    wanted = {name: tuple(value.shape) for name, value in network.items()}
+    try:
+        with safe_open(path, framework="pt") as stored:
+            shapes = {name: tuple(stored.get_slice(name).get_shape()) for name in stored.keys()}  # noqa: SIM118
+            wrong = sorted(name for name, _ in shapes.items() ^ wanted.items())
+            if wrong:
+                raise WeightsError(f"{path}: {wrong[0]} is missing, unknown or of the wrong shape; {way_out}")
+            tensors = {name: stored.get_tensor(name) for name in wanted}
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path}: damaged ({error}); {way_out}") from None
+    for name, value in tensors.items():
+        if value.dtype != network[name].dtype or not bool(torch.isfinite(value).all()):
+            raise WeightsError(f"{path}: {name} holds values that are not numbers or of the wrong type; {way_out}")
+    return tensors

@@ -1,0 +1,95 @@
+"""``train.precision: auto`` is settled where a run begins, and holds on whatever machine it goes on."""
+
+import json
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from svc import machine
+from svc.errors import TrainingError
+from svc.training import checkpoint, loop
+from svc.training.loop import train
+
+STEPS, STOPPED = 4, 2
+
+
+@pytest.fixture
+def config(tiny):
+    """With a WaveNet from the first step on, for on CPUs the products in bf16 are its own."""
+    knobs = {"steps": STEPS, "refine_start": 0, "adversary_start": 3, "phrases": 0}
+    return lambda precision: replace(tiny, train=replace(tiny.train, precision=precision, **knobs))
+
+
+@pytest.fixture
+def fast(monkeypatch):
+    """Move to a machine where bf16 is fast, or is not."""
+    return lambda half: monkeypatch.setattr(machine, "half_is_fast", lambda _: half)
+
+
+@pytest.fixture
+def stop_once(monkeypatch):
+    """Have Ctrl-C pressed in one step."""
+    real = loop.train_step
+
+    def disturbed(state, batch, config, accelerator):
+        if state.step == STOPPED - 1:
+            monkeypatch.setattr(loop, "train_step", real)
+            os.kill(os.getpid(), signal.SIGINT)
+        return real(state, batch, config, accelerator)
+
+    return lambda: monkeypatch.setattr(loop, "train_step", disturbed)
+
+
+def losses(run: Path) -> list[dict]:
+    return [json.loads(line) for line in (run / "losses.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize(("half", "precision"), [(True, "bf16"), (False, "no")])
+def test_a_run_goes_on_as_it_began(half, precision, prepared, config, fast, stop_once, tmp_path):
+    train(prepared, tmp_path / "whole", config(precision), cpu=True)
+    fast(half)
+    stop_once()
+    assert train(prepared, tmp_path / "moved", config("auto"), cpu=True).interrupted
+    assert checkpoint.newest(tmp_path / "moved").meta["bf16"] is half
+    assert checkpoint.newest(tmp_path / "moved").meta["config"]["train"]["precision"] == "auto"
+    fast(not half)
+    assert train(prepared, tmp_path / "moved", config("auto"), cpu=True).step == STEPS
+    assert checkpoint.newest(tmp_path / "moved").meta["bf16"] is half
+    assert losses(tmp_path / "moved") == losses(tmp_path / "whole")
+
+
+def test_the_two_precisions_differ(prepared, config, tmp_path):
+    for precision in ("no", "bf16"):
+        train(prepared, tmp_path / precision, config(precision), cpu=True)
+    assert losses(tmp_path / "no") != losses(tmp_path / "bf16")
+
+
+@pytest.mark.parametrize("half", [True, False])
+def test_a_run_that_does_not_say_goes_by_the_machine(half, prepared, config, fast, stop_once, tmp_path, monkeypatch):
+    """As those of earlier versions."""
+    real = checkpoint.write
+
+    def write(run, state, extra, keep):
+        return real(run, state, {key: value for key, value in extra.items() if key != "bf16"}, keep)
+
+    fast(not half)
+    stop_once()
+    with monkeypatch.context() as earlier:
+        earlier.setattr(checkpoint, "write", write)
+        train(prepared, tmp_path, config("auto"), cpu=True)
+    assert "bf16" not in checkpoint.newest(tmp_path).meta
+    fast(half)
+    train(prepared, tmp_path, config("auto"), cpu=True)
+    assert checkpoint.newest(tmp_path).meta["bf16"] is half
+
+
+def test_another_precision_is_a_change_of_the_config(prepared, config, stop_once, tmp_path):
+    stop_once()
+    train(prepared, tmp_path, config("no"), cpu=True)
+    with pytest.raises(TrainingError, match=r"train\.precision: no → bf16"):
+        train(prepared, tmp_path, config("bf16"), cpu=True)
+    train(prepared, tmp_path, config("bf16"), cpu=True, accept_changes=True)
+    assert checkpoint.newest(tmp_path).meta["bf16"] is True
