@@ -26,7 +26,9 @@ def main(
     from svc.features import f0
 
     knobs = F0Config()
-    kinds = [replace(knobs, model=model, refine=refine) for model in ("tiny", "full") for refine in (False, True)]
+    kinds = [
+        replace(knobs, model=model, refine=refine) for model in ("tiny", "both", "full") for refine in (False, True)
+    ]
     errors: dict[F0Config, list[np.ndarray]] = {kind: [] for kind in kinds}
     spent = dict.fromkeys(kinds, 0.0)
     seconds = 0.0

@@ -18,6 +18,7 @@ from svc.models.generator import Generator
 from svc.voice import Voice
 
 TINY = {
+    "features.f0.model": "tiny",
     "features.content.warps": [0.9, 1.1],
     "model.hidden_channels": 16,
     "model.hidden_layers": 2,

@@ -11,10 +11,9 @@ from svc.audio.files import Audio
 from svc.audio.loudness import loudness as weigh
 from svc.conditioning import Conditioning, hold, phase_track
 from svc.config import Config
-from svc.encoders import crepe
 from svc.features import content, f0, refine
 
-VERSION = 3  # of the extraction below; part of every key in the store
+VERSION = 4  # of the extraction below; part of every key in the store
 _CHUNK = 6_000  # frames
 
 
@@ -78,7 +77,8 @@ def extract(
 
 def listen_on(device: str, config: Config) -> None:
     """Move the networks that listen to a device, for the rest of the process."""
-    crepe.load(config.features.f0.model).to(device)
+    for network in f0.networks(config.features.f0):
+        network.to(device)
     content.load(config.features.content.encoder).to(device)
 
 
@@ -104,12 +104,14 @@ def measure_loudness(audio: Audio) -> NDArray[np.float32]:
 
 def identity(config: Config) -> dict[str, object]:
     """Everything the features depend on besides the audio: names, versions, parameters, hashes of weights."""
-    network = crepe.load(config.features.f0.model)
+    listeners = [
+        part for network in f0.networks(config.features.f0) for part in (network.identity, network.weight_hash())
+    ]
     encoder = content.load(config.features.content.encoder)
     return {
         "version": VERSION,
         "sample_rate": config.sample_rate,
-        "f0": [network.identity, network.weight_hash(), refine.IDENTITY, repr(config.features.f0)],
+        "f0": [*listeners, refine.IDENTITY, repr(config.features.f0)],
         "content": [encoder.identity, encoder.weight_hash(), repr(config.features.content)],
     }
 

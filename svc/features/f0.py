@@ -1,7 +1,7 @@
 """The melody: CREPE's pitch probabilities decoded without dither, and f0 curves given by the user."""
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ CENTS_PER_BIN = 20.0
 FIRST_BIN_CENTS = 1997.3794084376191  # over 10 Hz: 31.7 Hz
 BATCH = 16  # frames; measured fastest on CPUs
 MAX_SECONDS, MAX_HZ = 1e6, 20_000.0  # of a curve given by the user
+UNSURE = 0.1, 0.7  # periodicity of frames that a second network is asked about; below there is no melody
 _REACH = 11  # bins between neighbouring frames that the path may cross
 _MEAN_BINS = 4  # on either side of the path
 
@@ -42,34 +43,49 @@ def track(
     Args:
         audio: any rate.
         frames: N; frames past the end of the audio read as silence.
-        config: the network and the range.
+        config: the networks and the range.
         progress: called with the number of frames done.
         audible: (N,) frames to listen to, all if not given; the others have periodicity 0 and cost nothing.
 
     Returns:
         (N,) Hz and (N,) 0–1.
     """
-    network = crepe.load(config.model)
-    device = network.classifier.weight.device
     samples = torch.from_numpy(resample(audio, crepe.Crepe.sample_rate).samples)
     samples = torch.nn.functional.pad(samples, (0, max(0, frames * crepe.HOP - len(samples))))
     windows = frame(samples[None, : frames * crepe.HOP], crepe.WINDOW, crepe.HOP)[0]
-    batch = BATCH if device.type == "cpu" else 1024
     probabilities = np.zeros((frames, crepe.BINS), dtype=np.float32)
-    heard = np.arange(frames) if audible is None else np.flatnonzero(audible)
-    with torch.inference_mode():
-        for start in range(0, len(heard), batch):
-            places = heard[start : start + batch]
-            chunk = crepe.normalise(windows[torch.from_numpy(places)].to(device))
-            probabilities[places] = network.layers(chunk)["pitch"].cpu().numpy()
-            progress(int(places[-1]) + 1)
+    where = np.arange(frames) if audible is None else np.flatnonzero(audible)
+    asked = networks(config)
+    for number, network in enumerate(asked):
+        for share in _listen(network, windows, where, probabilities):
+            progress(int(frames * (number + share) / len(asked)))
+        rough, periodicity = decode(probabilities, config.fmin, config.fmax)
+        where = np.flatnonzero((periodicity > UNSURE[0]) & (periodicity < UNSURE[1]))
     progress(frames)
-    rough, periodicity = decode(probabilities, config.fmin, config.fmax)
     if not config.refine:
         return rough, periodicity
     samples = torch.from_numpy(fit_length(resample(audio, refine.RATE).samples, frames * refine.RATE // 100))
     refined = refine.refine(samples, torch.from_numpy(rough)).clamp(config.fmin, config.fmax)
     return refined.numpy(), periodicity
+
+
+def networks(config: F0Config) -> list[crepe.Crepe]:
+    """Those that listen, one after the other."""
+    return [crepe.load("tiny"), crepe.load("full")] if config.model == "both" else [crepe.load(config.model)]
+
+
+def _listen(
+    network: crepe.Crepe, windows: torch.Tensor, where: NDArray[np.intp], probabilities: NDArray[np.float32]
+) -> Iterator[float]:
+    """Put a network's probabilities (N, 360) of some of the frames (N, 1024) in their places; yields the share done."""
+    device = network.classifier.weight.device
+    batch = BATCH if device.type == "cpu" else 1024
+    for start in range(0, len(where), batch):
+        places = where[start : start + batch]
+        chunk = crepe.normalise(windows[torch.from_numpy(places)].to(device))
+        with torch.inference_mode():
+            probabilities[places] = network.layers(chunk)["pitch"].cpu().numpy()
+        yield (start + len(places)) / len(where)
 
 
 def decode(probabilities: NDArray[np.float32], fmin: float, fmax: float) -> tuple[Curve, Curve]:

@@ -63,6 +63,31 @@ def test_what_is_not_audible_is_not_listened_to():
     np.testing.assert_allclose(part[50:], whole[50:], rtol=1e-6)
 
 
+def test_the_larger_network_is_asked_where_the_smaller_is_unsure(monkeypatch):
+    tone = sung(np.full(RATE, 220.0)).samples
+    noise = np.random.default_rng(0).standard_normal(RATE).astype(np.float32)
+    audio = Audio(tone + np.linspace(0, 0.3, RATE, dtype=np.float32) * noise, RATE)
+    heard = []
+    listen = f0._listen
+
+    def recorded(network, windows, where, probabilities):
+        yield from listen(network, windows, where, probabilities)
+        heard.append((network.model, where, probabilities.copy()))
+
+    monkeypatch.setattr(f0, "_listen", recorded)
+    _, sure = f0.track(audio, 100, F0Config(model="tiny"))
+    f0.track(audio, 100, F0Config(model="full"))
+    f0.track(audio, 100, F0Config(model="both"))
+    (_, _, tiny), (_, _, full), (_, everywhere, _), (model, asked, both) = heard
+    assert model == "full"
+    assert len(everywhere) == 100
+    np.testing.assert_array_equal(asked, np.flatnonzero((sure > 0.1) & (sure < 0.7)))
+    assert 5 < len(asked) < 95
+    np.testing.assert_allclose(both[asked], full[asked], atol=1e-5)
+    others = np.setdiff1d(np.arange(100), asked)
+    np.testing.assert_array_equal(both[others], tiny[others])
+
+
 def test_silence_and_noise_are_unvoiced():
     knobs, loud = F0Config(), np.zeros(100, np.float32)
     rng = np.random.default_rng(0)

@@ -37,15 +37,16 @@ def group(singing: Singing) -> Group:
         runs[f"torchcrepe {model}"] = partial(stock(model), samples)
     for model in models:
         runs[f"svc {model}: its network, torchcrepe's decoder"] = partial(same_decoder, crepe.load(model), samples)
-    for model in models:
+    kinds: tuple[Literal["tiny", "full", "both"], ...] = ("full", "tiny", "both")
+    for kind in kinds:
         for refine in (False, True):
-            knobs = F0Config(model=model, refine=refine)
-            name = f"svc {model}: tracked{' and refined' if refine else ''}"
+            knobs = F0Config(model=kind, refine=refine)
+            name = f"svc {kind}: tracked{' and refined' if refine else ''}"
             runs[name] = partial(f0.track, audio, frames, knobs)
-    weights = {model: sum(p.numel() for p in torchcrepe.Crepe(model).parameters()) for model in models}
+    weights: dict[str, int] = {model: sum(p.numel() for p in torchcrepe.Crepe(model).parameters()) for model in models}
+    weights["both"] = sum(weights.values())
     contestants = [
-        Contestant(name, run, audio.seconds, weights["full" if "full" in name else "tiny"])
-        for name, run in runs.items()
+        Contestant(name, run, audio.seconds, weights[name.split()[1].rstrip(":")]) for name, run in runs.items()
     ]
     what = "recorded" if singing.f0 is None else "synthetic"
     text = (
