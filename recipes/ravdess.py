@@ -5,40 +5,19 @@ an emotion, so what differs in the last number alone is one song by several sing
 """
 
 import os
-import re
 import shutil
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from svc import cli
+from svc.data.ravdess import Recording, find
 from svc.errors import DataError, printable
 
 EVERY = 7  # songs: prime, so that all melodies, statements and repetitions come up
 OTHER = {"01": "02", "02": "01"}  # repetition
-NAME = re.compile(r"(actor[0-9]+)/(song|speech)/[0-9]{2}-[0-9]{2}-((?:[0-9]{2}-){3})(01|02)-[0-9]{2}\.flac")
-
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """A file of RAVDESS.
-
-    Attributes:
-        path: the file.
-        actor: name of the folder.
-        kind: ``song`` or ``speech``.
-        piece: emotion, intensity and statement, with a dash behind each.
-        repetition: ``01`` or ``02``.
-    """
-
-    path: Path
-    actor: str
-    kind: str
-    piece: str
-    repetition: str
 
 
 def main(
@@ -51,7 +30,9 @@ def main(
     """Make OUT/{songs,by_song,by_speech,truths}/<actor>/; sources are every seventh song if none are held out."""
     if os.path.lexists(out):
         raise DataError(f"{out}: exists already; remove it or choose another -o")
-    recordings = find(data)
+    recordings, left_out = find(data)
+    for reason in left_out:
+        typer.echo(printable(f"  left out {reason}"))
     songs = [recording for recording in recordings if recording.kind == "song"]
     sources = songs[EVERY - 1 :: EVERY]
     if prepared:
@@ -65,26 +46,6 @@ def main(
     typer.echo(f"{out}: {len(sources)} songs of {len({song.actor for song in sources})} singers")
     folders = f"--sources {out}/songs --references {out}/by_song --parallel {out}/truths"
     typer.echo(f"next: svc evaluate --voice VOICE {folders} -o OUT")
-
-
-def find(data: Path) -> list[Recording]:
-    """All recordings; of a file that is called otherwise, or as another but for modality and channel, it is told.
-
-    Raises:
-        DataError: there are none.
-    """
-    found: dict[tuple[str, ...], Recording] = {}
-    for path in sorted(data.glob("actor*/*/*.flac")):
-        named = NAME.fullmatch(path.relative_to(data).as_posix())
-        if named is None:
-            typer.echo(printable(f"  left out {path}: not named like RAVDESS"))
-            continue
-        twin = found.setdefault(named.groups(), Recording(path, *named.groups()))
-        if twin.path != path:
-            typer.echo(printable(f"  left out {path}: the same as {twin.path.name} beside it"))
-    if not found:
-        raise DataError(f"{data}: no actorNN/song/*.flac; name the folder that holds RAVDESS")
-    return list(found.values())
 
 
 def held_out(prepared: Path) -> set[str]:

@@ -55,9 +55,9 @@ def main(
 
 def rehearsal_of(prepared: "Manifest") -> "Rehearsal | None":
     """The judges of `svc evaluate` for the fixed phrases, if their libraries are installed."""
-    from svc.evaluate.extras import MissingExtra
     from svc.evaluate.panel import Judges
     from svc.evaluate.rehearsal import Rehearsal
+    from svc.extras import MissingExtra
 
     try:
         return Rehearsal(prepared, Judges())

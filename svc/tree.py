@@ -6,7 +6,11 @@ import difflib
 import math
 import typing
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
+
+from svc.errors import ConfigError
+
+T = TypeVar("T")
 
 _SPOKEN = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
@@ -104,3 +108,21 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(child) for key, child in value.items()}
     return list(value) if isinstance(value, tuple) else value
+
+
+def from_knobs(cls: type[T], knobs: Mapping[str, Any]) -> T:
+    """A dataclass from dotted differences from its defaults.
+
+    Raises:
+        ConfigError: any knob is wrong; all faults are listed at once.
+    """
+    tree: dict[str, Any] = {}
+    for dotted, value in knobs.items():
+        blocking = put(tree, dotted, value)
+        if blocking is not None:
+            raise ConfigError(f"--set {dotted}: {blocking} is a value, not a group of knobs")
+    faults: list[str] = []
+    built = build(cls, tree, "", faults)
+    if faults:
+        raise ConfigError(f"--set: {'; '.join(faults)}")
+    return typing.cast(T, built)

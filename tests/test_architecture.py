@@ -11,7 +11,8 @@ ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "svc").rglob("*.py"))
 OURS = [path for room in ("svc", "recipes", "tools") for path in sorted((ROOT / room).rglob("*.py"))]
 LEVELS = (
-    "atomic errors units progress tree machine",
+    "atomic errors units progress machine",
+    "extras tree",
     "config conditioning weights",
     "audio",
     "encoders",

@@ -133,7 +133,7 @@ def test_differences():
         ({"train": {"learning_rate": None}}, "train.learning_rate must be a number, not None"),
         ({"train": {"learning_rate": True}}, "train.learning_rate must be a number, not True"),
         ({"features": {"f0": {"refine": 1}}}, "features.f0.refine must be true or false, not 1"),
-        ({"features": {"content": {"layer": 5}}}, "features.content.layer must be one of cepstra, envelope, not 5"),
+        ({"features": {"content": {"layer": 5}}}, "features.content.layer must be a text, not 5"),
         ({"model": {"subbands": 3}}, "model.subbands must be one of 1, 2, 4, 8, 16, not 3"),
         ({"model": {"subbands": True}}, "model.subbands must be one of 1, 2, 4, 8, 16, not True"),
         ({"model": {"subbands": 4.0}}, "model.subbands must be one of 1, 2, 4, 8, 16, not 4.0"),

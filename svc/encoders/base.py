@@ -15,10 +15,13 @@ class Encoder(nn.Module):
     Attributes:
         sample_rate: Hz of the audio it takes.
         margin: frames on either side that one frame of output depends on.
+        normalised: whether content features are brought to zero mean and unit variance within a file, because the
+            singer would show in them.
     """
 
     sample_rate: int
     margin: int
+    normalised = False
 
     @abstractmethod
     def forward(self, audio: Tensor) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ from torch import nn
 from svc import weights
 from svc.audio.files import Samples
 from svc.errors import DataError, WeightsError
-from svc.evaluate.extras import extra
+from svc.extras import extra
 
 RATE = 16_000  # Hz
 BANDS = 80

@@ -12,8 +12,8 @@ from svc.audio.files import Audio
 from svc.audio.resample import resample
 from svc.errors import DataError
 from svc.evaluate.ecapa import EcapaEncoder
-from svc.evaluate.extras import extra
 from svc.evaluate.spectrum import NEPERS, mel_cepstra
+from svc.extras import extra
 
 Vector = NDArray[np.float64]
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from svc.audio.files import Audio
 from svc.errors import DataError
-from svc.evaluate.extras import extra
+from svc.extras import extra
 from svc.features.extract import measure_loudness
 from svc.units import hop_samples
 

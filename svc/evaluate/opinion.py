@@ -16,7 +16,7 @@ import torch
 from svc.audio.files import MIN_SECONDS, Audio, Samples
 from svc.audio.resample import resample
 from svc.errors import DataError, WeightsError
-from svc.evaluate.extras import extra
+from svc.extras import extra
 
 RATE = 16_000  # Hz, of all of them
 PIECE = 5.0  # s, at most: attention takes time and memory with the square of it

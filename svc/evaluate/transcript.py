@@ -10,7 +10,7 @@ from typing import Any
 from svc.audio.files import Audio
 from svc.audio.resample import resample
 from svc.errors import DataError, WeightsError
-from svc.evaluate.extras import extra
+from svc.extras import extra
 
 RATE = 16_000  # Hz
 NEEDED = "model.bin", "tokenizer.json"  # faster-whisper would download a missing tokenizer

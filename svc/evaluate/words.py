@@ -19,7 +19,7 @@ from scipy.special import softmax
 from svc.audio.files import Audio, Samples
 from svc.audio.resample import resample
 from svc.errors import DataError
-from svc.evaluate.extras import extra
+from svc.extras import extra
 from svc.features.extract import measure_loudness
 
 Content = NDArray[np.float64]

@@ -10,7 +10,9 @@ from svc.audio.files import Audio
 from svc.audio.resample import resample
 from svc.config import ContentConfig
 from svc.encoders.base import Encoder
+from svc.encoders.bundles import BUNDLES, Bundle
 from svc.encoders.cepstral import CepstralEncoder
+from svc.encoders.wav2letter import Wav2Letter
 from svc.units import db_to_gain
 
 Features = NDArray[np.float32]
@@ -22,8 +24,14 @@ ACTIVE = 40.0  # dB below the loudest frame; quieter frames do not count in the 
 
 @lru_cache(maxsize=1)
 def load(name: str) -> Encoder:
-    """The encoder of that name, loaded once a process."""
-    return {"cepstral": CepstralEncoder}[name]()
+    """The encoder of that name, loaded once a process.
+
+    Raises:
+        WeightsError: its weights are not there, or damaged.
+    """
+    if name in BUNDLES:
+        return Bundle(name)
+    return {"cepstral": CepstralEncoder, "wav2letter": Wav2Letter}[name]()
 
 
 def channels(config: ContentConfig) -> int:
@@ -35,7 +43,7 @@ def channels(config: ContentConfig) -> int:
 def extract(
     audio: Audio, frames: int, loudness: NDArray[np.float32], config: ContentConfig, warp: float = 1.0
 ) -> Features:
-    """Content features of every frame, zero mean and unit variance over the frames where somebody sings.
+    """Content features of every frame; of encoders that need it, with zero mean and unit variance where somebody sings.
 
     A warp plays the audio ``warp`` times faster before the encoder hears it, which moves pitch and formants by
     that factor as another vocal tract would, and stretches the result back onto the clock. In training it hides
@@ -51,12 +59,20 @@ def extract(
     Returns:
         (C, N).
     """
-    encoder = load(config.encoder)
+    return heard(load(config.encoder), config.layer, audio, frames, loudness, warp)
+
+
+def heard(
+    encoder: Encoder, layer: str, audio: Audio, frames: int, loudness: NDArray[np.float32], warp: float = 1.0
+) -> Features:
+    """``extract`` by any encoder."""
     gain = np.float32(db_to_gain(LEVEL - float(loudness.max(initial=LEVEL - 80))))
     sung = Audio(audio.samples * gain, round(audio.rate * warp))
     samples = resample(sung, encoder.sample_rate).samples
-    encoded = encode(encoder, config.layer, samples)
+    encoded = encode(encoder, layer, samples)
     features = encoded if warp == 1.0 and encoded.shape[1] == frames else _stretch(encoded, frames, warp)
+    if not encoder.normalised:
+        return features.astype(np.float32)
     active = loudness >= loudness.max(initial=-np.inf) - ACTIVE
     voice = features[:, active]
     mean = voice.mean(axis=1, keepdims=True)
@@ -68,7 +84,7 @@ def encode(encoder: Encoder, layer: str, samples: NDArray[np.float32]) -> Featur
     """One layer (C, N) of audio (T,) at the encoder's rate, in chunks of constant memory that join exactly."""
     hop = encoder.sample_rate // 100
     total = max(1, -(-len(samples) // hop))
-    device = next(encoder.buffers()).device
+    device = next(iter(encoder.state_dict().values())).device
     padded = torch.nn.functional.pad(torch.from_numpy(samples), (0, total * hop - len(samples)))
     parts = []
     with torch.inference_mode():

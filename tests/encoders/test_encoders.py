@@ -9,9 +9,20 @@ import torchcrepe
 from svc.encoders import crepe
 from svc.encoders.base import Encoder
 from svc.encoders.cepstral import CepstralEncoder
+from svc.encoders.wav2letter import Wav2Letter
 from svc.units import hop_samples
 
-ENCODERS = {"crepe tiny": lambda: crepe.Crepe("tiny"), "cepstral": CepstralEncoder}
+
+def untrained() -> Wav2Letter:
+    """With random weights everywhere, which reach as far as they can."""
+    torch.manual_seed(0)
+    encoder = Wav2Letter(file=None)
+    for block in encoder.model.blocks:
+        torch.nn.init.normal_(block.narrow.weight, std=0.02)
+    return encoder
+
+
+ENCODERS = {"crepe tiny": lambda: crepe.Crepe("tiny"), "cepstral": CepstralEncoder, "wav2letter": untrained}
 LAYERS = {
     "crepe tiny": {
         "conv1": 128 * 128,
@@ -23,6 +34,7 @@ LAYERS = {
         "pitch": 360,
     },
     "cepstral": {"envelope": 40, "cepstra": 20},
+    "wav2letter": {f"block{number}": 256 for number in range(1, 11)} | {"words": 64, "sounds": 39},
 }
 made = lru_cache(lambda name: ENCODERS[name]())
 
@@ -69,7 +81,8 @@ def test_it_never_learns(encoder):
 def test_gradient_reaches_the_audio(encoder):
     audio = sound(0.02, encoder.sample_rate).requires_grad_()
     for layer in encoder(audio).values():
-        (gradient,) = torch.autograd.grad(layer.square().sum(), audio, retain_graph=True)
+        some = torch.randn(layer.shape, generator=torch.Generator().manual_seed(0))
+        (gradient,) = torch.autograd.grad((some * layer).sum(), audio, retain_graph=True)
         assert torch.isfinite(gradient).all()
         assert (gradient != 0).float().mean() > 0.9
     silence = torch.zeros(1, 480, requires_grad=True)

@@ -18,7 +18,7 @@ from torch import nn
 from svc.data.synthetic import SINGERS, phrase, render
 from svc.errors import DataError, WeightsError
 from svc.evaluate.ecapa import CONVERT, PUBLISHED, EcapaEncoder
-from svc.evaluate.extras import extra
+from svc.extras import extra
 
 NETWORK, BANDS, CENTRE = (
     f"speechbrain.{module}" for module in ("lobes.models.ECAPA_TDNN", "lobes.features", "processing.features")

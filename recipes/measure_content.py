@@ -1,0 +1,200 @@
+"""Measure what content features know of words, of singers and of pitch, on recordings that no encoder was trained on.
+
+RAVDESS: two sentences, for each emotion the same melody, by many actors. The ratio of the distance between two actors
+saying the same words to that between two sentences of one actor is below 1 where features follow words.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import librosa
+import numpy as np
+import torch
+import typer
+from numpy.typing import NDArray
+
+from svc import cli
+from svc.audio.files import Audio, read
+from svc.audio.resample import resample
+from svc.data.aligner import align_sung
+from svc.data.phones import PHONES, SILENCE
+from svc.data.ravdess import Recording, find
+from svc.data.speech import RATE, Utterance, read_prepared
+from svc.encoders.base import Encoder
+from svc.encoders.wav2letter import Wav2Letter
+from svc.evaluate.invariance import Take, abx_error, across_singers, across_words, probe_accuracy, warped_distance
+from svc.extras import extra
+from svc.features import content
+from svc.features.extract import measure_loudness
+from svc.features.store import Store
+from svc.progress import progress
+
+Array = NDArray[np.floating]
+Hear = Callable[[Audio], Array]
+
+ACTIVE = 40.0  # dB below the loudest frame; what is quieter before and after a sentence is cut off
+SHIFTS = (-5, 5)  # semitones
+FRAMES = 40  # of a recording, by which the probe of single frames knows its singer
+FOLDS = 5
+EVERY = 5  # frames: one in five goes to the probe of sounds
+TAKES = 3  # of a syllable by a singer
+HEAD = "| encoder | kind | same words | same singer | ratio | ± 5 semitones / words | singer by mean | by one frame |"
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Of one encoder on one kind of recording.
+
+    Attributes:
+        words: distance of the same words by two singers.
+        singer: of other words by the same singer.
+        pitch: of a recording to itself moved by five semitones.
+        named_by_mean: accuracy of a linear probe for the singer on the mean of a recording's frames.
+        named_by_frame: the same on single frames.
+    """
+
+    words: float
+    singer: float
+    pitch: float
+    named_by_mean: float
+    named_by_frame: float
+
+
+def main(
+    data: Annotated[Path, typer.Argument(help="folder of RAVDESS: actorNN/{song,speech}")],
+    encoders: Annotated[list[str] | None, typer.Option("--encoder", help="mfcc, or NAME:LAYER")] = None,
+    emotions: Annotated[str, typer.Option(help="of RAVDESS, by number")] = "01,02",
+    held: Annotated[
+        Path | None, typer.Option(help="run of train_acoustic_model.py, whose held-out recordings test sounds too")
+    ] = None,
+) -> None:
+    """Print tables of invariance, of what a linear probe finds of the singer, and of how well sounds are told apart."""
+    wanted = emotions.split(",")
+    recordings, _ = find(data)
+    chosen = [r for r in recordings if r.repetition == "01" and r.piece[:2] in wanted and r.piece[3:5] == "01"]
+    typer.echo(f"{HEAD}\n|{' --- |' * (HEAD.count('|') - 1)}")
+    for name in encoders or ["mfcc", "cepstral:cepstra"]:
+        for kind in ("speech", "song"):
+            found = measure(hearing(name), [r for r in chosen if r.kind == kind], f"{name}, {kind}")
+            typer.echo(
+                f"| {name} | {kind} | {found.words:.3f} | {found.singer:.3f} | **{found.words / found.singer:.2f}** | "
+                f"{found.pitch / found.singer:.2f} | {found.named_by_mean:.0%} | {found.named_by_frame:.0%} |"
+            )
+    typer.echo(f"{len(chosen)} recordings of {len({r.actor for r in chosen})} actors")
+    if held:
+        typer.echo("\n| encoder | sounds named by a linear probe | ABX errors, sung syllables across singers |")
+        typer.echo("| --- | --- | --- |")
+        for name in encoders or ["mfcc", "cepstral:cepstra"]:
+            typer.echo(
+                f"| {name} | {sounds_named(hearing(name), held):.0%} | {syllables_confused(hearing(name), held):.1%} |"
+            )
+
+
+def hearing(name: str) -> Hear:
+    """What an encoder hears in audio at any rate: features (C, N)."""
+    if name == "mfcc":
+        return mfcc
+    encoder, _, layer = name.rpartition(":")
+    weights = encoder.endswith(".safetensors")
+    return partial(features, encoder=Wav2Letter(Path(encoder)) if weights else content.load(encoder), layer=layer)
+
+
+def mfcc(audio: Audio) -> Array:
+    """Mel cepstra c1–c19, as the generators of other systems hear them."""
+    samples = resample(audio, 16_000).samples
+    cepstra: Array = librosa.feature.mfcc(y=samples, sr=16_000, n_mfcc=20, n_fft=512, win_length=400, hop_length=160)
+    return cepstra[1:]
+
+
+def features(audio: Audio, encoder: Encoder, layer: str) -> Array:
+    """Content features as the generator gets them."""
+    level = measure_loudness(audio)
+    return content.heard(encoder, layer, audio, len(level), level)
+
+
+def measure(hear: Hear, recordings: Sequence[Recording], name: str) -> Figures:
+    """All figures of an encoder."""
+    takes, moved = [], []
+    for recording in progress(recordings, name, "file", len(recordings)):
+        audio = read(recording.path)
+        level = measure_loudness(audio)
+        active = np.flatnonzero(level > level.max() - ACTIVE)
+        sung = slice(active[0], active[-1] + 1)
+        frames = hear(audio)[:, sung]
+        takes.append(Take(recording.actor, recording.piece[6:8], recording.piece[:2], frames))
+        moved += [warped_distance(frames, hear(shifted(audio, by))[:, sung]) for by in SHIFTS]
+    folds = [number % FOLDS for number in range(len(takes))]
+    means, picked = [take.frames.mean(axis=1) for take in takes], [_spread(take.frames) for take in takes]
+    return Figures(
+        words=float(np.mean(across_singers(takes))),
+        singer=float(np.mean(across_words(takes))),
+        pitch=float(np.mean(moved)),
+        named_by_mean=probe_accuracy(np.stack(means), [take.singer for take in takes], folds),
+        named_by_frame=probe_accuracy(
+            np.concatenate(picked),
+            [take.singer for take in takes for _ in range(FRAMES)],
+            np.repeat(folds, FRAMES).tolist(),
+        ),
+    )
+
+
+def sounds_named(hear: Hear, run: Path) -> float:
+    """Accuracy of a linear probe for the sound of a frame, on held-out speech."""
+    store = Store(run / "store")
+    vectors, names, folds = [], [], []
+    for number, utterance in enumerate(u for u in read_prepared(run) if u.held and not u.syllables and not u.made):
+        known = store.get(utterance.key, "labels").astype(int)
+        frames = hear(own_voice(store, utterance))[:, : len(known)]
+        counted = np.flatnonzero(known > SILENCE)[::EVERY]
+        vectors.append(frames[:, counted].T)
+        names += [PHONES[int(label)] for label in known[counted]]
+        folds += [number % FOLDS] * len(counted)
+    return probe_accuracy(np.concatenate(vectors), names, folds)
+
+
+def syllables_confused(hear: Hear, run: Path) -> float:
+    """ABX error on sung syllables that the acoustic model was not trained on, cut out where it hears them."""
+    store, judge = Store(run / "store"), Wav2Letter()
+    takes: list[Take] = []
+    for utterance in (u for u in read_prepared(run) if u.held and u.syllables):
+        audio = own_voice(store, utterance)
+        posteriors = torch.from_numpy(content.encode(judge, "sounds", audio.samples)).T
+        segments = align_sung(posteriors, [sound for syllable in utterance.syllables for sound in syllable])
+        frames, singer, first = hear(audio), Path(utterance.path).parent.name, 0
+        for syllable in utterance.syllables if segments else ():
+            last = first + len(syllable)
+            start, end = int(segments[first].start), int(segments[last - 1].end)
+            name = "".join(PHONES[sound] for sound in syllable)
+            if sum(take.singer == singer and take.words == name for take in takes) < TAKES:
+                takes.append(Take(singer, name, "", frames[:, start:end]))
+            first = last
+    return abx_error(takes)
+
+
+def own_voice(store: Store, utterance: Utterance) -> Audio:
+    """A prepared recording as it was."""
+    return Audio(store.get(utterance.key, "audio")[0].astype(np.float32) / np.float32(32_768), RATE)
+
+
+def shifted(audio: Audio, semitones: float) -> Audio:
+    """The same sung higher, in its own voice, by Praat's overlap-add of periods."""
+    praat = extra("parselmouth")
+    sound = praat.Sound(audio.samples.astype(np.float64), audio.rate)
+    manipulation = praat.praat.call(sound, "To Manipulation", 0.01, 65, 900)
+    pitch = praat.praat.call(manipulation, "Extract pitch tier")
+    praat.praat.call(pitch, "Multiply frequencies", 0, sound.duration, 2 ** (semitones / 12))
+    praat.praat.call([pitch, manipulation], "Replace pitch tier")
+    samples = praat.praat.call(manipulation, "Get resynthesis (overlap-add)").values[0].astype(np.float32)
+    return Audio(librosa.util.fix_length(samples, size=len(audio.samples)), audio.rate)
+
+
+def _spread(frames: Array) -> Array:
+    """Frames (40, C) at equal distances."""
+    return frames[:, np.linspace(0, frames.shape[1] - 1, FRAMES).round().astype(int)].T
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,112 @@
+"""Crops for the acoustic model: pure functions of seed and step, so that training resumes exactly."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from svc.data.phones import UNKNOWN, Labels
+from svc.data.speech import Utterance
+from svc.encoders.wav2letter import HOP
+from svc.features.content import LEVEL
+from svc.features.store import Store
+from svc.units import db_to_gain
+
+GAIN = (-6.0, 3.0)  # dB
+NOISE = (-50.0, -15.0)  # dB below the level of the loudest frame, in half of the crops
+CURVES = (0.3, 0.25, 0.15, 0.1)  # deviation of the equaliser's cosines, in deviations of a log-mel spectrum
+
+Samples = NDArray[np.float32]
+Number = TypeVar("Number", np.float32, np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Crops:
+    """A batch.
+
+    Attributes:
+        audio: (B, T) at 16 kHz; the first 2 · ``pairs`` are pairs, the same words at the same times in two voices.
+        labels: (B, N).
+        pairs: how many.
+        warp: (B,) of the frequency axis, 0 to 1 for least to most.
+        equaliser: (B, 4) weights of cosines to be added to log-mel spectra.
+    """
+
+    audio: Tensor
+    labels: Tensor
+    pairs: int
+    warp: Tensor
+    equaliser: Tensor
+
+
+class Sounds:
+    """Recordings and synthetic speech, cut up."""
+
+    def __init__(self, folder: Path, utterances: Sequence[Utterance], frames: int) -> None:
+        self._store = Store(folder / "store")
+        self._frames = frames
+        long = [utterance for utterance in utterances if utterance.frames >= frames // 2]
+        self._made = [u for u in long if u.made]
+        self._spoken = [u for u in long if not u.syllables and not u.made]
+        self._sung = [u for u in long if u.syllables]
+
+    def batch(self, seed: int, step: int, spoken: int, sung: int, synthetic: int, times: Mapping[str, Labels]) -> Crops:
+        """Pairs of crops of recordings, and crops of synthetic speech.
+
+        Args:
+            seed: of the run.
+            step: of the run.
+            spoken: pairs of speech.
+            sung: pairs of song.
+            synthetic: crops.
+            times: labels (N,) of sung utterances by their keys, as far as they are known.
+        """
+        rng = np.random.default_rng([seed, step])
+        items: list[tuple[Samples, Labels]] = []
+        for pool, count, voices in ((self._spoken, spoken, 2), (self._sung, sung, 2), (self._made, synthetic, 1)):
+            for _ in range(count if pool else 0):
+                items += self._crop(pool[rng.integers(len(pool))], voices, rng, times)
+        alone = synthetic if self._made else 0
+        return Crops(
+            audio=torch.from_numpy(np.stack([_degraded(audio, rng) for audio, _ in items])),
+            labels=torch.from_numpy(np.stack([known for _, known in items])),
+            pairs=(len(items) - alone) // 2,
+            warp=torch.from_numpy(rng.random(len(items), dtype=np.float32)),
+            equaliser=torch.from_numpy((rng.standard_normal((len(items), len(CURVES))) * CURVES).astype(np.float32)),
+        )
+
+    def whole(self, utterance: Utterance) -> tuple[Samples, Labels]:
+        """A recording in its own voice, (T,), and its labels (N,)."""
+        audio = self._store.get(utterance.key, "audio")[0]
+        return audio.astype(np.float32) / 32_767, self._store.get(utterance.key, "labels").astype(np.int64)
+
+    def _crop(
+        self, utterance: Utterance, voices: int, rng: np.random.Generator, times: Mapping[str, Labels]
+    ) -> list[tuple[Samples, Labels]]:
+        """The same stretch in some of the voices of a recording."""
+        first = int(rng.integers(max(1, utterance.frames - self._frames // 2)))
+        last = min(first + self._frames, utterance.frames)
+        audio = self._store.get(utterance.key, "audio", first * HOP, last * HOP).astype(np.float32) / 32_767
+        known = times.get(utterance.key)
+        if known is None:
+            known = self._store.get(utterance.key, "labels").astype(np.int64)
+        piece = self._filled(known[first:last], UNKNOWN)
+        return [(self._filled(audio[voice], 0), piece) for voice in rng.permutation(len(audio))[:voices]]
+
+    def _filled(self, values: NDArray[Number], value: int) -> NDArray[Number]:
+        """To the length of a crop, in frames or samples."""
+        length = self._frames * (HOP if values.dtype == np.float32 else 1)
+        return np.pad(values, (0, length - len(values)), constant_values=value)
+
+
+def _degraded(audio: Samples, rng: np.random.Generator) -> Samples:
+    louder = audio * np.float32(db_to_gain(rng.uniform(*GAIN)))
+    if rng.random() < 0.5:
+        level = db_to_gain(LEVEL + rng.uniform(*NOISE))
+        louder = louder + rng.standard_normal(len(audio), dtype=np.float32) * np.float32(level)
+    return louder

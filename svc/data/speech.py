@@ -1,0 +1,220 @@
+"""Recordings for the acoustic model: at 16 kHz, in several voices, with the sound of every frame where it is known.
+
+Transcripts are found beside the files: LibriSpeech's ``*.trans.txt``, LJSpeech's ``metadata.csv``, or an ``index.csv``
+with the columns ``path`` and ``text``. Kana are sung syllables, whose order is known but not their times; other text is
+English, which PocketSphinx aligns. What English recordings without a transcript say, it guesses.
+"""
+
+import csv
+import json
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import librosa
+import numpy as np
+from numpy.typing import NDArray
+
+from svc.atomic import write_bytes
+from svc.audio import files
+from svc.audio.files import Audio
+from svc.audio.resample import resample
+from svc.data.aligner import aligner, dictionary
+from svc.data.espeak import espeak
+from svc.data.phones import NUMBER, PHONES, labels, of_kana
+from svc.data.prepare import files_below
+from svc.errors import AudioError, DataError
+from svc.extras import extra
+from svc.features.content import LEVEL
+from svc.features.extract import measure_loudness
+from svc.features.store import Store, file_hash
+from svc.progress import progress
+from svc.units import FRAMES_PER_SECOND, db_to_gain
+
+RATE = 16_000
+VOICES = 3  # of a recording: its own and two made of it
+IDENTITY = {"version": 1, "voices": VOICES, "aligner": "pocketsphinx"}
+FORMANTS, MEDIANS, SPANS = (0.8, 1.25), (75.0, 750.0), (0.0, 0.3, 1.0)  # ratios, Hz, of the intonation
+LANGUAGES = ("en-us", "en-us", "en-gb-x-rp", "en-029")  # of synthetic speech, as are:
+WORDS, MADE_SPANS, SPEEDS = (3, 9), (0, 0, 30, 60), (80, 110, 150, 190)  # number, intonation, words a minute
+OCTAVES = (-1.0, 1.2)  # that a voice may be moved by
+MANIFEST = "utterances.jsonl"
+MADE = "espeak-ng:"  # instead of a path
+HELD_SPOKEN, HELD_SUNG = 20, ("g", "m", "ɾ")  # one recording in twenty; syllable strings that begin with these
+
+
+_Work = tuple[Path, str, Path]
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """A recording in the store.
+
+    Attributes:
+        path: as given.
+        key: in the store, where ``audio`` is (3, T) 16-bit at 16 kHz and ``labels`` (N,).
+        frames: N.
+        syllables: sung one after another, where their times are not known: numbers of PHONES.
+    """
+
+    path: str
+    key: str
+    frames: int
+    syllables: tuple[tuple[int, ...], ...]
+
+    @property
+    def made(self) -> bool:
+        """Whether nobody said it."""
+        return self.path.startswith(MADE)
+
+    @property
+    def held(self) -> bool:
+        """Whether it is kept for measuring."""
+        if self.syllables:
+            return PHONES[self.syllables[0][0]] in HELD_SUNG
+        return int(self.key[:4], 16) % HELD_SPOKEN == 0
+
+
+def prepare(
+    folders: Sequence[Path], out: Path, synthetic: int = 0, jobs: int | None = None
+) -> tuple[list[Utterance], list[str]]:
+    """Utterances of all recordings below some folders, and why others are not among them.
+
+    Args:
+        folders: of speech and song.
+        out: with a store; what is there is not made again.
+        synthetic: utterances of espeak-ng to be added.
+        jobs: processes; one for each core if not given.
+
+    Raises:
+        DataError: there are none, or espeak-ng is not installed.
+    """
+    work = [(path, text, out / "store") for folder in folders for path, text in _find(folder)]
+    if not work:
+        raise DataError(f"{', '.join(map(str, folders))}: no recordings; name folders that hold speech or song")
+    results = list(progress(_run(work, jobs or os.cpu_count() or 1), "label", "file", len(work)))
+    utterances = [result for result in results if isinstance(result, Utterance)]
+    if not utterances:
+        raise DataError(f"none of {len(work)} recordings is usable, for example {results[0]}")
+    utterances += [_synthetic(out / "store", number) for number in range(synthetic)]
+    lines = "".join(json.dumps(asdict(utterance), ensure_ascii=False) + "\n" for utterance in utterances)
+    write_bytes(out / MANIFEST, lines.encode())
+    return utterances, [result for result in results if isinstance(result, str)]
+
+
+def read_prepared(folder: Path) -> list[Utterance]:
+    """What ``prepare`` wrote.
+
+    Raises:
+        DataError: it has not, or it is damaged.
+    """
+    try:
+        rows = [json.loads(line) for line in (folder / MANIFEST).read_text(encoding="utf-8").splitlines()]
+        return [Utterance(**row | {"syllables": tuple(map(tuple, row["syllables"]))}) for row in rows]
+    except (OSError, ValueError, TypeError, KeyError):
+        raise DataError(f"{folder / MANIFEST}: cannot be read; prepare the recordings again") from None
+
+
+def _run(work: list[_Work], jobs: int) -> Iterator[Utterance | str]:
+    if jobs == 1:
+        yield from map(_one, work)
+        return
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        yield from pool.map(_one, work)
+
+
+def _find(folder: Path) -> Iterator[tuple[Path, str]]:
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder")
+    texts = _listed(folder.parent) | _listed(folder) | _beside(folder)
+    for path in files_below(folder):
+        yield path, texts.get(path, "") or texts.get(path.with_suffix(""), "")
+
+
+def _beside(folder: Path) -> dict[Path, str]:
+    """Text by file without its suffix, from LibriSpeech's transcripts."""
+    texts: dict[Path, str] = {}
+    for place in folder.rglob("*.trans.txt"):
+        rows = (line.split(maxsplit=1) for line in place.read_text(encoding="utf-8").splitlines())
+        texts |= {place.parent / row[0]: row[1] for row in rows if len(row) == 2}
+    return texts
+
+
+def _listed(folder: Path) -> dict[Path, str]:
+    """Text by file, from the list of a corpus."""
+    texts: dict[Path, str] = {}
+    if (folder / "metadata.csv").is_file():
+        rows = [line.split("|") for line in (folder / "metadata.csv").read_text(encoding="utf-8").splitlines()]
+        texts |= {folder / "wavs" / row[0]: row[-1] for row in rows if len(row) > 1}
+    if (folder / "index.csv").is_file():
+        with (folder / "index.csv").open(encoding="utf-8", newline="") as stream:
+            listed = [row for row in csv.DictReader(stream) if {"path", "text"} <= row.keys()]
+        texts |= {folder / row["path"]: row["text"] for row in listed}
+    return texts
+
+
+def _one(work: _Work) -> Utterance | str:
+    path, text, folder = work
+    try:
+        files.check_file(path)
+        store, source = Store(folder), file_hash(path)
+        key = store.key(source, IDENTITY | {"text": text})
+        syllables = tuple(tuple(NUMBER[phone] for phone in syllable) for syllable in of_kana(text))
+        if not store.has(key):
+            store.put(key, _entry(files.read(path), text, bool(syllables), int(source[:12], 16)))
+        return Utterance(str(path), key, len(store.get(key, "labels")), syllables)
+    except (AudioError, OSError) as error:
+        return str(error)
+
+
+def _entry(audio: Audio, text: str, sung: bool, seed: int) -> dict[str, NDArray[Any]]:
+    own = _levelled(audio)
+    frames = len(own.samples) * FRAMES_PER_SECOND // RATE
+    segments = [] if sung else aligner().align(own, text)
+    rng = np.random.default_rng(seed)
+    voices = [own.samples, *(another_voice(own, rng) for _ in range(VOICES - 1))]
+    return {"audio": _sixteen(np.stack(voices)), "labels": labels(segments, frames).astype(np.int8)}
+
+
+def _levelled(audio: Audio) -> Audio:
+    """At 16 kHz and at the level at which encoders hear."""
+    plain = resample(audio, RATE)
+    level = float(measure_loudness(plain).max(initial=LEVEL - 80))
+    return Audio(plain.samples * np.float32(db_to_gain(LEVEL - level)), RATE)
+
+
+def _sixteen(samples: NDArray[np.float32]) -> NDArray[np.int16]:
+    return np.round(np.clip(samples, -1, 1) * 32_767).astype(np.int16)
+
+
+def _synthetic(folder: Path, number: int) -> Utterance:
+    """Some words in one of espeak-ng's voices, half of them on one note."""
+    store, name = Store(folder), f"{MADE}{number}"
+    key = store.key(name, IDENTITY)
+    if not store.has(key):
+        rng, talker = np.random.default_rng(number), espeak()
+        text = " ".join(rng.choice(dictionary(), int(rng.integers(*WORDS))))
+        voice = f"{rng.choice(LANGUAGES)}+{rng.choice(talker.variants)}"
+        pitch, span, speed = int(rng.integers(100)), int(rng.choice(MADE_SPANS)), int(rng.choice(SPEEDS))
+        said, segments = talker.say(text, voice, pitch, span, speed)
+        own = _levelled(said)
+        found = labels(segments, len(own.samples) * FRAMES_PER_SECOND // RATE)
+        store.put(key, {"audio": _sixteen(own.samples[None]), "labels": found.astype(np.int8)})
+    return Utterance(name, key, len(store.get(key, "labels")), ())
+
+
+def another_voice(audio: Audio, rng: np.random.Generator) -> NDArray[np.float32]:
+    """The same words at the same times from another vocal tract, at another pitch, perhaps on one note, by Praat."""
+    call = extra("parselmouth.praat").call
+    sound = extra("parselmouth").Sound(audio.samples.astype(np.float64), audio.rate)
+    melody = sound.to_pitch(pitch_floor=65, pitch_ceiling=900).selected_array["frequency"]
+    median = float(np.median(melody[melody > 0])) if (melody > 0).any() else 150.0
+    formants = float(np.exp(rng.uniform(*np.log(FORMANTS))))
+    pitch = float(np.clip(median * 2 ** rng.uniform(*OCTAVES), *MEDIANS))
+    changed = call(sound, "Change gender", 65, 900, formants, pitch, float(rng.choice(SPANS)), 1.0).values[0]
+    samples: NDArray[np.float32] = librosa.util.fix_length(changed, size=len(audio.samples)).astype(np.float32)
+    return samples
