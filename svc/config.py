@@ -94,7 +94,7 @@ class LossConfig:
 
     scales: tuple[int, ...] = (2048, 1024, 512, 256, 128, 64)  # FFT sizes, samples; the hop is a quarter
     spectral: float = 1.0
-    repulsion: float = 0.5  # from another rendition; at 0.5 noise is answered with as much noise; 0 saves its cost
+    repulsion: float = 0.25  # from another rendition (at 0.5 noise is answered with as much noise); 0 saves its cost
     adversarial: float = 0.3
     feature_matching: float = 0.3
 
