@@ -65,7 +65,7 @@ def main(
         groups = [made for name in chosen for made in build(name, sizes, found, voice, singing, Path(folder))]
         tables = timing.measure(groups, 1 if quick else rounds, warm=0 if quick else 1)
     counted = "one, cold and short: these are no figures" if quick else f"{rounds}, and one before them to warm up"
-    text = results.page(sys.argv[1:], counted, about, tables, list(found.absent.values()))
+    text = results.page(told(sys.argv[1:]), counted, about, tables, list(found.absent.values()))
     typer.echo(text)
     if target:
         results.write(target, text)
@@ -105,6 +105,11 @@ def build(
         return [whole.preparation(sizes, folder)]
     make = networks.generators if name == "generator" else networks.training
     return [make(sizes, found, device) for device in devices]
+
+
+def told(arguments: list[str]) -> list[str]:
+    """Arguments as they are published: of a path its name alone."""
+    return [Path(argument).name if "/" in argument and "=" not in argument else argument for argument in arguments]
 
 
 if __name__ == "__main__":
