@@ -114,7 +114,7 @@ def test_statistics_of_a_singer(prepared):
 
 def test_other_features_than_prepared_are_refused(prepared, tiny):
     with pytest.raises(DataError, match="prepared with other content"):
-        prepare.check_config(prepared, load(None, {"features.content.warps": [1.5]}))
+        prepare.check_config(prepared, load(None, {"features.f0.model": "tiny", "features.content.warps": [1.5]}))
     prepare.check_config(prepared, tiny)
 
 
