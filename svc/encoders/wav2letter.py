@@ -19,6 +19,7 @@ from torch.nn import functional
 from svc import weights
 from svc.audio.spectrogram import power_spectrogram
 from svc.encoders.base import Encoder
+from svc.errors import WeightsError
 
 SAMPLE_RATE, WINDOW, HOP, FFT = 16_000, 400, 160, 1024
 BANDS, LOWEST, HIGHEST = 80, 60.0, 7000.0  # mel bands, Hz
@@ -83,13 +84,15 @@ class Wav2Letter(Encoder):
         """Weights from a file made by the recipe; random ones if there is none.
 
         Raises:
-            WeightsError: the file is damaged or of another network.
+            WeightsError: the file is not there, damaged or of another network.
         """
         super().__init__()
         self.register_buffer("bank", mel_bank().clone())
         self.bank: Tensor
         self.model = AcousticModel()
         if file is not None:
+            if not file.is_file():
+                raise WeightsError(f"{file}: not there; make it with recipes/train_acoustic_model.py, or use cepstral")
             stored = {name: value.half() for name, value in self.model.state_dict().items()}
             self.model.load_state_dict(weights.read(file, stored, "install svc anew"))
         self.freeze()

@@ -81,7 +81,8 @@ def heard(
 
 
 def encode(encoder: Encoder, layer: str, samples: NDArray[np.float32]) -> Features:
-    """One layer (C, N) of audio (T,) at the encoder's rate, in chunks of constant memory that join exactly."""
+    """One layer (C, N) of audio (T,) at the encoder's rate, in chunks of constant memory, which join exactly where the
+    encoder's view is finite."""
     hop = encoder.sample_rate // 100
     total = max(1, -(-len(samples) // hop))
     device = next(iter(encoder.state_dict().values())).device

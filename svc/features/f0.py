@@ -61,6 +61,8 @@ def track(
             progress(int(frames * (number + share) / len(asked)))
         rough, periodicity = decode(probabilities, config.fmin, config.fmax)
         where = np.flatnonzero((periodicity > UNSURE[0]) & (periodicity < UNSURE[1]))
+        if not len(where):
+            break
     progress(frames)
     if not config.refine:
         return rough, periodicity
