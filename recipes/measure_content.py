@@ -19,22 +19,26 @@ from numpy.typing import NDArray
 from svc import cli
 from svc.audio.files import Audio, read
 from svc.audio.resample import resample
+from svc.config import LAYERS
 from svc.data.aligner import align_sung
 from svc.data.phones import PHONES, SILENCE
 from svc.data.ravdess import Recording, find
 from svc.data.speech import RATE, Utterance, read_prepared
 from svc.encoders.base import Encoder
 from svc.encoders.wav2letter import Wav2Letter
+from svc.errors import DataError
 from svc.evaluate.invariance import Take, abx_error, across_singers, across_words, probe_accuracy, warped_distance
 from svc.extras import extra
 from svc.features import content
 from svc.features.extract import measure_loudness
 from svc.features.store import Store
 from svc.progress import progress
+from svc.training.acoustic import WEIGHTS
 
 Array = NDArray[np.floating]
 Hear = Callable[[Audio], Array]
 
+KINDS = ("speech", "song")
 ACTIVE = 40.0  # dB below the loudest frame; what is quieter before and after a sentence is cut off
 SHIFTS = (-5, 5)  # semitones
 FRAMES = 40  # of a recording, by which the probe of single frames knows its singer
@@ -72,12 +76,15 @@ def main(
     ] = None,
 ) -> None:
     """Print tables of invariance, of what a linear probe finds of the singer, and of how well sounds are told apart."""
-    wanted = emotions.split(",")
-    recordings, _ = find(data)
-    chosen = [r for r in recordings if r.repetition == "01" and r.piece[:2] in wanted and r.piece[3:5] == "01"]
+    names = encoders or ["mfcc", "cepstral:cepstra"]
+    for name in names:
+        check_encoder(name)
+    if held:
+        check_run(held)
+    chosen = choose(data, emotions)
     typer.echo(f"{HEAD}\n|{' --- |' * (HEAD.count('|') - 1)}")
-    for name in encoders or ["mfcc", "cepstral:cepstra"]:
-        for kind in ("speech", "song"):
+    for name in names:
+        for kind in KINDS:
             found = measure(hearing(name), [r for r in chosen if r.kind == kind], f"{name}, {kind}")
             typer.echo(
                 f"| {name} | {kind} | {found.words:.3f} | {found.singer:.3f} | **{found.words / found.singer:.2f}** | "
@@ -87,10 +94,63 @@ def main(
     if held:
         typer.echo("\n| encoder | sounds named by a linear probe | ABX errors, sung syllables across singers |")
         typer.echo("| --- | --- | --- |")
-        for name in encoders or ["mfcc", "cepstral:cepstra"]:
+        for name in names:
             typer.echo(
                 f"| {name} | {sounds_named(hearing(name), held):.0%} | {syllables_confused(hearing(name), held):.1%} |"
             )
+
+
+def check_encoder(name: str) -> None:
+    """Refuse what is no encoder, before anything is measured.
+
+    Raises:
+        DataError: the encoder or the layer is unknown, or its file is not there.
+    """
+    encoder, _, layer = name.rpartition(":")
+    if name == "mfcc":
+        return
+    if not encoder:
+        raise DataError(f"--encoder {name}: names no layer; write NAME:LAYER, for example cepstral:cepstra, or mfcc")
+    weights = encoder.endswith(".safetensors")
+    if weights and not Path(encoder).is_file():
+        raise DataError(f"{encoder}: not there; name the file that train_acoustic_model.py wrote")
+    layers = LAYERS.get("wav2letter" if weights else encoder)
+    if layers is None:
+        raise DataError(f"--encoder {name}: unknown; take mfcc, a file *.safetensors, or one of {', '.join(LAYERS)}")
+    if layer not in layers:
+        raise DataError(f"--encoder {name}: the layer must be one of {', '.join(layers)}")
+
+
+def check_run(run: Path) -> None:
+    """Refuse a run that cannot test sounds.
+
+    Raises:
+        DataError: it is not finished, or holds no speech out.
+    """
+    if not (run / WEIGHTS).is_file():
+        raise DataError(f"{run / WEIGHTS}: not there; let train_acoustic_model.py finish, or go without --held")
+    if not any(u.held and not u.syllables and not u.made for u in read_prepared(run)):
+        raise DataError(f"{run}: no speech was held out; train on more recordings, or go without --held")
+
+
+def choose(data: Path, emotions: str) -> list[Recording]:
+    """Recordings of some emotions, of plain intensity, each sentence once.
+
+    Raises:
+        DataError: there are none of an emotion, or of speech or song none by two actors.
+    """
+    recordings, _ = find(data)
+    plain = [r for r in recordings if r.repetition == "01" and r.piece[3:5] == "01"]
+    wanted, there = {emotion.strip() for emotion in emotions.split(",")}, {r.piece[:2] for r in plain}
+    if not wanted <= there:
+        raise DataError(f"--emotions {emotions}: {data} holds no such; take some of {', '.join(sorted(there))}")
+    chosen = [r for r in plain if r.piece[:2] in wanted]
+    for kind in KINDS:
+        if len({r.actor for r in chosen if r.kind == kind}) < 2:
+            raise DataError(
+                f"{data}: no {kind} by two actors in --emotions {emotions}; take others, or more of RAVDESS"
+            )
+    return chosen
 
 
 def hearing(name: str) -> Hear:
@@ -156,8 +216,8 @@ def sounds_named(hear: Hear, run: Path) -> float:
 
 
 def syllables_confused(hear: Hear, run: Path) -> float:
-    """ABX error on sung syllables that the acoustic model was not trained on, cut out where it hears them."""
-    store, judge = Store(run / "store"), Wav2Letter()
+    """ABX error on sung syllables that the run's model was not trained on, cut out where it hears them."""
+    store, judge = Store(run / "store"), Wav2Letter(run / WEIGHTS)
     takes: list[Take] = []
     for utterance in (u for u in read_prepared(run) if u.held and u.syllables):
         audio = own_voice(store, utterance)

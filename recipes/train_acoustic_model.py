@@ -12,22 +12,27 @@ def main(
     folders: Annotated[list[Path], typer.Argument(help="speech or song, in any layout; see svc/data/speech.py")],
     out: Annotated[Path, typer.Option("-o", "--out", help="folder of the run; an earlier run there is resumed")],
     overrides: Annotated[list[str] | None, typer.Option("--set", help="knob=value, e.g. steps=500")] = None,
-    synthetic: Annotated[int, typer.Option(help="utterances of espeak-ng to train on as well; 0 without it")] = 1500,
-    jobs: Annotated[int | None, typer.Option(help="processes that label; one for each core if not given")] = None,
+    synthetic: Annotated[
+        int, typer.Option(min=0, help="utterances of espeak-ng to train on as well; 0 without it")
+    ] = 1500,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="processes that label; one for each core if not given")
+    ] = None,
 ) -> None:
     """Label recordings, make other voices of them, and train; running the same command again resumes."""
     from svc.config import parse_overrides
     from svc.data import speech
-    from svc.training.acoustic import WEIGHTS, AcousticConfig, AcousticRun
+    from svc.training.acoustic import WEIGHTS, AcousticConfig, AcousticRun, locked
     from svc.tree import from_knobs
 
     config = from_knobs(AcousticConfig, parse_overrides(overrides or []))
-    utterances, rejected = speech.prepare(folders, out, synthetic, jobs)
-    for reason in rejected:
-        typer.echo(f"  rejected {reason}")
-    run = AcousticRun(out, utterances, config)
-    run.restore()
-    run.train()
+    with locked(out):
+        utterances, rejected = speech.prepare(folders, out, synthetic, jobs)
+        for reason in rejected:
+            typer.echo(f"  rejected {reason}")
+        run = AcousticRun(out, utterances, config)
+        run.restore()
+        run.train()
     typer.echo(f"{out / WEIGHTS}: {(out / WEIGHTS).stat().st_size / 1e6:.1f} MB")
     typer.echo(f"next: python recipes/measure_content.py RAVDESS --encoder {out / WEIGHTS}:words")
 

@@ -66,14 +66,16 @@ class Aligner:
             self._decoder.activate_search()
         return [
             Segment(of_arpabet(phone.name), phone.start, phone.start + phone.duration)
-            for word in found
+            for word in found or ()
             for phone in word
         ]
 
     def _decode(self, heard: bytes) -> None:
         self._decoder.start_utt()
-        self._decoder.process_raw(heard, full_utt=True)
-        self._decoder.end_utt()
+        try:
+            self._decoder.process_raw(heard, full_utt=True)
+        finally:
+            self._decoder.end_utt()
 
 
 @lru_cache(maxsize=1)

@@ -55,7 +55,9 @@ class Espeak:
     def __init__(self) -> None:
         found = ctypes.util.find_library("espeak-ng")
         if found is None:
-            raise DataError("espeak-ng is not installed; install your system's package of that name, or do without")
+            raise DataError(
+                "espeak-ng is not installed; install your system's package of that name, or do without: --synthetic 0"
+            )
         self._library = ctypes.CDLL(found)
         self._rate = self._library.espeak_Initialize(SYNCHRONOUS, 0, None, PHONE_EVENTS | IPA_EVENTS)
         self._blocks: list[NDArray[np.int16]] = []

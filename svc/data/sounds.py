@@ -22,6 +22,7 @@ NOISE = (-50.0, -15.0)  # dB below the level of the loudest frame, in half of th
 CURVES = (0.3, 0.25, 0.15, 0.1)  # deviation of the equaliser's cosines, in deviations of a log-mel spectrum
 
 Samples = NDArray[np.float32]
+_Piece = tuple[Samples, Labels, int]  # and the frames before the padding
 Number = TypeVar("Number", np.float32, np.int64)
 
 
@@ -32,6 +33,7 @@ class Crops:
     Attributes:
         audio: (B, T) at 16 kHz; the first 2 · ``pairs`` are pairs, the same words at the same times in two voices.
         labels: (B, N).
+        lengths: (B,) frames of a recording; what comes behind is padding.
         pairs: how many.
         warp: (B,) of the frequency axis, 0 to 1 for least to most.
         equaliser: (B, 4) weights of cosines to be added to log-mel spectra.
@@ -39,21 +41,33 @@ class Crops:
 
     audio: Tensor
     labels: Tensor
+    lengths: Tensor
     pairs: int
     warp: Tensor
     equaliser: Tensor
 
 
 class Sounds:
-    """Recordings and synthetic speech, cut up."""
+    """Recordings and synthetic speech, cut up.
+
+    Attributes:
+        spoken: recordings that are long enough.
+        sung: those of syllables in a known order.
+        made: synthetic speech.
+    """
 
     def __init__(self, folder: Path, utterances: Sequence[Utterance], frames: int) -> None:
         self._store = Store(folder / "store")
         self._frames = frames
         long = [utterance for utterance in utterances if utterance.frames >= frames // 2]
-        self._made = [u for u in long if u.made]
-        self._spoken = [u for u in long if not u.syllables and not u.made]
-        self._sung = [u for u in long if u.syllables]
+        self.made = [u for u in long if u.made]
+        self.spoken = [u for u in long if not u.syllables and not u.made]
+        self.sung = [u for u in long if u.syllables]
+
+    def labelled(self, spoken: bool, synthetic: bool) -> bool:
+        """Whether the sound of any frame is known, of speech, of synthetic speech, or of both."""
+        pool = [*(self.made if synthetic else ()), *(self.spoken if spoken else ())]
+        return any(bool((self._store.get(u.key, "labels") != UNKNOWN).any()) for u in pool)
 
     def batch(self, seed: int, step: int, spoken: int, sung: int, synthetic: int, times: Mapping[str, Labels]) -> Crops:
         """Pairs of crops of recordings, and crops of synthetic speech.
@@ -67,14 +81,15 @@ class Sounds:
             times: labels (N,) of sung utterances by their keys, as far as they are known.
         """
         rng = np.random.default_rng([seed, step])
-        items: list[tuple[Samples, Labels]] = []
-        for pool, count, voices in ((self._spoken, spoken, 2), (self._sung, sung, 2), (self._made, synthetic, 1)):
+        items: list[_Piece] = []
+        for pool, count, voices in ((self.spoken, spoken, 2), (self.sung, sung, 2), (self.made, synthetic, 1)):
             for _ in range(count if pool else 0):
                 items += self._crop(pool[rng.integers(len(pool))], voices, rng, times)
-        alone = synthetic if self._made else 0
+        alone = synthetic if self.made else 0
         return Crops(
-            audio=torch.from_numpy(np.stack([_degraded(audio, rng) for audio, _ in items])),
-            labels=torch.from_numpy(np.stack([known for _, known in items])),
+            audio=torch.from_numpy(np.stack([_degraded(audio, rng) for audio, _, _ in items])),
+            labels=torch.from_numpy(np.stack([known for _, known, _ in items])),
+            lengths=torch.tensor([length for _, _, length in items]),
             pairs=(len(items) - alone) // 2,
             warp=torch.from_numpy(rng.random(len(items), dtype=np.float32)),
             equaliser=torch.from_numpy((rng.standard_normal((len(items), len(CURVES))) * CURVES).astype(np.float32)),
@@ -87,7 +102,7 @@ class Sounds:
 
     def _crop(
         self, utterance: Utterance, voices: int, rng: np.random.Generator, times: Mapping[str, Labels]
-    ) -> list[tuple[Samples, Labels]]:
+    ) -> list[_Piece]:
         """The same stretch in some of the voices of a recording."""
         first = int(rng.integers(max(1, utterance.frames - self._frames // 2)))
         last = min(first + self._frames, utterance.frames)
@@ -96,7 +111,7 @@ class Sounds:
         if known is None:
             known = self._store.get(utterance.key, "labels").astype(np.int64)
         piece = self._filled(known[first:last], UNKNOWN)
-        return [(self._filled(audio[voice], 0), piece) for voice in rng.permutation(len(audio))[:voices]]
+        return [(self._filled(audio[voice], 0), piece, last - first) for voice in rng.permutation(len(audio))[:voices]]
 
     def _filled(self, values: NDArray[Number], value: int) -> NDArray[Number]:
         """To the length of a crop, in frames or samples."""

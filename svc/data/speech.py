@@ -5,11 +5,14 @@ with the columns ``path`` and ``text``. Kana are sung syllables, whose order is 
 English, which PocketSphinx aligns. What English recordings without a transcript say, it guesses.
 """
 
+import contextlib
 import csv
+import io
 import json
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -27,7 +30,7 @@ from svc.data.aligner import aligner, dictionary
 from svc.data.espeak import espeak
 from svc.data.phones import NUMBER, PHONES, labels, of_kana
 from svc.data.prepare import files_below
-from svc.errors import AudioError, DataError
+from svc.errors import AudioError, DataError, printable
 from svc.extras import extra
 from svc.features.content import LEVEL
 from svc.features.extract import measure_loudness
@@ -91,12 +94,18 @@ def prepare(
         jobs: processes; one for each core if not given.
 
     Raises:
-        DataError: there are none, or espeak-ng is not installed.
+        DataError: there are none, a list of theirs cannot be read, espeak-ng is not installed, or a process ended.
     """
     work = [(path, text, out / "store") for folder in folders for path, text in _find(folder)]
     if not work:
         raise DataError(f"{', '.join(map(str, folders))}: no recordings; name folders that hold speech or song")
-    results = list(progress(_run(work, jobs or os.cpu_count() or 1), "label", "file", len(work)))
+    if synthetic:  # what is missing is told before hours of work
+        espeak()
+        dictionary()
+    try:
+        results = list(progress(_run(work, jobs or os.cpu_count() or 1), "label", "file", len(work)))
+    except BrokenProcessPool:
+        raise DataError(f"{out}: a process was ended from outside, for want of memory?; use fewer --jobs") from None
     utterances = [result for result in results if isinstance(result, Utterance)]
     if not utterances:
         raise DataError(f"none of {len(work)} recordings is usable, for example {results[0]}")
@@ -130,7 +139,11 @@ def _run(work: list[_Work], jobs: int) -> Iterator[Utterance | str]:
 def _find(folder: Path) -> Iterator[tuple[Path, str]]:
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
-    texts = _listed(folder.parent) | _listed(folder) | _beside(folder)
+    texts: dict[Path, str] = {}
+    for lists in (_metadata, _index):
+        with contextlib.suppress(DataError):  # what lies above may be anything
+            texts |= lists(folder.parent)
+    texts |= _metadata(folder) | _index(folder) | _beside(folder)
     for path in files_below(folder):
         yield path, texts.get(path, "") or texts.get(path.with_suffix(""), "")
 
@@ -139,22 +152,39 @@ def _beside(folder: Path) -> dict[Path, str]:
     """Text by file without its suffix, from LibriSpeech's transcripts."""
     texts: dict[Path, str] = {}
     for place in folder.rglob("*.trans.txt"):
-        rows = (line.split(maxsplit=1) for line in place.read_text(encoding="utf-8").splitlines())
+        rows = (line.split(maxsplit=1) for line in _text(place).splitlines())
         texts |= {place.parent / row[0]: row[1] for row in rows if len(row) == 2}
     return texts
 
 
-def _listed(folder: Path) -> dict[Path, str]:
-    """Text by file, from the list of a corpus."""
-    texts: dict[Path, str] = {}
-    if (folder / "metadata.csv").is_file():
-        rows = [line.split("|") for line in (folder / "metadata.csv").read_text(encoding="utf-8").splitlines()]
-        texts |= {folder / "wavs" / row[0]: row[-1] for row in rows if len(row) > 1}
-    if (folder / "index.csv").is_file():
-        with (folder / "index.csv").open(encoding="utf-8", newline="") as stream:
-            listed = [row for row in csv.DictReader(stream) if {"path", "text"} <= row.keys()]
-        texts |= {folder / row["path"]: row["text"] for row in listed}
-    return texts
+def _metadata(folder: Path) -> dict[Path, str]:
+    """Text by file without its suffix, from LJSpeech's list."""
+    rows = [line.split("|") for line in _text(folder / "metadata.csv").splitlines()]
+    return {folder / "wavs" / row[0]: row[-1] for row in rows if len(row) > 1}
+
+
+def _index(folder: Path) -> dict[Path, str]:
+    """Text by file, from a table; rows that end early have none."""
+    file = folder / "index.csv"
+    try:
+        rows = list(csv.DictReader(io.StringIO(_text(file), newline="")))
+    except csv.Error as error:
+        raise DataError(f"{file}: cannot be read ({error}); mend or remove it") from None
+    return {folder / row["path"]: row.get("text") or "" for row in rows if row.get("path")}
+
+
+def _text(file: Path) -> str:
+    """What a list says, nothing if it is not there.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        return file.read_text(encoding="utf-8") if file.is_file() else ""
+    except UnicodeDecodeError:
+        raise DataError(f"{file}: is not UTF-8; convert it, for example with iconv") from None
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read ({error.strerror}); mend or remove it") from None
 
 
 def _one(work: _Work) -> Utterance | str:
@@ -169,6 +199,8 @@ def _one(work: _Work) -> Utterance | str:
         return Utterance(str(path), key, len(store.get(key, "labels")), syllables)
     except (AudioError, OSError) as error:
         return str(error)
+    except RuntimeError as error:  # of Praat or PocketSphinx
+        return f"{path}: cannot be labelled ({printable(str(error)).strip()})"
 
 
 def _entry(audio: Audio, text: str, sung: bool, seed: int) -> dict[str, NDArray[Any]]:

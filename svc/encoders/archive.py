@@ -74,13 +74,21 @@ class View:
         return torch.from_numpy(view.copy())
 
 
-def read_archive(path: Path, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def read_archive(
+    path: Path,
+    wanted: Mapping[str, Tensor],
+    *,
+    called: str = "",
+    way_out: str = "fetch it anew from its publisher",
+) -> dict[str, Tensor]:
     """Tensors by name from a file that ``torch.save`` wrote of a dict of them, of which nothing is executed.
 
     Args:
         path: the file.
         wanted: tensors of the names, shapes and types to read; their values do not matter, so that they may be on the
             meta device. Others in the file are left there. Numbers with a point may be stored in another precision.
+        called: what a refusal names instead of the path.
+        way_out: what to do about a file that is refused.
 
     Raises:
         WeightsError: the file is damaged, is no such archive, calls for anything but tensors, or lacks one.
@@ -97,7 +105,7 @@ def read_archive(path: Path, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
             return {name: tensor.to(wanted[name].dtype) for name, tensor in _tensors(archive, members, views, wanted)}
     except DAMAGE as error:
         reason = printable(str(error)) or "damaged"
-        raise WeightsError(f"{path}: refused, {reason}; fetch it anew from its publisher") from None
+        raise WeightsError(f"{called or path}: refused, {reason}; {way_out}") from None
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, int]:

@@ -19,7 +19,7 @@ from svc.progress import bar
 
 TIMEOUT = 30.0  # s without a byte
 PIECE = 2**20  # bytes
-WITHOUT = "or take the encoder wav2letter, which needs nothing"
+WITHOUT = "or take the encoder cepstral, which needs no weights"
 
 
 def cache() -> Path:
@@ -67,11 +67,16 @@ def _make(
     """Both files, under the lock; the checksum comes last, and without it there is nothing."""
     by_hand = stored.with_name(address.rpartition("/")[2])
     fetched, written = stored.with_name(f".fetched-{by_hand.name}"), stored.with_name(f".{stored.name}")
+    laid = by_hand.exists()
     try:
-        if not by_hand.exists():
+        if not laid:
             _fetch(stored.stem, address, fetched)
-        source = by_hand if by_hand.exists() else fetched
-        tensors = read_archive(source, {published(name): tensor for name, tensor in wanted.items()})
+        tensors = read_archive(
+            by_hand if laid else fetched,
+            {published(name): tensor for name, tensor in wanted.items()},
+            called=str(by_hand) if laid else address,
+            way_out=f"fetch {address} by other means and put it at {by_hand}, {WITHOUT}",
+        )
         save_file({name: tensors[published(name)] for name in wanted}, written)
         line = f"{_sha256(written)}  {stored.name}\n"
         checksum.unlink(missing_ok=True)

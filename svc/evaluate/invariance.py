@@ -62,12 +62,11 @@ def abx_error(takes: Sequence[Take]) -> float:
 
     A and X are the same words by two singers; B is other words by A's singer.
     """
-    far = {
-        (id(one), id(x)): warped_distance(one.frames, x.frames)
-        for one in takes
-        for x in takes
-        if one.singer != x.singer and one.piece == x.piece
-    }
+    far: dict[tuple[int, int], float] = {}
+    for one, other in _pairs(takes):
+        if one.singer != other.singer:
+            distance = warped_distance(one.frames, other.frames)
+            far |= {(id(one), id(other)): distance, (id(other), id(one)): distance}
     verdicts = [
         np.sign(far[id(a), id(x)] - far[id(b), id(x)])
         for a in takes

@@ -81,8 +81,10 @@ def heard(
 
 
 def encode(encoder: Encoder, layer: str, samples: NDArray[np.float32]) -> Features:
-    """One layer (C, N) of audio (T,) at the encoder's rate, in chunks of constant memory, which join exactly where the
-    encoder's view is finite."""
+    """One layer (C, N) of audio (T,) at the encoder's rate, in chunks of constant memory.
+
+    They join exactly where the encoder's view is finite.
+    """
     hop = encoder.sample_rate // 100
     total = max(1, -(-len(samples) // hop))
     device = next(iter(encoder.state_dict().values())).device

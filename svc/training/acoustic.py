@@ -1,12 +1,17 @@
 """Training the acoustic model: it names sounds, and two voices saying the same must point the same way."""
 
+import contextlib
+import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor
 from torch.nn import functional
 
@@ -17,7 +22,10 @@ from svc.data.phones import SILENCE, UNKNOWN, Labels, labels
 from svc.data.sounds import Crops, Sounds
 from svc.data.speech import Utterance
 from svc.encoders.wav2letter import BANDS, AcousticModel, log_mel, mel_bank
+from svc.errors import DataError, TrainingError
 from svc.progress import progress
+from svc.tree import differences
+from svc.units import FRAMES_PER_SECOND
 
 Terms = dict[str, Tensor]
 WARPS = 17  # of the frequency axis, at equal ratios
@@ -48,19 +56,26 @@ class AcousticConfig:
 
 
 def terms_of(model: AcousticModel, batch: Crops, config: AcousticConfig) -> Terms:
-    """What a batch costs: ``naming``, ``agreement`` and ``contrast``."""
+    """What a batch costs: ``naming``, ``agreement`` and ``contrast``; frames beyond a recording's end cost nothing."""
     _, words, logits = model(spectra(batch, config.warp))
     words, logits = words.float(), logits.float()
     naming = functional.cross_entropy(
-        logits.flatten(0, 1), batch.labels.flatten(), ignore_index=UNKNOWN, label_smoothing=config.smoothing
+        logits.flatten(0, 1),
+        batch.labels.flatten(),
+        ignore_index=UNKNOWN,
+        reduction="sum",
+        label_smoothing=config.smoothing,
     )
     one, other = words[: 2 * batch.pairs : 2], words[1 : 2 * batch.pairs : 2]
+    heard = torch.arange(words.shape[1], device=words.device) < batch.lengths[: 2 * batch.pairs : 2, None]
+    there = heard[:, ::EVERY]
     likeness = one[:, ::EVERY] @ other[:, ::EVERY].transpose(1, 2) / config.temperature
+    likeness = likeness.masked_fill(~there[:, None], -torch.inf)
     which = torch.arange(likeness.shape[1], device=likeness.device).expand(likeness.shape[:2])
     return {
-        "naming": naming,
-        "agreement": (1 - (one * other).sum(dim=-1)).mean(),
-        "contrast": functional.cross_entropy(likeness.flatten(0, 1), which.flatten()),
+        "naming": naming / (batch.labels != UNKNOWN).sum().clamp(min=1),
+        "agreement": (1 - (one * other).sum(dim=-1))[heard].mean(),
+        "contrast": functional.cross_entropy(likeness[there], which[there]),
     }
 
 
@@ -89,8 +104,8 @@ def aligned(model: AcousticModel, sounds: Sounds, utterances: list[Utterance]) -
 
 
 @torch.no_grad()
-def accuracy(model: AcousticModel, sounds: Sounds, utterances: list[Utterance]) -> float:
-    """Share of frames with a known sound that are named rightly."""
+def accuracy(model: AcousticModel, sounds: Sounds, utterances: list[Utterance]) -> float | None:
+    """Share of frames with a known sound that are named rightly; none if there are no such frames."""
     right = count = 0
     for utterance in utterances:
         audio, known = sounds.whole(utterance)
@@ -99,17 +114,45 @@ def accuracy(model: AcousticModel, sounds: Sounds, utterances: list[Utterance]) 
         counted = known[: len(named)] > SILENCE
         right += int((named[counted] == known[: len(named)][counted]).sum())
         count += int(counted.sum())
-    return right / count if count else float("nan")
+    return right / count if count else None
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """One training a folder, which is made if it is not there.
+
+    Raises:
+        TrainingError: another is at work there, or the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock", timeout=0)
+        lock.acquire()
+    except Timeout:
+        raise TrainingError(f"{folder}: another training is working there; wait for it or choose another -o") from None
+    except OSError as error:
+        raise TrainingError(f"{folder}: cannot be written ({error.strerror}); choose another -o") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class AcousticRun:
     """A training run in a folder: the same config goes on where the last checkpoint is."""
 
     def __init__(self, folder: Path, utterances: list[Utterance], config: AcousticConfig) -> None:
+        """A run at its first step.
+
+        Raises:
+            DataError: there is nothing to make pairs of, or no sound of which the name is known.
+        """
         torch.manual_seed(config.seed)
         self.folder, self.config = folder, config
+        self.identity = hashlib.sha256("\n".join(u.key for u in utterances).encode()).hexdigest()
         self.sounds = Sounds(folder, [u for u in utterances if not u.held], config.crop)
-        self.held = [u for u in utterances if u.held and not u.syllables]
+        _check_enough(self.sounds, config)
+        self.held = [u for u in utterances if u.held and not u.syllables and not u.made]
         self.sung = [u for u in utterances if u.syllables and not u.held]
         self.model = AcousticModel()
         self.optimizer = torch.optim.AdamW(self.model.parameters(), weight_decay=0.01, betas=(0.9, 0.98))
@@ -129,8 +172,9 @@ class AcousticRun:
                 self.save()
             if step % every == 0:
                 row = {"step": step} | {name: round(float(term), 4) for name, term in terms.items()}
-                if step % (10 * every) == 0:
-                    row["accuracy"] = round(accuracy(self.model, self.sounds, self.held), 4)
+                share = accuracy(self.model, self.sounds, self.held) if step % (10 * every) == 0 else None
+                if share is not None:
+                    row["accuracy"] = round(share, 4)
                 bar.set_postfix_str(" ".join(f"{name} {value}" for name, value in row.items()))
                 with (self.folder / "losses.jsonl").open("a") as stream:
                     stream.write(json.dumps(row) + "\n")
@@ -139,19 +183,42 @@ class AcousticRun:
         write_bytes(self.folder / WEIGHTS, save(weights, {"config": json.dumps(asdict(self.config))}))
 
     def save(self) -> None:
-        """Weights, moments of the optimiser, the times of sung syllables and the step, in one file."""
+        """Weights, moments of the optimiser, times of sung syllables, the step, and whose they are, in one file."""
         parts = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         for number, moments in self.optimizer.state_dict()["state"].items():
             parts |= {f"adam.{number}.{name}": torch.as_tensor(value) for name, value in moments.items()}
         parts |= {f"times.{key}": torch.from_numpy(known) for key, known in self.times.items()}
-        write_bytes(self.folder / CHECKPOINT, save(parts | {"step": torch.tensor(self.step)}), sync=True)
+        parts |= {"step": torch.tensor(self.step)}
+        meta = {"config": json.dumps(asdict(self.config)), "utterances": self.identity, "half": json.dumps(self.half)}
+        write_bytes(self.folder / CHECKPOINT, save(parts, meta), sync=True)
 
     def restore(self) -> None:
-        """What ``save`` wrote, if anything."""
-        if not (self.folder / CHECKPOINT).exists():
+        """What ``save`` wrote, if anything; in half precision if it was, whatever this machine would choose.
+
+        Raises:
+            TrainingError: the checkpoint is damaged, of another network, or of another config or other recordings.
+        """
+        file = self.folder / CHECKPOINT
+        if not file.exists():
             return
-        parts = load_file(self.folder / CHECKPOINT)
-        self.step = int(parts.pop("step"))
+        way_out = "choose another -o, or delete that file to begin anew"
+        try:
+            with safe_open(file, framework="pt") as stored:
+                meta = stored.metadata() or {}
+                parts = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+            changed = differences(json.loads(meta["config"]), asdict(self.config))
+            if meta["utterances"] != self.identity:
+                changed.append("the recordings")
+            if changed:
+                raise TrainingError(f"{file}: the run changed ({'; '.join(changed)}); undo that, {way_out}")
+            self.half = bool(json.loads(meta["half"]))
+            self._take(parts)
+        except (SafetensorError, OSError, LookupError, ValueError, TypeError, AttributeError, RuntimeError):
+            raise TrainingError(f"{file}: damaged, of another network or of an earlier svc; {way_out}") from None
+
+    def _take(self, parts: Terms) -> None:
+        """The state that ``save`` took apart."""
+        self.step = int(parts["step"])
         self.model.load_state_dict(_below("model.", parts))
         moments: dict[int, Terms] = {}
         for name, value in _below("adam.", parts).items():
@@ -161,7 +228,11 @@ class AcousticRun:
         self.times = {key: value.numpy() for key, value in _below("times.", parts).items()}
 
     def take_step(self) -> Terms:
-        """One."""
+        """One.
+
+        Raises:
+            TrainingError: the loss or its gradient is not finite; no weight has been changed by it.
+        """
         config = self.config
         batch = self.sounds.batch(config.seed, self.step, config.spoken, config.sung, config.synthetic, self.times)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.half):
@@ -172,10 +243,24 @@ class AcousticRun:
             group["lr"] = config.learning_rate * share
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
+        if not bool(torch.isfinite(loss) & torch.isfinite(norm)):
+            raise TrainingError(
+                f"{self.folder}: the loss of step {self.step} or its gradient is not finite; "
+                "begin anew with another -o and a lower --set learning_rate=…"
+            )
         self.optimizer.step()
         self.step += 1
         return {name: term.detach() for name, term in terms.items()}
+
+
+def _check_enough(sounds: Sounds, config: AcousticConfig) -> None:
+    spoken, sung = sounds.spoken[: config.spoken], sounds.sung[: config.sung]
+    if not (spoken or sung):
+        seconds = config.crop / 2 / FRAMES_PER_SECOND
+        raise DataError(f"no recordings of {seconds:g} s or more to make pairs of; name folders with longer ones")
+    if not sounds.labelled(bool(config.spoken), bool(config.synthetic)):
+        raise DataError("no frame whose sound is known; add English speech, or espeak-ng's with --synthetic 1500")
 
 
 def _below(prefix: str, parts: Terms) -> Terms:

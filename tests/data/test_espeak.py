@@ -43,5 +43,5 @@ def test_faults_are_told():
 
 def test_without_the_library_a_sentence(monkeypatch):
     monkeypatch.setattr(ctypes.util, "find_library", lambda name: None)
-    with pytest.raises(DataError, match="espeak-ng is not installed"):
+    with pytest.raises(DataError, match=r"espeak-ng is not installed.*--synthetic 0"):
         Espeak()

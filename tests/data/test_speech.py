@@ -1,6 +1,7 @@
 """Recordings with their texts, in several voices, cut up the same way every time."""
 
 import ctypes.util
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from svc.audio.files import Audio, write
 from svc.data import speech
+from svc.data.aligner import Aligner
 from svc.data.phones import NUMBER, UNKNOWN
 from svc.data.sounds import Sounds
 from svc.errors import DataError
@@ -82,6 +84,16 @@ def test_crops_are_functions_of_seed_and_step(sung):
     assert set(sounds.batch(0, 3, 0, 2, 0, known).labels.unique().tolist()) <= {7, UNKNOWN}
 
 
+def test_crops_tell_where_their_padding_begins(sung):
+    utterances, _ = speech.prepare([sung / "bank"], sung / "out", jobs=1)
+    sounds = Sounds(sung / "out", utterances, 200)  # the recordings have 150 frames
+    known = {u.key: np.full(u.frames, 7) for u in utterances}
+    batch = sounds.batch(0, 3, 0, 4, 0, known)
+    assert ((batch.labels != UNKNOWN).sum(dim=1) == batch.lengths).all()
+    assert ((batch.lengths > 50) & (batch.lengths <= 150)).all()
+    assert (batch.lengths[::2] == batch.lengths[1::2]).all()
+
+
 def test_nothing_to_prepare_is_told(tmp_path):
     with pytest.raises(DataError, match="no such folder"):
         speech.prepare([tmp_path / "none"], tmp_path / "out")
@@ -90,6 +102,74 @@ def test_nothing_to_prepare_is_told(tmp_path):
         speech.prepare([tmp_path / "empty"], tmp_path / "out")
     with pytest.raises(DataError, match="prepare the recordings again"):
         speech.read_prepared(tmp_path)
+
+
+def test_a_list_that_is_not_utf8_is_told_and_one_above_is_none_of_ours(sung):
+    for name in ("metadata.csv", "index.csv"):
+        (sung / name).write_bytes("ファイル|かき".encode("shift_jis"))
+    assert [text for _, text in speech._find(sung / "bank")] == ["[A3] かき", "がぎ_ga-gi"]
+    for name in ("index.csv", "metadata.csv", "1.trans.txt"):
+        (sung / "bank" / name).write_bytes("a.wav かき".encode("shift_jis"))
+        with pytest.raises(DataError, match=rf"bank/{name}: is not UTF-8; convert it"):
+            speech.prepare([sung / "bank"], sung / "out")
+        (sung / "bank" / name).unlink()
+
+
+def test_a_readable_list_above_counts_beside_one_that_is_not(sung):
+    (sung / "metadata.csv").write_bytes(b"\xff")
+    (sung / "bank" / "index.csv").unlink()
+    (sung / "index.csv").write_text("path,text\nbank/a.wav,かき\n", encoding="utf-8")
+    assert [text for _, text in speech._find(sung / "bank")] == ["かき", ""]
+
+
+def test_rows_that_end_early_have_no_text(sung):
+    (sung / "bank" / "index.csv").write_text("text,path\nかき,a.wav\nがぎ\n", encoding="utf-8")
+    assert [text for _, text in speech._find(sung / "bank")] == ["かき", ""]
+    (sung / "bank" / "index.csv").write_text("path,text\na.wav\nb.wav,がぎ\n", encoding="utf-8")
+    assert [text for _, text in speech._find(sung / "bank")] == ["", "がぎ"]
+
+
+def test_what_praat_refuses_is_rejected_with_its_reason(sung, monkeypatch):
+    voices = speech.another_voice
+    seen = []
+
+    def the_first_fails(audio, rng):
+        if not seen:
+            seen.append(audio)
+            raise RuntimeError("pitch analysis\nnot performed.")
+        return voices(audio, rng)
+
+    monkeypatch.setattr(speech, "another_voice", the_first_fails)
+    utterances, rejected = speech.prepare([sung / "bank"], sung / "out", jobs=1)
+    assert [Path(u.path).name for u in utterances] == ["b.wav"]
+    assert rejected == [f"{sung / 'bank' / 'a.wav'}: cannot be labelled (pitch analysis not performed.)"]
+
+
+def test_a_process_ended_from_outside_is_told(sung, monkeypatch):
+    def ended(work, jobs):
+        raise BrokenProcessPool
+
+    monkeypatch.setattr(speech, "_run", ended)
+    with pytest.raises(DataError, match="use fewer --jobs"):
+        speech.prepare([sung / "bank"], sung / "out")
+
+
+def test_without_espeak_nothing_is_labelled(sung, monkeypatch):
+    def absent():
+        raise DataError("espeak-ng is not installed")
+
+    monkeypatch.setattr(speech, "espeak", absent)
+    with pytest.raises(DataError, match="espeak-ng is not installed"):
+        speech.prepare([sung / "bank"], sung / "out", synthetic=1, jobs=1)
+    assert not (sung / "out").exists()
+
+
+def test_the_decoder_goes_on_after_a_recording_that_it_refuses():
+    pytest.importorskip("pocketsphinx")
+    aligner = Aligner()
+    with pytest.raises(IndexError):
+        aligner._decode(None)
+    aligner._decode(bytes(16_000))  # not "utterance already started"
 
 
 @pytest.mark.skipif(ctypes.util.find_library("espeak-ng") is None, reason="espeak-ng is not installed")

@@ -256,6 +256,15 @@ def test_an_archive_laid_there_by_hand_is_taken(publisher, tmp_path):
     assert archive.exists()
 
 
+def test_a_broken_archive_laid_there_by_hand_is_named_and_kept(publisher, tmp_path):
+    archive = tmp_path / "svc" / "hubert_fairseq_base_ls960.pth"
+    archive.parent.mkdir()
+    archive.write_bytes(b"<html>")
+    with pytest.raises(WeightsError, match=rf"^{archive}: refused, .*; fetch {address('hubert-base')} by other means"):
+        Bundle("hubert-base")
+    assert archive.exists()
+
+
 def refuse(error: Exception):
     def answer():
         raise error
@@ -280,7 +289,15 @@ def test_without_the_publisher_there_is_one_sentence(publisher, tmp_path, answer
     with pytest.raises(WeightsError) as caught:
         Bundle("hubert-base")
     text = str(caught.value)
-    for part in ("hubert-base", str(tmp_path / "svc"), reason, address("hubert-base"), "put it into", "wav2letter"):
+    for part in (
+        "hubert-base",
+        str(tmp_path / "svc"),
+        reason,
+        address("hubert-base"),
+        "put it into",
+        "cepstral",
+        "no weights",
+    ):
         assert part in text
     assert [path.name for path in (tmp_path / "svc").iterdir() if path.suffix != ".lock"] == []
 
@@ -288,8 +305,12 @@ def test_without_the_publisher_there_is_one_sentence(publisher, tmp_path, answer
 def test_what_is_fetched_and_is_no_archive_is_not_kept(publisher, tmp_path):
     for data in (b"<html>", publisher.publishes({"other": torch.zeros(3)})):
         publisher.answer = lambda data=data: Answer(data)
-        with pytest.raises(WeightsError, match="refused"):
+        with pytest.raises(WeightsError, match="refused") as caught:
             Bundle("hubert-base")
+        by_hand = tmp_path / "svc" / "hubert_fairseq_base_ls960.pth"
+        assert str(caught.value).startswith(f"{address('hubert-base')}: refused")
+        assert f"put it at {by_hand}, or take the encoder cepstral" in str(caught.value)
+        assert ".fetched" not in str(caught.value)
         assert [path.name for path in (tmp_path / "svc").iterdir() if path.suffix != ".lock"] == []
 
 

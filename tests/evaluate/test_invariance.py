@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from svc.evaluate import invariance
 from svc.evaluate.invariance import Take, abx_error, across_singers, across_words, probe_accuracy, warped_distance
 
 RNG = np.random.default_rng(0)
@@ -43,6 +44,18 @@ def test_abx():
     assert abx_error(takes(0.0)) == 0
     assert abx_error(takes(1.0, words_show=0.0)) == pytest.approx(0.5, abs=0.2)
     assert np.isnan(abx_error([]))
+
+
+def test_abx_measures_each_pair_of_takes_once(monkeypatch):
+    seen = []
+
+    def distance(one, other):
+        seen.append({id(one), id(other)})
+        return warped_distance(one, other)
+
+    monkeypatch.setattr(invariance, "warped_distance", distance)
+    assert abx_error(takes(0.0)) == 0
+    assert len(seen) == 12  # of 15 pairs, 3 are of one singer
 
 
 def test_a_probe_finds_what_is_there_and_nothing_else():

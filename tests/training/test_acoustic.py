@@ -1,11 +1,13 @@
 """The acoustic model learns what it is told, and a run resumed is the run uninterrupted."""
 
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from svc.data import speech
 from svc.data.phones import NUMBER, SILENCE, UNKNOWN
@@ -13,9 +15,10 @@ from svc.data.sounds import Crops, Sounds
 from svc.data.speech import IDENTITY, Utterance
 from svc.encoders import wav2letter
 from svc.encoders.wav2letter import AcousticModel, log_mel, mel_bank
+from svc.errors import DataError, TrainingError
 from svc.features.store import Store
 from svc.training import acoustic
-from svc.training.acoustic import AcousticConfig, AcousticRun, aligned, spectra, terms_of
+from svc.training.acoustic import AcousticConfig, AcousticRun, accuracy, aligned, locked, spectra, terms_of
 
 TINY = AcousticConfig(steps=8, crop=64, spoken=2, sung=1, synthetic=0, warmup=2)
 
@@ -87,21 +90,133 @@ def test_resumed_equals_uninterrupted(tmp_path, small, utterances):
         assert torch.equal(one, other)
 
 
+@pytest.mark.parametrize("change", ["config", "utterances", "damage", "network", "earlier"])
+def test_only_the_same_run_goes_on(tmp_path, small, utterances, monkeypatch, change):
+    run = AcousticRun(tmp_path, utterances, TINY)
+    run.take_step()
+    run.save()
+    file, config, reason = tmp_path / acoustic.CHECKPOINT, TINY, "damaged, of another network or of an earlier svc"
+    if change == "config":
+        config, reason = replace(TINY, steps=9), r"changed \(steps: 8 → 9\)"
+    elif change == "utterances":
+        utterances, reason = utterances[1:], r"changed \(the recordings\)"
+    elif change == "damage":
+        file.write_bytes(file.read_bytes()[:-100])
+    elif change == "network":
+        monkeypatch.setattr(wav2letter, "BLOCKS", 3)
+    else:
+        save_file(load_file(file), file)
+    with pytest.raises(TrainingError, match=rf"{acoustic.CHECKPOINT}: .*{reason}.*; .*choose another -o, or delete"):
+        AcousticRun(tmp_path, utterances, config).restore()
+
+
+def test_precision_goes_on_as_it_began(tmp_path, small, utterances, monkeypatch):
+    run = AcousticRun(tmp_path, utterances, TINY)
+    run.save()
+    monkeypatch.setattr(acoustic.machine, "half_is_fast", lambda device: True)
+    resumed = AcousticRun(tmp_path, utterances, TINY)
+    assert resumed.half
+    resumed.restore()
+    assert not resumed.half
+
+
+def test_one_training_a_folder(tmp_path):
+    with locked(tmp_path / "run"), pytest.raises(TrainingError, match="another training"), locked(tmp_path / "run"):
+        pass
+    with locked(tmp_path / "run"):
+        pass
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(TrainingError, match="cannot be written"), locked(tmp_path / "file"):
+        pass
+
+
+def test_too_little_to_learn_from_is_told(tmp_path, small, utterances):
+    for few, config in (
+        ([], TINY),
+        (utterances, replace(TINY, spoken=0, sung=0)),
+        (utterances, replace(TINY, crop=900)),
+    ):
+        with pytest.raises(DataError, match="to make pairs of"):
+            AcousticRun(tmp_path, few, config)
+    for few, config in ((utterances[3:], TINY), (utterances, replace(TINY, spoken=0))):
+        with pytest.raises(DataError, match="no frame whose sound is known"):
+            AcousticRun(tmp_path, few, config)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_before_it_spoils_a_weight(tmp_path, small, utterances, monkeypatch):
+    run = AcousticRun(tmp_path, utterances, TINY)
+    before = [value.clone() for value in run.model.parameters()]
+    monkeypatch.setattr(
+        acoustic,
+        "terms_of",
+        lambda *_: dict.fromkeys(("naming", "agreement", "contrast"), run.model.sharpness * np.nan),
+    )
+    with pytest.raises(TrainingError, match="step 0 or its gradient is not finite"):
+        run.take_step()
+    assert all(torch.equal(one, other) for one, other in zip(before, run.model.parameters(), strict=True))
+
+
+def test_with_nothing_held_out_there_is_no_accuracy(tmp_path, small, utterances):
+    run = AcousticRun(tmp_path, [u for u in utterances if not u.held], replace(TINY, steps=1))
+    run.train(every=1)
+    (row,) = [json.loads(line) for line in (tmp_path / "losses.jsonl").read_text().splitlines()]
+    assert row.keys() == {"step", "naming", "agreement", "contrast"}
+    assert 0 <= accuracy(run.model, run.sounds, utterances[:1]) <= 1
+
+
 def test_pairs_that_agree_cost_nothing_and_unknown_frames_neither(small):
     torch.manual_seed(0)
     audio = 0.1 * torch.randn(1, 16_000).repeat(2, 1)
     labels = torch.full((2, 100), UNKNOWN)
     labels[:, :3] = SILENCE
-    batch = Crops(audio, labels, 1, torch.full((2,), 0.5), torch.zeros(2, 4))
+    batch = Crops(audio, labels, torch.full((2,), 100), 1, torch.full((2,), 0.5), torch.zeros(2, 4))
     with torch.no_grad():
         terms = terms_of(AcousticModel(), batch, TINY)
     assert float(terms["agreement"]) == pytest.approx(0, abs=1e-5)
     assert float(terms["naming"]) > 0
 
 
+class Pointing:
+    """In place of the network: the directions that it is given, and no opinion on sounds."""
+
+    def __init__(self, words):
+        self.words = words
+
+    def __call__(self, spectrum):
+        return [], self.words, torch.zeros(*self.words.shape[:2], 39)
+
+
+def test_padding_costs_nothing():
+    """Two voices of 8 and of 4 frames; in one heard frame of twelve, and in all of the padding, they are opposite."""
+    words = torch.zeros(4, 8, 3)
+    words[:2, :4, 0] = words[:2, 4:, 1] = 1  # the two frames that stand in the contrast, 0 and 4
+    words[2:, :, 2] = 1
+    words[3, 4:] *= -1
+    words[1, 1] *= -1
+    labels = torch.full((4, 8), UNKNOWN)
+    batch = Crops(
+        torch.zeros(4, 1_280), labels, torch.tensor([8, 8, 4, 4]), 2, torch.full((4,), 0.5), torch.zeros(4, 4)
+    )
+    terms = terms_of(Pointing(words), batch, TINY)
+    assert float(terms["agreement"]) == pytest.approx(2 / 12)
+    told = math.log1p(math.exp(-1 / TINY.temperature))  # frames 0 and 4 of the longer; of the shorter 0 is the only one
+    assert float(terms["contrast"]) == pytest.approx(2 * told / 3, rel=1e-3)
+    assert float(terms["naming"]) == 0
+
+
+def test_naming_is_the_mean_over_known_frames():
+    words = torch.zeros(2, 8, 3)
+    words[..., 0] = 1
+    labels = torch.full((2, 8), UNKNOWN)
+    labels[0, :3] = NUMBER["a"]
+    batch = Crops(torch.zeros(2, 1_280), labels, torch.full((2,), 8), 1, torch.full((2,), 0.5), torch.zeros(2, 4))
+    assert float(terms_of(Pointing(words), batch, TINY)["naming"]) == pytest.approx(math.log(39))
+
+
 def test_the_middle_warp_is_none_and_an_equaliser_adds_its_cosine():
     audio = 0.1 * torch.randn(2, 1_600)
-    batch = Crops(audio, torch.zeros(2, 10), 1, torch.full((2,), 0.5), torch.tensor([[0.0] * 4, [1.0, 0, 0, 0]]))
+    equaliser = torch.tensor([[0.0] * 4, [1.0, 0, 0, 0]])
+    batch = Crops(audio, torch.zeros(2, 10), torch.full((2,), 10), 1, torch.full((2,), 0.5), equaliser)
     plain = log_mel(audio, mel_bank())
     found = spectra(batch, 1.2)
     torch.testing.assert_close(found[0], plain[0])
@@ -123,8 +238,10 @@ def test_what_is_held_out_is_never_cropped(tmp_path, small, utterances):
     assert held.held
     assert Utterance("ga", "f" * 64, 100, ((NUMBER["g"], NUMBER["a"]),)).held
     run = AcousticRun(tmp_path, [*utterances, held], TINY)
-    assert held in run.held
-    assert held not in run.sounds._spoken
+    made = replace(held, path=f"{speech.MADE}0")
+    assert run.held == [held]
+    assert AcousticRun(tmp_path, [*utterances, made], TINY).held == []
+    assert held not in run.sounds.spoken
 
 
 def test_what_cannot_be_read_is_told(tmp_path):
