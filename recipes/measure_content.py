@@ -83,9 +83,10 @@ def main(
         check_run(held)
     chosen = choose(data, emotions)
     typer.echo(f"{HEAD}\n|{' --- |' * (HEAD.count('|') - 1)}")
-    for name in names:
+    hears = {name: hearing(name) for name in names}
+    for name, hear in hears.items():
         for kind in KINDS:
-            found = measure(hearing(name), [r for r in chosen if r.kind == kind], f"{name}, {kind}")
+            found = measure(hear, [r for r in chosen if r.kind == kind], f"{name}, {kind}")
             typer.echo(
                 f"| {name} | {kind} | {found.words:.3f} | {found.singer:.3f} | **{found.words / found.singer:.2f}** | "
                 f"{found.pitch / found.singer:.2f} | {found.named_by_mean:.0%} | {found.named_by_frame:.0%} |"
@@ -94,10 +95,8 @@ def main(
     if held:
         typer.echo("\n| encoder | sounds named by a linear probe | ABX errors, sung syllables across singers |")
         typer.echo("| --- | --- | --- |")
-        for name in names:
-            typer.echo(
-                f"| {name} | {sounds_named(hearing(name), held):.0%} | {syllables_confused(hearing(name), held):.1%} |"
-            )
+        for name, hear in hears.items():
+            typer.echo(f"| {name} | {sounds_named(hear, held):.0%} | {syllables_confused(hear, held):.1%} |")
 
 
 def check_encoder(name: str) -> None:

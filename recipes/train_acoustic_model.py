@@ -22,7 +22,8 @@ def main(
     """Label recordings, make other voices of them, and train; running the same command again resumes."""
     from svc.config import parse_overrides
     from svc.data import speech
-    from svc.training.acoustic import WEIGHTS, AcousticConfig, AcousticRun, locked
+    from svc.training.acoustic import WEIGHTS, AcousticConfig, AcousticRun
+    from svc.training.locking import locked
     from svc.tree import from_knobs
 
     config = from_knobs(AcousticConfig, parse_overrides(overrides or []))

@@ -169,9 +169,7 @@ def load(path: Path | None, overrides: Mapping[str, Any] | None = None) -> Confi
         if not isinstance(tree, dict):
             raise ConfigError(f"{path}: holds no `name: value` pairs; see configs/base.yaml for the form")
     for dotted, value in (overrides or {}).items():
-        blocking = put(tree, dotted, value)
-        if blocking is not None:
-            raise ConfigError(f"--set {dotted}: {blocking} is a value, not a group of knobs")
+        put(tree, dotted, value)
     return from_tree(tree, where=str(path or "config"))
 
 

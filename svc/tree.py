@@ -82,16 +82,19 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def put(tree: dict[str, Any], dotted: str, value: Any) -> str | None:
-    """Set what a dotted key leads to; returns the name on the way that is a value, if there is one."""
+def put(tree: dict[str, Any], dotted: str, value: Any) -> None:
+    """Set what a dotted key leads to.
+
+    Raises:
+        ConfigError: a name on the way is a value.
+    """
     node: Any = tree
     *parents, leaf = dotted.split(".")
     for name in parents:
         node = node.setdefault(name, {})
         if not isinstance(node, dict):
-            return name
+            raise ConfigError(f"--set {dotted}: {name} is a value, not a group of knobs")
     node[leaf] = value
-    return None
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
@@ -118,9 +121,7 @@ def from_knobs(cls: type[T], knobs: Mapping[str, Any]) -> T:
     """
     tree: dict[str, Any] = {}
     for dotted, value in knobs.items():
-        blocking = put(tree, dotted, value)
-        if blocking is not None:
-            raise ConfigError(f"--set {dotted}: {blocking} is a value, not a group of knobs")
+        put(tree, dotted, value)
     faults: list[str] = []
     built = build(cls, tree, "", faults)
     if faults:

@@ -1,15 +1,12 @@
 """Training the acoustic model: it names sounds, and two voices saying the same must point the same way."""
 
-import contextlib
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -115,27 +112,6 @@ def accuracy(model: AcousticModel, sounds: Sounds, utterances: list[Utterance]) 
         right += int((named[counted] == known[: len(named)][counted]).sum())
         count += int(counted.sum())
     return right / count if count else None
-
-
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """One training a folder, which is made if it is not there.
-
-    Raises:
-        TrainingError: another is at work there, or the folder cannot be written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock", timeout=0)
-        lock.acquire()
-    except Timeout:
-        raise TrainingError(f"{folder}: another training is working there; wait for it or choose another -o") from None
-    except OSError as error:
-        raise TrainingError(f"{folder}: cannot be written ({error.strerror}); choose another -o") from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 class AcousticRun:

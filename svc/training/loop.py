@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
 from accelerate.utils import ProjectConfiguration
-from filelock import FileLock, Timeout
 
 from svc import machine
 from svc.config import Config, differences, to_tree
@@ -19,6 +17,7 @@ from svc.data.manifest import Manifest
 from svc.errors import TrainingError
 from svc.progress import progress
 from svc.training import checkpoint, state, validate
+from svc.training.locking import locked
 from svc.training.step import train_step
 from svc.training.stopping import any_process, stopping
 from svc.training.tracking import Tracker
@@ -80,7 +79,7 @@ def train(
     elif accelerator.is_main_process:
         run.mkdir(parents=True, exist_ok=True)
     _prepare(accelerator, current)
-    with _lock(run, accelerator):
+    with locked(run) if accelerator.is_main_process else contextlib.nullcontext():
         return _Loop(prepared, run, config, accelerator, current, content, judge).go(items)
 
 
@@ -90,19 +89,6 @@ def _settled(config: Config, found: checkpoint.Checkpoint | None, device: torch.
     if found is not None and config.train.precision == "auto":
         half = bool(found.meta.get("bf16", half))  # older runs do not say
     return replace(config, train=replace(config.train, precision="bf16" if half else "no"))
-
-
-@contextlib.contextmanager
-def _lock(run: Path, accelerator: Accelerator) -> Iterator[None]:
-    """One training a folder."""
-    if not accelerator.is_main_process:
-        yield
-        return
-    try:
-        with FileLock(run / ".lock", timeout=0):
-            yield
-    except Timeout:
-        raise TrainingError(f"{run}: another training is working there; wait for it or choose another -o") from None
 
 
 def _prepare(accelerator: Accelerator, current: state.TrainState) -> None:

@@ -18,7 +18,8 @@ from svc.encoders.wav2letter import AcousticModel, log_mel, mel_bank
 from svc.errors import DataError, TrainingError
 from svc.features.store import Store
 from svc.training import acoustic
-from svc.training.acoustic import AcousticConfig, AcousticRun, accuracy, aligned, locked, spectra, terms_of
+from svc.training.acoustic import AcousticConfig, AcousticRun, accuracy, aligned, spectra, terms_of
+from svc.training.locking import locked
 
 TINY = AcousticConfig(steps=8, crop=64, spoken=2, sung=1, synthetic=0, warmup=2)
 
