@@ -7,6 +7,7 @@ saying the same words to that between two sentences of one actor is below 1 wher
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -18,12 +19,12 @@ from numpy.typing import NDArray
 
 from svc import cli
 from svc.audio.files import Audio, read
-from svc.audio.resample import resample
-from svc.config import LAYERS
+from svc.audio.resample import fit_length, resample
 from svc.data.aligner import align_sung
 from svc.data.phones import PHONES, SILENCE
 from svc.data.ravdess import Recording, find
-from svc.data.speech import RATE, Utterance, read_prepared
+from svc.data.sounds import loud, read_voices
+from svc.data.speech import RATE, read_prepared
 from svc.encoders.base import Encoder
 from svc.encoders.wav2letter import Wav2Letter
 from svc.errors import DataError
@@ -32,6 +33,7 @@ from svc.extras import extra
 from svc.features import content
 from svc.features.extract import measure_loudness
 from svc.features.store import Store
+from svc.limits import LAYERS
 from svc.progress import progress
 from svc.training.acoustic import WEIGHTS
 
@@ -76,14 +78,11 @@ def main(
     ] = None,
 ) -> None:
     """Print tables of invariance, of what a linear probe finds of the singer, and of how well sounds are told apart."""
-    names = encoders or ["mfcc", "cepstral:cepstra"]
-    for name in names:
-        check_encoder(name)
     if held:
         check_run(held)
     chosen = choose(data, emotions)
+    hears = {name: hearing(name) for name in encoders or ["mfcc", "cepstral:cepstra"]}
     typer.echo(f"{HEAD}\n|{' --- |' * (HEAD.count('|') - 1)}")
-    hears = {name: hearing(name) for name in names}
     for name, hear in hears.items():
         for kind in KINDS:
             found = measure(hear, [r for r in chosen if r.kind == kind], f"{name}, {kind}")
@@ -99,27 +98,6 @@ def main(
             typer.echo(f"| {name} | {sounds_named(hear, held):.0%} | {syllables_confused(hear, held):.1%} |")
 
 
-def check_encoder(name: str) -> None:
-    """Refuse what is no encoder, before anything is measured.
-
-    Raises:
-        DataError: the encoder or the layer is unknown, or its file is not there.
-    """
-    encoder, _, layer = name.rpartition(":")
-    if name == "mfcc":
-        return
-    if not encoder:
-        raise DataError(f"--encoder {name}: names no layer; write NAME:LAYER, for example cepstral:cepstra, or mfcc")
-    weights = encoder.endswith(".safetensors")
-    if weights and not Path(encoder).is_file():
-        raise DataError(f"{encoder}: not there; name the file that train_acoustic_model.py wrote")
-    layers = LAYERS.get("wav2letter" if weights else encoder)
-    if layers is None:
-        raise DataError(f"--encoder {name}: unknown; take mfcc, a file *.safetensors, or one of {', '.join(LAYERS)}")
-    if layer not in layers:
-        raise DataError(f"--encoder {name}: the layer must be one of {', '.join(layers)}")
-
-
 def check_run(run: Path) -> None:
     """Refuse a run that cannot test sounds.
 
@@ -128,7 +106,7 @@ def check_run(run: Path) -> None:
     """
     if not (run / WEIGHTS).is_file():
         raise DataError(f"{run / WEIGHTS}: not there; let train_acoustic_model.py finish, or go without --held")
-    if not any(u.held and not u.syllables and not u.made for u in read_prepared(run)):
+    if not any(u.held_speech for u in read_prepared(run)):
         raise DataError(f"{run}: no speech was held out; train on more recordings, or go without --held")
 
 
@@ -153,11 +131,25 @@ def choose(data: Path, emotions: str) -> list[Recording]:
 
 
 def hearing(name: str) -> Hear:
-    """What an encoder hears in audio at any rate: features (C, N)."""
+    """What an encoder hears in audio at any rate: features (C, N).
+
+    Raises:
+        DataError: the encoder or the layer is unknown, or its file is not there.
+        WeightsError: its weights are not there, or damaged.
+    """
     if name == "mfcc":
         return mfcc
     encoder, _, layer = name.rpartition(":")
+    if not encoder:
+        raise DataError(f"--encoder {name}: names no layer; write NAME:LAYER, for example cepstral:cepstra, or mfcc")
     weights = encoder.endswith(".safetensors")
+    if weights and not Path(encoder).is_file():
+        raise DataError(f"{encoder}: not there; name the file that train_acoustic_model.py wrote")
+    layers = LAYERS.get("wav2letter" if weights else encoder)
+    if layers is None:
+        raise DataError(f"--encoder {name}: unknown; take mfcc, a file *.safetensors, or one of {', '.join(LAYERS)}")
+    if layer not in layers:
+        raise DataError(f"--encoder {name}: the layer must be one of {', '.join(layers)}")
     return partial(features, encoder=Wav2Letter(Path(encoder)) if weights else content.load(encoder), layer=layer)
 
 
@@ -185,17 +177,15 @@ def measure(hear: Hear, recordings: Sequence[Recording], name: str) -> Figures:
         frames = hear(audio)[:, sung]
         takes.append(Take(recording.actor, recording.piece[6:8], recording.piece[:2], frames))
         moved += [warped_distance(frames, hear(shifted(audio, by))[:, sung]) for by in SHIFTS]
-    folds = [number % FOLDS for number in range(len(takes))]
+    singers, folds = [take.singer for take in takes], [number % FOLDS for number in range(len(takes))]
     means, picked = [take.frames.mean(axis=1) for take in takes], [_spread(take.frames) for take in takes]
     return Figures(
         words=float(np.mean(across_singers(takes))),
         singer=float(np.mean(across_words(takes))),
         pitch=float(np.mean(moved)),
-        named_by_mean=probe_accuracy(np.stack(means), [take.singer for take in takes], folds),
+        named_by_mean=probe_accuracy(np.stack(means), singers, folds),
         named_by_frame=probe_accuracy(
-            np.concatenate(picked),
-            [take.singer for take in takes for _ in range(FRAMES)],
-            np.repeat(folds, FRAMES).tolist(),
+            np.concatenate(picked), np.repeat(singers, FRAMES).tolist(), np.repeat(folds, FRAMES).tolist()
         ),
     )
 
@@ -204,9 +194,9 @@ def sounds_named(hear: Hear, run: Path) -> float:
     """Accuracy of a linear probe for the sound of a frame, on held-out speech."""
     store = Store(run / "store")
     vectors, names, folds = [], [], []
-    for number, utterance in enumerate(u for u in read_prepared(run) if u.held and not u.syllables and not u.made):
+    for number, utterance in enumerate(u for u in read_prepared(run) if u.held_speech):
         known = store.get(utterance.key, "labels").astype(int)
-        frames = hear(own_voice(store, utterance))[:, : len(known)]
+        frames = hear(Audio(read_voices(store, utterance)[0], RATE))[:, : len(known)]
         counted = np.flatnonzero(known > SILENCE)[::EVERY]
         vectors.append(frames[:, counted].T)
         names += [PHONES[int(label)] for label in known[counted]]
@@ -219,23 +209,16 @@ def syllables_confused(hear: Hear, run: Path) -> float:
     store, judge = Store(run / "store"), Wav2Letter(run / WEIGHTS)
     takes: list[Take] = []
     for utterance in (u for u in read_prepared(run) if u.held and u.syllables):
-        audio = own_voice(store, utterance)
-        posteriors = torch.from_numpy(content.encode(judge, "sounds", audio.samples)).T
-        segments = align_sung(posteriors, [sound for syllable in utterance.syllables for sound in syllable])
-        frames, singer, first = hear(audio), Path(utterance.path).parent.name, 0
-        for syllable in utterance.syllables if segments else ():
-            last = first + len(syllable)
-            start, end = int(segments[first].start), int(segments[last - 1].end)
-            name = "".join(PHONES[sound] for sound in syllable)
-            if sum(take.singer == singer and take.words == name for take in takes) < TAKES:
-                takes.append(Take(singer, name, "", frames[:, start:end]))
-            first = last
+        audio = Audio(read_voices(store, utterance)[0], RATE)
+        posteriors = torch.from_numpy(content.encode(judge, "sounds", audio.samples)).T.contiguous()
+        order = [sound for syllable in utterance.syllables for sound in syllable]
+        segments = iter(align_sung(posteriors, order, loud(audio.samples)))
+        frames, singer = hear(audio), Path(utterance.path).parent.name
+        for syllable in utterance.syllables:
+            sung, name = [*islice(segments, len(syllable))], "".join(PHONES[sound] for sound in syllable)
+            if sung and sum(take.singer == singer and take.words == name for take in takes) < TAKES:
+                takes.append(Take(singer, name, "", frames[:, int(sung[0].start) : int(sung[-1].end)]))
     return abx_error(takes)
-
-
-def own_voice(store: Store, utterance: Utterance) -> Audio:
-    """A prepared recording as it was."""
-    return Audio(store.get(utterance.key, "audio")[0].astype(np.float32) / np.float32(32_768), RATE)
 
 
 def shifted(audio: Audio, semitones: float) -> Audio:
@@ -246,8 +229,8 @@ def shifted(audio: Audio, semitones: float) -> Audio:
     pitch = praat.praat.call(manipulation, "Extract pitch tier")
     praat.praat.call(pitch, "Multiply frequencies", 0, sound.duration, 2 ** (semitones / 12))
     praat.praat.call([pitch, manipulation], "Replace pitch tier")
-    samples = praat.praat.call(manipulation, "Get resynthesis (overlap-add)").values[0].astype(np.float32)
-    return Audio(librosa.util.fix_length(samples, size=len(audio.samples)), audio.rate)
+    samples = praat.praat.call(manipulation, "Get resynthesis (overlap-add)").values[0]
+    return Audio(fit_length(samples, len(audio.samples)), audio.rate)
 
 
 def _spread(frames: Array) -> Array:

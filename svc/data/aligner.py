@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from svc.audio.files import Audio
@@ -20,6 +21,7 @@ from svc.extras import extra
 
 RATE = 16_000
 PEAK = 0.7  # of full scale, to which a recording is brought
+IMPROBABLE = -30.0  # nepers, of silence in a loud frame
 
 
 class Aligner:
@@ -100,12 +102,13 @@ def dictionary() -> list[str]:
     return [word for word in words if word.isalpha()]
 
 
-def align_sung(posteriors: Tensor, sounds: Sequence[int]) -> list[Segment]:
-    """The most likely times of sounds that are sung in a known order, with silence wherever it fits.
+def align_sung(posteriors: Tensor, sounds: Sequence[int], loud: NDArray[np.bool_]) -> list[Segment]:
+    """The most likely times of sounds that are sung in a known order, with silence wherever it is quiet enough.
 
     Args:
         posteriors: log probabilities (N, 39) of PHONES.
         sounds: numbers of PHONES. A sound that comes twice is held to fall silent in between.
+        loud: (N,) frames that are no silence: without them a held vowel passes for one, and is learned as one.
 
     Returns:
         A segment for each; none if there are more sounds than frames.
@@ -116,5 +119,7 @@ def align_sung(posteriors: Tensor, sounds: Sequence[int]) -> list[Segment]:
     if not sounds or len(sounds) + repeats > len(posteriors):
         return []
     targets = torch.tensor([list(sounds)], dtype=torch.int32)
-    path, scores = forced_align(posteriors[None].float().cpu(), targets, blank=SILENCE)
+    possible = posteriors.float().cpu().clone(memory_format=torch.contiguous_format)
+    possible[torch.from_numpy(loud), SILENCE] += IMPROBABLE
+    path, scores = forced_align(possible[None], targets, blank=SILENCE)
     return [Segment((PHONES[span.token],), span.start, span.end) for span in merge_tokens(path[0], scores[0], SILENCE)]

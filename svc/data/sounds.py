@@ -10,19 +10,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from svc.data.phones import UNKNOWN, Labels
-from svc.data.speech import Utterance
+from svc.audio.files import Audio, Samples
+from svc.data.phones import SILENCE, UNKNOWN, Labels
+from svc.data.speech import FULL_SCALE, RATE, Utterance
 from svc.encoders.wav2letter import HOP
 from svc.features.content import LEVEL
+from svc.features.extract import measure_loudness
 from svc.features.store import Store
 from svc.units import db_to_gain
 
 GAIN = (-6.0, 3.0)  # dB
 NOISE = (-50.0, -15.0)  # dB below the level of the loudest frame, in half of the crops
+LOUD = 30.0  # dB below the loudest frame; what is louder is no silence
 CURVES = (0.3, 0.25, 0.15, 0.1)  # deviation of the equaliser's cosines, in deviations of a log-mel spectrum
+PACES = (0.2, 1.3)  # of time, in half of the crops: sung vowels are long
+HELD = (8, 48)  # frames of one pace
 
-Samples = NDArray[np.float32]
-_Piece = tuple[Samples, Labels, int]  # and the frames before the padding
+Positions = NDArray[np.float32]
+_Piece = tuple[Samples, Labels, int, Positions]  # audio, labels, the frames before the padding
 Number = TypeVar("Number", np.float32, np.int64)
 
 
@@ -37,6 +42,7 @@ class Crops:
         pairs: how many.
         warp: (B,) of the frequency axis, 0 to 1 for least to most.
         equaliser: (B, 4) weights of cosines to be added to log-mel spectra.
+        times: (B, N) frames of the audio to be heard at each frame.
     """
 
     audio: Tensor
@@ -45,6 +51,7 @@ class Crops:
     pairs: int
     warp: Tensor
     equaliser: Tensor
+    times: Tensor
 
 
 class Sounds:
@@ -59,6 +66,7 @@ class Sounds:
     def __init__(self, folder: Path, utterances: Sequence[Utterance], frames: int) -> None:
         self._store = Store(folder / "store")
         self._frames = frames
+        self._known: dict[str, Labels] = {}
         long = [utterance for utterance in utterances if utterance.frames >= frames // 2]
         self.made = [u for u in long if u.made]
         self.spoken = [u for u in long if not u.syllables and not u.made]
@@ -87,18 +95,21 @@ class Sounds:
                 items += self._crop(pool[rng.integers(len(pool))], voices, rng, times)
         alone = synthetic if self.made else 0
         return Crops(
-            audio=torch.from_numpy(np.stack([_degraded(audio, rng) for audio, _, _ in items])),
-            labels=torch.from_numpy(np.stack([known for _, known, _ in items])),
-            lengths=torch.tensor([length for _, _, length in items]),
+            audio=torch.from_numpy(np.stack([_degraded(audio, rng) for audio, *_ in items])),
+            labels=torch.from_numpy(np.stack([known for _, known, _, _ in items])),
+            lengths=torch.tensor([length for _, _, length, _ in items]),
             pairs=(len(items) - alone) // 2,
             warp=torch.from_numpy(rng.random(len(items), dtype=np.float32)),
             equaliser=torch.from_numpy((rng.standard_normal((len(items), len(CURVES))) * CURVES).astype(np.float32)),
+            times=torch.from_numpy(np.stack([heard_at for *_, heard_at in items])),
         )
 
     def whole(self, utterance: Utterance) -> tuple[Samples, Labels]:
-        """A recording in its own voice, (T,), and its labels (N,)."""
-        audio = self._store.get(utterance.key, "audio")[0]
-        return audio.astype(np.float32) / 32_767, self._store.get(utterance.key, "labels").astype(np.int64)
+        """A recording in its own voice, (T,), and its labels (N,); what passed for silence and is loud is unknown."""
+        audio = read_voices(self._store, utterance)[0]
+        known = self._store.get(utterance.key, "labels").astype(np.int64)
+        known[(known == SILENCE) & loud(audio)] = UNKNOWN
+        return audio, known
 
     def _crop(
         self, utterance: Utterance, voices: int, rng: np.random.Generator, times: Mapping[str, Labels]
@@ -106,12 +117,19 @@ class Sounds:
         """The same stretch in some of the voices of a recording."""
         first = int(rng.integers(max(1, utterance.frames - self._frames // 2)))
         last = min(first + self._frames, utterance.frames)
-        audio = self._store.get(utterance.key, "audio", first * HOP, last * HOP).astype(np.float32) / 32_767
-        known = times.get(utterance.key)
-        if known is None:
-            known = self._store.get(utterance.key, "labels").astype(np.int64)
-        piece = self._filled(known[first:last], UNKNOWN)
-        return [(self._filled(audio[voice], 0), piece, last - first) for voice in rng.permutation(len(audio))[:voices]]
+        audio = read_voices(self._store, utterance, first, last)
+        known = times[utterance.key] if utterance.key in times else self._labels(utterance)
+        heard_at = paces(self._frames, rng)
+        piece = self._filled(known[first:last], UNKNOWN)[heard_at.round().astype(int)]
+        length = int((heard_at <= last - first - 1).sum())
+        return [
+            (self._filled(audio[voice], 0), piece, length, heard_at) for voice in rng.permutation(len(audio))[:voices]
+        ]
+
+    def _labels(self, utterance: Utterance) -> Labels:
+        if utterance.key not in self._known:
+            self._known[utterance.key] = self.whole(utterance)[1]
+        return self._known[utterance.key]
 
     def _filled(self, values: NDArray[Number], value: int) -> NDArray[Number]:
         """To the length of a crop, in frames or samples."""
@@ -125,3 +143,28 @@ def _degraded(audio: Samples, rng: np.random.Generator) -> Samples:
         level = db_to_gain(LEVEL + rng.uniform(*NOISE))
         louder = louder + rng.standard_normal(len(audio), dtype=np.float32) * np.float32(level)
     return louder
+
+
+def read_voices(store: Store, utterance: Utterance, first: int = 0, last: int | None = None) -> Samples:
+    """Frames first … last − 1 of a recording, (3, T) at 16 kHz: its own voice, then others; one of synthetic speech.
+
+    Raises:
+        DataError: it is not in the store, or damaged.
+    """
+    audio = store.get(utterance.key, "audio", first * HOP, (utterance.frames if last is None else last) * HOP)
+    return audio.astype(np.float32) / FULL_SCALE
+
+
+def loud(audio: Samples) -> NDArray[np.bool_]:
+    """Frames (N,) of audio (T,) at 16 kHz that are too loud for silence."""
+    level = measure_loudness(Audio(audio, RATE))
+    return np.asarray(level > level.max(initial=LEVEL - LOUD) - LOUD)
+
+
+def paces(frames: int, rng: np.random.Generator) -> Positions:
+    """Which frame of the audio each of some frames is, (N,), never a later one: time runs on, at changing paces."""
+    if rng.random() < 0.5:
+        return np.arange(frames, dtype=np.float32)
+    held = rng.integers(*HELD, size=1 + frames // HELD[0])
+    pace = np.repeat(np.exp(rng.uniform(np.log(PACES[0]), np.log(PACES[1]), len(held))), held)[:frames]
+    return np.minimum(np.cumsum(pace) - pace[0], np.arange(frames)).astype(np.float32)

@@ -16,29 +16,27 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
-import librosa
 import numpy as np
-from numpy.typing import NDArray
 
 from svc.atomic import write_bytes
 from svc.audio import files
-from svc.audio.files import Audio
-from svc.audio.resample import resample
+from svc.audio.files import Audio, Samples
+from svc.audio.resample import fit_length, resample
 from svc.data.aligner import aligner, dictionary
 from svc.data.espeak import espeak
-from svc.data.phones import NUMBER, PHONES, labels, of_kana
+from svc.data.phones import NUMBER, PHONES, Segment, labels, of_kana
 from svc.data.prepare import files_below
 from svc.errors import AudioError, DataError, printable
 from svc.extras import extra
 from svc.features.content import LEVEL
 from svc.features.extract import measure_loudness
-from svc.features.store import Store, file_hash
+from svc.features.store import Arrays, Store, file_hash
 from svc.progress import progress
 from svc.units import FRAMES_PER_SECOND, db_to_gain
 
 RATE = 16_000
+FULL_SCALE = np.float32(32_767)  # of the 16 bits in the store
 VOICES = 3  # of a recording: its own and two made of it
 IDENTITY = {"version": 1, "voices": VOICES, "aligner": "pocketsphinx"}
 FORMANTS, MEDIANS, SPANS = (0.8, 1.25), (75.0, 750.0), (0.0, 0.3, 1.0)  # ratios, Hz, of the intonation
@@ -48,7 +46,6 @@ OCTAVES = (-1.0, 1.2)  # that a voice may be moved by
 MANIFEST = "utterances.jsonl"
 MADE = "espeak-ng:"  # instead of a path
 HELD_SPOKEN, HELD_SUNG = 20, ("g", "m", "ɾ")  # one recording in twenty; syllable strings that begin with these
-
 
 _Work = tuple[Path, str, Path]
 
@@ -80,6 +77,11 @@ class Utterance:
         if self.syllables:
             return PHONES[self.syllables[0][0]] in HELD_SUNG
         return int(self.key[:4], 16) % HELD_SPOKEN == 0
+
+    @property
+    def held_speech(self) -> bool:
+        """Whether somebody said it, and it is kept for measuring."""
+        return self.held and not self.syllables and not self.made
 
 
 def prepare(
@@ -195,7 +197,7 @@ def _one(work: _Work) -> Utterance | str:
         key = store.key(source, IDENTITY | {"text": text})
         syllables = tuple(tuple(NUMBER[phone] for phone in syllable) for syllable in of_kana(text))
         if not store.has(key):
-            store.put(key, _entry(files.read(path), text, bool(syllables), int(source[:12], 16)))
+            store.put(key, _recorded(files.read(path), text, bool(syllables), int(source[:12], 16)))
         return Utterance(str(path), key, len(store.get(key, "labels")), syllables)
     except (AudioError, OSError) as error:
         return str(error)
@@ -203,13 +205,10 @@ def _one(work: _Work) -> Utterance | str:
         return f"{path}: cannot be labelled ({printable(str(error)).strip()})"
 
 
-def _entry(audio: Audio, text: str, sung: bool, seed: int) -> dict[str, NDArray[Any]]:
-    own = _levelled(audio)
-    frames = len(own.samples) * FRAMES_PER_SECOND // RATE
+def _recorded(audio: Audio, text: str, sung: bool, seed: int) -> Arrays:
+    own, rng = _levelled(audio), np.random.default_rng(seed)
     segments = [] if sung else aligner().align(own, text)
-    rng = np.random.default_rng(seed)
-    voices = [own.samples, *(another_voice(own, rng) for _ in range(VOICES - 1))]
-    return {"audio": _sixteen(np.stack(voices)), "labels": labels(segments, frames).astype(np.int8)}
+    return _entry([own.samples, *(another_voice(own, rng) for _ in range(VOICES - 1))], segments)
 
 
 def _levelled(audio: Audio) -> Audio:
@@ -219,8 +218,9 @@ def _levelled(audio: Audio) -> Audio:
     return Audio(plain.samples * np.float32(db_to_gain(LEVEL - level)), RATE)
 
 
-def _sixteen(samples: NDArray[np.float32]) -> NDArray[np.int16]:
-    return np.round(np.clip(samples, -1, 1) * 32_767).astype(np.int16)
+def _entry(voices: Sequence[Samples], segments: Sequence[Segment]) -> Arrays:
+    audio = np.round(np.clip(np.stack(voices), -1, 1) * FULL_SCALE).astype(np.int16)
+    return {"audio": audio, "labels": labels(segments, audio.shape[1] * FRAMES_PER_SECOND // RATE).astype(np.int8)}
 
 
 def _synthetic(folder: Path, number: int) -> Utterance:
@@ -233,13 +233,11 @@ def _synthetic(folder: Path, number: int) -> Utterance:
         voice = f"{rng.choice(LANGUAGES)}+{rng.choice(talker.variants)}"
         pitch, span, speed = int(rng.integers(100)), int(rng.choice(MADE_SPANS)), int(rng.choice(SPEEDS))
         said, segments = talker.say(text, voice, pitch, span, speed)
-        own = _levelled(said)
-        found = labels(segments, len(own.samples) * FRAMES_PER_SECOND // RATE)
-        store.put(key, {"audio": _sixteen(own.samples[None]), "labels": found.astype(np.int8)})
+        store.put(key, _entry([_levelled(said).samples], segments))
     return Utterance(name, key, len(store.get(key, "labels")), ())
 
 
-def another_voice(audio: Audio, rng: np.random.Generator) -> NDArray[np.float32]:
+def another_voice(audio: Audio, rng: np.random.Generator) -> Samples:
     """The same words at the same times from another vocal tract, at another pitch, perhaps on one note, by Praat."""
     call = extra("parselmouth.praat").call
     sound = extra("parselmouth").Sound(audio.samples.astype(np.float64), audio.rate)
@@ -248,5 +246,4 @@ def another_voice(audio: Audio, rng: np.random.Generator) -> NDArray[np.float32]
     formants = float(np.exp(rng.uniform(*np.log(FORMANTS))))
     pitch = float(np.clip(median * 2 ** rng.uniform(*OCTAVES), *MEDIANS))
     changed = call(sound, "Change gender", 65, 900, formants, pitch, float(rng.choice(SPANS)), 1.0).values[0]
-    samples: NDArray[np.float32] = librosa.util.fix_length(changed, size=len(audio.samples)).astype(np.float32)
-    return samples
+    return fit_length(changed, len(audio.samples))

@@ -16,7 +16,7 @@ from svc import machine
 from svc.atomic import write_bytes
 from svc.data.aligner import align_sung
 from svc.data.phones import SILENCE, UNKNOWN, Labels, labels
-from svc.data.sounds import Crops, Sounds
+from svc.data.sounds import Crops, Sounds, loud
 from svc.data.speech import Utterance
 from svc.encoders.wav2letter import BANDS, AcousticModel, log_mel, mel_bank
 from svc.errors import DataError, TrainingError
@@ -77,26 +77,33 @@ def terms_of(model: AcousticModel, batch: Crops, config: AcousticConfig) -> Term
 
 
 def spectra(batch: Crops, most: float) -> Tensor:
-    """Log-mel spectra (B, N, 80), each heard as from another vocal tract and through another equaliser."""
+    """Log-mel spectra (B, N, 80), each as from another vocal tract, through another equaliser, at other paces."""
     ratios = most ** np.linspace(-1, 1, WARPS)
     banks = torch.stack([mel_bank(round(float(ratio), 4)) for ratio in ratios])
     chosen = banks[(batch.warp * WARPS).long().clamp(max=WARPS - 1)].to(batch.audio.device)
     place = (torch.arange(BANDS, device=batch.audio.device) + 0.5) / BANDS
     order = torch.arange(1, batch.equaliser.shape[1] + 1, device=batch.audio.device)
-    curve = batch.equaliser @ torch.cos(torch.pi * order[:, None] * place)
-    return log_mel(batch.audio, chosen) + curve[:, None]
+    with torch.autocast("cpu", enabled=False):
+        curve = batch.equaliser @ torch.cos(torch.pi * order[:, None] * place)
+        spectrum = log_mel(batch.audio, chosen) + curve[:, None]
+    left = batch.times.long()[..., None].expand(-1, -1, BANDS)
+    right = (left + 1).clamp(max=spectrum.shape[1] - 1)
+    return torch.lerp(spectrum.gather(1, left), spectrum.gather(1, right), batch.times.frac()[..., None])
 
 
 @torch.no_grad()
 def aligned(model: AcousticModel, sounds: Sounds, utterances: list[Utterance]) -> dict[str, Labels]:
-    """When sung syllables are sung, by key: the best path through their sounds, with silence wherever it fits."""
+    """When sung syllables are sung, by key: the best path through their sounds, with silence where it is quiet."""
     found = {}
     for utterance in utterances:
         audio, _ = sounds.whole(utterance)
         _, _, logits = model(log_mel(torch.from_numpy(audio)[None], mel_bank()))
         sung = [sound for syllable in utterance.syllables for sound in syllable]
-        segments = align_sung(functional.log_softmax(logits[0], dim=-1), sung)
-        found[utterance.key] = labels(segments, utterance.frames, SILENCE if segments else UNKNOWN)
+        audible = loud(audio)
+        segments = align_sung(functional.log_softmax(logits[0], dim=-1), sung, audible)
+        known = labels(segments, utterance.frames, SILENCE if segments else UNKNOWN)
+        known[(known == SILENCE) & audible] = UNKNOWN
+        found[utterance.key] = known
     return found
 
 
@@ -107,9 +114,8 @@ def accuracy(model: AcousticModel, sounds: Sounds, utterances: list[Utterance]) 
     for utterance in utterances:
         audio, known = sounds.whole(utterance)
         _, _, logits = model(log_mel(torch.from_numpy(audio)[None], mel_bank()))
-        named = logits[0].argmax(dim=-1).numpy()[: len(known)]
-        counted = known[: len(named)] > SILENCE
-        right += int((named[counted] == known[: len(named)][counted]).sum())
+        counted = known > SILENCE
+        right += int((logits[0].argmax(dim=-1).numpy() == known)[counted].sum())
         count += int(counted.sum())
     return right / count if count else None
 
@@ -128,7 +134,7 @@ class AcousticRun:
         self.identity = hashlib.sha256("\n".join(u.key for u in utterances).encode()).hexdigest()
         self.sounds = Sounds(folder, [u for u in utterances if not u.held], config.crop)
         _check_enough(self.sounds, config)
-        self.held = [u for u in utterances if u.held and not u.syllables and not u.made]
+        self.held = [u for u in utterances if u.held_speech]
         self.sung = [u for u in utterances if u.syllables and not u.held]
         self.model = AcousticModel()
         self.optimizer = torch.optim.AdamW(self.model.parameters(), weight_decay=0.01, betas=(0.9, 0.98))

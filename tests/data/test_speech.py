@@ -11,7 +11,6 @@ from svc.audio.files import Audio, write
 from svc.data import speech
 from svc.data.aligner import Aligner
 from svc.data.phones import NUMBER, UNKNOWN
-from svc.data.sounds import Sounds
 from svc.errors import DataError
 from svc.features.store import Store
 
@@ -72,26 +71,16 @@ def test_other_voices_are_other_and_again_the_same(sung):
     assert all(abs(np.corrcoef(voices[0], voices[k])[0, 1]) < 0.9 for k in (1, 2))
 
 
-def test_crops_are_functions_of_seed_and_step(sung):
-    utterances, _ = speech.prepare([sung / "bank"], sung / "out", jobs=1)
-    sounds = Sounds(sung / "out", utterances, 64)
-    one, same, other = (sounds.batch(0, step, 1, 2, 0, {}) for step in (3, 3, 4))
-    assert one.audio.shape == (4, 64 * 160)
-    assert one.pairs == 2
-    assert (one.audio == same.audio).all()
-    assert not (one.audio == other.audio).all()
-    known = {u.key: np.full(u.frames, 7) for u in utterances}
-    assert set(sounds.batch(0, 3, 0, 2, 0, known).labels.unique().tolist()) <= {7, UNKNOWN}
-
-
-def test_crops_tell_where_their_padding_begins(sung):
-    utterances, _ = speech.prepare([sung / "bank"], sung / "out", jobs=1)
-    sounds = Sounds(sung / "out", utterances, 200)  # the recordings have 150 frames
-    known = {u.key: np.full(u.frames, 7) for u in utterances}
-    batch = sounds.batch(0, 3, 0, 4, 0, known)
-    assert ((batch.labels != UNKNOWN).sum(dim=1) == batch.lengths).all()
-    assert ((batch.lengths > 50) & (batch.lengths <= 150)).all()
-    assert (batch.lengths[::2] == batch.lengths[1::2]).all()
+def test_what_is_kept_for_measuring_is_speech_that_somebody_said():
+    kept, other, syllables = "0014" + "f" * 60, "0015" + "f" * 60, ((NUMBER["g"], NUMBER["a"]),)
+    for path, key, sung, held, held_speech in (
+        ("a.wav", kept, (), True, True),
+        ("a.wav", other, (), False, False),
+        ("a.wav", other, syllables, True, False),
+        ("espeak-ng:0", kept, (), True, False),
+    ):
+        utterance = speech.Utterance(path, key, 100, sung)
+        assert (utterance.held, utterance.held_speech) == (held, held_speech)
 
 
 def test_nothing_to_prepare_is_told(tmp_path):

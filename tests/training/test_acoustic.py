@@ -61,6 +61,14 @@ def utterances(tmp_path):
     return [*spoken, write(tmp_path, "sung", "_a_i_", sung=True)]
 
 
+def crops(audio, labels, lengths, equaliser=None, times=None) -> Crops:
+    """Of a batch that is all pairs, as it was sung, unless it is told otherwise."""
+    count, frames = labels.shape
+    curves = torch.zeros(count, 4) if equaliser is None else equaliser
+    heard_at = torch.arange(frames, dtype=torch.float32).expand(count, -1) if times is None else times
+    return Crops(audio, labels, torch.tensor(lengths), count // 2, torch.full((count,), 0.5), curves, heard_at)
+
+
 def test_it_learns_two_sounds_and_then_when_they_are_sung(tmp_path, small, utterances):
     config = replace(TINY, steps=60, learning_rate=5e-3)
     run = AcousticRun(tmp_path, utterances, config)
@@ -170,7 +178,7 @@ def test_pairs_that_agree_cost_nothing_and_unknown_frames_neither(small):
     audio = 0.1 * torch.randn(1, 16_000).repeat(2, 1)
     labels = torch.full((2, 100), UNKNOWN)
     labels[:, :3] = SILENCE
-    batch = Crops(audio, labels, torch.full((2,), 100), 1, torch.full((2,), 0.5), torch.zeros(2, 4))
+    batch = crops(audio, labels, [100, 100])
     with torch.no_grad():
         terms = terms_of(AcousticModel(), batch, TINY)
     assert float(terms["agreement"]) == pytest.approx(0, abs=1e-5)
@@ -195,9 +203,7 @@ def test_padding_costs_nothing():
     words[3, 4:] *= -1
     words[1, 1] *= -1
     labels = torch.full((4, 8), UNKNOWN)
-    batch = Crops(
-        torch.zeros(4, 1_280), labels, torch.tensor([8, 8, 4, 4]), 2, torch.full((4,), 0.5), torch.zeros(4, 4)
-    )
+    batch = crops(torch.zeros(4, 1_280), labels, [8, 8, 4, 4])
     terms = terms_of(Pointing(words), batch, TINY)
     assert float(terms["agreement"]) == pytest.approx(2 / 12)
     told = math.log1p(math.exp(-1 / TINY.temperature))  # frames 0 and 4 of the longer; of the shorter 0 is the only one
@@ -210,19 +216,69 @@ def test_naming_is_the_mean_over_known_frames():
     words[..., 0] = 1
     labels = torch.full((2, 8), UNKNOWN)
     labels[0, :3] = NUMBER["a"]
-    batch = Crops(torch.zeros(2, 1_280), labels, torch.full((2,), 8), 1, torch.full((2,), 0.5), torch.zeros(2, 4))
+    batch = crops(torch.zeros(2, 1_280), labels, [8, 8])
     assert float(terms_of(Pointing(words), batch, TINY)["naming"]) == pytest.approx(math.log(39))
 
 
 def test_the_middle_warp_is_none_and_an_equaliser_adds_its_cosine():
     audio = 0.1 * torch.randn(2, 1_600)
     equaliser = torch.tensor([[0.0] * 4, [1.0, 0, 0, 0]])
-    batch = Crops(audio, torch.zeros(2, 10), torch.full((2,), 10), 1, torch.full((2,), 0.5), equaliser)
+    batch = crops(audio, torch.zeros(2, 10), [10, 10], equaliser)
     plain = log_mel(audio, mel_bank())
     found = spectra(batch, 1.2)
     torch.testing.assert_close(found[0], plain[0])
     place = (torch.arange(80) + 0.5) / 80
     torch.testing.assert_close(found[1] - plain[1], torch.cos(torch.pi * place).expand(10, 80), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_whole_times_pick_frames_and_those_between_are_means(half):
+    audio = 0.1 * torch.randn(2, 1_600, generator=torch.Generator().manual_seed(0))
+    times = torch.tensor([[0, 0, 1, 3, 3, 4, 7, 8, 9, 9], [0, 0.5, 1, 1.5, 2.5, 3, 4.5, 6.5, 8.5, 9]])
+    plain = log_mel(audio, mel_bank())
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        found = spectra(crops(audio, torch.zeros(2, 10), [10, 10], times=times), 1.2)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found[0], plain[0, times[0].long()])
+    torch.testing.assert_close(found[1], (plain[1, times[1].floor().long()] + plain[1, times[1].ceil().long()]) / 2)
+
+
+class SureOfSilence:
+    """In place of the network: it hears nothing anywhere."""
+
+    def __call__(self, spectrum):
+        return [], None, torch.tensor([9.0] + [0.0] * 38).expand(*spectrum.shape[:2], 39)
+
+
+def tone(folder, loud_from: int, loud_to: int, syllables: int) -> Utterance:
+    """100 frames of next to nothing, and in them a note on as many syllables /a/."""
+    time = np.arange(16_000) / 16_000
+    here = (time >= loud_from / 100) & (time < loud_to / 100)
+    samples = np.where(here, 0.1, 1e-5) * np.sin(2 * np.pi * 1_000 * time)
+    store = Store(folder / "store")
+    key = store.key(f"{loud_from} {loud_to}", IDENTITY)
+    audio = np.round(samples[None] * speech.FULL_SCALE).astype(np.int16)
+    store.put(key, {"audio": audio, "labels": np.full(100, UNKNOWN, dtype=np.int8)})
+    return Utterance("tone", key, 100, ((NUMBER["a"],),) * syllables)
+
+
+def test_a_held_vowel_is_no_silence_however_sure_the_model_is(tmp_path):
+    utterance = tone(tmp_path, 20, 80, 1)
+    sounds = Sounds(tmp_path, [utterance], 64)
+    known = aligned(SureOfSilence(), sounds, [utterance])[utterance.key]
+    assert (known[20:80] == NUMBER["a"]).all()
+    assert (known[[*range(17), *range(83, 100)]] == SILENCE).all()  # the level is that of 40 ms
+    assert set(known[17:83].tolist()) == {NUMBER["a"], SILENCE}
+
+
+def test_what_is_loud_and_nothing_that_is_sung_is_unknown(tmp_path):
+    """Between two of the same vowel the path must fall silent, where nobody does."""
+    utterance = tone(tmp_path, 0, 100, 2)
+    known = aligned(SureOfSilence(), Sounds(tmp_path, [utterance], 64), [utterance])[utterance.key]
+    assert sorted(known.tolist()) == [UNKNOWN] + [NUMBER["a"]] * 99
+    assert known[0] == known[-1] == NUMBER["a"]
+    too_many = Utterance("tone", utterance.key, 100, ((NUMBER["a"],),) * 51)
+    assert (aligned(SureOfSilence(), Sounds(tmp_path, [], 64), [too_many])[utterance.key] == UNKNOWN).all()
 
 
 def test_a_warp_moves_a_tone():
