@@ -168,10 +168,15 @@ def _one(work: _Work) -> Clip | Rejected:
         source = file_hash(work.path)
         store = Store(work.store)
         key = store.key(source, work.identity)
-        active = _stored_activity(store, key)
+        active = _stored(store, key, "active")
         if active is None:
-            store.put(key, entry(files.read(work.path), work.config))
-            active = store.get(key, "active")
+            listened = store.key(source, {name: value for name, value in work.identity.items() if name != "content"})
+            melody = _stored(store, listened, "melody")
+            made = entry(files.read(work.path), work.config, melody)
+            store.put(key, made)
+            if melody is None:
+                store.put(listened, {"melody": np.where(made["voiced"], made["f0"], np.float32(0))})
+            active = made["active"]
         return Clip(name, work.singer, key, len(active), int(active.sum()), manifest.split_of(source))
     except AudioError as error:
         return {"path": name, "singer": work.singer, "reason": str(error)}
@@ -180,18 +185,21 @@ def _one(work: _Work) -> Clip | Rejected:
         return {"path": name, "singer": work.singer, "reason": reason}
 
 
-def _stored_activity(store: Store, key: str) -> Array | None:
+def _stored(store: Store, key: str, name: str) -> Array | None:
     try:
-        return store.get(key, "active") if store.has(key) else None
+        return store.get(key, name) if store.has(key) else None
     except DataError:
         return None  # damaged: it is made again
 
 
-def entry(audio: Audio, config: Config) -> dict[str, Array]:
-    """What the store holds of a file: samples at the model's rate, features, and perturbed content."""
+def entry(audio: Audio, config: Config, melody: Array | None = None) -> dict[str, Array]:
+    """What the store holds of a file: samples at the model's rate, features, and perturbed content.
+
+    A melody (N,) in Hz, 0 where unvoiced, need not be tracked: another encoder for the words does not change it.
+    """
     peak = max(1.0, float(np.abs(audio.samples).max()))
     audio = resample(Audio(audio.samples / np.float32(peak), audio.rate), config.sample_rate)
-    found = features.extract(audio, config)
+    found = features.extract(audio, config, None if melody is None else melody.astype(np.float32))
     samples = audio.samples[: len(found.f0) * config.hop]
     return {
         "audio": np.round(np.clip(samples, -1, 1) * 32767).astype(np.int16),

@@ -4,6 +4,7 @@ import json
 import shutil
 import threading
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from svc.audio import files
 from svc.config import load
 from svc.data import dataset, manifest, prepare
 from svc.errors import DataError
+from svc.features import f0
 from svc.features.store import Store
 
 
@@ -64,6 +66,17 @@ def test_second_run_computes_nothing(prepared, singers_folder, tiny, monkeypatch
     monkeypatch.setattr(prepare, "entry", never)
     shutil.copytree(prepared.folder, tmp_path / "copy")  # whose tables it writes anew
     prepare.prepare(singers_folder, tmp_path / "copy", tiny, jobs=1)
+
+
+def test_other_words_need_no_other_melody(prepared, singers_folder, tiny, monkeypatch, tmp_path):
+    words = replace(tiny.features.content, layer="envelope")
+    other = replace(tiny, features=replace(tiny.features, content=words))
+    prepare.prepare(singers_folder, tmp_path / "anew", other, jobs=1)
+    shutil.copytree(prepared.folder, tmp_path / "again")
+    monkeypatch.setattr(f0, "track", None)
+    prepare.prepare(singers_folder, tmp_path / "again", other, jobs=1)
+    anew, again = files_of(tmp_path / "anew"), files_of(tmp_path / "again")
+    assert anew.items() <= again.items()
 
 
 def test_another_run_in_the_folder_is_one_sentence(singers_folder, tiny, tmp_path):
@@ -161,8 +174,8 @@ def test_names_of_all_the_world(singers_folder, tiny, tmp_path):
 def test_damaged_entry_is_made_again(singers_folder, tiny, tmp_path):
     prepare.prepare(singers_folder, tmp_path / "out", tiny, jobs=1)
     whole = files_of(tmp_path / "out")
-    victim = next((tmp_path / "out" / "store").rglob("*.safetensors"))
-    victim.write_bytes(b"half")
+    for victim in (tmp_path / "out" / "store").rglob("*.safetensors"):
+        victim.write_bytes(b"half")
     prepare.prepare(singers_folder, tmp_path / "out", tiny, jobs=1)
     assert files_of(tmp_path / "out") == whole
 
