@@ -12,7 +12,8 @@ from typing import Any, Literal
 import yaml
 
 from svc.errors import ConfigError
-from svc.tree import build, put, shown
+from svc.limits import faults_of
+from svc.tree import build, put
 from svc.tree import differences as differences
 from svc.tree import flatten as flatten
 from svc.tree import to_tree as to_tree
@@ -31,22 +32,12 @@ class F0Config:
     level: float = -50.0  # … and above this A-weighted level, dB below the file's loudest frame
 
 
-_BLOCKS = tuple(f"layer{number}" for number in range(1, 13))
-LAYERS = {
-    "cepstral": ("cepstra", "envelope"),
-    "wav2letter": ("words", "sounds"),
-    "hubert-base": _BLOCKS,
-    "wavlm-base-plus": _BLOCKS,
-    "wav2vec2-asr-base": _BLOCKS,
-}
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ContentConfig:
     """What is sung: the encoder, and the perturbations that hide who sings it from the generator."""
 
     encoder: Literal["cepstral", "wav2letter", "hubert-base", "wavlm-base-plus", "wav2vec2-asr-base"] = "cepstral"
-    layer: str = "cepstra"  # one of LAYERS
+    layer: str = "cepstra"  # one of svc/limits.py's LAYERS
     warps: tuple[float, ...] = (0.78, 0.84, 0.9, 0.95, 1.05, 1.12, 1.2, 1.3)  # pitch and formants times this
 
 
@@ -88,6 +79,49 @@ class DiscriminatorConfig:
     strides: tuple[int, ...] = (4, 4, 4)
 
 
+Ears = Literal[
+    "crepe-tiny", "crepe-full", "cepstral", "wav2letter", "hubert-base", "wavlm-base-plus", "wav2vec2-asr-base"
+]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ListenerConfig:
+    """A frozen network that hears a rendition beside the truth, by default the melody; loss.melody is its weight."""
+
+    encoder: Ears = "crepe-tiny"
+    layers: tuple[str, ...] = ("conv3", "conv4", "conv5", "conv6")  # in which it compares
+    across: tuple[str, ...] = ("pitch",)  # in which it compares another singer's rendition with its source
+    distance: Literal["l1", "l2", "cosine"] = "l1"
+    seconds: float = 0.4  # of each crop
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WordsListenerConfig(ListenerConfig):
+    """Another, of the words; loss.words is its weight."""
+
+    encoder: Ears = "wav2letter"
+    layers: tuple[str, ...] = ("block4", "block7", "words")
+    across: tuple[str, ...] = ("words",)
+    seconds: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PerceptualConfig:
+    """The listeners."""
+
+    melody: ListenerConfig = field(default_factory=ListenerConfig)
+    words: WordsListenerConfig = field(default_factory=WordsListenerConfig)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OthersConfig:
+    """Crops that are also sung by somebody else, as there is no truth of: from train.adversary_start on."""
+
+    share: float = 0.0  # of the crops
+    mixed: float = 0.5  # of these, by a mix of two singers
+    alpha: float = 1.0  # the mix is λ to 1 − λ, λ by the law Beta(alpha, alpha)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LossConfig:
     """The scales of the spectral loss, and the weight of every term (0: measured, not trained; repulsion: left out)."""
@@ -97,6 +131,11 @@ class LossConfig:
     repulsion: float = 0.25  # from another rendition (at 0.5 noise is answered with as much noise); 0 saves its cost
     adversarial: float = 0.3
     feature_matching: float = 0.3
+    melody: float = 0.0
+    words: float = 0.0
+    other_adversarial: float = 0.0  # this and the following of renditions by other singers
+    other_melody: float = 0.0
+    other_words: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,6 +173,8 @@ class Config:
     model: ModelConfig = field(default_factory=ModelConfig)
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
     loss: LossConfig = field(default_factory=LossConfig)
+    perceptual: PerceptualConfig = field(default_factory=PerceptualConfig)
+    others: OthersConfig = field(default_factory=OthersConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
 
     @property
@@ -146,10 +187,9 @@ class Config:
         """Frames in a training crop."""
         return round(self.train.crop * FRAMES_PER_SECOND)
 
-    @property
-    def adversary_frames(self) -> int:
-        """Frames of a crop that the discriminator hears."""
-        return min(self.crop_frames, round(self.train.adversary_crop * FRAMES_PER_SECOND))
+    def heard_frames(self, seconds: float) -> int:
+        """Frames of a crop that a network hears which wants so many seconds."""
+        return min(self.crop_frames, round(seconds * FRAMES_PER_SECOND))
 
 
 def load(path: Path | None, overrides: Mapping[str, Any] | None = None) -> Config:
@@ -200,61 +240,7 @@ def from_tree(tree: Any, where: str = "config") -> Config:
     faults: list[str] = []
     config = build(Config, tree, "", faults)
     if not faults:
-        faults = _check(config)
+        faults = faults_of(flatten(to_tree(config)))
     if faults:
         raise ConfigError(f"{where}: " + "; ".join(faults))
     return typing.cast(Config, config)
-
-
-_MANY = 10**9
-_RANGES = (
-    ("features.f0.periodicity model.noise train.final_rate", 0, 1),
-    ("features.f0.level", -200, 0),
-    ("features.content.warps", 0.5, 2),
-    ("model.channels model.hidden_channels model.singer_channels", 1, 4096),
-    ("model.hidden_layers", 1, 64),
-    ("model.envelope_points", 2, 1025),
-    ("model.harmonics", 0, 1000),
-    ("model.layers", 0, 200),
-    ("model.cycle", 1, 12),
-    ("model.kernel", 1, 99),
-    ("discriminator.channels discriminator.max_channels", 1, 4096),
-    ("discriminator.scales", 1, 8),
-    ("discriminator.periods discriminator.strides", 1, 100),
-    ("loss.scales", 16, 16384),
-    ("loss.spectral loss.repulsion loss.adversarial loss.feature_matching", 0, _MANY),
-    ("train.steps train.batch train.keep train.log_every train.validate_every train.checkpoint_every", 1, _MANY),
-    ("train.refine_start train.adversary_start train.warmup train.seed train.workers train.phrases", 0, _MANY),
-    ("train.crop", 0.2, 60),
-    ("train.adversary_crop", 0.1, 60),
-    ("train.learning_rate train.discriminator_rate", 1e-9, 1),
-    ("train.clip", 1e-9, _MANY),
-    ("train.ema", 0, 0.999999),
-)
-
-
-def _check(config: Config) -> list[str]:
-    knobs, faults = flatten(to_tree(config)), []
-    for names, low, high in _RANGES:
-        for name in names.split():
-            values = knobs[name] if isinstance(knobs[name], list) else [knobs[name]]
-            if not all(low <= value <= high for value in values):
-                faults.append(f"{name} must lie in {low}–{high}, not {shown(knobs[name])}")
-    model, f0, content = config.model, config.features.f0, config.features.content
-    layers = LAYERS[content.encoder]
-    rate_fits = config.sample_rate % FRAMES_PER_SECOND == 0 and 8_000 <= config.sample_rate <= 192_000
-    rules = (
-        (rate_fits, f"sample_rate must be a multiple of {FRAMES_PER_SECOND} Hz from 8000 to 192000 (frames are 10 ms)"),
-        (50 <= f0.fmin <= f0.fmax / 2 <= 1003, "features.f0 needs 50 ≤ fmin, an octave or more below fmax ≤ 2006 Hz"),
-        (content.layer in layers, f"features.content.layer of {content.encoder} must be one of {', '.join(layers)}"),
-        (not rate_fits or config.hop % model.subbands == 0, "model.subbands must divide the samples of a frame"),
-        (model.kernel % 2 == 1, "model.kernel must be odd (the WaveNet is centred)"),
-        (model.layers > 0 or model.front != "none", "model.front: none needs model.layers ≥ 1"),
-        (bool(config.loss.scales), "loss.scales must not be empty"),
-        (
-            config.loss.repulsion < config.loss.spectral or not config.loss.repulsion,
-            "loss.repulsion must be 0 or below loss.spectral (else noise without end is best)",
-        ),
-        (bool(config.discriminator.periods), "discriminator.periods must not be empty"),
-    )
-    return faults + [message for holds, message in rules if not holds]

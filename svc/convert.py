@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from svc.audio.files import Audio, Samples
 from svc.audio.resample import fit_length, resample
 from svc.conditioning import LIMITS, Conditioning, octaves_towards, one_hot
-from svc.errors import DataError
+from svc.errors import DataError, WeightsError, printable
+from svc.features import content, f0
 from svc.features import extract as features
-from svc.features import f0
 from svc.units import FRAMES_PER_SECOND, semitones_to_ratio
 from svc.voice import Voice
 
@@ -52,6 +52,9 @@ class Converter:
         device: to compute on.
         bf16: the WaveNet's products in bf16: faster where the processor has it, and 60 dB or more below the sound
             no longer the same for other chunks.
+
+    Raises:
+        WeightsError: the encoder of the content features is another than the voice was trained with.
     """
 
     def __init__(self, voice: Voice, device: str = "cpu", bf16: bool = False):
@@ -60,6 +63,11 @@ class Converter:
         self.generator = copy.copy(voice.generator.to(device))  # the same weights, another precision
         self.generator.bf16 = bf16
         features.listen_on(device, voice.config)
+        if voice.encoder not in ("", content.stamp(voice.config.features.content)):
+            raise WeightsError(
+                f"this voice was trained with other weights of {printable(voice.encoder.partition(' ')[0])} than are "
+                "here; convert with the svc that made it, or train it anew"
+            )
 
     def convert(
         self,

@@ -7,6 +7,7 @@ from svc import __version__
 from svc.config import from_tree
 from svc.data.manifest import Singer
 from svc.errors import ConfigError, TrainingError
+from svc.features import content
 from svc.features import extract as features
 from svc.models.generator import Generator
 from svc.training import checkpoint
@@ -35,7 +36,7 @@ def voice_of(run: Path, which: str, card: dict[str, str]) -> Voice:
         "data": f"{minutes:.1f} minutes of {len(singers)} singers",
         "limits": "sings what it was given: words and breath follow the source; ask the singers before you publish",
     }
-    return Voice(generator.eval(), config, singers, card | about)
+    return Voice(generator.eval(), config, singers, card | about, content.stamp(config.features.content))
 
 
 def _of_another_version(found: checkpoint.Checkpoint) -> TrainingError:

@@ -37,12 +37,14 @@ class Voice:
         config: what it was trained with.
         singers: in the order of their numbers.
         card: who made it from what, for whom; free text by headings.
+        encoder: of the content features it was trained on, with the hash of its weights; empty if nobody knows.
     """
 
     generator: Generator
     config: Config
     singers: tuple[Singer, ...]
     card: dict[str, str]
+    encoder: str = ""
 
     def number(self, singer: str) -> int:
         """The number of a singer given by name or number.
@@ -71,6 +73,7 @@ class Voice:
             "format": FORMAT,
             "config": to_tree(self.config),
             "content_channels": self.generator.content,
+            "encoder": self.encoder,
             "singers": [asdict(singer) for singer in self.singers],
             "card": self.card,
         }
@@ -97,7 +100,7 @@ class Voice:
                 raise WeightsError(f"{path}: a voice of format {header['format']}; {way_out}")
             config = from_tree(header["config"])
             singers = tuple(_singer(row) for row in header["singers"])
-            content, card = header["content_channels"], header["card"]
+            content, card, encoder = header["content_channels"], header["card"], str(header.get("encoder", ""))
         except WeightsError:
             raise
         except (SvcError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
@@ -112,7 +115,7 @@ class Voice:
         generator = Generator(config, content=content, singers=len(singers))
         generator.load_state_dict(tensors)
         card = {str(key): str(value) for key, value in card.items()} if isinstance(card, dict) else {}
-        return Voice(generator.eval().requires_grad_(False), config, singers, card)
+        return Voice(generator.eval().requires_grad_(False), config, singers, card, encoder)
 
 
 def _header(path: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from svc.data import manifest
 from svc.data.manifest import Manifest, Singer
 from svc.data.prepare import prepare
 from svc.data.synthetic import SINGERS, phrase, render, save_rendition
+from svc.features import content
 from svc.models.generator import Generator
 from svc.voice import Voice
 
@@ -82,7 +83,8 @@ def voice(tiny) -> Voice:
     generator = Generator(tiny, content=20, singers=2)
     torch.nn.init.normal_(generator.wavenet.exit.weight, std=0.05)
     singers = (Singer("Ann", 60.0, 220.0, 150.0, 400.0), Singer("Bob Ö.", 90.0, 110.0, 80.0, 220.0))
-    return Voice(generator.eval().requires_grad_(False), tiny, singers, {"licence": "CC0"})
+    heard_by = content.stamp(tiny.features.content)
+    return Voice(generator.eval().requires_grad_(False), tiny, singers, {"licence": "CC0"}, heard_by)
 
 
 @pytest.fixture

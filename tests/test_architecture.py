@@ -13,6 +13,7 @@ OURS = [path for room in ("svc", "recipes", "tools") for path in sorted((ROOT / 
 LEVELS = (
     "atomic errors units progress machine",
     "extras tree",
+    "limits",
     "config conditioning weights",
     "audio",
     "encoders",

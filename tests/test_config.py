@@ -33,7 +33,7 @@ def nested(dotted: str, value: object) -> dict:
 
 def test_defaults_are_valid():
     assert from_tree({}) == from_tree(DEFAULTS) == load(None) == Config()
-    assert (Config().hop, Config().crop_frames, Config().adversary_frames) == (240, 100, 40)
+    assert (Config().hop, Config().crop_frames, Config().heard_frames(0.4)) == (240, 100, 40)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
@@ -138,6 +138,8 @@ def test_differences():
         ({"model": {"subbands": True}}, "model.subbands must be one of 1, 2, 4, 8, 16, not True"),
         ({"model": {"subbands": 4.0}}, "model.subbands must be one of 1, 2, 4, 8, 16, not 4.0"),
         ({"model": {"front": ["none"]}}, "model.front must be one of source_filter, none, not ['none']"),
+        ({"perceptual": {"melody": {"layers": ["words"]}}}, "perceptual.melody.layers must be some of conv1, conv2,"),
+        ({"perceptual": {"words": {"across": []}}}, "perceptual.words.across must be some of words, sounds, block1"),
         ({"model": {"front": False}}, "model.front must be one of source_filter, none, not False"),
         ({"loss": {"scales": 512}}, "loss.scales must be a list, not 512"),
         ({"loss": {"scales": [512, "x"]}}, "loss.scales must be a whole number, not 'x'"),
@@ -302,7 +304,7 @@ SHAPED = st.fixed_dictionaries(
 
 def usable(config: Config) -> None:
     """What everything else asks of a configuration."""
-    assert (config.hop, config.crop_frames >= 20, config.adversary_frames >= 10) == (
+    assert (config.hop, config.crop_frames >= 20, config.heard_frames(config.train.adversary_crop) >= 10) == (
         config.sample_rate // 100,
         True,
         True,

@@ -1,5 +1,7 @@
 """Conversion: streamed equals whole, the length is kept, the melody is the one asked for."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from svc.audio.files import Audio
 from svc.convert import Converter, parse_transpose
-from svc.errors import DataError
+from svc.errors import DataError, WeightsError
 from svc.features.extract import Features
 
 
@@ -59,6 +61,12 @@ def test_same_song_twice_is_the_same_to_the_bit(voice, tone):
     first, _ = Converter(voice).convert(tone, "Ann")
     second, _ = Converter(voice).convert(tone, "0")
     np.testing.assert_array_equal(first.samples, second.samples)
+
+
+def test_features_of_another_encoder_are_not_sung_from(voice):
+    with pytest.raises(WeightsError, match="trained with other weights of cepstral/1 than are here"):
+        Converter(replace(voice, encoder="cepstral/1 " + "0" * 64))
+    Converter(replace(voice, encoder=""))  # nobody knows
 
 
 def test_melody_and_transposition(voice, tone):

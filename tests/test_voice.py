@@ -38,6 +38,7 @@ def test_round_trip(voice, tmp_path):
     assert again.config == voice.config
     assert again.singers == voice.singers
     assert again.card == voice.card
+    assert again.encoder == voice.encoder != ""
     for name, value in voice.generator.state_dict().items():
         assert torch.equal(again.generator.state_dict()[name], value)
     assert list(tmp_path.iterdir()) == [path]

@@ -27,6 +27,10 @@ class Encoder(nn.Module):
     def forward(self, audio: Tensor) -> dict[str, Tensor]:
         """Named layers (B, C, N) of audio (B, T), N = T // hop."""
 
+    def hear(self, audio: Tensor, layer: str) -> Tensor:
+        """One layer (B, C, N), by no more work than it takes."""
+        return self(audio)[layer]
+
     @property
     @abstractmethod
     def identity(self) -> str:

@@ -75,7 +75,14 @@ class Bundle(Encoder):
 
     def forward(self, audio: Tensor) -> dict[str, Tensor]:
         """All layers of audio (B, T) at 16 kHz."""
-        layers, _ = self.model.extract_features(fit(audio))
+        return self._up_to(None, audio)
+
+    def hear(self, audio: Tensor, layer: str) -> Tensor:
+        """One layer; the blocks behind it are spared."""
+        return self._up_to(int(layer.removeprefix("layer")), audio)[layer]
+
+    def _up_to(self, block: int | None, audio: Tensor) -> dict[str, Tensor]:
+        layers, _ = self.model.extract_features(fit(audio), num_layers=block)
         frames = audio.shape[-1] // hop_samples(SAMPLE_RATE)
         return {f"layer{number}": on_clock(layer, frames) for number, layer in enumerate(layers, 1)}
 

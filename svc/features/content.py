@@ -13,6 +13,7 @@ from svc.encoders.base import Encoder
 from svc.encoders.bundles import BUNDLES, Bundle
 from svc.encoders.cepstral import CepstralEncoder
 from svc.encoders.wav2letter import Wav2Letter
+from svc.limits import LAYERS
 from svc.units import db_to_gain
 
 Features = NDArray[np.float32]
@@ -22,7 +23,7 @@ LEVEL = -20.0  # dB that the loudest frame is brought to, so that a recording's 
 ACTIVE = 40.0  # dB below the loudest frame; quieter frames do not count in the normalisation
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def load(name: str) -> Encoder:
     """The encoder of that name, loaded once a process.
 
@@ -36,8 +37,13 @@ def load(name: str) -> Encoder:
 
 def channels(config: ContentConfig) -> int:
     """C of the features that a configuration asks for."""
+    return LAYERS[config.encoder][config.layer]
+
+
+def stamp(config: ContentConfig) -> str:
+    """Which encoder hears, with which weights: features of another mean something else."""
     encoder = load(config.encoder)
-    return encode(encoder, config.layer, np.zeros(encoder.sample_rate // 10, dtype=np.float32)).shape[0]
+    return f"{encoder.identity} {encoder.weight_hash()}"
 
 
 def extract(
@@ -93,8 +99,8 @@ def encode(encoder: Encoder, layer: str, samples: NDArray[np.float32]) -> Featur
     with torch.inference_mode():
         for start in range(0, total, CHUNK):
             first, last = max(0, start - encoder.margin), min(total, start + CHUNK + encoder.margin)
-            layers = encoder(padded[None, first * hop : last * hop].to(device))
-            parts.append(layers[layer][0, :, start - first : min(total, start + CHUNK) - first].cpu().numpy())
+            heard = encoder.hear(padded[None, first * hop : last * hop].to(device), layer)
+            parts.append(heard[0, :, start - first : min(total, start + CHUNK) - first].cpu().numpy())
     return np.concatenate(parts, axis=1)
 
 

@@ -20,6 +20,7 @@ from torch import nn
 from svc.encoders import download
 from svc.encoders.bundles import BUNDLES, Bundle, address, fit, on_clock, published
 from svc.errors import WeightsError
+from svc.limits import LAYERS
 
 HOP = 160
 SMALL = {
@@ -64,6 +65,7 @@ def test_the_published_shapes(name):
         encoder = Bundle(name, None)
         layers = encoder(torch.zeros(2, 16_079))
     assert {key: layer.shape for key, layer in layers.items()} == {f"layer{n}": (2, 768, 100) for n in range(1, 13)}
+    assert {key: layer.shape[1] for key, layer in layers.items()} == LAYERS[name]
     parameters = sum(value.numel() for value in encoder.parameters())
     assert parameters == {"wavlm-base-plus": 94_381_168}.get(name, 94_370_944)
     assert not any("aux" in key for key in encoder.state_dict())
@@ -166,6 +168,16 @@ def test_it_is_torchaudios_network(name):
     ours = encoder(sound(3_200))
     for number, layer in enumerate(stock, 1):
         torch.testing.assert_close(ours[f"layer{number}"][..., ::2], layer.transpose(1, 2)[..., :10])
+        assert torch.equal(encoder.hear(sound(3_200), f"layer{number}"), ours[f"layer{number}"])
+
+
+@torch.no_grad()
+def test_blocks_behind_the_layer_are_spared():
+    encoder, called = make("hubert-base"), []
+    for block in encoder.model.encoder.transformer.layers:
+        block.register_forward_hook(lambda *_: called.append(1))
+    encoder.hear(sound(3_200), "layer3")
+    assert len(called) == 3
 
 
 class Answer(io.BytesIO):

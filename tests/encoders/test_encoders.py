@@ -7,6 +7,7 @@ import torch
 import torchcrepe
 from promises import assert_it_never_learns
 
+from svc import limits
 from svc.encoders import crepe
 from svc.encoders.base import Encoder
 from svc.encoders.cepstral import CepstralEncoder
@@ -65,6 +66,9 @@ def test_one_shape(encoder, name):
             key: (batch, channels, samples // hop) for key, channels in LAYERS[name].items()
         }
         assert all(torch.isfinite(layer).all() for layer in layers.values())
+    for layer, channels in limits.LAYERS.get(name, {}).items():
+        assert LAYERS[name][layer] == channels
+    assert set(limits.HEARD[name.replace(" ", "-")]) == LAYERS[name].keys()
 
 
 @torch.no_grad()
