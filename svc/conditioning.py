@@ -55,6 +55,10 @@ class Conditioning:
             start=self.start + first,
         )
 
+    def first(self, count: int) -> Conditioning:
+        """The first items of the batch."""
+        return Conditioning(**{f.name: getattr(self, f.name)[:count] for f in fields(self)})
+
     def transposed(self, semitones: float) -> Conditioning:
         """The same, higher."""
         f0 = (self.f0 * semitones_to_ratio(semitones)).clamp(*LIMITS)

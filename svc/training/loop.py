@@ -15,6 +15,7 @@ from svc.config import Config, differences, to_tree
 from svc.data import dataset, prepare
 from svc.data.manifest import Manifest
 from svc.errors import TrainingError
+from svc.losses import perceptual
 from svc.progress import progress
 from svc.training import checkpoint, state, validate
 from svc.training.locking import locked
@@ -136,6 +137,7 @@ class _Loop:
         self.tracker = Tracker(run, config, accelerator, current.step)
         self.phrases = validate.choose(prepared, config) if accelerator.is_main_process else []
         self.judge = judge
+        self.listeners = {name: one.to(accelerator.device) for name, one in perceptual.listeners(config).items()}
         self.renditions: list[validate.Rendition] = []
         self.saved = current.step
 
@@ -149,7 +151,7 @@ class _Loop:
             if self.state.step == 0:
                 self.validate()
             for batch in bar:
-                terms = train_step(self.state, batch.to(accelerator.device), self.config, accelerator)
+                terms = train_step(self.state, batch.to(accelerator.device), self.config, accelerator, self.listeners)
                 self.after(terms, bar)
                 if any_process(accelerator, stop.is_set()):
                     break

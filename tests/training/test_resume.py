@@ -64,11 +64,11 @@ def test_stopped_by_hand_then_resumed(number, uninterrupted, prepared, tiny, tmp
 
     real = loop.train_step
 
-    def disturbed(state, batch, config, accelerator):
+    def disturbed(state, *others):
         if state.step == 6 and not (tmp_path / "once").exists():
             (tmp_path / "once").touch()
             os.kill(os.getpid(), number)
-        return real(state, batch, config, accelerator)
+        return real(state, *others)
 
     monkeypatch.setattr(loop, "train_step", disturbed)
     assert train(prepared, tmp_path, tiny, cpu=True).interrupted

@@ -22,10 +22,10 @@ def test_the_discriminator_hears_every_level_alike(tiny, level):
     torch.manual_seed(0)
     fake, real = torch.randn(2, tiny.crop_frames * tiny.hop), torch.randn(2, tiny.crop_frames * tiny.hop)
     torch.manual_seed(1)
-    heard, truth = heard_piece(level * fake, level * real, tiny)
+    heard, truth = heard_piece(level * fake, level * real, tiny.heard_frames(tiny.train.adversary_crop), tiny.hop)
     torch.manual_seed(1)
-    loud, _ = heard_piece(fake, real, tiny)
-    assert heard.shape == truth.shape == (2, tiny.adversary_frames * tiny.hop)
+    loud, _ = heard_piece(fake, real, tiny.heard_frames(tiny.train.adversary_crop), tiny.hop)
+    assert heard.shape == truth.shape == (2, tiny.heard_frames(tiny.train.adversary_crop) * tiny.hop)
     torch.testing.assert_close(truth.square().mean(dim=-1), torch.ones(2))
     torch.testing.assert_close(heard, loud)
 
@@ -81,7 +81,7 @@ def test_another_rendition_sounds_as_high_and_as_loud(sung_twice, tiny):
 
 def test_silence_is_not_made_loud(tiny):
     silence = torch.zeros(1, tiny.crop_frames * tiny.hop)
-    heard, truth = heard_piece(silence + 0.1 * QUIETEST, silence, tiny)
+    heard, truth = heard_piece(silence + 0.1 * QUIETEST, silence, 10, tiny.hop)
     assert truth.abs().max() == 0
     torch.testing.assert_close(heard, torch.full_like(heard, 0.1))
 

@@ -103,7 +103,8 @@ class _Steps:
         self.generator, self.judge = self.spare.generator, self.spare.discriminator
         self.fake = torch.randn_like(self.batch.audio).mul(0.1).requires_grad_()
         self.other = torch.randn_like(self.batch.audio).mul(0.1)
-        piece, self.truth = heard_piece(self.fake.detach(), self.batch.audio, config)
+        heard = config.heard_frames(config.train.adversary_crop)
+        piece, self.truth = heard_piece(self.fake.detach(), self.batch.audio, heard, config.hop)
         self.piece = piece.requires_grad_()
         self.signals = self._into_the_wavenet()
 

@@ -1,0 +1,93 @@
+"""What frozen networks hear: a rendition is held against the truth in their layers (Gatys et al. 1508.06576).
+
+CREPE so hears whether the melody is kept, the acoustic model whether the words are, as in Polyak et al. 2008.02830;
+both can be asked about a rendition by another singer, of which there is no truth.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torchaudio.transforms import Resample
+
+from svc.config import Config, ListenerConfig
+from svc.encoders import crepe
+from svc.encoders.base import Encoder
+from svc.features import content
+from svc.limits import LISTENERS
+
+LEVEL = 0.1  # RMS at which the networks hear the truth
+TINY = 1e-5  # keeps the distance to silence finite
+
+
+class Listener:
+    """A frozen network that compares.
+
+    Attributes:
+        encoder: in eval mode, without gradients for its weights.
+        config: layers and distance.
+    """
+
+    def __init__(self, encoder: Encoder, config: ListenerConfig, rate: int) -> None:
+        self.encoder, self.config = encoder, config
+        self._resample = Resample(rate, encoder.sample_rate)
+
+    def to(self, device: torch.device | str) -> "Listener":
+        """Itself, on a device."""
+        self.encoder.to(device)
+        self._resample.to(device)
+        return self
+
+    def distance(self, fake: Tensor, real: Tensor, layers: tuple[str, ...]) -> Tensor:
+        """Mean distance in some layers; its gradient reaches the rendition alone.
+
+        Args:
+            fake: (B, T) a rendition, at a level at which the truth has unit power.
+            real: (B, T) the truth, or the source of the rendition, likewise.
+            layers: of the encoder.
+        """
+        heard = self.encoder(self._resample(LEVEL * fake))
+        with torch.no_grad():
+            truth = self.encoder(self._resample(LEVEL * real))
+        measure = DISTANCES[self.config.distance]
+        return torch.stack([measure(heard[name], truth[name]) for name in layers]).mean()
+
+
+def l1(fake: Tensor, real: Tensor) -> Tensor:
+    """E|Δ| / E|real| of activations (B, C, N)."""
+    return (fake - real).abs().mean() / real.abs().mean().clamp_min(TINY)
+
+
+def l2(fake: Tensor, real: Tensor) -> Tensor:
+    """‖Δ‖ / ‖real‖ of activations (B, C, N)."""
+    return torch.linalg.vector_norm(fake - real) / torch.linalg.vector_norm(real).clamp_min(TINY)
+
+
+def cosine(fake: Tensor, real: Tensor) -> Tensor:
+    """1 − cosine over the channels of activations (B, C, N), averaged over frames."""
+    return 1 - torch.nn.functional.cosine_similarity(fake, real, dim=1, eps=TINY).mean()
+
+
+DISTANCES = {"l1": l1, "l2": l2, "cosine": cosine}
+
+
+def listeners(config: Config) -> dict[str, Listener]:
+    """The listeners that a config gives any weight, by the names of their terms.
+
+    Raises:
+        WeightsError: the weights of one are not there, or damaged.
+    """
+    named: Mapping[str, ListenerConfig] = {name: getattr(config.perceptual, name) for name in LISTENERS}
+    return {
+        name: Listener(_encoder(knobs.encoder), knobs, config.sample_rate)
+        for name, knobs in named.items()
+        if getattr(config.loss, name) or getattr(config.loss, f"other_{name}")
+    }
+
+
+@lru_cache(maxsize=2)
+def _encoder(name: str) -> Encoder:
+    if name == "crepe-tiny":
+        return crepe.load("tiny")
+    return crepe.load("full") if name == "crepe-full" else content.load(name)

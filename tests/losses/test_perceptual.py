@@ -1,0 +1,112 @@
+"""Listeners: what they compare, at known values; the gradient reaches the audio and no frozen weight."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from svc.config import load
+from svc.encoders.base import Encoder
+from svc.losses import perceptual
+from svc.losses.perceptual import LEVEL, Listener, cosine, l1, l2, listeners
+
+RATE = 24_000
+
+
+def tone(frequency: float, seconds: float = 0.3, harmonics: int = 8) -> torch.Tensor:
+    """(1, T) at unit power."""
+    time = torch.arange(round(seconds * RATE)) / RATE
+    audio = sum(torch.sin(2 * torch.pi * k * frequency * time) / k for k in range(1, harmonics + 1))
+    return (audio / audio.square().mean().sqrt())[None]
+
+
+@pytest.mark.parametrize(
+    ("measure", "fake", "real", "wanted"),
+    [
+        (l1, [3.0, 0.0], [1.0, 1.0], 1.5),
+        (l1, [0.0, 0.0], [1.0, -1.0], 1.0),
+        (l2, [3.0, 0.0], [1.0, 2.0], math.sqrt(8 / 5)),
+        (cosine, [1.0, 1.0], [2.0, 0.0], 1 - math.sqrt(0.5)),
+        (cosine, [-1.0, 0.0], [2.0, 0.0], 2.0),
+    ],
+)
+def test_distances(measure, fake, real, wanted):
+    """Of two channels, at each of three frames."""
+    one, other = (torch.tensor(values)[None, :, None].expand(1, 2, 3) for values in (fake, real))
+    assert float(measure(one, other)) == pytest.approx(wanted)
+    assert float(measure(other, other)) == pytest.approx(0, abs=1e-6)
+
+
+class Power(Encoder):
+    """Hears the power of a frame, in two layers of which one is twice the other."""
+
+    sample_rate = RATE
+    margin = 0
+    identity = "power"
+
+    def forward(self, audio):
+        power = audio.unflatten(-1, (-1, RATE // 100)).square().mean(dim=-1)[:, None]
+        return {"once": power, "twice": 2 * power, "one": torch.ones_like(power)}
+
+
+def test_layers_are_averaged_and_the_level_is_set():
+    config = replace(load(None).perceptual.melody, distance="l1")
+    listener = Listener(Power(), config, RATE)
+    fake, real = 2 * torch.ones(1, 2_400), torch.ones(1, 2_400)
+    assert float(listener.encoder(LEVEL * real)["once"].mean()) == pytest.approx(LEVEL**2)
+    assert float(listener.distance(fake, real, ("once", "twice"))) == pytest.approx(3.0)
+    assert float(listener.distance(fake, real, ("once", "one"))) == pytest.approx(1.5)
+
+
+@pytest.fixture(scope="module")
+def melody() -> Listener:
+    config = load(None, {"loss.melody": 1.0})
+    (listener,) = listeners(config).values()
+    return listener
+
+
+def test_only_who_counts_is_built():
+    assert listeners(load(None)) == {}
+    assert listeners(load(None, {"loss.other_melody": 0.5})).keys() == {"melody"}
+
+
+def test_another_pitch_is_further_than_another_timbre(melody):
+    """By the pitch layer, which is what another singer's rendition is held to."""
+    layers = melody.config.across
+    brighter = melody.distance(tone(220, harmonics=16), tone(220), layers)
+    higher = melody.distance(tone(220 * 2 ** (1 / 12)), tone(220), layers)
+    assert float(melody.distance(tone(220), tone(220), layers)) == 0
+    assert float(higher) > 3 * float(brighter)
+
+
+@pytest.mark.parametrize("kind", ["melody", "words"])
+def test_the_gradient_reaches_the_audio_alone(kind, melody):
+    listener = melody if kind == "melody" else Listener(perceptual._encoder("cepstral"), WORDS, RATE)
+    fake, real = tone(230).requires_grad_(), tone(220).requires_grad_()
+    listener.distance(fake, real, listener.config.layers).backward()
+    assert torch.isfinite(fake.grad).all()
+    assert float((fake.grad != 0).float().mean()) > 0.9
+    assert real.grad is None
+    assert all(weight.grad is None for weight in listener.encoder.parameters())
+
+
+WORDS = replace(load(None).perceptual.words, encoder="cepstral", layers=("cepstra",), across=("cepstra",))
+
+
+def test_silence_is_no_reason_to_fail(melody):
+    fake = torch.zeros(1, 7_200, requires_grad=True)
+    for listener in (melody, Listener(perceptual._encoder("cepstral"), WORDS, RATE)):
+        loss = listener.distance(fake, torch.zeros(1, 7_200), listener.config.layers)
+        (gradient,) = torch.autograd.grad(loss, fake)
+        assert torch.isfinite(loss)
+        assert torch.isfinite(gradient).all()
+
+
+def test_the_gradient_leads_to_the_melody(melody):
+    """Of a tone between two others, a step down the gradient brings the network's pitch nearer to the truth."""
+    fake, real = tone(225).requires_grad_(), tone(220)
+    before = melody.distance(fake, real, ("pitch",))
+    (gradient,) = torch.autograd.grad(before, fake)
+    after = melody.distance(fake.detach() - 0.02 * gradient / gradient.abs().max(), real, ("pitch",))
+    assert float(after) < before.item()
