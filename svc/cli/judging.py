@@ -29,7 +29,7 @@ def evaluate(
     shown: Annotated[int, typer.Option(min=0, help="conversions to hear and see in the report")] = 9,
     pitch: Annotated[str, typer.Option(help="judge of melodies: praat, pyin or crepe")] = "praat",
     identity: Annotated[str, typer.Option(help="judge of singers: resemblyzer, ecapa or cepstral")] = "resemblyzer",
-    words: Annotated[str, typer.Option(help="judge of words: sphinx or mfcc")] = "sphinx",
+    words: Annotated[str, typer.Option(help="judge of words: sphinx, mfcc or wav2letter")] = "sphinx",
     mos: Annotated[list[str] | None, typer.Option(help="dnsmos or squim; repeatable")] = None,
     whisper: Annotated[str, typer.Option(help="size or folder of a Whisper model, to compare transcripts")] = "",
     language: Annotated[str, typer.Option(help="of the words, for Whisper")] = "en",

@@ -29,11 +29,11 @@ from svc.data.phones import NUMBER, PHONES, Segment, labels, of_kana
 from svc.data.prepare import files_below
 from svc.errors import AudioError, DataError, printable
 from svc.extras import extra
-from svc.features.content import LEVEL
+from svc.features.content import at_level
 from svc.features.extract import measure_loudness
 from svc.features.store import Arrays, Store, file_hash
 from svc.progress import progress
-from svc.units import FRAMES_PER_SECOND, db_to_gain
+from svc.units import FRAMES_PER_SECOND
 
 RATE = 16_000
 FULL_SCALE = np.float32(32_767)  # of the 16 bits in the store
@@ -214,8 +214,7 @@ def _recorded(audio: Audio, text: str, sung: bool, seed: int) -> Arrays:
 def _levelled(audio: Audio) -> Audio:
     """At 16 kHz and at the level at which encoders hear."""
     plain = resample(audio, RATE)
-    level = float(measure_loudness(plain).max(initial=LEVEL - 80))
-    return Audio(plain.samples * np.float32(db_to_gain(LEVEL - level)), RATE)
+    return at_level(plain, measure_loudness(plain))
 
 
 def _entry(voices: Sequence[Samples], segments: Sequence[Segment]) -> Arrays:

@@ -18,8 +18,10 @@ from scipy.special import softmax
 
 from svc.audio.files import Audio, Samples
 from svc.audio.resample import resample
+from svc.encoders.wav2letter import Wav2Letter
 from svc.errors import DataError
 from svc.extras import extra
+from svc.features import content
 from svc.features.extract import measure_loudness
 
 Content = NDArray[np.float64]
@@ -118,7 +120,26 @@ class MfccJudge(WordsJudge):
         return np.concatenate([cepstra - mean, self.slope * slopes]).astype(np.float64)
 
 
-JUDGES: dict[str, type[WordsJudge]] = {judge.name: judge for judge in (SphinxJudge, MfccJudge)}
+class AcousticJudge(WordsJudge):
+    """How like each of 39 sounds a frame is, by the acoustic model that ships, in any language.
+
+    It needs no extra. Of a voice that sings from its features, it is no independent judge.
+    """
+
+    name = "wav2letter"
+
+    def __init__(self) -> None:
+        self.encoder = Wav2Letter()
+
+    def content(self, audio: Audio) -> Content:
+        """(39, N): square roots of posteriors."""
+        plain = resample(audio, RATE)
+        levelled = content.at_level(plain, measure_loudness(plain))
+        posteriors = content.encode(self.encoder, "sounds", levelled.samples)
+        return np.exp(posteriors[:, : len(plain.samples) // HOP].astype(np.float64) / 2)
+
+
+JUDGES: dict[str, type[WordsJudge]] = {judge.name: judge for judge in (SphinxJudge, MfccJudge, AcousticJudge)}
 
 
 def judge_by_name(name: str) -> WordsJudge:

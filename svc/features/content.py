@@ -1,5 +1,6 @@
 """What is sung: content features on the clock, normalised per file, plain or perturbed."""
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -72,10 +73,10 @@ def heard(
     encoder: Encoder, layer: str, audio: Audio, frames: int, loudness: NDArray[np.float32], warp: float = 1.0
 ) -> Features:
     """``extract`` by any encoder."""
-    gain = np.float32(db_to_gain(LEVEL - float(loudness.max(initial=LEVEL - 80))))
-    sung = Audio(audio.samples * gain, round(audio.rate * warp))
-    samples = resample(sung, encoder.sample_rate).samples
-    encoded = encode(encoder, layer, samples)
+    levelled = at_level(audio, loudness)
+    encoded = encode(
+        encoder, layer, resample(replace(levelled, rate=round(audio.rate * warp)), encoder.sample_rate).samples
+    )
     features = encoded if warp == 1.0 and encoded.shape[1] == frames else _stretch(encoded, frames, warp)
     if not encoder.normalised:
         return features.astype(np.float32)
@@ -84,6 +85,12 @@ def heard(
     mean = voice.mean(axis=1, keepdims=True)
     deviation = voice.std(axis=1, keepdims=True)
     return ((features - mean) / np.maximum(deviation, 1e-3)).astype(np.float32)
+
+
+def at_level(audio: Audio, loudness: NDArray[np.float32]) -> Audio:
+    """Audio as encoders hear it: the loudest of its frames, by loudness (N,) in dB, is at −20 dB."""
+    gain = np.float32(db_to_gain(LEVEL - float(loudness.max(initial=LEVEL - 80))))
+    return Audio(audio.samples * gain, audio.rate)
 
 
 def encode(encoder: Encoder, layer: str, samples: NDArray[np.float32]) -> Features:

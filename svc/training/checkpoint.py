@@ -54,6 +54,7 @@ def write(run: Path, state: TrainState, extra: dict[str, Any], keep: int) -> Che
             "step": state.step,
             "best_score": state.best if math.isfinite(state.best) else None,
             "best_step": state.best_step,
+            "left_out": state.left_out,
             "sha256": hashes,
         }
         _write_file(temporary / META, json.dumps(meta, indent=1, ensure_ascii=False).encode())
@@ -112,6 +113,7 @@ def restore(checkpoint: Checkpoint, state: TrainState) -> None:
     best = checkpoint.meta.get("best_score")
     state.best = -math.inf if best is None else float(best)
     state.best_step = int(checkpoint.meta["best_step"])
+    state.left_out = int(checkpoint.meta.get("left_out", 0))
 
 
 def graft(checkpoint: Checkpoint, state: TrainState) -> None:

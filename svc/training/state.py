@@ -1,7 +1,7 @@
 """Everything a step changes; nothing else survives a crash, and nothing else needs to."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
@@ -26,6 +26,8 @@ class TrainState:
         step: steps done.
         best: highest validation score so far.
         best_step: and when.
+        left_out: updates of either network whose gradient was not finite.
+        in_vain: how many of them in a row, of the generator and of the discriminator.
     """
 
     generator: nn.Module
@@ -36,6 +38,8 @@ class TrainState:
     step: int = 0
     best: float = -math.inf
     best_step: int = 0
+    left_out: int = 0
+    in_vain: list[int] = field(default_factory=lambda: [0, 0])
 
 
 def create(config: Config, *, content: int, singers: int, device: torch.device) -> TrainState:

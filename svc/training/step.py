@@ -1,28 +1,25 @@
 """One step of the game between generator and discriminator."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from types import MappingProxyType
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.nn import functional
 
 from svc.conditioning import Conditioning
-from svc.config import Config, OthersConfig
+from svc.config import Config
 from svc.data.batch import Batch
-from svc.errors import TrainingError
 from svc.losses.adversarial import discriminator_loss, feature_matching_loss, frozen, generator_loss
 from svc.losses.objective import reconstruction_terms, weighted_sum, weights
 from svc.losses.perceptual import Listener
 from svc.models.discriminators import Judgement
 from svc.training.ema import follow
-from svc.training.schedule import rate_share
+from svc.training.renditions import another_rendition, sung_by_others
 from svc.training.state import TrainState
+from svc.training.update import update
 
 Terms = dict[str, Tensor]
-ELSEWHERE = 2**31  # frames on, where no crop starts
 QUIETEST = 1e-3  # level of a crop that is made louder for the discriminator; below is silence
 
 
@@ -46,7 +43,7 @@ def train_step(
         listeners: of the perceptual terms, by name.
 
     Raises:
-        TrainingError: a term is not finite; no weight has been changed by it.
+        TrainingError: nothing has been finite for many steps.
     """
     train = config.train
     torch.manual_seed((train.seed * 1_000_003 + state.step) * 1_009 + accelerator.process_index)
@@ -66,39 +63,11 @@ def train_step(
         terms |= adversarial_terms(state.discriminator, heard, truth)
         terms |= perceptual_terms(listeners, sung, batch.audio, config)
     total = weighted_sum(terms, weights(config.loss))
-    norm = _update(state.generator, state.generator_optimizer, total, terms, config, accelerator, state.step)
+    norm = update(state, state.generator, total, terms, train, accelerator)
     follow(state.average, plain, train.ema, state.step)
     state.step += 1
-    seen |= terms | {"total": total, "gradient_norm": norm}
+    seen |= terms | {"total": total, "gradient_norm": norm, "left_out": torch.tensor(float(state.left_out))}
     return {name: term.detach() for name, term in seen.items()}
-
-
-@torch.no_grad()
-def another_rendition(generator: nn.Module, conditioning: Conditioning, refine: bool) -> Tensor:
-    """The same sung once more, with other noise and pulses at other times."""
-    rendition: Tensor = generator(_once_more(conditioning), refine)
-    return rendition
-
-
-def sung_by_others(conditioning: Conditioning, config: OthersConfig) -> Conditioning | None:
-    """The first crops of a batch as somebody else is to sing them, one or a mix of two; none if nobody is."""
-    batch, singers = conditioning.singer.shape
-    if not config.share or singers < 2:
-        return None
-    count = max(1, round(config.share * batch))
-    first = conditioning.first(count)
-    own = first.singer.argmax(dim=-1)
-    other = (own + torch.randint(1, singers, (count,)).to(own)) % singers
-    second = torch.randint(singers, (count,)).to(own)
-    share = torch.distributions.Beta(config.alpha, config.alpha).sample((count,))
-    share = torch.where(torch.rand(count) < config.mixed, share, torch.ones(count)).to(first.singer)[:, None]
-    mixed = share * functional.one_hot(other, singers) + (1 - share) * functional.one_hot(second, singers)
-    return _once_more(first.with_singer(mixed))
-
-
-def _once_more(conditioning: Conditioning) -> Conditioning:
-    turn = torch.rand(len(conditioning.phase), 1, device=conditioning.phase.device)
-    return replace(conditioning, start=conditioning.start + ELSEWHERE, phase=(conditioning.phase + turn) % 1.0)
 
 
 def heard_piece(fake: Tensor, real: Tensor, frames: int, hop: int) -> tuple[Tensor, Tensor]:
@@ -125,8 +94,7 @@ def train_discriminator(
     judge = state.discriminator
     guessed, true = _parted(judge(torch.cat([fake, real])), len(fake))
     loss = discriminator_loss(fake=guessed, real=true)
-    terms = {"discriminator": loss}
-    _update(judge, state.discriminator_optimizer, loss, terms, config, accelerator, state.step, adversary=True)
+    update(state, judge, loss, {"discriminator": loss}, config.train, accelerator)
     return loss
 
 
@@ -164,37 +132,3 @@ def _parted(judgements: list[Judgement], first: int) -> tuple[list[Judgement], l
     """Judgements of the first items of a batch, and of the others."""
     one = [(scores[:first], [a[:first] for a in activations]) for scores, activations in judgements]
     return one, [(scores[first:], [a[first:] for a in activations]) for scores, activations in judgements]
-
-
-def _update(
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    loss: Tensor,
-    terms: Terms,
-    config: Config,
-    accelerator: Accelerator,
-    step: int,
-    adversary: bool = False,
-) -> Tensor:
-    if not torch.isfinite(loss):
-        guilty = [name for name, term in terms.items() if not torch.isfinite(term)] or ["total"]
-        raise _not_finite(step, ", ".join(guilty), adversary)
-    full = config.train.discriminator_rate if adversary else config.train.learning_rate
-    for group in optimizer.param_groups:
-        group["lr"] = full * rate_share(step, config.train)
-    optimizer.zero_grad(set_to_none=True)
-    accelerator.backward(loss)
-    norm: Tensor = accelerator.clip_grad_norm_(network.parameters(), config.train.clip)
-    if not torch.isfinite(norm):
-        optimizer.zero_grad(set_to_none=True)
-        raise _not_finite(step, f"the gradient of {' + '.join(terms)}", adversary)
-    optimizer.step()
-    return norm
-
-
-def _not_finite(step: int, what: str, adversary: bool) -> TrainingError:
-    knob = "train.discriminator_rate" if adversary else "train.learning_rate"
-    return TrainingError(
-        f"step {step}: {what} is not finite; go on from the last checkpoint, which is good, "
-        f"with a lower {knob} and --accept-changes"
-    )

@@ -1,6 +1,7 @@
-"""Two processes really run, hear different crops, and hold equal weights."""
+"""Two processes really run, hear different crops, leave out the same steps, and hold equal weights."""
 
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -21,9 +22,11 @@ def both_ranks(prepared, config, run: str) -> None:
     kept = {}
     real = loop.train_step
 
-    def watched(state, batch, config, accelerator):
+    def watched(state, batch, config, accelerator, listeners):
         kept["state"] = state
-        terms = real(state, batch, config, accelerator)
+        if state.step == 2 and accelerator.process_index == 1:
+            batch.audio[:, ::7] = torch.nan
+        terms = real(state, batch, config, accelerator, listeners)
         kept.setdefault("heard", []).append(float(batch.audio.square().sum()))
         return terms
 
@@ -34,6 +37,7 @@ def both_ranks(prepared, config, run: str) -> None:
     networks = (kept["state"].generator, kept["state"].discriminator, kept["state"].average)
     digest = [float(p.detach().double().sum()) for network in networks for p in network.parameters()]
     report = {"processes": accelerator.num_processes, "heard": kept["heard"], "weights": digest}
+    report |= {"left out": kept["state"].left_out}
     Path(run, f"rank{accelerator.process_index}.json").write_text(json.dumps(report))
 
 
@@ -47,6 +51,8 @@ def test_two_processes_end_with_equal_weights(prepared, tiny, tmp_path, monkeypa
     assert first["heard"] != second["heard"]
     assert first["weights"] == second["weights"]
     assert checkpoint.newest(tmp_path).step == 12
+    assert first["left out"] == second["left out"] == 1  # one of them heard what is no number
+    assert all(math.isfinite(total) for total in first["weights"])
 
 
 def test_processes_share_the_batches_of_one(tiny):

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from svc.config import load, to_tree
 from svc.errors import TrainingError
-from svc.training import checkpoint
+from svc.training import checkpoint, step, update
 from svc.training.loop import train
 from svc.training.state import create
 
@@ -45,7 +45,7 @@ def test_losses_fall_and_every_player_plays(uninterrupted):
     rows = losses(uninterrupted)
     assert [row["step"] for row in rows] == list(range(1, 13))
     assert rows[-1]["spectral"] < rows[0]["spectral"]
-    assert set(rows[0]) == {"step", "spectral", "repulsion", "total", "gradient_norm"}
+    assert set(rows[0]) == {"step", "spectral", "repulsion", "total", "gradient_norm", "left_out"}
     assert set(rows[-1]) == set(rows[0]) | {"adversarial", "feature_matching", "discriminator"}
 
 
@@ -157,24 +157,41 @@ def test_newest_three_and_the_best_are_kept(prepared, tiny, tmp_path):
     assert names == {"step_00000008", "step_00000010", "step_00000012", f"step_{best:08d}"}
 
 
-def test_loss_that_is_not_finite_stops_before_the_update(prepared, tiny, tmp_path, monkeypatch):
-    from svc.training import step
+def spoilt(monkeypatch, steps):
+    """The spectral loss is no number in some steps."""
+    from svc.training import loop
 
-    real = step.reconstruction_terms
+    real, spectral = loop.train_step, step.reconstruction_terms
 
     def broken(**sounds):
-        terms = real(**sounds)
-        return terms | {"spectral": terms["spectral"] * float("nan")} if broken.count == 5 else terms
+        terms = spectral(**sounds)
+        return terms | {"spectral": terms["spectral"] * float("nan")} if broken.at in steps else terms
 
-    def counted(**sounds):
-        broken.count += 1
-        return broken(**sounds)
+    def watched(state, *others):
+        broken.at = state.step
+        return real(state, *others)
 
-    broken.count = -1
-    monkeypatch.setattr(step, "reconstruction_terms", counted)
-    with pytest.raises(TrainingError, match="step 5: spectral is not finite"):
+    monkeypatch.setattr(step, "reconstruction_terms", broken)
+    monkeypatch.setattr(loop, "train_step", watched)
+
+
+def test_a_step_that_is_not_finite_is_left_out_and_counted(prepared, tiny, tmp_path, monkeypatch):
+    spoilt(monkeypatch, {5, 7})
+    train(prepared, tmp_path, tiny, cpu=True)
+    last = checkpoint.newest(tmp_path)
+    assert (last.step, last.meta["left_out"]) == (12, 2)
+    assert all(torch.isfinite(value).all() for value in checkpoint.average_weights(last).values())
+    told = [json.loads(line)["left_out"] for line in (tmp_path / "losses.jsonl").read_text().splitlines()]
+    assert told == [0] * 5 + [1, 1] + [2] * 5
+
+
+def test_if_no_step_is_finite_any_more_the_run_ends(prepared, tiny, tmp_path, monkeypatch):
+    spoilt(monkeypatch, set(range(5, 99)))
+    monkeypatch.setattr(update, "TOO_MANY", 3)
+    with pytest.raises(TrainingError, match="step 7: spectral is not finite, and nothing was in 3 steps"):
         train(prepared, tmp_path, tiny, cpu=True)
-    assert checkpoint.newest(tmp_path).step == 4
+    kept = checkpoint.average_weights(checkpoint.newest(tmp_path))
+    assert all(torch.isfinite(value).all() for value in kept.values())
 
 
 def test_full_disk_leaves_the_last_checkpoint(prepared, tiny, tmp_path, monkeypatch):

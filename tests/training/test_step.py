@@ -13,8 +13,9 @@ from svc.data import dataset
 from svc.errors import TrainingError
 from svc.features import f0
 from svc.training import checkpoint
+from svc.training.renditions import another_rendition
 from svc.training.state import create
-from svc.training.step import QUIETEST, another_rendition, heard_piece
+from svc.training.step import QUIETEST, heard_piece
 
 
 @pytest.mark.parametrize("level", [1.0, 0.01])

@@ -19,8 +19,9 @@ from svc.features import content
 from svc.losses.objective import reconstruction_terms, weighted_sum, weights
 from svc.models.generator import Generator
 from svc.training import state
+from svc.training.renditions import another_rendition
 from svc.training.state import TrainState
-from svc.training.step import adversarial_terms, another_rendition, heard_piece, train_discriminator, train_step
+from svc.training.step import adversarial_terms, heard_piece, train_discriminator, train_step
 
 BASE = "base"  # of configs/*.yaml, the default
 RATE = 24_000  # Hz, of all peers here

@@ -1,0 +1,62 @@
+"""One network's part of a step."""
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from svc.config import TrainConfig
+from svc.errors import TrainingError
+from svc.training.schedule import rate_share
+from svc.training.state import TrainState
+
+TOO_MANY = 20  # steps in a row that come to nothing
+
+
+def update(
+    state: TrainState,
+    network: nn.Module,
+    loss: Tensor,
+    terms: dict[str, Tensor],
+    train: TrainConfig,
+    accelerator: Accelerator,
+) -> Tensor:
+    """Change a network's weights so that its loss falls, unless its gradient is not finite; returns the norm of that.
+
+    A gradient is the mean of those of all processes, so that one that is not finite is so in all of them, and they all
+    leave the step out.
+
+    Args:
+        state: whose generator or discriminator it is.
+        network: which.
+        loss: of this process.
+        terms: what the loss is made of, by name.
+        train: learning rates, clipping.
+        accelerator: of the process.
+
+    Raises:
+        TrainingError: nothing has been finite for many steps; the weights are as they were before.
+    """
+    adversary = network is state.discriminator
+    optimizer = state.discriminator_optimizer if adversary else state.generator_optimizer
+    full = train.discriminator_rate if adversary else train.learning_rate
+    for group in optimizer.param_groups:
+        group["lr"] = full * rate_share(state.step, train)
+    optimizer.zero_grad(set_to_none=True)
+    accelerator.backward(loss)
+    norm: Tensor = accelerator.clip_grad_norm_(network.parameters(), train.clip)
+    if torch.isfinite(norm):
+        optimizer.step()
+        state.in_vain[adversary] = 0
+        return norm
+    optimizer.zero_grad(set_to_none=True)
+    state.left_out += 1
+    state.in_vain[adversary] += 1
+    if state.in_vain[adversary] >= TOO_MANY:
+        guilty = [name for name, term in terms.items() if not torch.isfinite(term)]
+        what = f"{', '.join(guilty)} is" if guilty else f"the gradient of {' + '.join(terms)} is"
+        knob = "train.discriminator_rate" if adversary else "train.learning_rate"
+        raise TrainingError(
+            f"step {state.step}: {what} not finite, and nothing was in {TOO_MANY} steps; go on from the last "
+            f"checkpoint, which is good, with a lower {knob} and --accept-changes"
+        )
+    return norm
