@@ -77,6 +77,8 @@ class DiscriminatorConfig:
     channels: int = 16
     max_channels: int = 256
     strides: tuple[int, ...] = (4, 4, 4)
+    conditional: bool = False  # asks also whether it is the singer that it is said to be
+    penalty: float = 0.0  # weight of the squared gradient at the truth
 
 
 Ears = Literal[
@@ -147,7 +149,8 @@ class TrainConfig:
     crop: float = 1.0  # seconds
     adversary_crop: float = 0.4  # seconds of each crop that the discriminator hears
     refine_start: int = 2_000  # step at which the WaveNet joins the front
-    adversary_start: int = 3_000  # step at which the discriminator joins
+    adversary_start: int = 3_000  # step at which the discriminator joins, and all terms but the spectral ones
+    adversary_ramp: int = 0  # steps in which these terms rise to their weights
     learning_rate: float = 1e-3
     discriminator_rate: float = 5e-4
     warmup: int = 100  # steps

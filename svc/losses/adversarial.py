@@ -17,6 +17,18 @@ def discriminator_loss(*, fake: list[Judgement], real: list[Judgement]) -> Tenso
     return torch.stack(views).mean()
 
 
+def gradient_penalty(*, scores: list[Tensor], real: Tensor) -> Tensor:
+    """½ E‖∇D(real)‖², the penalty R1 of Mescheder et al. 1801.04406, with a gradient of its own.
+
+    Args:
+        scores: of every view, of real audio that wants a gradient.
+        real: (B, T).
+    """
+    total = torch.stack([view.flatten(1).mean(dim=1).sum() for view in scores]).mean()
+    (gradient,) = torch.autograd.grad(total, real, create_graph=True)
+    return 0.5 * gradient.square().sum(dim=1).mean()
+
+
 def generator_loss(*, fake: list[Judgement]) -> Tensor:
     """Mean over the views of E[(D(fake) − 1)²]; 0 when every piece passes for real."""
     return torch.stack([(scores - 1).square().mean() for scores, _ in fake]).mean()

@@ -11,9 +11,11 @@ from svc.errors import ConfigError
 from svc.losses.spectral import spectral_loss
 
 
-def weights(config: LossConfig) -> dict[str, float]:
-    """The weight of every term; a term that is measured at weight 0 is not trained."""
-    return {f.name: float(getattr(config, f.name)) for f in dataclasses.fields(config) if f.name != "scales"}
+def weights(config: LossConfig, share: float = 1.0) -> dict[str, float]:
+    """The weight of every term, of those that need no truth a share; a term at weight 0 is measured, not trained."""
+    shares = dict.fromkeys(("spectral", "repulsion"), 1.0)
+    names = [field.name for field in dataclasses.fields(config) if field.name != "scales"]
+    return {name: float(getattr(config, name)) * shares.get(name, share) for name in names}
 
 
 def reconstruction_terms(

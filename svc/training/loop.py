@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import sys
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from svc.training.locking import locked
 from svc.training.step import train_step
 from svc.training.stopping import any_process, stopping
 from svc.training.tracking import Tracker
+from svc.training.watch import Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,7 @@ class _Loop:
         self.phrases = validate.choose(prepared, config) if accelerator.is_main_process else []
         self.judge = judge
         self.listeners = {name: one.to(accelerator.device) for name, one in perceptual.listeners(config).items()}
+        self.watch = Watch()
         self.renditions: list[validate.Rendition] = []
         self.saved = current.step
 
@@ -170,6 +173,8 @@ class _Loop:
         if step % train.log_every == 0 or last:
             values = {name: float(term) for name, term in terms.items()}
             self.tracker.losses(step, values)
+            for sentence in self.watch.notice(values) if self.accelerator.is_main_process else ():
+                bar.write(f"step {step}: {sentence}", file=sys.stderr)
             best = f" best {self.state.best:.3f}" if self.state.best_step else ""
             bar.set_postfix_str(f"spectral {values['spectral']:.3f}{best}")
         improved = (step % train.validate_every == 0 or last) and self.validate()

@@ -1,8 +1,13 @@
-"""Learning rates as pure functions of the step."""
+"""Learning rates and weights as pure functions of the step."""
 
 import math
 
 from svc.config import TrainConfig
+
+
+def adversary_share(step: int, train: TrainConfig) -> float:
+    """Share of their weights that the terms have which join at ``adversary_start``: a linear rise."""
+    return min(1.0, (step - train.adversary_start + 1) / max(1, train.adversary_ramp))
 
 
 def rate_share(step: int, train: TrainConfig) -> float:

@@ -47,7 +47,7 @@ def create(config: Config, *, content: int, singers: int, device: torch.device) 
     torch.manual_seed(config.train.seed)
     generator = Generator(config, content=content, singers=singers).to(device)
     generator.bf16 = machine.chooses_half(config.train.precision, device)
-    discriminator = build(config.discriminator).to(device)
+    discriminator = build(config.discriminator, singers).to(device)
     average = shadow(generator)
     assert isinstance(average, Generator)
     return TrainState(

@@ -10,12 +10,19 @@ from torch import Tensor, nn
 from svc.conditioning import Conditioning
 from svc.config import Config
 from svc.data.batch import Batch
-from svc.losses.adversarial import discriminator_loss, feature_matching_loss, frozen, generator_loss
+from svc.losses.adversarial import (
+    discriminator_loss,
+    feature_matching_loss,
+    frozen,
+    generator_loss,
+    gradient_penalty,
+)
 from svc.losses.objective import reconstruction_terms, weighted_sum, weights
 from svc.losses.perceptual import Listener
 from svc.models.discriminators import Judgement
 from svc.training.ema import follow
 from svc.training.renditions import another_rendition, sung_by_others
+from svc.training.schedule import adversary_share
 from svc.training.state import TrainState
 from svc.training.update import update
 
@@ -59,10 +66,10 @@ def train_step(
     seen: Terms = {}
     if whole:
         heard, truth = heard_piece(sung, batch.audio, config.heard_frames(train.adversary_crop), config.hop)
-        seen["discriminator"] = train_discriminator(state, heard.detach(), truth, config, accelerator)
-        terms |= adversarial_terms(state.discriminator, heard, truth)
+        seen["discriminator"] = train_discriminator(state, heard.detach(), truth, asked.singer, config, accelerator)
+        terms |= adversarial_terms(state.discriminator, heard, truth, asked.singer)
         terms |= perceptual_terms(listeners, sung, batch.audio, config)
-    total = weighted_sum(terms, weights(config.loss))
+    total = weighted_sum(terms, weights(config.loss, adversary_share(state.step, train)))
     norm = update(state, state.generator, total, terms, train, accelerator)
     follow(state.average, plain, train.ema, state.step)
     state.step += 1
@@ -88,25 +95,38 @@ def heard_piece(fake: Tensor, real: Tensor, frames: int, hop: int) -> tuple[Tens
 
 
 def train_discriminator(
-    state: TrainState, fake: Tensor, real: Tensor, config: Config, accelerator: Accelerator
+    state: TrainState, fake: Tensor, real: Tensor, singer: Tensor, config: Config, accelerator: Accelerator
 ) -> Tensor:
-    """Its part of a step, on audio (B, T) of both kinds at the level of ``heard_piece``; returns its loss."""
-    judge = state.discriminator
-    guessed, true = _parted(judge(torch.cat([fake, real])), len(fake))
+    """Its part of a step; returns its loss, without the penalty.
+
+    Args:
+        state: whose discriminator it is.
+        fake: (B + K, T), as ``heard_piece`` gives it, without gradient.
+        real: (B, T).
+        singer: (B + K, S), of whom the first B sing both.
+        config: penalty and learning rate.
+        accelerator: of the process.
+    """
+    judge, weight = state.discriminator, config.discriminator.penalty
+    real = real.detach().requires_grad_(weight > 0)
+    guessed, true = _parted(judge(torch.cat([fake, real]), torch.cat([singer, singer[: len(real)]])), len(fake))
     loss = discriminator_loss(fake=guessed, real=true)
-    update(state, judge, loss, {"discriminator": loss}, config.train, accelerator)
+    terms = {"discriminator": loss}
+    if weight:
+        terms["penalty"] = weight * gradient_penalty(scores=[scores for scores, _ in true], real=real)
+    update(state, judge, torch.stack([*terms.values()]).sum(), terms, config.train, accelerator)
     return loss
 
 
-def adversarial_terms(judge: nn.Module, fake: Tensor, real: Tensor) -> Terms:
-    """What the discriminator says of the generator's audio (B + K, T), beside the truth (B, T).
+def adversarial_terms(judge: nn.Module, fake: Tensor, real: Tensor, singer: Tensor) -> Terms:
+    """What the discriminator says of the generator's audio (B + K, T) by singers (B + K, S), beside the truth (B, T).
 
     ``adversarial`` and ``feature_matching``, and if other singers sang K of the crops, ``other_adversarial``.
     """
     with frozen(judge):
-        judged, of_others = _parted(judge(fake), len(real))
+        judged, of_others = _parted(judge(fake, singer), len(real))
         with torch.no_grad():
-            truth = judge(real)
+            truth = judge(real, singer[: len(real)])
     terms = {
         "adversarial": generator_loss(fake=judged),
         "feature_matching": feature_matching_loss(fake=judged, real=truth),

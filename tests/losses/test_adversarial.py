@@ -4,7 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from svc.losses.adversarial import discriminator_loss, feature_matching_loss, frozen, generator_loss
+from svc.losses.adversarial import (
+    discriminator_loss,
+    feature_matching_loss,
+    frozen,
+    generator_loss,
+    gradient_penalty,
+)
 
 
 def scores(*values: float):
@@ -77,3 +83,13 @@ def test_frozen_thaws_after_a_failure():
     with pytest.raises(KeyError), frozen(network):
         raise KeyError
     assert all(p.requires_grad for p in network.parameters())
+
+
+def test_gradient_penalty():
+    """Of D(x) = a · x on one view and b · x on another: their mean has the gradient (a + b) / 2 at every sample."""
+    slope, other = nn.Parameter(torch.tensor([3.0, 0.0])), torch.tensor([1.0, 4.0])
+    real = torch.randn(5, 2, requires_grad=True)
+    penalty = gradient_penalty(scores=[(real * slope).sum(1)[:, None, None], (real @ other)[:, None, None]], real=real)
+    assert penalty.item() == pytest.approx(0.5 * (2**2 + 2**2))
+    penalty.backward()
+    torch.testing.assert_close(slope.grad, torch.tensor([1.0, 1.0]))  # ½ (a + b)

@@ -15,7 +15,7 @@ KINDS = ("multi_scale", "multi_period")
 
 def judge(kind: str, **knobs):
     torch.manual_seed(0)
-    return build(DiscriminatorConfig(kind=kind, channels=4, max_channels=16, **knobs))
+    return build(DiscriminatorConfig(kind=kind, channels=4, max_channels=16, **knobs), singers=3)
 
 
 @settings(max_examples=20, deadline=None)
@@ -73,3 +73,22 @@ def test_scales_hear_halved_rates_and_periods_fold():
     columns = judge("multi_period", periods=(5,))(comb)[0][1][0]
     assert (columns[..., 1:] == columns[..., 1:2]).all()  # four silent columns, one with all the pulses
     assert not torch.allclose(columns[..., 0], columns[..., 1])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_conditional_one_asks_who_sings(kind):
+    """The score of a piece moves by the projection of its last activations on the singer, and by nothing else."""
+    plain, asked, audio = judge(kind), judge(kind, conditional=True), torch.randn(2, 1_000)
+    asked.load_state_dict(plain.state_dict(), strict=False)
+    singer = torch.tensor([[1.0, 0, 0], [0, 0.5, 0.5]])
+    for (one, _), (other, _) in zip(plain(audio), asked(audio, singer), strict=True):
+        assert torch.equal(one, other)  # it knows nobody yet
+    torch.nn.init.normal_(asked.fits[0].weight)
+    alone, told = asked(audio), asked(audio, singer)
+    assert torch.equal(alone[1][0], told[1][0])  # another view has learnt nothing
+    activations = told[0][1][-1]
+    wanted = singer @ asked.fits[0].weight.T
+    by_hand = alone[0][0] + (activations * wanted.view(2, -1, *[1] * (activations.ndim - 2))).sum(dim=1, keepdim=True)
+    torch.testing.assert_close(told[0][0], by_hand)
+    mixed = asked(audio[1:], torch.tensor([[0.0, 1, 0]]))[0][0] + asked(audio[1:], torch.tensor([[0.0, 0, 1]]))[0][0]
+    torch.testing.assert_close(told[0][0][1:], mixed / 2)

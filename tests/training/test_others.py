@@ -85,6 +85,9 @@ WHOLE = {
     "loss.other_melody": 0.1,
     "loss.words": 0.1,
     "loss.other_words": 0.1,
+    "discriminator.conditional": True,
+    "discriminator.penalty": 1.0,
+    "train.adversary_ramp": 3,
 }
 
 

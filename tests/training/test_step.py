@@ -12,8 +12,10 @@ from svc.conditioning import Conditioning
 from svc.data import dataset
 from svc.errors import TrainingError
 from svc.features import f0
+from svc.losses.objective import weights
 from svc.training import checkpoint
 from svc.training.renditions import another_rendition
+from svc.training.schedule import adversary_share
 from svc.training.state import create
 from svc.training.step import QUIETEST, heard_piece
 
@@ -109,3 +111,13 @@ def test_a_larger_generator_begins_with_what_another_has_learnt(tiny, tmp_path):
     checkpoint.write(tmp_path, grown, {}, keep=1)
     with pytest.raises(TrainingError, match="of another model"):
         checkpoint.graft(checkpoint.at(tmp_path, "last"), had)
+
+
+def test_terms_without_a_truth_join_slowly(tiny):
+    train = replace(tiny.train, adversary_start=100, adversary_ramp=4)
+    assert [adversary_share(step, train) for step in (100, 101, 103, 104, 999)] == [0.25, 0.5, 1.0, 1.0, 1.0]
+    assert adversary_share(100, replace(train, adversary_ramp=0)) == 1.0
+    whole, half = weights(tiny.loss), weights(tiny.loss, 0.5)
+    assert half["spectral"] == whole["spectral"]
+    assert half["repulsion"] == whole["repulsion"]
+    assert half["adversarial"] == whole["adversarial"] / 2

@@ -146,11 +146,16 @@ class _Steps:
         weighted_sum(terms, weights(self.config.loss)).backward()
 
     def _discriminator(self) -> None:
-        train_discriminator(self.spare, self.piece.detach(), self.truth, self.config, self.accelerator)
+        train_discriminator(
+            self.spare, self.piece.detach(), self.truth, self.batch.conditioning.singer, self.config, self.accelerator
+        )
 
     def _adversarial(self) -> None:
         self.piece.grad = None
-        weighted_sum(adversarial_terms(self.judge, self.piece, self.truth), weights(self.config.loss)).backward()
+        weighted_sum(
+            adversarial_terms(self.judge, self.piece, self.truth, self.batch.conditioning.singer),
+            weights(self.config.loss),
+        ).backward()
 
     def _state(self) -> TrainState:
         channels = content.channels(self.config.features.content)
