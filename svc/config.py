@@ -146,6 +146,7 @@ class TrainConfig:
 
     steps: int = 20_000
     batch: int = 8  # crops in a step, all processes together
+    accumulate: int = 1  # parts of a process' share of them, one after the other, to save memory
     crop: float = 1.0  # seconds
     adversary_crop: float = 0.4  # seconds of each crop that the discriminator hears
     refine_start: int = 2_000  # step at which the WaveNet joins the front

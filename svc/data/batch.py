@@ -22,6 +22,12 @@ class Batch:
         """The same on another device."""
         return Batch(self.conditioning.to(device), self.audio.to(device))
 
+    def parts(self, count: int) -> list[Batch]:
+        """As many batches of equal size, one after the other."""
+        size = len(self.audio) // count
+        bounds = [(number * size, (number + 1) * size) for number in range(count)]
+        return [Batch(self.conditioning.items(first, last), self.audio[first:last]) for first, last in bounds]
+
     @staticmethod
     def stack(items: Sequence[Batch]) -> Batch:
         """Batches of equal length as one."""

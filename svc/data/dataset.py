@@ -105,8 +105,9 @@ class StepSampler(Sampler[list[Place]]):
     """
 
     def __init__(self, items: int, config: Config, *, step: int, rank: int, world: int):
-        if config.train.batch % world:
-            raise DataError(f"train.batch {config.train.batch} does not divide among {world} processes")
+        if config.train.batch % (world * config.train.accumulate):
+            parts = f"in train.accumulate {config.train.accumulate} parts among {world} processes"
+            raise DataError(f"train.batch {config.train.batch} does not divide {parts}; take a multiple")
         self.items, self.config, self.step, self.rank, self.world = items, config, step, rank, world
 
     def __iter__(self) -> Iterator[list[Place]]:

@@ -1,13 +1,12 @@
 """One step of the game between generator and discriminator."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from svc.conditioning import Conditioning
 from svc.config import Config
 from svc.data.batch import Batch
 from svc.losses.adversarial import (
@@ -20,14 +19,14 @@ from svc.losses.adversarial import (
 from svc.losses.objective import reconstruction_terms, weighted_sum, weights
 from svc.losses.perceptual import Listener
 from svc.models.discriminators import Judgement
+from svc.training.draw import DISCRIMINATOR, Part, draw
 from svc.training.ema import follow
-from svc.training.renditions import another_rendition, sung_by_others
 from svc.training.schedule import adversary_share
 from svc.training.state import TrainState
-from svc.training.update import update
+from svc.training.update import begin, finish, reduced
 
 Terms = dict[str, Tensor]
-QUIETEST = 1e-3  # level of a crop that is made louder for the discriminator; below is silence
+NOBODY: Mapping[str, Listener] = MappingProxyType({})
 
 
 def train_step(
@@ -35,12 +34,13 @@ def train_step(
     batch: Batch,
     config: Config,
     accelerator: Accelerator,
-    listeners: Mapping[str, Listener] = MappingProxyType({}),
+    listeners: Mapping[str, Listener] = NOBODY,
 ) -> Terms:
     """Train both networks on a batch; returns every named term, detached.
 
     The randomness of a step depends on the seed, the step and the process alone. Until ``train.adversary_start`` only
-    reconstruction counts.
+    reconstruction counts. With ``train.accumulate`` the discriminator hears all parts of the batch before it changes,
+    and the generator is asked only then, so that the step is that of the whole batch.
 
     Args:
         state: changed in place.
@@ -54,68 +54,75 @@ def train_step(
     """
     train = config.train
     torch.manual_seed((train.seed * 1_000_003 + state.step) * 1_009 + accelerator.process_index)
-    plain = accelerator.unwrap_model(state.generator)
-    refine = state.step >= train.refine_start
-    whole = state.step >= train.adversary_start
-    others = sung_by_others(batch.conditioning, config.others) if whole else None
-    asked = batch.conditioning if others is None else Conditioning.stack([batch.conditioning, others])
-    sung = state.generator(asked, refine)
-    fake = sung[: len(batch.audio)]
-    again = another_rendition(plain, batch.conditioning, refine) if config.loss.repulsion else None
-    terms = reconstruction_terms(fake=fake, real=batch.audio, config=config.loss, other=again)
+    refine, whole = state.step >= train.refine_start, state.step >= train.adversary_start
+    hear = {name: listener.config.seconds for name, listener in listeners.items()} if whole else None
+    parts = [draw(part, config, hear) for part in batch.parts(train.accumulate)]
+    sung = [state.generator(part.asked, refine) for part in parts[:1] if len(parts) == 1]
     seen: Terms = {}
     if whole:
-        heard, truth = heard_piece(sung, batch.audio, config.heard_frames(train.adversary_crop), config.hop)
-        seen["discriminator"] = train_discriminator(state, heard.detach(), truth, asked.singer, config, accelerator)
-        terms |= adversarial_terms(state.discriminator, heard, truth, asked.singer)
-        terms |= perceptual_terms(listeners, sung, batch.audio, config)
-    total = weighted_sum(terms, weights(config.loss, adversary_share(state.step, train)))
-    norm = update(state, state.generator, total, terms, train, accelerator)
-    follow(state.average, plain, train.ema, state.step)
+        with torch.no_grad():
+            fakes = [audio.detach() for audio in sung] or [state.generator(part.asked, refine) for part in parts]
+        seen["discriminator"] = train_discriminator(state, parts, fakes, config, accelerator)
+    begin(state, state.generator, train)
+    found: list[Terms] = []
+    for number, part in enumerate(parts):
+        with reduced(accelerator, state.generator, number == len(parts) - 1):
+            audio = sung[number] if sung else state.generator(part.asked, refine)
+            terms = generator_terms(state, part, audio, config, accelerator, listeners if whole else None)
+            total = weighted_sum(terms, weights(config.loss, adversary_share(state.step, train)))
+            accelerator.backward(total / len(parts))
+        found.append(terms | {"total": total})
+    told = {name: torch.stack([terms[name].detach() for terms in found]).mean() for name in found[0]}
+    norm = finish(state, state.generator, told, train, accelerator)
+    follow(state.average, accelerator.unwrap_model(state.generator), train.ema, state.step)
     state.step += 1
-    seen |= terms | {"total": total, "gradient_norm": norm, "left_out": torch.tensor(float(state.left_out))}
-    return {name: term.detach() for name, term in seen.items()}
-
-
-def heard_piece(fake: Tensor, real: Tensor, frames: int, hop: int) -> tuple[Tensor, Tensor]:
-    """The same random stretch of every crop, for a network, at the level at which the truth has unit power.
-
-    At the level of a recording, the discriminator hears little but its own biases and stays at chance.
-
-    Args:
-        fake: (B + K, T): of the crops, and of the first K of them by other singers.
-        real: (B, T).
-        frames: of the stretch.
-        hop: samples in a frame.
-    """
-    first = int(torch.randint(real.shape[1] // hop - frames + 1, ())) * hop
-    fake, real = fake[:, first : first + frames * hop], real[:, first : first + frames * hop]
-    level = real.square().mean(dim=-1, keepdim=True).sqrt().clamp_min(QUIETEST)
-    return fake / torch.cat([level, level[: len(fake) - len(real)]]), real / level
+    return seen | told | {"gradient_norm": norm, "left_out": torch.tensor(float(state.left_out))}
 
 
 def train_discriminator(
-    state: TrainState, fake: Tensor, real: Tensor, singer: Tensor, config: Config, accelerator: Accelerator
+    state: TrainState, parts: Sequence[Part], sung: Sequence[Tensor], config: Config, accelerator: Accelerator
 ) -> Tensor:
-    """Its part of a step; returns its loss, without the penalty.
-
-    Args:
-        state: whose discriminator it is.
-        fake: (B + K, T), as ``heard_piece`` gives it, without gradient.
-        real: (B, T).
-        singer: (B + K, S), of whom the first B sing both.
-        config: penalty and learning rate.
-        accelerator: of the process.
-    """
+    """Its share of a step, on renditions (B + K, T) of every part; returns its loss, without the penalty."""
     judge, weight = state.discriminator, config.discriminator.penalty
-    real = real.detach().requires_grad_(weight > 0)
-    guessed, true = _parted(judge(torch.cat([fake, real]), torch.cat([singer, singer[: len(real)]])), len(fake))
-    loss = discriminator_loss(fake=guessed, real=true)
-    terms = {"discriminator": loss}
-    if weight:
-        terms["penalty"] = weight * gradient_penalty(scores=[scores for scores, _ in true], real=real)
-    update(state, judge, torch.stack([*terms.values()]).sum(), terms, config.train, accelerator)
-    return loss
+    begin(state, judge, config.train)
+    found: list[Terms] = []
+    for number, (part, audio) in enumerate(zip(parts, sung, strict=True)):
+        fake, real = part.heard(audio.detach(), DISCRIMINATOR)
+        singer = part.asked.singer
+        with reduced(accelerator, judge, number == len(parts) - 1):
+            real = real.requires_grad_(weight > 0)
+            both = judge(torch.cat([fake, real]), torch.cat([singer, singer[: len(real)]]))
+            guessed, true = _parted(both, len(fake))
+            terms = {"discriminator": discriminator_loss(fake=guessed, real=true)}
+            if weight:
+                terms["penalty"] = weight * gradient_penalty(scores=[scores for scores, _ in true], real=real)
+            accelerator.backward(torch.stack([*terms.values()]).sum() / len(parts))
+        found.append(terms)
+    told = {name: torch.stack([terms[name].detach() for terms in found]).mean() for name in found[0]}
+    finish(state, judge, told, config.train, accelerator)
+    return told["discriminator"]
+
+
+def generator_terms(
+    state: TrainState,
+    part: Part,
+    sung: Tensor,
+    config: Config,
+    accelerator: Accelerator,
+    listeners: Mapping[str, Listener] | None,
+) -> Terms:
+    """What is asked of renditions (B + K, T); without listeners, not even none, only how near they are to the truth."""
+    again = None
+    if part.again is not None:
+        with torch.no_grad():
+            refine = state.step >= config.train.refine_start
+            again = accelerator.unwrap_model(state.generator)(part.again, refine)
+    fake = sung[: len(part.audio)]
+    terms = reconstruction_terms(fake=fake, real=part.audio, config=config.loss, other=again)
+    if listeners is not None:
+        terms |= adversarial_terms(state.discriminator, *part.heard(sung, DISCRIMINATOR), part.asked.singer)
+        terms |= perceptual_terms(listeners, part, sung, config)
+    return terms
 
 
 def adversarial_terms(judge: nn.Module, fake: Tensor, real: Tensor, singer: Tensor) -> Terms:
@@ -134,17 +141,16 @@ def adversarial_terms(judge: nn.Module, fake: Tensor, real: Tensor, singer: Tens
     return terms | ({"other_adversarial": generator_loss(fake=of_others)} if len(fake) > len(real) else {})
 
 
-def perceptual_terms(listeners: Mapping[str, Listener], fake: Tensor, real: Tensor, config: Config) -> Terms:
+def perceptual_terms(listeners: Mapping[str, Listener], part: Part, sung: Tensor, config: Config) -> Terms:
     """What every listener says of renditions (B + K, T): of the crops, and as ``other_…`` of those by other singers."""
     terms = {}
     for name, listener in listeners.items():
-        frames = config.heard_frames(listener.config.seconds)
-        heard, truth = heard_piece(fake, real, frames, config.hop)
+        heard, truth = part.heard(sung, name)
         if getattr(config.loss, name):
-            terms[name] = listener.distance(heard[: len(real)], truth, listener.config.layers)
-        if getattr(config.loss, f"other_{name}") and len(fake) > len(real):
-            source = truth[: len(fake) - len(real)]
-            terms[f"other_{name}"] = listener.distance(heard[len(real) :], source, listener.config.across)
+            terms[name] = listener.distance(heard[: len(truth)], truth, listener.config.layers)
+        if getattr(config.loss, f"other_{name}") and part.others:
+            source = truth[: part.others]
+            terms[f"other_{name}"] = listener.distance(heard[len(truth) :], source, listener.config.across)
     return terms
 
 

@@ -1,4 +1,7 @@
-"""One network's part of a step."""
+"""One network's part of a step: gradients are gathered between ``begin`` and ``finish``."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from accelerate import Accelerator
@@ -12,15 +15,25 @@ from svc.training.state import TrainState
 TOO_MANY = 20  # steps in a row that come to nothing
 
 
-def update(
-    state: TrainState,
-    network: nn.Module,
-    loss: Tensor,
-    terms: dict[str, Tensor],
-    train: TrainConfig,
-    accelerator: Accelerator,
+def begin(state: TrainState, network: nn.Module, train: TrainConfig) -> None:
+    """No gradients yet, and the learning rate of the step."""
+    adversary = network is state.discriminator
+    optimizer = state.discriminator_optimizer if adversary else state.generator_optimizer
+    full = train.discriminator_rate if adversary else train.learning_rate
+    for group in optimizer.param_groups:
+        group["lr"] = full * rate_share(state.step, train)
+    optimizer.zero_grad(set_to_none=True)
+
+
+def reduced(accelerator: Accelerator, network: nn.Module, last: bool) -> AbstractContextManager[object]:
+    """Where gradients are gathered in this process, and with the last part those of all processes averaged."""
+    return nullcontext() if last else accelerator.no_sync(network)
+
+
+def finish(
+    state: TrainState, network: nn.Module, terms: Mapping[str, Tensor], train: TrainConfig, accelerator: Accelerator
 ) -> Tensor:
-    """Change a network's weights so that its loss falls, unless its gradient is not finite; returns the norm of that.
+    """Change a network's weights, unless its gradient is not finite; returns the norm of that.
 
     A gradient is the mean of those of all processes, so that one that is not finite is so in all of them, and they all
     leave the step out.
@@ -28,9 +41,8 @@ def update(
     Args:
         state: whose generator or discriminator it is.
         network: which.
-        loss: of this process.
-        terms: what the loss is made of, by name.
-        train: learning rates, clipping.
+        terms: what it was asked, by name.
+        train: clipping.
         accelerator: of the process.
 
     Raises:
@@ -38,11 +50,6 @@ def update(
     """
     adversary = network is state.discriminator
     optimizer = state.discriminator_optimizer if adversary else state.generator_optimizer
-    full = train.discriminator_rate if adversary else train.learning_rate
-    for group in optimizer.param_groups:
-        group["lr"] = full * rate_share(state.step, train)
-    optimizer.zero_grad(set_to_none=True)
-    accelerator.backward(loss)
     norm: Tensor = accelerator.clip_grad_norm_(network.parameters(), train.clip)
     if torch.isfinite(norm):
         optimizer.step()
@@ -52,7 +59,7 @@ def update(
     state.left_out += 1
     state.in_vain[adversary] += 1
     if state.in_vain[adversary] >= TOO_MANY:
-        guilty = [name for name, term in terms.items() if not torch.isfinite(term)]
+        guilty = [name for name, term in terms.items() if name != "total" and not torch.isfinite(term)]
         what = f"{', '.join(guilty)} is" if guilty else f"the gradient of {' + '.join(terms)} is"
         knob = "train.discriminator_rate" if adversary else "train.learning_rate"
         raise TrainingError(

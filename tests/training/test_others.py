@@ -11,9 +11,9 @@ from svc.config import OthersConfig, load
 from svc.data import dataset
 from svc.data.batch import Batch
 from svc.losses.perceptual import Listener, _encoder
-from svc.training.renditions import sung_by_others
+from svc.training.draw import DISCRIMINATOR, Part, sung_by_others
 from svc.training.state import create
-from svc.training.step import heard_piece, train_step
+from svc.training.step import train_step
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def told(tiny, prepared) -> Batch:
 
 def of(singers: int, batch: int, conditioning: Conditioning) -> Conditioning:
     """A batch of the first crop, by one singer after the other."""
-    one = Conditioning.stack([conditioning.first(1)] * batch)
+    one = Conditioning.stack([conditioning.items(0, 1)] * batch)
     return one.with_singer(torch.eye(singers)[torch.arange(batch) % singers])
 
 
@@ -71,7 +71,10 @@ def test_nobody_else_where_there_is_nobody_or_none_is_wanted(told):
 
 def test_others_are_heard_at_the_level_of_their_source():
     real = torch.tensor([[1.0], [0.1]]) * torch.ones(2, 2_400)
-    heard, truth = heard_piece(torch.cat([real, real[:1]]), real, 10, 240)
+    some = torch.zeros(3, 1)
+    asked = Conditioning(f0=some, voiced=some, phase=some, loudness=some, content=some, singer=some, start=some)
+    part = Part(real, asked, None, {DISCRIMINATOR: slice(None)})
+    heard, truth = part.heard(torch.cat([real, real[:1]]), DISCRIMINATOR)
     torch.testing.assert_close(truth, torch.ones(2, 2_400))
     torch.testing.assert_close(heard, torch.ones(3, 2_400))
 

@@ -5,29 +5,37 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 
 from svc.audio.files import Audio
 from svc.audio.spectrogram import power_spectrogram
 from svc.conditioning import Conditioning
 from svc.data import dataset
+from svc.data.batch import Batch
 from svc.errors import TrainingError
 from svc.features import f0
 from svc.losses.objective import weights
 from svc.training import checkpoint
-from svc.training.renditions import another_rendition
+from svc.training.draw import DISCRIMINATOR, QUIETEST, Part, draw, once_more
 from svc.training.schedule import adversary_share
 from svc.training.state import create
-from svc.training.step import QUIETEST, heard_piece
+from svc.training.step import train_step
+
+
+def part_of(audio: torch.Tensor, place: slice, others: int = 0) -> Part:
+    """Crops of which the discriminator hears a place, the first so many of them sung by others as well."""
+    some = torch.zeros(len(audio) + others, 1)
+    asked = Conditioning(f0=some, voiced=some, phase=some, loudness=some, content=some, singer=some, start=some)
+    return Part(audio, asked, None, {DISCRIMINATOR: place})
 
 
 @pytest.mark.parametrize("level", [1.0, 0.01])
 def test_the_discriminator_hears_every_level_alike(tiny, level):
     torch.manual_seed(0)
     fake, real = torch.randn(2, tiny.crop_frames * tiny.hop), torch.randn(2, tiny.crop_frames * tiny.hop)
-    torch.manual_seed(1)
-    heard, truth = heard_piece(level * fake, level * real, tiny.heard_frames(tiny.train.adversary_crop), tiny.hop)
-    torch.manual_seed(1)
-    loud, _ = heard_piece(fake, real, tiny.heard_frames(tiny.train.adversary_crop), tiny.hop)
+    place = slice(3 * tiny.hop, 3 * tiny.hop + tiny.heard_frames(tiny.train.adversary_crop) * tiny.hop)
+    heard, truth = part_of(level * real, place).heard(level * fake, DISCRIMINATOR)
+    loud, _ = part_of(real, place).heard(fake, DISCRIMINATOR)
     assert heard.shape == truth.shape == (2, tiny.heard_frames(tiny.train.adversary_crop) * tiny.hop)
     torch.testing.assert_close(truth.square().mean(dim=-1), torch.ones(2))
     torch.testing.assert_close(heard, loud)
@@ -42,7 +50,8 @@ def sung_twice(tiny, prepared):
     asked = []
     generator.register_forward_pre_hook(lambda _, inputs: asked.append(inputs[0]))
     one = generator(told, False)
-    other = another_rendition(generator, told, False)
+    with torch.no_grad():
+        other = generator(once_more(told), False)
     return generator, asked, (one, other)
 
 
@@ -84,7 +93,7 @@ def test_another_rendition_sounds_as_high_and_as_loud(sung_twice, tiny):
 
 def test_silence_is_not_made_loud(tiny):
     silence = torch.zeros(1, tiny.crop_frames * tiny.hop)
-    heard, truth = heard_piece(silence + 0.1 * QUIETEST, silence, 10, tiny.hop)
+    heard, truth = part_of(silence, slice(None)).heard(silence + 0.1 * QUIETEST, DISCRIMINATOR)
     assert truth.abs().max() == 0
     torch.testing.assert_close(heard, torch.full_like(heard, 0.1))
 
@@ -121,3 +130,35 @@ def test_terms_without_a_truth_join_slowly(tiny):
     assert half["spectral"] == whole["spectral"]
     assert half["repulsion"] == whole["repulsion"]
     assert half["adversarial"] == whole["adversarial"] / 2
+
+
+def test_places_are_whole_frames_inside_the_crop_and_everywhere_in_it(tiny, prepared):
+    items = dataset.CropDataset(prepared, tiny)
+    batch = Batch.stack([items[0, number] for number in range(2)])
+    torch.manual_seed(0)
+    drawn = [draw(batch, tiny, {"melody": 0.1, "words": 99.0}).places for _ in range(300)]
+    length = tiny.heard_frames(tiny.train.adversary_crop) * tiny.hop
+    starts = {places[DISCRIMINATOR].start for places in drawn}
+    assert starts == set(range(0, batch.audio.shape[1] - length + 1, tiny.hop))
+    assert all(places[DISCRIMINATOR].stop - places[DISCRIMINATOR].start == length for places in drawn)
+    assert all(places["words"] == slice(0, batch.audio.shape[1]) for places in drawn)
+    assert all(places["melody"].stop <= batch.audio.shape[1] for places in drawn)
+    assert draw(batch, tiny, None).places == {}
+
+
+@pytest.mark.parametrize("accumulate", [2, 4])
+def test_parts_come_to_the_step_of_the_whole(tiny, prepared, accumulate):
+    """Of four times the same crop, where no draw differs: every part is the whole, but for its place in the audio."""
+    knobs = {"crop": 0.4, "adversary_crop": 0.4, "refine_start": 0, "adversary_start": 0, "batch": 4}
+    plain = replace(tiny, loss=replace(tiny.loss, repulsion=0.0), train=replace(tiny.train, **knobs))
+    batch = Batch.stack([dataset.CropDataset(prepared, plain)[0, 0]] * 4)
+    weights = []
+    for parts in (1, accumulate):
+        config = replace(plain, train=replace(plain.train, accumulate=parts))
+        current = create(config, content=20, singers=2, device=torch.device("cpu"))
+        terms = train_step(current, batch, config, Accelerator(cpu=True))
+        networks = (current.generator, current.discriminator)
+        weights.append(torch.cat([p.grad.flatten() for network in networks for p in network.parameters()]))
+        assert current.step == 1
+        assert "discriminator" in terms
+    torch.testing.assert_close(weights[0], weights[1], rtol=1e-3, atol=1e-5)

@@ -1,6 +1,7 @@
 """Generators, and training steps: ours and those of the peers, with random weights, on random conditioning."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -17,11 +18,12 @@ from svc.config import Config, load
 from svc.data.batch import Batch
 from svc.features import content
 from svc.losses.objective import reconstruction_terms, weighted_sum, weights
+from svc.losses.perceptual import listeners
 from svc.models.generator import Generator
 from svc.training import state
-from svc.training.renditions import another_rendition
+from svc.training.draw import DISCRIMINATOR, draw, once_more
 from svc.training.state import TrainState
-from svc.training.step import adversarial_terms, heard_piece, train_discriminator, train_step
+from svc.training.step import adversarial_terms, train_discriminator, train_step
 
 BASE = "base"  # of configs/*.yaml, the default
 RATE = 24_000  # Hz, of all peers here
@@ -104,8 +106,10 @@ class _Steps:
         self.generator, self.judge = self.spare.generator, self.spare.discriminator
         self.fake = torch.randn_like(self.batch.audio).mul(0.1).requires_grad_()
         self.other = torch.randn_like(self.batch.audio).mul(0.1)
-        heard = config.heard_frames(config.train.adversary_crop)
-        piece, self.truth = heard_piece(self.fake.detach(), self.batch.audio, heard, config.hop)
+        self.listeners = listeners(replace(config, loss=replace(config.loss, melody=1.0, words=1.0)))
+        hear = {name: listener.to(device).config.seconds for name, listener in self.listeners.items()}
+        self.part = draw(self.batch, config, hear)
+        piece, self.truth = self.part.heard(self.fake.detach(), DISCRIMINATOR)
         self.piece = piece.requires_grad_()
         self.signals = self._into_the_wavenet()
 
@@ -118,6 +122,7 @@ class _Steps:
             "spectral loss": self._spectral,
             "discriminator's step": self._discriminator,
             "adversarial terms": self._adversarial,
+            **{f"listening to {name}": partial(self._listen, name) for name in self.listeners},
         }
         runs = {STEP: self._step, **{PART + name: self._autocast(run) for name, run in parts.items()}}
         seconds = self.config.train.batch * self.config.train.crop
@@ -137,7 +142,8 @@ class _Steps:
             wavenet(*self.signals).float().square().mean().backward()
 
     def _again(self) -> None:
-        another_rendition(self.generator, self.batch.conditioning, True)
+        with torch.no_grad():
+            self.generator(once_more(self.batch.conditioning), True)
 
     def _spectral(self) -> None:
         self.fake.grad = None
@@ -146,9 +152,7 @@ class _Steps:
         weighted_sum(terms, weights(self.config.loss)).backward()
 
     def _discriminator(self) -> None:
-        train_discriminator(
-            self.spare, self.piece.detach(), self.truth, self.batch.conditioning.singer, self.config, self.accelerator
-        )
+        train_discriminator(self.spare, [self.part], [self.fake.detach()], self.config, self.accelerator)
 
     def _adversarial(self) -> None:
         self.piece.grad = None
@@ -156,6 +160,11 @@ class _Steps:
             adversarial_terms(self.judge, self.piece, self.truth, self.batch.conditioning.singer),
             weights(self.config.loss),
         ).backward()
+
+    def _listen(self, name: str) -> None:
+        self.fake.grad = None
+        listener = self.listeners[name]
+        listener.distance(*self.part.heard(self.fake, name), listener.config.layers).backward()
 
     def _state(self) -> TrainState:
         channels = content.channels(self.config.features.content)
