@@ -36,8 +36,8 @@ class F0Config:
 class ContentConfig:
     """What is sung: the encoder, and the perturbations that hide who sings it from the generator."""
 
-    encoder: Literal["cepstral", "wav2letter", "hubert-base", "wavlm-base-plus", "wav2vec2-asr-base"] = "cepstral"
-    layer: str = "cepstra"  # one of svc/limits.py's LAYERS
+    encoder: Literal["cepstral", "wav2letter", "hubert-base", "wavlm-base-plus", "wav2vec2-asr-base"] = "wav2letter"
+    layer: str = "sounds"  # one of svc/limits.py's LAYERS
     warps: tuple[float, ...] = (0.78, 0.84, 0.9, 0.95, 1.05, 1.12, 1.2, 1.3)  # pitch and formants times this
 
 

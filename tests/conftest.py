@@ -20,6 +20,8 @@ from svc.voice import Voice
 
 TINY = {
     "features.f0.model": "tiny",
+    "features.content.encoder": "cepstral",
+    "features.content.layer": "cepstra",
     "features.content.warps": [0.9, 1.1],
     "model.hidden_channels": 16,
     "model.hidden_layers": 2,
