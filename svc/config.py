@@ -78,7 +78,7 @@ class DiscriminatorConfig:
     max_channels: int = 256
     strides: tuple[int, ...] = (4, 4, 4)
     conditional: bool = False  # asks also whether it is the singer that it is said to be
-    penalty: float = 0.0  # weight of the squared gradient at the truth
+    penalty: float = 0.0  # weight of the squared gradient at a sample of the truth
 
 
 Ears = Literal[
@@ -95,6 +95,7 @@ class ListenerConfig:
     across: tuple[str, ...] = ("pitch",)  # in which it compares another singer's rendition with its source
     distance: Literal["l1", "l2", "cosine"] = "l1"
     seconds: float = 0.4  # of each crop
+    voiced: bool = True  # only frames with a pitch count: to CREPE silence is as loud as song
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,6 +106,7 @@ class WordsListenerConfig(ListenerConfig):
     layers: tuple[str, ...] = ("block4", "block7", "words")
     across: tuple[str, ...] = ("words",)
     seconds: float = 1.0
+    voiced: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,21 +121,21 @@ class PerceptualConfig:
 class OthersConfig:
     """Crops that are also sung by somebody else, as there is no truth of: from train.adversary_start on."""
 
-    share: float = 0.0  # of the crops
+    share: float = 0.0  # of the crops of a part, at least one
     mixed: float = 0.5  # of these, by a mix of two singers
     alpha: float = 1.0  # the mix is λ to 1 − λ, λ by the law Beta(alpha, alpha)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LossConfig:
-    """The scales of the spectral loss, and the weight of every term (0: measured, not trained; repulsion: left out)."""
+    """The scales of the spectral loss, and the weight of every term; at 0 the first ones are measured, not trained."""
 
     scales: tuple[int, ...] = (2048, 1024, 512, 256, 128, 64)  # FFT sizes, samples; the hop is a quarter
     spectral: float = 1.0
     repulsion: float = 0.25  # from another rendition (at 0.5 noise is answered with as much noise); 0 saves its cost
     adversarial: float = 0.3
     feature_matching: float = 0.3
-    melody: float = 0.0
+    melody: float = 0.0  # this and the following cost nothing at 0
     words: float = 0.0
     other_adversarial: float = 0.0  # this and the following of renditions by other singers
     other_melody: float = 0.0

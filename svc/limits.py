@@ -37,6 +37,7 @@ _RANGES = (
     ("model.kernel", 1, 99),
     ("discriminator.channels discriminator.max_channels", 1, 4096),
     ("discriminator.scales", 1, 8),
+    ("discriminator.penalty", 0, _MANY),
     ("discriminator.periods discriminator.strides", 1, 100),
     ("loss.scales", 16, 16384),
     ("loss.spectral loss.repulsion loss.adversarial loss.feature_matching loss.melody loss.words", 0, _MANY),
@@ -46,7 +47,6 @@ _RANGES = (
     ("others.alpha", 0.01, 100),
     ("train.steps train.batch train.accumulate train.keep", 1, _MANY),
     ("train.log_every train.validate_every train.checkpoint_every", 1, _MANY),
-    ("discriminator.penalty", 0, _MANY),
     ("train.refine_start train.adversary_start train.adversary_ramp train.warmup", 0, _MANY),
     ("train.seed train.workers train.phrases", 0, _MANY),
     ("train.crop", 0.2, 60),
@@ -95,6 +95,14 @@ def _rules(knobs: Mapping[str, Any]) -> list[tuple[bool, str]]:
             "loss.repulsion must be 0 or below loss.spectral (else noise without end is best)",
         ),
         (bool(knobs["discriminator.periods"]), "discriminator.periods must not be empty"),
+        (
+            knobs["others.share"] > 0 or not any(knobs[f"loss.other_{term}"] for term in ("adversarial", *LISTENERS)),
+            "loss.other_… count only with others.share above 0",
+        ),
+        (
+            knobs["train.batch"] % knobs["train.accumulate"] == 0,
+            "train.batch must be a multiple of train.accumulate (and of that times the processes)",
+        ),
         *(_hears(knobs, f"perceptual.{listener}", which) for listener in LISTENERS for which in ("layers", "across")),
     ]
 

@@ -27,7 +27,7 @@ PACES = (0.2, 1.3)  # of time, in half of the crops: sung vowels are long
 HELD = (8, 48)  # frames of one pace
 
 Positions = NDArray[np.float32]
-_Piece = tuple[Samples, Labels, int, Positions]  # audio, labels, the frames before the padding
+_Piece = tuple[Samples, Labels, int, Positions]  # audio, labels, the frames before the padding, what is heard when
 Number = TypeVar("Number", np.float32, np.int64)
 
 

@@ -46,7 +46,7 @@ class Encoder(nn.Module):
         return super().train(False)
 
     def weight_hash(self) -> str:
-        """SHA-256 of all weights, hexadecimal."""
+        """SHA-256 of all weights, hexadecimal; tables that are computed, to the last bit of a machine, are none."""
         digest = hashlib.sha256()
         for name, value in sorted(self.state_dict().items()):
             digest.update(name.encode())

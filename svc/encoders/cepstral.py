@@ -34,13 +34,14 @@ class CepstralEncoder(Encoder):
         bank = librosa.filters.mel(
             sr=self.sample_rate, n_fft=FFT, n_mels=BANDS, fmin=LOWEST, fmax=HIGHEST, norm="slaney"
         )
-        self.register_buffer("bank", torch.from_numpy(bank / bank.sum(axis=1, keepdims=True)).float())
+        self.register_buffer("bank", torch.from_numpy(bank / bank.sum(axis=1, keepdims=True)).float(), persistent=False)
         quefrency = torch.arange(bins) / self.sample_rate
         lifter = (0.5 + 0.5 * torch.cos(torch.pi * quefrency / (2 * CUTOFF))) * (quefrency < 2 * CUTOFF)
-        self.register_buffer("lifter", torch.cat([lifter, lifter[1:-1].flip(0)]))
+        self.register_buffer("lifter", torch.cat([lifter, lifter[1:-1].flip(0)]), persistent=False)
         order = torch.arange(1, CEPSTRA + 1)[:, None]
         place = (torch.arange(BANDS) + 0.5)[None]
-        self.register_buffer("cosines", torch.cos(torch.pi / BANDS * order * place) * (2 / BANDS) ** 0.5)
+        cosines = torch.cos(torch.pi / BANDS * order * place) * (2 / BANDS) ** 0.5
+        self.register_buffer("cosines", cosines, persistent=False)
         self.bank: Tensor
         self.lifter: Tensor
         self.cosines: Tensor

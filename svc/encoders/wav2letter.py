@@ -88,7 +88,7 @@ class Wav2Letter(Encoder):
             WeightsError: the file is not there, damaged or of another network.
         """
         super().__init__()
-        self.register_buffer("bank", mel_bank().clone())
+        self.register_buffer("bank", mel_bank().clone(), persistent=False)
         self.bank: Tensor
         self.model = AcousticModel()
         if file is not None:

@@ -121,7 +121,7 @@ class MfccJudge(WordsJudge):
 
 
 class AcousticJudge(WordsJudge):
-    """How like each of 39 sounds a frame is, by the acoustic model that ships, in any language.
+    """How like each of 39 sounds a frame is, by the acoustic model that ships.
 
     It needs no extra. Of a voice that sings from its features, it is no independent judge.
     """

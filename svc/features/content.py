@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import lru_cache
+from itertools import chain
 
 import numpy as np
 import torch
@@ -100,14 +101,14 @@ def encode(encoder: Encoder, layer: str, samples: NDArray[np.float32]) -> Featur
     """
     hop = encoder.sample_rate // 100
     total = max(1, -(-len(samples) // hop))
-    device = next(iter(encoder.state_dict().values())).device
+    device = next(chain(encoder.parameters(), encoder.buffers())).device
     padded = torch.nn.functional.pad(torch.from_numpy(samples), (0, total * hop - len(samples)))
     parts = []
     with torch.inference_mode():
         for start in range(0, total, CHUNK):
             first, last = max(0, start - encoder.margin), min(total, start + CHUNK + encoder.margin)
-            heard = encoder.hear(padded[None, first * hop : last * hop].to(device), layer)
-            parts.append(heard[0, :, start - first : min(total, start + CHUNK) - first].cpu().numpy())
+            piece = encoder.hear(padded[None, first * hop : last * hop].to(device), layer)
+            parts.append(piece[0, :, start - first : min(total, start + CHUNK) - first].cpu().numpy())
     return np.concatenate(parts, axis=1)
 
 

@@ -112,7 +112,7 @@ def identity(config: Config) -> dict[str, object]:
         "version": VERSION,
         "sample_rate": config.sample_rate,
         "f0": [*listeners, refine.IDENTITY, repr(config.features.f0)],
-        "content": [encoder.identity, encoder.weight_hash(), repr(config.features.content)],
+        "content": [encoder.identity, encoder.weight_hash(), encoder.normalised, repr(config.features.content)],
     }
 
 

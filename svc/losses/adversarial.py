@@ -18,15 +18,17 @@ def discriminator_loss(*, fake: list[Judgement], real: list[Judgement]) -> Tenso
 
 
 def gradient_penalty(*, scores: list[Tensor], real: Tensor) -> Tensor:
-    """½ E‖∇D(real)‖², the penalty R1 of Mescheder et al. 1801.04406, with a gradient of its own.
+    """½ E (∂D/∂sample)², the penalty R1 of Mescheder et al. 1801.04406 for a sample, with a gradient of its own.
+
+    D is the sum over the pieces and the mean over the views, so that the length of the audio does not matter.
 
     Args:
         scores: of every view, of real audio that wants a gradient.
         real: (B, T).
     """
-    total = torch.stack([view.flatten(1).mean(dim=1).sum() for view in scores]).mean()
+    total = torch.stack([view.sum() for view in scores]).mean()
     (gradient,) = torch.autograd.grad(total, real, create_graph=True)
-    return 0.5 * gradient.square().sum(dim=1).mean()
+    return 0.5 * gradient.square().mean()
 
 
 def generator_loss(*, fake: list[Judgement]) -> Tensor:

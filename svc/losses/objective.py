@@ -12,7 +12,7 @@ from svc.losses.spectral import spectral_loss
 
 
 def weights(config: LossConfig, share: float = 1.0) -> dict[str, float]:
-    """The weight of every term, of those that need no truth a share; a term at weight 0 is measured, not trained."""
+    """The weight of every term, of those that join at ``train.adversary_start`` a share."""
     shares = dict.fromkeys(("spectral", "repulsion"), 1.0)
     names = [field.name for field in dataclasses.fields(config) if field.name != "scales"]
     return {name: float(getattr(config, name)) * shares.get(name, share) for name in names}

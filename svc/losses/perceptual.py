@@ -4,7 +4,7 @@ CREPE so hears whether the melody is kept, the acoustic model whether the words 
 both can be asked about a rendition by another singer, of which there is no truth.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import torch
@@ -16,6 +16,8 @@ from svc.encoders import crepe
 from svc.encoders.base import Encoder
 from svc.features import content
 from svc.limits import LISTENERS
+
+Layers = Mapping[str, Tensor]
 
 LEVEL = 0.1  # RMS at which the networks hear the truth
 TINY = 1e-5  # keeps the distance to silence finite
@@ -39,33 +41,39 @@ class Listener:
         self._resample.to(device)
         return self
 
-    def distance(self, fake: Tensor, real: Tensor, layers: tuple[str, ...]) -> Tensor:
-        """Mean distance in some layers; its gradient reaches the rendition alone.
+    def hear(self, audio: Tensor) -> dict[str, Tensor]:
+        """All layers (B, C, N) of audio (B, T) at unit power."""
+        return self.encoder(self._resample(LEVEL * audio))
+
+    def distance(self, fake: Layers, real: Layers, names: Sequence[str], counted: Tensor | None = None) -> Tensor:
+        """Mean distance in some layers.
 
         Args:
-            fake: (B, T) a rendition, at a level at which the truth has unit power.
-            real: (B, T) the truth, or the source of the rendition, likewise.
-            layers: of the encoder.
+            fake: of a rendition, by name, (B, C, N).
+            real: of the truth, or of the source of the rendition.
+            names: of the layers.
+            counted: (B, N) frames that count; all if not given. If none does, the distance is 0.
         """
-        heard = self.encoder(self._resample(LEVEL * fake))
-        with torch.no_grad():
-            truth = self.encoder(self._resample(LEVEL * real))
-        measure = DISTANCES[self.config.distance]
-        return torch.stack([measure(heard[name], truth[name]) for name in layers]).mean()
+        measure, found = DISTANCES[self.config.distance], []
+        for name in names:
+            pair = (layer.transpose(1, 2) for layer in (fake[name], real[name]))
+            one, other = (frames.flatten(0, 1) if counted is None else frames[counted] for frames in pair)
+            found.append(measure(one, other) if len(one) else one.sum())
+        return torch.stack(found).mean()
 
 
 def l1(fake: Tensor, real: Tensor) -> Tensor:
-    """E|Δ| / E|real| of activations (B, C, N)."""
+    """E|Δ| / E|real| of activations (N, C)."""
     return (fake - real).abs().mean() / real.abs().mean().clamp_min(TINY)
 
 
 def l2(fake: Tensor, real: Tensor) -> Tensor:
-    """‖Δ‖ / ‖real‖ of activations (B, C, N)."""
+    """‖Δ‖ / ‖real‖ of activations (N, C)."""
     return torch.linalg.vector_norm(fake - real) / torch.linalg.vector_norm(real).clamp_min(TINY)
 
 
 def cosine(fake: Tensor, real: Tensor) -> Tensor:
-    """1 − cosine over the channels of activations (B, C, N), averaged over frames."""
+    """1 − cosine over the channels of activations (N, C), averaged over frames."""
     return 1 - torch.nn.functional.cosine_similarity(fake, real, dim=1, eps=TINY).mean()
 
 

@@ -37,6 +37,12 @@ class Part:
         """K."""
         return len(self.asked.singer) - len(self.audio)
 
+    def voiced(self, network: str) -> Tensor:
+        """Which frames (B, N) of what a network hears have a pitch."""
+        hop = self.audio.shape[1] // self.asked.frames
+        place = self.places[network]
+        return self.asked.voiced[: len(self.audio), place.start // hop : place.stop // hop] > 0
+
     def heard(self, sung: Tensor, network: str) -> tuple[Tensor, Tensor]:
         """What a network hears of renditions (B + K, T) and of the truth, at the level that gives that unit power.
 
@@ -72,7 +78,10 @@ def draw(batch: Batch, config: Config, listeners: Mapping[str, float] | None) ->
 
 
 def sung_by_others(conditioning: Conditioning, config: OthersConfig) -> Conditioning | None:
-    """The first crops of a batch as somebody else is to sing them, one or a mix of two; none if nobody is."""
+    """The first crops of a batch as somebody else is to sing them, one or a mix of two; none if nobody is.
+
+    A mix is of two others; where only two singers are known, of the other and the crop's own.
+    """
     batch, singers = conditioning.singer.shape
     if not config.share or singers < 2:
         return None
@@ -80,11 +89,18 @@ def sung_by_others(conditioning: Conditioning, config: OthersConfig) -> Conditio
     first = conditioning.items(0, count)
     own = first.singer.argmax(dim=-1)
     other = (own + torch.randint(1, singers, (count,)).to(own)) % singers
-    second = torch.randint(singers, (count,)).to(own)
+    second = _neither(own, other, singers) if singers > 2 else own
     share = torch.distributions.Beta(config.alpha, config.alpha).sample((count,))
     share = torch.where(torch.rand(count) < config.mixed, share, torch.ones(count)).to(first.singer)[:, None]
     mixed = share * functional.one_hot(other, singers) + (1 - share) * functional.one_hot(second, singers)
     return once_more(first.with_singer(mixed))
+
+
+def _neither(one: Tensor, other: Tensor, singers: int) -> Tensor:
+    """Somebody who is neither of two, for each pair (K,)."""
+    found = torch.randint(singers - 2, one.shape).to(one)
+    found = found + (found >= torch.minimum(one, other))
+    return found + (found >= torch.maximum(one, other))
 
 
 def once_more(conditioning: Conditioning) -> Conditioning:

@@ -12,10 +12,10 @@ from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
 from accelerate.utils import ProjectConfiguration
 
 from svc import machine
-from svc.config import Config, differences, to_tree
+from svc.config import Config, differences, from_tree, to_tree
 from svc.data import dataset, prepare
 from svc.data.manifest import Manifest
-from svc.errors import TrainingError
+from svc.errors import ConfigError, TrainingError
 from svc.losses import perceptual
 from svc.progress import progress
 from svc.training import checkpoint, state, validate
@@ -113,7 +113,7 @@ def _check_same(found: checkpoint.Checkpoint, prepared: Manifest, config: Config
     names = [singer["name"] for singer in found.meta["singers"]]
     if names != [singer.name for singer in prepared.singers]:
         raise TrainingError(f"{found.folder}: trained on other singers; choose another -o")
-    changed = differences(found.meta["config"], to_tree(config))
+    changed = differences(_as_now(found.meta["config"]), to_tree(config))
     if found.meta.get("data") != prepared.sha256:
         changed.append("the prepared clips")
     if changed and not accept_changes:
@@ -121,6 +121,14 @@ def _check_same(found: checkpoint.Checkpoint, prepared: Manifest, config: Config
             f"{found.folder}: the config changed ({'; '.join(changed)}); "
             "undo that, choose another -o, or go on with --accept-changes"
         )
+
+
+def _as_now(tree: dict[str, Any]) -> dict[str, Any]:
+    """A stored config with the defaults of knobs that it did not know."""
+    try:
+        return to_tree(from_tree(tree))
+    except ConfigError:
+        return tree
 
 
 class _Loop:

@@ -7,7 +7,7 @@ from svc.config import TrainConfig
 
 def adversary_share(step: int, train: TrainConfig) -> float:
     """Share of their weights that the terms have which join at ``adversary_start``: a linear rise."""
-    return min(1.0, (step - train.adversary_start + 1) / max(1, train.adversary_ramp))
+    return min(1.0, max(0.0, (step - train.adversary_start + 1) / max(1, train.adversary_ramp)))
 
 
 def rate_share(step: int, train: TrainConfig) -> float:

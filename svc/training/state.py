@@ -1,4 +1,4 @@
-"""Everything a step changes; nothing else survives a crash, and nothing else needs to."""
+"""Everything a step changes. It survives a crash, but for the count of steps in vain, which begins anew."""
 
 import math
 from dataclasses import dataclass, field

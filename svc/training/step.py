@@ -40,7 +40,7 @@ def train_step(
 
     The randomness of a step depends on the seed, the step and the process alone. Until ``train.adversary_start`` only
     reconstruction counts. With ``train.accumulate`` the discriminator hears all parts of the batch before it changes,
-    and the generator is asked only then, so that the step is that of the whole batch.
+    and the generator is asked only then; terms are means over the parts.
 
     Args:
         state: changed in place.
@@ -55,24 +55,25 @@ def train_step(
     train = config.train
     torch.manual_seed((train.seed * 1_000_003 + state.step) * 1_009 + accelerator.process_index)
     refine, whole = state.step >= train.refine_start, state.step >= train.adversary_start
-    hear = {name: listener.config.seconds for name, listener in listeners.items()} if whole else None
-    parts = [draw(part, config, hear) for part in batch.parts(train.accumulate)]
-    sung = [state.generator(part.asked, refine) for part in parts[:1] if len(parts) == 1]
+    seconds = {name: listener.config.seconds for name, listener in listeners.items()}
+    parts = [draw(part, config, seconds if whole else None) for part in batch.parts(train.accumulate)]
+    alone = len(parts) == 1
+    sung = [state.generator(parts[0].asked, refine)] if alone else []  # of several, to be sung again with gradients
     seen: Terms = {}
     if whole:
         with torch.no_grad():
-            fakes = [audio.detach() for audio in sung] or [state.generator(part.asked, refine) for part in parts]
-        seen["discriminator"] = train_discriminator(state, parts, fakes, config, accelerator)
+            fakes = [sung[0].detach()] if alone else [state.generator(part.asked, refine) for part in parts]
+        seen = train_discriminator(state, parts, fakes, config, accelerator)
     begin(state, state.generator, train)
     found: list[Terms] = []
     for number, part in enumerate(parts):
         with reduced(accelerator, state.generator, number == len(parts) - 1):
-            audio = sung[number] if sung else state.generator(part.asked, refine)
-            terms = generator_terms(state, part, audio, config, accelerator, listeners if whole else None)
+            audio = sung[0] if alone else state.generator(part.asked, refine)
+            terms = generator_terms(state, part, audio, config, accelerator, listeners)
             total = weighted_sum(terms, weights(config.loss, adversary_share(state.step, train)))
             accelerator.backward(total / len(parts))
         found.append(terms | {"total": total})
-    told = {name: torch.stack([terms[name].detach() for terms in found]).mean() for name in found[0]}
+    told = _mean(found)
     norm = finish(state, state.generator, told, train, accelerator)
     follow(state.average, accelerator.unwrap_model(state.generator), train.ema, state.step)
     state.step += 1
@@ -81,26 +82,28 @@ def train_step(
 
 def train_discriminator(
     state: TrainState, parts: Sequence[Part], sung: Sequence[Tensor], config: Config, accelerator: Accelerator
-) -> Tensor:
-    """Its share of a step, on renditions (B + K, T) of every part; returns its loss, without the penalty."""
+) -> Terms:
+    """Its share of a step, on renditions (B + K, T) of the parts: ``discriminator``, and ``penalty`` if that counts."""
     judge, weight = state.discriminator, config.discriminator.penalty
     begin(state, judge, config.train)
     found: list[Terms] = []
     for number, (part, audio) in enumerate(zip(parts, sung, strict=True)):
-        fake, real = part.heard(audio.detach(), DISCRIMINATOR)
+        fake, real = part.heard(audio, DISCRIMINATOR)
         singer = part.asked.singer
         with reduced(accelerator, judge, number == len(parts) - 1):
             real = real.requires_grad_(weight > 0)
             both = judge(torch.cat([fake, real]), torch.cat([singer, singer[: len(real)]]))
             guessed, true = _parted(both, len(fake))
-            terms = {"discriminator": discriminator_loss(fake=guessed, real=true)}
+            loss = discriminator_loss(fake=guessed, real=true)
+            terms = {"discriminator": loss}
             if weight:
-                terms["penalty"] = weight * gradient_penalty(scores=[scores for scores, _ in true], real=real)
-            accelerator.backward(torch.stack([*terms.values()]).sum() / len(parts))
+                terms["penalty"] = gradient_penalty(scores=[scores for scores, _ in true], real=real)
+                loss = loss + weight * terms["penalty"]
+            accelerator.backward(loss / len(parts))
         found.append(terms)
-    told = {name: torch.stack([terms[name].detach() for terms in found]).mean() for name in found[0]}
+    told = _mean(found)
     finish(state, judge, told, config.train, accelerator)
-    return told["discriminator"]
+    return told
 
 
 def generator_terms(
@@ -109,18 +112,18 @@ def generator_terms(
     sung: Tensor,
     config: Config,
     accelerator: Accelerator,
-    listeners: Mapping[str, Listener] | None,
+    listeners: Mapping[str, Listener],
 ) -> Terms:
-    """What is asked of renditions (B + K, T); without listeners, not even none, only how near they are to the truth."""
+    """What is asked of renditions (B + K, T); before ``train.adversary_start``, only how near they are to the truth."""
     again = None
     if part.again is not None:
         with torch.no_grad():
             refine = state.step >= config.train.refine_start
             again = accelerator.unwrap_model(state.generator)(part.again, refine)
-    fake = sung[: len(part.audio)]
-    terms = reconstruction_terms(fake=fake, real=part.audio, config=config.loss, other=again)
-    if listeners is not None:
-        terms |= adversarial_terms(state.discriminator, *part.heard(sung, DISCRIMINATOR), part.asked.singer)
+    terms = reconstruction_terms(fake=sung[: len(part.audio)], real=part.audio, config=config.loss, other=again)
+    if state.step >= config.train.adversary_start:
+        judge = accelerator.unwrap_model(state.discriminator)  # wrapped, it would wait for gradients of its own
+        terms |= adversarial_terms(judge, *part.heard(sung, DISCRIMINATOR), part.asked.singer)
         terms |= perceptual_terms(listeners, part, sung, config)
     return terms
 
@@ -145,13 +148,25 @@ def perceptual_terms(listeners: Mapping[str, Listener], part: Part, sung: Tensor
     """What every listener says of renditions (B + K, T): of the crops, and as ``other_…`` of those by other singers."""
     terms = {}
     for name, listener in listeners.items():
-        heard, truth = part.heard(sung, name)
+        fake, real = part.heard(sung, name)
+        heard = listener.hear(fake)
+        with torch.no_grad():
+            truth = listener.hear(real)
+        counted = part.voiced(name) if listener.config.voiced else None
         if getattr(config.loss, name):
-            terms[name] = listener.distance(heard[: len(truth)], truth, listener.config.layers)
+            own = {layer: values[: len(real)] for layer, values in heard.items()}
+            terms[name] = listener.distance(own, truth, listener.config.layers, counted)
         if getattr(config.loss, f"other_{name}") and part.others:
-            source = truth[: part.others]
-            terms[f"other_{name}"] = listener.distance(heard[len(truth) :], source, listener.config.across)
+            theirs = {layer: values[len(real) :] for layer, values in heard.items()}
+            source = {layer: values[: part.others] for layer, values in truth.items()}
+            frames = counted if counted is None else counted[: part.others]
+            terms[f"other_{name}"] = listener.distance(theirs, source, listener.config.across, frames)
     return terms
+
+
+def _mean(found: Sequence[Terms]) -> Terms:
+    """Every term over the parts, detached."""
+    return {name: torch.stack([terms[name].detach() for terms in found]).mean() for name in found[0]}
 
 
 def _parted(judgements: list[Judgement], first: int) -> tuple[list[Judgement], list[Judgement]]:

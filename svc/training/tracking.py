@@ -29,11 +29,12 @@ class Tracker:
             self.board = accelerator.get_tracker("tensorboard", unwrap=True)
 
     def losses(self, step: int, values: dict[str, float]) -> None:
-        """Named values of a step, exactly as computed."""
+        """Named values of a step, exactly as computed; null is what is not finite."""
         if self.board is None:
             return
         with (self.run / LOSSES).open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps({"step": step} | values) + "\n")
+            told = {name: value if math.isfinite(value) else None for name, value in values.items()}
+            stream.write(json.dumps({"step": step} | told) + "\n")
         for name, value in values.items():
             self.board.add_scalar(f"loss/{name}", value, step)
 

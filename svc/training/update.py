@@ -59,8 +59,9 @@ def finish(
     state.left_out += 1
     state.in_vain[adversary] += 1
     if state.in_vain[adversary] >= TOO_MANY:
-        guilty = [name for name, term in terms.items() if name != "total" and not torch.isfinite(term)]
-        what = f"{', '.join(guilty)} is" if guilty else f"the gradient of {' + '.join(terms)} is"
+        asked = [name for name in terms if name != "total"]
+        guilty = [name for name in asked if not torch.isfinite(terms[name])]
+        what = f"{', '.join(guilty)} is" if guilty else f"the gradient of {' + '.join(asked)} is"
         knob = "train.discriminator_rate" if adversary else "train.learning_rate"
         raise TrainingError(
             f"step {state.step}: {what} not finite, and nothing was in {TOO_MANY} steps; go on from the last "

@@ -18,7 +18,7 @@ class Watch:
         self._told: set[str] = set()
 
     def notice(self, terms: Mapping[str, float]) -> list[str]:
-        """What is to be said of the named losses of a step; nothing twice, unless it went away meanwhile."""
+        """What is to be said of the named losses of a step; nothing twice in a run."""
         for name in ("discriminator", "spectral"):
             if math.isfinite(terms.get(name, math.nan)):
                 self._follow(name, terms[name])
@@ -42,13 +42,13 @@ class Watch:
                     "astray; lower loss.adversarial and the other weights, or train.learning_rate"
                 )
         new = [sentence for what, sentence in found.items() if what not in self._told]
-        self._told = set(found)
+        self._told |= set(found)
         return new
 
     def _follow(self, name: str, value: float) -> None:
         count = self._counts.get(name, 0) + 1
-        mean = self._means.get(name, value)
-        self._counts[name], self._means[name] = count, mean + (value - mean) / min(count, PERIOD)
+        mean = self._means.get(name, value) if count > PERIOD + 1 else value  # a beginning tells nothing
+        self._counts[name], self._means[name] = count, mean + (value - mean) / PERIOD
 
     def _settled(self, name: str) -> float | None:
-        return self._means[name] if self._counts.get(name, 0) >= PERIOD else None
+        return self._means[name] if self._counts.get(name, 0) >= 2 * PERIOD else None

@@ -3,8 +3,10 @@
 import json
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import torch
 from accelerate import debug_launcher
 from accelerate.state import AcceleratorState
@@ -41,7 +43,9 @@ def both_ranks(prepared, config, run: str) -> None:
     Path(run, f"rank{accelerator.process_index}.json").write_text(json.dumps(report))
 
 
-def test_two_processes_end_with_equal_weights(prepared, tiny, tmp_path, monkeypatch):
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_two_processes_end_with_equal_weights(accumulate, prepared, tiny, tmp_path, monkeypatch):
+    tiny = replace(tiny, train=replace(tiny.train, batch=2 * accumulate, accumulate=accumulate))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # unset, Accelerate warns
     AcceleratorState._reset_state(reset_partial_state=True)
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""The watch: silent while all is well, one sentence when it is not, and another only after it has been well again."""
+"""The watch: silent while all is well, and one sentence in a run when it is not."""
 
 import math
 
@@ -20,11 +20,17 @@ def test_silent_while_all_is_well():
 )
 def test_what_is_wrong_with_the_discriminator_is_told_once(loss, said):
     watch = Watch()
-    assert told(watch, PERIOD - 1, discriminator=loss) == []
+    assert told(watch, 2 * PERIOD - 1, discriminator=loss) == []
     (sentence,) = told(watch, 50, discriminator=loss)
     assert said in sentence
     assert told(watch, 100, discriminator=0.3) == []
-    assert len(told(watch, 100, discriminator=loss)) == 1
+    assert told(watch, 100, discriminator=loss) == []
+
+
+def test_a_beginning_tells_nothing():
+    watch = Watch()
+    assert told(watch, PERIOD, discriminator=1.0, spectral=0.1) == []
+    assert told(watch, 100, discriminator=0.4, spectral=1.0) == []
 
 
 def test_a_generator_that_gets_worse_is_told():

@@ -164,7 +164,10 @@ class _Steps:
     def _listen(self, name: str) -> None:
         self.fake.grad = None
         listener = self.listeners[name]
-        listener.distance(*self.part.heard(self.fake, name), listener.config.layers).backward()
+        fake, real = self.part.heard(self.fake, name)
+        with torch.no_grad():
+            truth = listener.hear(real)
+        listener.distance(listener.hear(fake), truth, listener.config.layers).backward()
 
     def _state(self) -> TrainState:
         channels = content.channels(self.config.features.content)
