@@ -88,11 +88,12 @@ def measure(configs: "dict[str, Config]", prepared: "Manifest") -> dict[str, flo
     from accelerate import Accelerator
 
     from svc.data import dataset
+    from svc.losses.perceptual import listeners
     from svc.training import state
     from svc.training.step import train_step
 
     accelerator = Accelerator(cpu=True)
-    states, batches = {}, {}
+    states, batches, hear = {}, {}, {name: listeners(config) for name, config in configs.items()}
     for name, config in configs.items():
         items = dataset.CropDataset(prepared, config)
         batches[name] = next(iter(dataset.loader(items, step=0, rank=0, world=1)))
@@ -103,7 +104,7 @@ def measure(configs: "dict[str, Config]", prepared: "Manifest") -> dict[str, flo
     for _ in range(ROUNDS):
         for name, config in configs.items():
             started = time.perf_counter()
-            train_step(states[name], batches[name], config, accelerator)
+            train_step(states[name], batches[name], config, accelerator, hear[name])
             spent[name].append(time.perf_counter() - started)
     return {name: statistics.median(seconds) for name, seconds in spent.items()}
 

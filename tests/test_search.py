@@ -60,11 +60,11 @@ def interrupt(monkeypatch):
     real, taken = loop.train_step, []
 
     def at(number: int) -> None:
-        def disturbed(state, batch, config, accelerator):
+        def disturbed(state, *others):
             taken.append(state.step)
             if len(taken) == number:
                 os.kill(os.getpid(), signal.SIGINT)
-            return real(state, batch, config, accelerator)
+            return real(state, *others)
 
         monkeypatch.setattr(loop, "train_step", disturbed)
 

@@ -34,11 +34,11 @@ def stop_once(monkeypatch):
     """Have Ctrl-C pressed in one step."""
     real = loop.train_step
 
-    def disturbed(state, batch, config, accelerator):
+    def disturbed(state, *others):
         if state.step == STOPPED - 1:
             monkeypatch.setattr(loop, "train_step", real)
             os.kill(os.getpid(), signal.SIGINT)
-        return real(state, batch, config, accelerator)
+        return real(state, *others)
 
     return lambda: monkeypatch.setattr(loop, "train_step", disturbed)
 
