@@ -17,9 +17,8 @@ TOO_MANY = 20  # steps in a row that come to nothing
 
 def begin(state: TrainState, network: nn.Module, train: TrainConfig) -> None:
     """No gradients yet, and the learning rate of the step."""
-    adversary = network is state.discriminator
-    optimizer = state.discriminator_optimizer if adversary else state.generator_optimizer
-    full = train.discriminator_rate if adversary else train.learning_rate
+    optimizer = _optimizer(state, network)
+    full = train.discriminator_rate if network is state.discriminator else train.learning_rate
     for group in optimizer.param_groups:
         group["lr"] = full * rate_share(state.step, train)
     optimizer.zero_grad(set_to_none=True)
@@ -48,8 +47,7 @@ def finish(
     Raises:
         TrainingError: nothing has been finite for many steps; the weights are as they were before.
     """
-    adversary = network is state.discriminator
-    optimizer = state.discriminator_optimizer if adversary else state.generator_optimizer
+    adversary, optimizer = network is state.discriminator, _optimizer(state, network)
     norm: Tensor = accelerator.clip_grad_norm_(network.parameters(), train.clip)
     if torch.isfinite(norm):
         optimizer.step()
@@ -68,3 +66,7 @@ def finish(
             f"checkpoint, which is good, with a lower {knob} and --accept-changes"
         )
     return norm
+
+
+def _optimizer(state: TrainState, network: nn.Module) -> torch.optim.Optimizer:
+    return state.discriminator_optimizer if network is state.discriminator else state.generator_optimizer
