@@ -1,4 +1,4 @@
-"""Which generator sings best for the same compute: ``python recipes/search.py PREPARED -o OUT --seconds 300``.
+"""What sings best for the same compute: ``python recipes/search.py STUDY PREPARED -o OUT --seconds 300``.
 
 The front is trained once. Every variant goes on from it for as many steps as fit into the given seconds of computing,
 by the cost of its own step, which is measured first, all variants in turn.
@@ -22,16 +22,37 @@ if TYPE_CHECKING:
 
 ROUNDS = 7  # of timing
 BOTH = {"train.refine_start": 0, "train.adversary_start": 0}  # front, WaveNet and adversary at once
-VARIANTS: dict[str, dict[str, Any]] = {  # channels and layers traded for about the same cost
+Knobs = dict[str, Any]
+GENERATORS: dict[str, Knobs] = {  # channels and layers traded for about the same cost
     "front": {"model.layers": 0},
     "1 band": {"model.subbands": 1, "model.channels": 24, "model.layers": 8, "model.cycle": 8},
     "4 bands": {"model.subbands": 4, "model.channels": 48, "model.layers": 8, "model.cycle": 8},
     "8 bands": {"model.subbands": 8, "model.channels": 64, "model.layers": 10, "model.cycle": 5},
     "16 bands": {"model.subbands": 16, "model.channels": 128, "model.layers": 8, "model.cycle": 4},
 }
+MELODY: Knobs = {"loss.melody": 0.5}
+WORDS = MELODY | {"loss.words": 0.5}
+OTHERS = WORDS | {
+    "others.share": 0.25,
+    "others.mixed": 0.0,
+    "loss.other_adversarial": 0.3,
+    "loss.other_melody": 0.5,
+    "loss.other_words": 0.5,
+}
+OBJECTIVES: dict[str, Knobs] = {  # each adds to the one before
+    "spectral": {"train.adversary_start": 10**6},
+    "adversarial": {},
+    "melody": MELODY,
+    "words": WORDS,
+    "others": OTHERS,
+    "mixes": OTHERS | {"others.mixed": 0.5},
+    "conditional": OTHERS | {"others.mixed": 0.5, "discriminator.conditional": True},
+}
+STUDIES = {"generator": GENERATORS, "objective": OBJECTIVES}
 
 
 def main(
+    study: Annotated[str, typer.Argument(help=f"what varies: {' or '.join(STUDIES)}")],
     prepared: Annotated[Path, typer.Argument(help="folder made by `svc prepare`")],
     out: Annotated[Path, typer.Option("-o", "--out", help="folder for a run of each variant; resumed if there")],
     base: Annotated[Path, typer.Option("-c", "--config", help="what the variants vary")] = Path("configs/base.yaml"),
@@ -47,9 +68,12 @@ def main(
     from svc.training import checkpoint
     from svc.training.loop import train
 
-    nobody = sorted(set(only or ()) - VARIANTS.keys())
+    if study not in STUDIES:
+        raise ConfigError(f"{study}: no such study; there are {', '.join(STUDIES)}")
+    variants = STUDIES[study]
+    nobody = sorted(set(only or ()) - variants.keys())
     if nobody:
-        raise ConfigError(f"--only {nobody[0]}: no such variant; there are {', '.join(VARIANTS)}")
+        raise ConfigError(f"--only {nobody[0]}: no such variant; there are {', '.join(variants)}")
     read = manifest.read(prepared)
     stage = {"train.refine_start": front, "train.adversary_start": front}
     alone = load(base, stage | {"train.steps": front, "model.layers": 0})
@@ -57,14 +81,14 @@ def main(
         typer.echo("next: the same command again, to go on")
         return
     shared = checkpoint.at(out / "front_alone", "last")
-    knobs = {name: VARIANTS[name] for name in only or VARIANTS}
+    knobs = {name: variants[name] for name in only or variants}
     costs = known(out / "costs.json")
-    unknown = {name: load(base, changed | BOTH) for name, changed in knobs.items() if name not in costs}
+    unknown = {name: load(base, BOTH | changed) for name, changed in knobs.items() if name not in costs}
     costs |= measure(unknown, read)
     atomic.write_bytes(out / "costs.json", json.dumps(costs, indent=1).encode())
     for name, changed in knobs.items():
         steps = front + round(seconds / costs[name])
-        config = load(base, changed | stage | {"train.steps": steps, "train.validate_every": steps})
+        config = load(base, stage | changed | {"train.steps": steps, "train.validate_every": steps})
         run = out / name.replace(" ", "_")
         begin(shared, run, config, len(read.singers))
         if train(read, run, config, cpu=True).interrupted:

@@ -33,7 +33,7 @@ class Search:
         return {name: self.costs[name] for name in configs}
 
     def run(self, only: list[str] | None = None) -> None:
-        self.module.main(self.prepared, self.out, self.config, FRONT, 1.0, only)
+        self.module.main("tried", self.prepared, self.out, self.config, FRONT, 1.0, only)
 
     def steps(self) -> dict[str, int]:
         """Of all runs so far."""
@@ -49,7 +49,8 @@ def search(tiny, prepared, tmp_path, monkeypatch) -> Search:
     module = recipe("search")
     (tmp_path / "config.yaml").write_text(json.dumps(to_tree(replace(tiny, train=replace(tiny.train, phrases=0)))))
     made = Search(module, tmp_path / "config.yaml", prepared.folder, tmp_path / "out")
-    monkeypatch.setattr(module, "VARIANTS", {"front": {"model.layers": 0}, "2 bands": {"model.subbands": 2}})
+    tried = {"front": {"model.layers": 0}, "2 bands": {"model.subbands": 2}}
+    monkeypatch.setattr(module, "STUDIES", {"tried": tried})
     monkeypatch.setattr(module, "measure", made.measure)
     return made
 

@@ -25,6 +25,7 @@ LOUD = 30.0  # dB below the loudest frame; what is louder is no silence
 CURVES = (0.3, 0.25, 0.15, 0.1)  # deviation of the equaliser's cosines, in deviations of a log-mel spectrum
 PACES = (0.2, 1.3)  # of time, in half of the crops: sung vowels are long
 HELD = (8, 48)  # frames of one pace
+AS_SUNG = 0.5  # of the crops of speech whose sounds are known
 
 Positions = NDArray[np.float32]
 _Piece = tuple[Samples, Labels, int, Positions]  # audio, labels, the frames before the padding, what is heard when
@@ -66,7 +67,7 @@ class Sounds:
     def __init__(self, folder: Path, utterances: Sequence[Utterance], frames: int) -> None:
         self._store = Store(folder / "store")
         self._frames = frames
-        self._known: dict[str, Labels] = {}
+        self._known: dict[tuple[str, bool], Labels] = {}
         long = [utterance for utterance in utterances if utterance.frames >= frames // 2]
         self.made = [u for u in long if u.made]
         self.spoken = [u for u in long if not u.syllables and not u.made]
@@ -104,10 +105,13 @@ class Sounds:
             times=torch.from_numpy(np.stack([heard_at for *_, heard_at in items])),
         )
 
-    def whole(self, utterance: Utterance) -> tuple[Samples, Labels]:
-        """A recording in its own voice, (T,), and its labels (N,); what passed for silence and is loud is unknown."""
-        audio = read_voices(self._store, utterance)[0]
-        known = self._store.get(utterance.key, "labels").astype(np.int64)
+    def whole(self, utterance: Utterance, sung: bool = False) -> tuple[Samples, Labels]:
+        """A recording in its own voice, or as if it were sung, (T,), and its labels (N,).
+
+        What passed for silence and is loud is unknown.
+        """
+        audio = read_voices(self._store, utterance, sung=sung)[0]
+        known = self._store.get(utterance.key, "sung_labels" if sung else "labels").astype(np.int64)
         known[(known == SILENCE) & loud(audio)] = UNKNOWN
         return audio, known
 
@@ -115,10 +119,12 @@ class Sounds:
         self, utterance: Utterance, voices: int, rng: np.random.Generator, times: Mapping[str, Labels]
     ) -> list[_Piece]:
         """The same stretch in some of the voices of a recording."""
-        first = int(rng.integers(max(1, utterance.frames - self._frames // 2)))
-        last = min(first + self._frames, utterance.frames)
-        audio = read_voices(self._store, utterance, first, last)
-        known = times[utterance.key] if utterance.key in times else self._labels(utterance)
+        sung = utterance.sung_frames > 0 and rng.random() < AS_SUNG
+        frames = utterance.sung_frames if sung else utterance.frames
+        first = int(rng.integers(max(1, frames - self._frames // 2)))
+        last = min(first + self._frames, frames)
+        audio = read_voices(self._store, utterance, first, last, sung)
+        known = times[utterance.key] if utterance.key in times else self._labels(utterance, sung)
         heard_at = paces(self._frames, rng)
         piece = self._filled(known[first:last], UNKNOWN)[heard_at.round().astype(int)]
         length = int((heard_at <= last - first - 1).sum())
@@ -126,10 +132,10 @@ class Sounds:
             (self._filled(audio[voice], 0), piece, length, heard_at) for voice in rng.permutation(len(audio))[:voices]
         ]
 
-    def _labels(self, utterance: Utterance) -> Labels:
-        if utterance.key not in self._known:
-            self._known[utterance.key] = self.whole(utterance)[1]
-        return self._known[utterance.key]
+    def _labels(self, utterance: Utterance, sung: bool) -> Labels:
+        if (utterance.key, sung) not in self._known:
+            self._known[utterance.key, sung] = self.whole(utterance, sung)[1]
+        return self._known[utterance.key, sung]
 
     def _filled(self, values: NDArray[Number], value: int) -> NDArray[Number]:
         """To the length of a crop, in frames or samples."""
@@ -145,13 +151,18 @@ def _degraded(audio: Samples, rng: np.random.Generator) -> Samples:
     return louder
 
 
-def read_voices(store: Store, utterance: Utterance, first: int = 0, last: int | None = None) -> Samples:
+def read_voices(
+    store: Store, utterance: Utterance, first: int = 0, last: int | None = None, sung: bool = False
+) -> Samples:
     """Frames first … last − 1 of a recording, (3, T) at 16 kHz: its own voice, then others; one of synthetic speech.
+
+    As if it were sung there are (2, T).
 
     Raises:
         DataError: it is not in the store, or damaged.
     """
-    audio = store.get(utterance.key, "audio", first * HOP, (utterance.frames if last is None else last) * HOP)
+    whole = utterance.sung_frames if sung else utterance.frames
+    audio = store.get(utterance.key, "sung" if sung else "audio", first * HOP, (whole if last is None else last) * HOP)
     return audio.astype(np.float32) / FULL_SCALE
 
 

@@ -18,17 +18,18 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from svc.atomic import write_bytes
 from svc.audio import files
 from svc.audio.files import Audio, Samples
-from svc.audio.resample import fit_length, resample
+from svc.audio.resample import resample
+from svc.data import twins
 from svc.data.aligner import aligner, dictionary
 from svc.data.espeak import espeak
-from svc.data.phones import NUMBER, PHONES, Segment, labels, of_kana
+from svc.data.phones import NUMBER, PHONES, SILENCE, Labels, Segment, labels, of_kana
 from svc.data.prepare import files_below
 from svc.errors import AudioError, DataError, printable
-from svc.extras import extra
 from svc.features.content import at_level
 from svc.features.extract import measure_loudness
 from svc.features.store import Arrays, Store, file_hash
@@ -37,12 +38,10 @@ from svc.units import FRAMES_PER_SECOND
 
 RATE = 16_000
 FULL_SCALE = np.float32(32_767)  # of the 16 bits in the store
-VOICES = 3  # of a recording: its own and two made of it
-IDENTITY = {"version": 1, "voices": VOICES, "aligner": "pocketsphinx"}
-FORMANTS, MEDIANS, SPANS = (0.8, 1.25), (75.0, 750.0), (0.0, 0.3, 1.0)  # ratios, Hz, of the intonation
+VOICES, SINGERS = 3, 2  # of a recording: its own and two made of it; and those who sing it
+IDENTITY = {"version": 2, "voices": VOICES, "aligner": "pocketsphinx"}
 LANGUAGES = ("en-us", "en-us", "en-gb-x-rp", "en-029")  # of synthetic speech, as are:
 WORDS, MADE_SPANS, SPEEDS = (3, 9), (0, 0, 30, 60), (80, 110, 150, 190)  # number, intonation, words a minute
-OCTAVES = (-1.0, 1.2)  # that a voice may be moved by
 MANIFEST = "utterances.jsonl"
 MADE = "espeak-ng:"  # instead of a path
 HELD_SPOKEN, HELD_SUNG = 20, ("g", "m", "ɾ")  # one recording in twenty; syllable strings that begin with these
@@ -56,15 +55,18 @@ class Utterance:
 
     Attributes:
         path: as given.
-        key: in the store, where ``audio`` is (3, T) 16-bit at 16 kHz and ``labels`` (N,).
+        key: in the store, where ``audio`` is (3, T) 16-bit at 16 kHz and ``labels`` (N,); if sounds are known, there
+            are ``sung`` (2, T') and ``sung_labels`` (N',) of the same as if it were sung.
         frames: N.
         syllables: sung one after another, where their times are not known: numbers of PHONES.
+        sung_frames: N', 0 if there is no such thing.
     """
 
     path: str
     key: str
     frames: int
     syllables: tuple[tuple[int, ...], ...]
+    sung_frames: int = 0
 
     @property
     def made(self) -> bool:
@@ -198,7 +200,7 @@ def _one(work: _Work) -> Utterance | str:
         syllables = tuple(tuple(NUMBER[phone] for phone in syllable) for syllable in of_kana(text))
         if not store.has(key):
             store.put(key, _recorded(files.read(path), text, bool(syllables), int(source[:12], 16)))
-        return Utterance(str(path), key, len(store.get(key, "labels")), syllables)
+        return _utterance(str(path), store, key, syllables)
     except (AudioError, OSError) as error:
         return str(error)
     except RuntimeError as error:  # of Praat or PocketSphinx
@@ -208,7 +210,16 @@ def _one(work: _Work) -> Utterance | str:
 def _recorded(audio: Audio, text: str, sung: bool, seed: int) -> Arrays:
     own, rng = _levelled(audio), np.random.default_rng(seed)
     segments = [] if sung else aligner().align(own, text)
-    return _entry([own.samples, *(another_voice(own, rng) for _ in range(VOICES - 1))], segments)
+    entry = _entry([own.samples, *(twins.another_voice(own, rng) for _ in range(VOICES - 1))], segments)
+    return entry | _as_sung(own, entry["labels"].astype(np.int64), np.random.default_rng([seed, 1]))
+
+
+def _as_sung(own: Audio, known: Labels, rng: np.random.Generator) -> dict[str, NDArray[np.generic]]:
+    if (known <= SILENCE).all():
+        return {}
+    stretches = twins.plan(known, rng)
+    voices = _sixteen_bits([twins.sung(own, stretches, rng) for _ in range(SINGERS)])
+    return {"sung": voices, "sung_labels": twins.stretched(stretches).astype(np.int8)}
 
 
 def _levelled(audio: Audio) -> Audio:
@@ -217,9 +228,14 @@ def _levelled(audio: Audio) -> Audio:
     return at_level(plain, measure_loudness(plain))
 
 
-def _entry(voices: Sequence[Samples], segments: Sequence[Segment]) -> Arrays:
-    audio = np.round(np.clip(np.stack(voices), -1, 1) * FULL_SCALE).astype(np.int16)
-    return {"audio": audio, "labels": labels(segments, audio.shape[1] * FRAMES_PER_SECOND // RATE).astype(np.int8)}
+def _entry(voices: Sequence[Samples], segments: Sequence[Segment]) -> dict[str, NDArray[np.generic]]:
+    audio = _sixteen_bits(voices)
+    known = labels(segments, audio.shape[1] * FRAMES_PER_SECOND // RATE)
+    return {"audio": audio, "labels": known.astype(np.int8)}
+
+
+def _sixteen_bits(voices: Sequence[Samples]) -> NDArray[np.int16]:
+    return np.round(np.clip(np.stack(voices), -1, 1) * FULL_SCALE).astype(np.int16)
 
 
 def _synthetic(folder: Path, number: int) -> Utterance:
@@ -233,16 +249,9 @@ def _synthetic(folder: Path, number: int) -> Utterance:
         pitch, span, speed = int(rng.integers(100)), int(rng.choice(MADE_SPANS)), int(rng.choice(SPEEDS))
         said, segments = talker.say(text, voice, pitch, span, speed)
         store.put(key, _entry([_levelled(said).samples], segments))
-    return Utterance(name, key, len(store.get(key, "labels")), ())
+    return _utterance(name, store, key, ())
 
 
-def another_voice(audio: Audio, rng: np.random.Generator) -> Samples:
-    """The same words at the same times from another vocal tract, at another pitch, perhaps on one note, by Praat."""
-    call = extra("parselmouth.praat").call
-    sound = extra("parselmouth").Sound(audio.samples.astype(np.float64), audio.rate)
-    melody = sound.to_pitch(pitch_floor=65, pitch_ceiling=900).selected_array["frequency"]
-    median = float(np.median(melody[melody > 0])) if (melody > 0).any() else 150.0
-    formants = float(np.exp(rng.uniform(*np.log(FORMANTS))))
-    pitch = float(np.clip(median * 2 ** rng.uniform(*OCTAVES), *MEDIANS))
-    changed = call(sound, "Change gender", 65, 900, formants, pitch, float(rng.choice(SPANS)), 1.0).values[0]
-    return fit_length(changed, len(audio.samples))
+def _utterance(path: str, store: Store, key: str, syllables: tuple[tuple[int, ...], ...]) -> Utterance:
+    shapes = store.shapes(key)
+    return Utterance(path, key, shapes["labels"][0], syllables, shapes.get("sung_labels", (0,))[0])

@@ -72,4 +72,19 @@ class Store:
                 array: NDArray[np.generic] = view[(*[slice(None)] * (axes - 1), slice(first, last))]
                 return array
         except (OSError, SafetensorError) as error:
-            raise DataError(f"{self.path(key)}: cannot be read ({error}); run `svc prepare` again") from None
+            raise self._unreadable(key, error) from None
+
+    def shapes(self, key: str) -> dict[str, tuple[int, ...]]:
+        """The shape of every array of an entry; none of them is read.
+
+        Raises:
+            DataError: the entry is absent or damaged.
+        """
+        try:
+            with safe_open(self.path(key), framework="numpy") as entry:
+                return {name: tuple(entry.get_slice(name).get_shape()) for name in entry.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError) as error:
+            raise self._unreadable(key, error) from None
+
+    def _unreadable(self, key: str, error: Exception) -> DataError:
+        return DataError(f"{self.path(key)}: cannot be read ({error}); run `svc prepare` again")

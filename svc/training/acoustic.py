@@ -39,9 +39,9 @@ class AcousticConfig:
     seed: int = 0
     steps: int = 3000
     crop: int = 256  # frames
-    spoken: int = 7  # pairs of a batch
+    spoken: int = 8  # pairs of a batch
     sung: int = 4
-    synthetic: int = 6  # crops
+    synthetic: int = 5  # crops
     learning_rate: float = 2e-3
     warmup: int = 100  # steps
     clip: float = 1.0

@@ -119,7 +119,7 @@ def test_rows_that_end_early_have_no_text(sung):
 
 
 def test_what_praat_refuses_is_rejected_with_its_reason(sung, monkeypatch):
-    voices = speech.another_voice
+    voices = speech.twins.another_voice
     seen = []
 
     def the_first_fails(audio, rng):
@@ -128,7 +128,7 @@ def test_what_praat_refuses_is_rejected_with_its_reason(sung, monkeypatch):
             raise RuntimeError("pitch analysis\nnot performed.")
         return voices(audio, rng)
 
-    monkeypatch.setattr(speech, "another_voice", the_first_fails)
+    monkeypatch.setattr(speech.twins, "another_voice", the_first_fails)
     utterances, rejected = speech.prepare([sung / "bank"], sung / "out", jobs=1)
     assert [Path(u.path).name for u in utterances] == ["b.wav"]
     assert rejected == [f"{sung / 'bank' / 'a.wav'}: cannot be labelled (pitch analysis not performed.)"]

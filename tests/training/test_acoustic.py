@@ -39,7 +39,7 @@ def write(folder, name: str, phones: str, sung: bool) -> Utterance:
     voices = np.stack([np.concatenate([sound(phone, 40, rng) for phone in phones]) for _ in range(3)])
     known = np.repeat([NUMBER[phone] for phone in phones], 40)
     store = Store(folder / "store")
-    key = store.key(name, IDENTITY)
+    key = store.key(name, {"version": 1})
     labels = np.full_like(known, UNKNOWN) if sung else known
     store.put(key, {"audio": np.round(voices * 20_000).astype(np.int16), "labels": labels.astype(np.int8)})
     return Utterance(name, key, len(known), tuple((NUMBER[phone],) for phone in phones if phone != "_") if sung else ())
