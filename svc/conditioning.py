@@ -55,9 +55,9 @@ class Conditioning:
             start=self.start + first,
         )
 
-    def items(self, first: int, last: int) -> Conditioning:
-        """Items first … last − 1 of the batch."""
-        return Conditioning(**{f.name: getattr(self, f.name)[first:last] for f in fields(self)})
+    def items(self, which: slice | list[int]) -> Conditioning:
+        """Some items of the batch."""
+        return Conditioning(**{f.name: getattr(self, f.name)[which] for f in fields(self)})
 
     def transposed(self, semitones: float) -> Conditioning:
         """The same, higher."""

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from svc.conditioning import one_hot
 from svc.config import Config
-from svc.data.batch import Batch
+from svc.data.batch import ROUNDING, Batch
 from svc.data.manifest import Clip, Manifest
 from svc.errors import DataError
 from svc.features.extract import Features
@@ -108,6 +108,10 @@ class StepSampler(Sampler[list[Place]]):
         if config.train.batch % (world * config.train.accumulate):
             parts = f"in train.accumulate {config.train.accumulate} parts among {world} processes"
             raise DataError(f"train.batch {config.train.batch} does not divide {parts}; take a multiple")
+        crops, share = config.train.batch // (world * config.train.accumulate), config.others.share
+        if abs(share * crops - round(share * crops)) > ROUNDING:
+            parts = f"{crops} crops, which a process takes at once"
+            raise DataError(f"others.share {share} of {parts}, is not a whole number; change it or train.batch")
         self.items, self.config, self.step, self.rank, self.world = items, config, step, rank, world
 
     def __iter__(self) -> Iterator[list[Place]]:

@@ -37,9 +37,9 @@ def generator_loss(*, fake: list[Judgement]) -> Tensor:
 
 
 def feature_matching_loss(*, fake: list[Judgement], real: list[Judgement]) -> Tensor:
-    """Mean over views and layers of E|Δ activation| / E|real activation|, so that no layer outweighs another."""
+    """Mean over crops, views and layers of E|Δ activation| / E|real activation|: no layer outweighs another."""
     terms = [
-        (guess - truth).abs().mean() / truth.abs().mean().clamp_min(1e-5)
+        ((guess - truth).abs().flatten(1).mean(1) / truth.abs().flatten(1).mean(1).clamp_min(1e-5)).mean()
         for (_, guesses), (_, truths) in zip(fake, real, strict=True)
         for guess, truth in zip(guesses, truths, strict=True)
     ]

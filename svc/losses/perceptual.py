@@ -46,35 +46,39 @@ class Listener:
         return self.encoder(self._resample(LEVEL * audio))
 
     def distance(self, fake: Layers, real: Layers, names: Sequence[str], counted: Tensor | None = None) -> Tensor:
-        """Mean distance in some layers.
+        """Mean distance in some layers, of every crop by itself.
 
         Args:
             fake: of a rendition, by name, (B, C, N).
             real: of the truth, or of the source of the rendition.
             names: of the layers.
-            counted: (B, N) frames that count; all if not given. If none does, the distance is 0.
+            counted: (B, N) frames that count; all if not given. A crop without any is at distance 0.
         """
-        measure, found = DISTANCES[self.config.distance], []
-        for name in names:
-            pair = (layer.transpose(1, 2) for layer in (fake[name], real[name]))
-            one, other = (frames.flatten(0, 1) if counted is None else frames[counted] for frames in pair)
-            found.append(measure(one, other) if len(one) else one.sum())
-        return torch.stack(found).mean()
+        measure = DISTANCES[self.config.distance]
+        heard = fake[names[0]]
+        counts = torch.ones_like(heard[:, :1]) if counted is None else counted.to(heard.dtype)[:, None]
+        return torch.stack([measure(fake[name], real[name], counts).mean() for name in names]).mean()
 
 
-def l1(fake: Tensor, real: Tensor) -> Tensor:
-    """E|Δ| / E|real| of activations (N, C)."""
-    return (fake - real).abs().mean() / real.abs().mean().clamp_min(TINY)
+def l1(fake: Tensor, real: Tensor, counts: Tensor) -> Tensor:
+    """Σ|Δ| / Σ|real| (B,) of activations (B, C, N), over the frames (B, 1, N) that count."""
+    return _sum((fake - real).abs() * counts) / _sum(real.abs() * counts).clamp_min(TINY)
 
 
-def l2(fake: Tensor, real: Tensor) -> Tensor:
-    """‖Δ‖ / ‖real‖ of activations (N, C)."""
-    return torch.linalg.vector_norm(fake - real) / torch.linalg.vector_norm(real).clamp_min(TINY)
+def l2(fake: Tensor, real: Tensor, counts: Tensor) -> Tensor:
+    """‖Δ‖ / ‖real‖ (B,) of activations (B, C, N), over the frames (B, 1, N) that count."""
+    off, all_of_it = (_sum(part.square() * counts) for part in (fake - real, real))
+    return ((off + TINY**2).sqrt() - TINY) / all_of_it.sqrt().clamp_min(TINY)  # finite slope at 0
 
 
-def cosine(fake: Tensor, real: Tensor) -> Tensor:
-    """1 − cosine over the channels of activations (N, C), averaged over frames."""
-    return 1 - torch.nn.functional.cosine_similarity(fake, real, dim=1, eps=TINY).mean()
+def cosine(fake: Tensor, real: Tensor, counts: Tensor) -> Tensor:
+    """Mean (B,) of 1 − cosine over the channels of activations (B, C, N), over the frames (B, 1, N) that count."""
+    apart = 1 - torch.nn.functional.cosine_similarity(fake, real, dim=1, eps=TINY)[:, None]
+    return _sum(apart * counts) / _sum(counts).clamp_min(1)
+
+
+def _sum(values: Tensor) -> Tensor:
+    return values.sum(dim=(1, 2))
 
 
 DISTANCES = {"l1": l1, "l2": l2, "cosine": cosine}

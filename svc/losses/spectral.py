@@ -7,6 +7,8 @@ from torch.nn import functional
 from svc.audio.spectrogram import real_spectrum
 
 FLOOR = 1e-5  # magnitude of a full-scale sine is about size / 4
+QUIETEST = 3e-3  # level of white noise as loud as the quietest crop that is worth its own norm
+HANN = 0.375  # mean square of the window
 
 
 def spectral_loss(
@@ -14,8 +16,8 @@ def spectral_loss(
 ) -> dict[str, Tensor]:
     """All terms, each averaged over the scales (Arik et al. 1808.06719; 1910.11480, eqs. 4–7).
 
-    Convergence is ‖|R| − |F|‖ / ‖|R|‖ in the Frobenius norm over the whole batch, so that a silent crop cannot
-    blow it up; the log term is E|log|R| − log|F|| in nepers.
+    Convergence is ‖|R| − |F|‖ / ‖|R|‖ in the Frobenius norm over a crop, averaged over the crops, so that a batch is
+    worth as much in parts; a silent crop counts as one of −50 dB. The log term is E|log|R| − log|F|| in nepers.
 
     Args:
         fake: (B, T).
@@ -30,7 +32,8 @@ def spectral_loss(
     terms: dict[str, list[Tensor]] = {}
     for size in scales:
         guess, truth = magnitude(fake, size), magnitude(real, size)
-        norm = torch.linalg.vector_norm(truth).clamp_min(FLOOR)
+        least = QUIETEST * (HANN * size * truth[0].numel()) ** 0.5
+        norm = torch.linalg.vector_norm(truth, dim=(1, 2)).clamp_min(least)
         found = {"convergence": _convergence(guess, truth, norm), "log_magnitude": _log_magnitude(guess, truth)}
         if other is not None:
             away = magnitude(other, size)
@@ -41,7 +44,7 @@ def spectral_loss(
 
 
 def _convergence(guess: Tensor, truth: Tensor, norm: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(truth - guess) / norm
+    return (torch.linalg.vector_norm(truth - guess, dim=(1, 2)) / norm).mean()
 
 
 def _log_magnitude(guess: Tensor, truth: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ def train_step(
 ) -> Terms:
     """Train both networks on a batch; returns every named term, detached.
 
-    The randomness of a step depends on the seed, the step and the process alone. Until ``train.adversary_start`` only
+    The randomness of a step depends on the seed and the step alone. Until ``train.adversary_start`` only
     reconstruction counts. With ``train.accumulate`` the discriminator hears all parts of the batch before it changes,
     and the generator is asked only then; terms are means over the parts.
 
@@ -53,10 +53,11 @@ def train_step(
         TrainingError: nothing has been finite for many steps.
     """
     train = config.train
-    torch.manual_seed((train.seed * 1_000_003 + state.step) * 1_009 + accelerator.process_index)
+    torch.manual_seed(train.seed * 1_000_003 + state.step)
     refine, whole = state.step >= train.refine_start, state.step >= train.adversary_start
     seconds = {name: listener.config.seconds for name, listener in listeners.items()}
-    parts = [draw(part, config, seconds if whole else None) for part in batch.parts(train.accumulate)]
+    rank, world = accelerator.process_index, accelerator.num_processes
+    parts = draw(batch, config, seconds if whole else None, rank, world)
     alone = len(parts) == 1
     sung = [state.generator(parts[0].asked, refine)] if alone else []  # of several, to be sung again with gradients
     seen: Terms = {}
@@ -156,10 +157,10 @@ def perceptual_terms(listeners: Mapping[str, Listener], part: Part, sung: Tensor
         if getattr(config.loss, name):
             own = {layer: values[: len(real)] for layer, values in heard.items()}
             terms[name] = listener.distance(own, truth, listener.config.layers, counted)
-        if getattr(config.loss, f"other_{name}") and part.others:
+        if getattr(config.loss, f"other_{name}") and part.sources:
             theirs = {layer: values[len(real) :] for layer, values in heard.items()}
-            source = {layer: values[: part.others] for layer, values in truth.items()}
-            frames = counted if counted is None else counted[: part.others]
+            source = {layer: values[part.sources] for layer, values in truth.items()}
+            frames = counted if counted is None else counted[part.sources]
             terms[f"other_{name}"] = listener.distance(theirs, source, listener.config.across, frames)
     return terms
 

@@ -8,7 +8,7 @@ import torch
 from svc.config import LossConfig
 from svc.errors import ConfigError
 from svc.losses.objective import reconstruction_terms, weighted_sum, weights
-from svc.losses.spectral import FLOOR, magnitude, spectral_loss
+from svc.losses.spectral import FLOOR, QUIETEST, magnitude, spectral_loss
 
 SCALES = (512, 128, 64)
 
@@ -61,16 +61,25 @@ def test_silent_crops_stay_finite(fake, real):
     assert torch.isfinite(guess.grad).all()
 
 
-def test_one_silent_item_does_not_blow_up_the_batch():
+def test_a_silent_crop_counts_as_one_of_50_db():
     real = torch.cat([noise(0, batch=1), torch.zeros(1, 4_000)])
-    fake = torch.cat([noise(0, batch=1), 0.01 * noise(1, batch=1)])
-    assert both(fake, real)[0] < 0.02
+    fake = torch.cat([noise(0, batch=1), QUIETEST * noise(1, batch=1)])
+    assert both(fake, real)[0] == pytest.approx(0.5, rel=0.03)
+    fake[1] *= 1e-3
+    assert both(fake, real)[0] < 1e-3
+
+
+def test_a_batch_is_worth_its_parts():
+    """Whatever the levels of its crops."""
+    fake, real = noise(0, batch=4), noise(1, batch=4) * torch.tensor([[1.0], [0.1], [0.0], [3.0]])
+    parts = [both(fake[n : n + 2], real[n : n + 2]) for n in (0, 2)]
+    assert both(fake, real) == pytest.approx([sum(t) / 2 for t in zip(*parts, strict=True)], rel=1e-5)
 
 
 def test_pinned():
     torch.manual_seed(0)
     real, fake = torch.randn(2, 3_000), torch.randn(2, 3_000)
-    assert both(fake, real, (2048, 512, 64)) == pytest.approx([0.66184837, 0.70885754], abs=1e-6)
+    assert both(fake, real, (2048, 512, 64)) == pytest.approx([0.66185004, 0.70885754], abs=1e-6)
 
 
 def test_reconstruction_is_the_sum_of_both():

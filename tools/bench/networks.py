@@ -108,7 +108,7 @@ class _Steps:
         self.other = torch.randn_like(self.batch.audio).mul(0.1)
         self.listeners = listeners(replace(config, loss=replace(config.loss, melody=1.0, words=1.0)))
         hear = {name: listener.to(device).config.seconds for name, listener in self.listeners.items()}
-        self.part = draw(self.batch, config, hear)
+        [self.part] = draw(self.batch, config, hear)
         piece, self.truth = self.part.heard(self.fake.detach(), DISCRIMINATOR)
         self.piece = piece.requires_grad_()
         self.signals = self._into_the_wavenet()
@@ -143,7 +143,7 @@ class _Steps:
 
     def _again(self) -> None:
         with torch.no_grad():
-            self.generator(once_more(self.batch.conditioning), True)
+            self.generator(once_more(self.batch.conditioning, torch.rand(len(self.batch.audio))), True)
 
     def _spectral(self) -> None:
         self.fake.grad = None
