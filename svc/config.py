@@ -142,6 +142,11 @@ class LossConfig:
     other_words: float = 0.0
 
 
+Follower = Literal[  # a tracker of Accelerate
+    "tensorboard", "wandb", "mlflow", "comet_ml", "aim", "clearml", "dvclive", "swanlab", "trackio"
+]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainConfig:
     """The run."""
@@ -168,6 +173,8 @@ class TrainConfig:
     checkpoint_every: int = 500  # steps
     keep: int = 3  # newest checkpoints; the best is kept besides
     phrases: int = 4  # validation phrases to sing
+    trackers: tuple[Follower, ...] = ("tensorboard",)  # are told losses and scores; only this one, sounds and pictures
+    compile: bool = False  # the WaveNet and the discriminator by torch.compile; meant for GPUs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

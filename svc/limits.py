@@ -103,6 +103,10 @@ def _rules(knobs: Mapping[str, Any]) -> list[tuple[bool, str]]:
             knobs["train.batch"] % knobs["train.accumulate"] == 0,
             "train.batch must be a multiple of train.accumulate (and of that times the processes)",
         ),
+        (
+            not knobs["train.compile"] or not knobs["discriminator.penalty"],
+            "train.compile needs discriminator.penalty: 0 (torch compiles no gradient of a gradient)",
+        ),
         *(_hears(knobs, f"perceptual.{listener}", which) for listener in LISTENERS for which in ("layers", "across")),
     ]
 

@@ -47,6 +47,17 @@ TINY = {
 }
 
 
+def pytest_addoption(parser):
+    parser.addoption("--slow", action="store_true", help="the slow tests as well")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--slow"):
+        for item in items:
+            if "slow" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="slow; run tools/test --slow"))
+
+
 @pytest.fixture(autouse=True, scope="session")
 def one_thread():
     """Small networks are slower on two threads than on one."""

@@ -17,12 +17,15 @@ from svc.data import dataset, prepare
 from svc.data.manifest import Manifest
 from svc.errors import ConfigError, TrainingError
 from svc.losses import perceptual
+from svc.models.discriminators import Discriminator
+from svc.models.wavenet import WaveNet
 from svc.progress import progress
 from svc.training import checkpoint, state, validate
 from svc.training.locking import locked
+from svc.training.meter import Meter
 from svc.training.step import train_step
 from svc.training.stopping import any_process, stopping
-from svc.training.tracking import Tracker
+from svc.training.tracking import Tracker, chosen, everywhere
 from svc.training.watch import Watch
 
 
@@ -59,6 +62,7 @@ def train(
 
     Raises:
         TrainingError: the config changed, the run belongs to other singers, or a loss is not finite.
+        MissingExtra: the library of a tracker is not installed.
     """
     prepare.check_config(prepared, config)
     found = checkpoint.newest(run)
@@ -67,7 +71,7 @@ def train(
     accelerator = Accelerator(
         cpu=cpu,
         mixed_precision=settled.train.precision if device.type != "cpu" else "no",
-        log_with="tensorboard",
+        log_with=chosen(config.train.trackers, run, found.step if found else 0),
         project_config=ProjectConfiguration(project_dir=str(run), logging_dir=str(run)),
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
@@ -81,7 +85,7 @@ def train(
             current.best, current.best_step = -math.inf, 0
     elif accelerator.is_main_process:
         run.mkdir(parents=True, exist_ok=True)
-    _prepare(accelerator, current)
+    _prepare(accelerator, current, config.train.compile)
     with locked(run) if accelerator.is_main_process else contextlib.nullcontext():
         return _Loop(prepared, run, config, accelerator, current, content, judge).go(items)
 
@@ -94,19 +98,18 @@ def _settled(config: Config, found: checkpoint.Checkpoint | None, device: torch.
     return replace(config, train=replace(config.train, precision="bf16" if half else "no"))
 
 
-def _prepare(accelerator: Accelerator, current: state.TrainState) -> None:
-    """The one place, and the one order, in which things are handed to Accelerate."""
-    (
-        current.generator,
-        current.discriminator,
-        current.generator_optimizer,
-        current.discriminator_optimizer,
-    ) = accelerator.prepare(
-        current.generator,
-        current.discriminator,
-        current.generator_optimizer,
-        current.discriminator_optimizer,
-    )
+def _prepare(accelerator: Accelerator, current: state.TrainState, compiled: bool) -> None:
+    """The one place, and the one order, in which things are handed to Accelerate.
+
+    Networks are compiled in place, so that no weight is renamed, and before they are wrapped, for a step calls them
+    unwrapped too; but not the front, of whose complex spectra torch 2.11 compiles a wrong gradient.
+    """
+    networks = current.generator, current.discriminator
+    for part in (*networks[0].children(), networks[1]) if compiled else ():
+        if isinstance(part, WaveNet | Discriminator):
+            part.compile()
+    ready = accelerator.prepare(*networks, current.generator_optimizer, current.discriminator_optimizer)
+    current.generator, current.discriminator, current.generator_optimizer, current.discriminator_optimizer = ready
 
 
 def _check_same(found: checkpoint.Checkpoint, prepared: Manifest, config: Config, accept_changes: bool) -> None:
@@ -148,15 +151,14 @@ class _Loop:
         self.phrases = validate.choose(prepared, config) if accelerator.is_main_process else []
         self.judge = judge
         self.listeners = {name: one.to(accelerator.device) for name, one in perceptual.listeners(config).items()}
-        self.watch = Watch()
+        self.watch, self.meter = Watch(), Meter()
         self.renditions: list[validate.Rendition] = []
         self.saved = current.step
 
     def go(self, items: dataset.CropDataset) -> Outcome:
         accelerator, train = self.accelerator, self.config.train
-        batches = dataset.loader(
-            items, step=self.state.step, rank=accelerator.process_index, world=accelerator.num_processes
-        )
+        rank, world = accelerator.process_index, accelerator.num_processes
+        batches = self.meter.timed(dataset.loader(items, step=self.state.step, rank=rank, world=world))
         bar = progress(batches, "train", "step", train.steps, self.state.step, not accelerator.is_main_process)
         with stopping() as stop:
             if self.state.step == 0:
@@ -168,6 +170,8 @@ class _Loop:
                     break
             if self.saved != self.state.step:
                 self.save()
+        if self.meter.steps and accelerator.is_main_process:
+            bar.write(self.meter.verdict(), file=sys.stderr)
         bar.close()
         self.tracker.close()
         accelerator.wait_for_everyone()
@@ -179,8 +183,8 @@ class _Loop:
         step, train = self.state.step, self.config.train
         last = step == train.steps
         if step % train.log_every == 0 or last:
-            values = {name: float(term) for name, term in terms.items()}
-            self.tracker.losses(step, values)
+            values = everywhere(terms, self.accelerator)
+            self.tracker.losses(step, values, self.meter.lap())
             for sentence in self.watch.notice(values) if self.accelerator.is_main_process else ():
                 bar.write(f"step {step}: {sentence}", file=sys.stderr)
             best = f" best {self.state.best:.3f}" if self.state.best_step else ""

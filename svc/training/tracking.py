@@ -1,67 +1,100 @@
-"""What a person follows: TensorBoard through Accelerate; ``losses.jsonl`` and ``validation.jsonl`` for programs."""
+"""What a person follows, in the trackers of Accelerate; ``losses.jsonl`` and ``validation.jsonl`` are for programs."""
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+import torch
 from accelerate import Accelerator
+from accelerate.tracking import GeneralTracker, TensorBoardTracker, get_available_trackers
+from torch import Tensor
 
 from svc.atomic import write_bytes
 from svc.config import Config
+from svc.extras import MissingExtra
 from svc.training.validate import Rendition, picture
 
 LOSSES, SCORES = "losses.jsonl", "validation.jsonl"
 
 
+def chosen(names: Sequence[str], run: Path, step: int) -> list[str | GeneralTracker] | None:
+    """The trackers of a run that goes on after a step, as Accelerate's ``log_with`` takes them; nothing starts yet.
+
+    Raises:
+        MissingExtra: the library of one is not installed.
+    """
+    missing = sorted(set(names) - set(map(str, get_available_trackers())))
+    if missing:
+        raise MissingExtra(
+            f"train.trackers: {', '.join(missing)} not installed; run `pip install {' '.join(missing)}`, "
+            "or take off the list what is not there"
+        )
+    board = TensorBoardTracker("logs", run, purge_step=step + 1)
+    return [board if name == "tensorboard" else name for name in dict.fromkeys(names)] or None
+
+
+def everywhere(terms: dict[str, Tensor], accelerator: Accelerator) -> dict[str, float]:
+    """Terms averaged over the processes, which all must ask."""
+    values = torch.stack([term.detach().float() for term in terms.values()])
+    if accelerator.num_processes > 1:
+        values = accelerator.reduce(values, "mean")
+    return dict(zip(terms, values.tolist(), strict=True))
+
+
 class Tracker:
-    """Writes on the main process only."""
+    """Tells the trackers of the accelerator, of which the main process alone has any, and writes there only."""
 
     def __init__(self, run: Path, config: Config, accelerator: Accelerator, step: int):
         self.run = run
         self.config = config
         self.accelerator = accelerator
-        self.board: Any = None
         if accelerator.is_main_process:
             _truncate(run / LOSSES, step)
             _truncate(run / SCORES, step)
-            accelerator.init_trackers("logs", init_kwargs={"tensorboard": {"purge_step": step + 1}})
-            self.board = accelerator.get_tracker("tensorboard", unwrap=True)
+        accelerator.init_trackers(run.resolve().name)  # to most of them the run is a project
 
-    def losses(self, step: int, values: dict[str, float]) -> None:
-        """Named values of a step, exactly as computed; null is what is not finite."""
-        if self.board is None:
+    def losses(self, step: int, values: dict[str, float], times: dict[str, float]) -> None:
+        """Named values of a step, exactly as computed; null is what is not finite. Times are for the trackers alone."""
+        if not self.accelerator.is_main_process:
             return
         with (self.run / LOSSES).open("a", encoding="utf-8") as stream:
             told = {name: value if math.isfinite(value) else None for name, value in values.items()}
             stream.write(json.dumps({"step": step} | told) + "\n")
-        for name, value in values.items():
-            self.board.add_scalar(f"loss/{name}", value, step)
+        self.accelerator.log(_tagged("loss", values) | _tagged("time", times), step=step)
 
     def renditions(self, step: int, renditions: list[Rendition], scores: dict[str, float]) -> None:
         """Phrases to hear and to see, and what was said of them."""
-        if self.board is None:
+        if not self.accelerator.is_main_process:
             return
         told = {name: value for name, value in scores.items() if math.isfinite(value)}
         with (self.run / SCORES).open("a", encoding="utf-8") as stream:
             stream.write(json.dumps({"step": step} | told) + "\n")
-        for name, value in told.items():
-            self.board.add_scalar(f"valid/{name}", value, step)
-        rate = self.config.sample_rate
+        self.accelerator.log(_tagged("valid", told), step=step)
+        for tracker in self.accelerator.trackers:
+            if isinstance(tracker, TensorBoardTracker):
+                self._show(tracker, step, renditions)
+
+    def _show(self, tracker: TensorBoardTracker, step: int, renditions: list[Rendition]) -> None:
+        board, rate = tracker.tracker, self.config.sample_rate
         for number, rendition in enumerate(renditions):
             tag = f"{number}_{rendition.phrase.singer}"
             sounds = {"truth": rendition.phrase.audio[0]} if step == 0 else {}
             sounds |= {"sung": rendition.reconstruction}
             sounds |= {f"as_{name}": audio for name, audio in rendition.conversions.items()}
             for name, audio in sounds.items():
-                self.board.add_audio(f"{tag}/{name}", audio.clamp(-1, 1), step, rate)
-            self.board.add_image(tag, picture(rendition, self.config), step, dataformats="HWC")
-        self.board.flush()
+                board.add_audio(f"{tag}/{name}", audio.clamp(-1, 1), step, rate)
+            board.add_image(tag, picture(rendition, self.config), step, dataformats="HWC")
+        board.flush()
 
     def close(self) -> None:
         """Flush and close."""
-        if self.board is not None:
-            self.board.close()
+        for tracker in self.accelerator.trackers:
+            tracker.finish()
+
+
+def _tagged(kind: str, values: dict[str, float]) -> dict[str, float]:
+    return {f"{kind}/{name}": value for name, value in values.items()}
 
 
 def _truncate(path: Path, step: int) -> None:

@@ -41,10 +41,9 @@ def uninterrupted(prepared, tiny, tmp_path_factory) -> Path:
     return run
 
 
-def test_losses_fall_and_every_player_plays(uninterrupted):
+def test_every_player_plays(uninterrupted):
     rows = losses(uninterrupted)
     assert [row["step"] for row in rows] == list(range(1, 13))
-    assert rows[-1]["spectral"] < rows[0]["spectral"]
     assert set(rows[0]) == {"step", "spectral", "repulsion", "total", "gradient_norm", "left_out"}
     assert set(rows[-1]) == set(rows[0]) | {"adversarial", "feature_matching", "discriminator"}
 
@@ -97,8 +96,9 @@ def test_best_checkpoint_is_written_when_it_is_best(uninterrupted, prepared, tin
     assert checkpoint.at(tmp_path, "best").step == checkpoint.newest(tmp_path).meta["best_step"]
 
 
-def test_killed_five_times_then_resumed(prepared, tiny, tmp_path):
-    longer = replaced(tiny, steps=120, validate_every=40)
+@pytest.mark.parametrize(("kills", "steps"), [(5, 120), pytest.param(20, 480, marks=pytest.mark.slow)])
+def test_killed_again_and_again_then_resumed(kills, steps, prepared, tiny, tmp_path):
+    longer = replaced(tiny, steps=steps, validate_every=40)
     train(prepared, tmp_path / "whole", longer, cpu=True)
     config, run = tmp_path / "config.yaml", tmp_path / "killed"
     config.write_text(json.dumps(to_tree(longer)))
@@ -106,7 +106,7 @@ def test_killed_five_times_then_resumed(prepared, tiny, tmp_path):
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     rng = random.Random(0)
-    for _ in range(5):
+    for _ in range(kills):
         process = subprocess.Popen(command, cwd=ROOT, env=environment, **quiet)
         wait_for_progress(run, process, rng)
         assert process.poll() is None, "the run ended before it could be killed"

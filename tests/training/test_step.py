@@ -146,6 +146,17 @@ def test_places_are_whole_frames_inside_the_crop_and_everywhere_in_it(tiny, prep
     assert draw(batch, tiny, None)[0].places == {}
 
 
+def test_a_batch_is_learnt(tiny, prepared):
+    knobs = {"refine_start": 10, "adversary_start": 20, "warmup": 1, "learning_rate": 5e-3}
+    config = replace(tiny, train=replace(tiny.train, **knobs))
+    items = dataset.CropDataset(prepared, config)
+    batch = Batch.stack([items[0, number] for number in range(2)])
+    current = create(config, content=20, singers=2, device=torch.device("cpu"))
+    spectral = [float(train_step(current, batch, config, Accelerator(cpu=True))["spectral"]) for _ in range(30)]
+    assert spectral[10] < 0.9 * spectral[0]
+    assert spectral[-1] < 0.8 * spectral[0]
+
+
 @pytest.mark.parametrize("accumulate", [2, 4])
 def test_parts_come_to_the_step_of_the_whole(tiny, prepared, accumulate):
     """In every term, and in the gradients of both networks as far as rounding lets them."""

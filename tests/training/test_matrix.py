@@ -1,0 +1,146 @@
+"""A run is the same run however it is cut: stopped anywhere, in parts, by several processes, fed by workers."""
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from accelerate import debug_launcher
+from accelerate.state import AcceleratorState
+from test_resume import ROOT, losses, replaced, weights
+
+from svc.config import Config, to_tree
+from svc.data.dataset import CropDataset
+from svc.data.manifest import Manifest
+from svc.training import checkpoint, loop
+
+BATCH = 4  # divides among two processes in two parts each
+
+
+def trained(prepared: Manifest, config: Config, run: str, stop_at: int | None = None) -> None:
+    """Of one process; the first is asked to stop in a step."""
+    torch.set_num_threads(1)
+    real = loop.train_step
+
+    def disturbed(state, batch, config, accelerator, listeners):
+        if state.step == stop_at and accelerator.is_main_process:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return real(state, batch, config, accelerator, listeners)
+
+    loop.train_step = disturbed
+    try:
+        loop.train(prepared, Path(run), config, cpu=True)
+    finally:
+        loop.train_step = real
+
+
+@pytest.fixture
+def among(monkeypatch):
+    """Train in so many processes, and come back to one."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # unset, Accelerate warns
+
+    def run(processes: int, *args) -> None:
+        AcceleratorState._reset_state(reset_partial_state=True)
+        sys.stdout.flush()
+        if processes == 1:
+            trained(*args)
+        else:
+            debug_launcher(trained, args=args, num_processes=processes)
+        AcceleratorState._reset_state(reset_partial_state=True)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def ends(prepared, tiny) -> dict[str, int]:
+    """Steps after which an epoch is at its end, or is not; no checkpoint is due there."""
+    crossing = len(CropDataset(prepared, tiny)) // BATCH  # the next step takes crops of two epochs
+    assert 7 < crossing < 12
+    return {"epoch end": crossing, "mid epoch": 7}
+
+
+@pytest.fixture(scope="module")
+def wholes() -> dict:
+    return {}
+
+
+COMBINATIONS = list(itertools.product([0, 2], [1, 2], ["mid epoch", "epoch end"], [1, 2]))
+QUICK = (2, 2, "mid epoch", 2)
+
+
+@pytest.mark.parametrize(
+    ("workers", "processes", "where", "accumulate"),
+    [pytest.param(*c, marks=[] if c == QUICK else pytest.mark.slow) for c in COMBINATIONS],
+)
+def test_stopped_and_resumed(
+    workers, processes, where, accumulate, among, ends, wholes, prepared, tiny, tmp_path, tmp_path_factory
+):
+    config = replaced(tiny, batch=BATCH, accumulate=accumulate, workers=workers)
+    alone = replaced(config, workers=0)
+    if (processes, accumulate) not in wholes:
+        wholes[processes, accumulate] = tmp_path_factory.mktemp("whole")
+        among(processes, prepared, alone, str(wholes[processes, accumulate]))
+    among(processes, prepared, config, str(tmp_path), ends[where] - 1)
+    assert checkpoint.newest(tmp_path).step == ends[where]
+    among(processes, prepared, config, str(tmp_path))
+    assert checkpoint.newest(tmp_path).step == 12
+    assert losses(tmp_path) == losses(wholes[processes, accumulate])
+    assert weights(tmp_path) == weights(wholes[processes, accumulate])
+
+
+GAME = {"spectral": 0.0, "repulsion": 0.0}  # whose log of faint bins magnifies rounding from step to step
+
+
+@pytest.mark.parametrize("accumulate", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_two_processes_are_as_good_as_one(accumulate, among, prepared, tiny, tmp_path):
+    knobs = {"batch": BATCH, "accumulate": accumulate, "refine_start": 0, "adversary_start": 0}
+    config = replaced(tiny, **knobs)
+    game = replace(config, loss=replace(config.loss, **GAME))
+    for name, of in (("whole", config), ("game", game)):
+        for processes in (1, 2):
+            among(processes, prepared, of, str(tmp_path / f"{name}{processes}"))
+    for one, two in zip(losses(tmp_path / "game1"), losses(tmp_path / "game2"), strict=True):
+        assert two == pytest.approx(one, rel=1e-5, abs=1e-6)
+    first, other = (losses(tmp_path / f"whole{processes}") for processes in (1, 2))
+    assert other[0] | {"gradient_norm": 0} == pytest.approx(first[0] | {"gradient_norm": 0}, rel=1e-5)
+    assert other[-1]["spectral"] == pytest.approx(first[-1]["spectral"], rel=1e-2)
+
+
+def test_a_run_goes_on_in_another_number_of_processes(among, prepared, tiny, tmp_path):
+    config = replaced(tiny, batch=BATCH)
+    among(1, prepared, config, str(tmp_path / "one"))
+    among(1, prepared, config, str(tmp_path / "both"), 5)
+    among(2, prepared, config, str(tmp_path / "both"))
+    one, both = losses(tmp_path / "one"), losses(tmp_path / "both")
+    assert [row["step"] for row in both] == list(range(1, 13))
+    assert both[:6] == one[:6]
+    assert both[6]["spectral"] == pytest.approx(one[6]["spectral"], rel=1e-5)
+    assert both[-1]["spectral"] == pytest.approx(one[-1]["spectral"], rel=1e-2)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_is_asked_to_stop_has_saved_within_ten_seconds(number, prepared, tiny, tmp_path):
+    config = tmp_path / "config.yaml"
+    config.write_text(json.dumps(to_tree(replaced(tiny, steps=100_000, checkpoint_every=50_000))))
+    run = tmp_path / "run"
+    command = [sys.executable, "recipes/train.py", str(config), str(prepared.folder), "-o", str(run), "--cpu"]
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while not (run / "losses.jsonl").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    asked = time.monotonic()
+    process.send_signal(number)
+    said = process.communicate(timeout=60)[0].decode()
+    assert time.monotonic() - asked < 10
+    assert process.returncode == 0
+    assert "stopped and saved at step" in said
+    assert checkpoint.newest(run).step == losses(run)[-1]["step"]
