@@ -155,6 +155,7 @@ class TrainConfig:
     batch: int = 8  # crops in a step, all processes together
     accumulate: int = 1  # parts of a process' share of them, one after the other, to save memory
     crop: float = 1.0  # seconds
+    back_translated: float = 0.0  # of the crops: content of a conversion, made by recipes/back_translate.py
     adversary_crop: float = 0.4  # seconds of each crop that the discriminator hears
     refine_start: int = 2_000  # step at which the WaveNet joins the front
     adversary_start: int = 3_000  # step at which the discriminator joins, and all terms but the spectral ones

@@ -43,7 +43,7 @@ _RANGES = (
     ("loss.spectral loss.repulsion loss.adversarial loss.feature_matching loss.melody loss.words", 0, _MANY),
     ("loss.other_adversarial loss.other_melody loss.other_words", 0, _MANY),
     ("perceptual.melody.seconds perceptual.words.seconds", 0.1, 60),
-    ("others.share others.mixed", 0, 1),
+    ("others.share others.mixed train.back_translated", 0, 1),
     ("others.alpha", 0.01, 100),
     ("train.steps train.batch train.accumulate train.keep", 1, _MANY),
     ("train.log_every train.validate_every train.checkpoint_every", 1, _MANY),

@@ -29,6 +29,8 @@ class CropDataset(torch.utils.data.Dataset[Batch]):
         self.clips = [c for c in prepared.split("train") if c.frames >= config.crop_frames and c.active]
         if not self.clips:
             raise DataError(f"{prepared.folder}: no training clip is as long as train.crop; lower it")
+        if config.train.back_translated and "translated" not in self.store.shapes(self.clips[0].key):
+            raise DataError(f"{prepared.folder}: holds no conversions; make them with recipes/back_translate.py")
         silent = {singer.name for singer in prepared.singers} - {clip.singer for clip in self.clips}
         if silent:
             names = ", ".join(sorted(silent))
@@ -66,6 +68,10 @@ class CropDataset(torch.utils.data.Dataset[Batch]):
         return Batch(conditioning, read_audio(self.store, clip, first, last, self.config.hop))
 
     def _content(self, clip: Clip, first: int, last: int, rng: np.random.Generator) -> np.ndarray:
+        translated = self.config.train.back_translated
+        if translated and rng.random() < translated:
+            heard = self.store.get(clip.key, "translated", first, last)
+            return heard[rng.integers(len(heard))].astype(np.float32)
         warps = len(self.config.features.content.warps)
         if warps and rng.random() < _WARP_SHARE:
             low, high = self.store.get(clip.key, "warped", first, last)[_neighbours(rng, warps)]
