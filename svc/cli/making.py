@@ -15,18 +15,27 @@ def prepare(
     out: Annotated[Path, typer.Option("-o", "--out", help="prepared folder")],
     config: Annotated[Path | None, typer.Option("-c", "--config", help="YAML, as configs/base.yaml")] = None,
     overrides: Overrides = None,
-    jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="processes; one a core by default")] = None,
-    device: Annotated[str, typer.Option(help="cpu, or cuda where there is one, with one process")] = "cpu",
+    jobs: Annotated[
+        int | None, typer.Option("-j", "--jobs", min=1, help="processes; one a core by default, one if launched")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, or cuda where there is one, with one process on each")] = "cpu",
 ) -> None:
-    """Check, resample and analyse a folder of singers: DATA/<singer>/**/*, any names, any formats."""
+    """Check, resample and analyse a folder of singers: DATA/<singer>/**/*, any names, any formats.
+
+    On several GPUs or machines: accelerate launch -m svc prepare DATA -o OUT --device cuda
+    """
     from svc.config import load, parse_overrides
     from svc.data import prepare as preparing
+    from svc.data.processes import crew
 
+    main = crew().main  # joined before anything can go wrong: who does not come would be waited for
     knobs = load(config, parse_overrides(overrides or []))
     if device != "cpu" and jobs not in (None, 1):
         raise DataError(f"--jobs {jobs}: with --device {device} one process does it all; leave --jobs out")
     check_device(device)
     summary = preparing.prepare(data, out, knobs, jobs, device)
+    if not main:
+        return
     for singer in summary.singers:
         files = [clip for clip in summary.clips if clip.singer == singer.name]
         held = sum(clip.split == "valid" for clip in files)

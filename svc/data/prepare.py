@@ -1,10 +1,11 @@
 """From ``DATA/<singer>/**/*`` to a prepared folder: checked, resampled, with features. One bad file stops nothing."""
 
 import os
-from collections.abc import Iterator
+import secrets
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -12,24 +13,19 @@ from pathlib import Path
 import numpy as np
 import torch
 from filelock import FileLock, Timeout
-from numpy.typing import NDArray
 
-from svc.audio import files
-from svc.audio.files import Audio
-from svc.audio.resample import resample
 from svc.config import Config
 from svc.data import manifest
+from svc.data.entry import Rejected, Work, enter
 from svc.data.manifest import Clip, Singer
-from svc.errors import AudioError, DataError
-from svc.features import content
+from svc.data.processes import Crew, crew
+from svc.errors import DataError
 from svc.features import extract as features
-from svc.features.store import Store, file_hash
+from svc.features.store import Store
 from svc.progress import progress
 
-Array = NDArray[np.generic]
-Rejected = dict[str, str]  # path, singer, reason
-
 _IGNORED = {".txt", ".lab", ".csv", ".json", ".md", ".mid", ".textgrid", ".pdf", ".html", ".yaml", ".ini"}
+_LOCK = ".lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,37 +37,59 @@ class Summary:
     rejected: list[Rejected]
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    work: list[Work]
+    rejected: list[Rejected]
+    alarm: Path
+
+
 def prepare(data: Path, out: Path, config: Config, jobs: int | None = None, device: str = "cpu") -> Summary:
     """Prepare a folder of singers; what is already in the store is not computed again.
+
+    Under ``accelerate launch`` every process, on every machine, does a share of the files; the main one holds the
+    folder, writes its tables, and all have the summary. Everybody must see both folders.
 
     Args:
         data: a folder with one folder a singer, any layout and any audio format below.
         out: the prepared folder.
         config: sample rate and features.
-        jobs: processes; one for each core if not given.
-        device: for the networks that listen; with an accelerator, this process does it all, in large batches.
+        jobs: processes; if not given one for each core, or where several were launched just those.
+        device: for the networks that listen; with an accelerator, this process does its share alone, in large
+            batches, on the one that is its own.
 
     Raises:
         DataError: there is nothing to prepare, nothing usable in it, or another run holds the folder.
     """
-    found, rejected = find(data)
-    if not found:
-        reason = rejected[0]["reason"] if rejected else f"put them as {data}/<singer>/<anything>.wav"
-        raise DataError(f"{data}: no files in singers' folders; {reason}")
-    if out.resolve().is_relative_to(data.resolve()):
-        raise DataError(f"{out}: lies inside the data, where it would pass for a singer; choose another -o")
+    together = crew()
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        with FileLock(out / ".lock", timeout=0):
-            features.listen_on(device, config)
-            processes = (jobs or os.cpu_count() or 1) if device == "cpu" else 1
-            return _prepare(data, out, found, rejected, config, processes)
+        with ExitStack() as held:
+            plan = together.once(lambda: _plan(data, out, config, held))
+            results = together.each(plan.work, lambda work: _share(work, out, together, jobs, device), plan.alarm)
+            return together.once(lambda: _tables(data, out, plan, results))
     except Timeout:
         raise DataError(f"{out}: another `svc prepare` is working there; wait for it or choose another -o") from None
     except BrokenProcessPool:
         raise DataError(f"{out}: a process was ended from outside, for want of memory?; use fewer --jobs") from None
     except OSError as error:
         raise DataError(f"{out}: cannot be written ({error.strerror}); choose another folder with -o") from None
+
+
+def _plan(data: Path, out: Path, config: Config, held: ExitStack) -> _Plan:
+    """What there is to do; from now on the folder is held."""
+    found, rejected = find(data)
+    if not found:
+        reason = rejected[0]["reason"] if rejected else f"put them as {data}/<singer>/<anything>.wav"
+        raise DataError(f"{data}: no files in singers' folders; {reason}")
+    if out.resolve().is_relative_to(data.resolve()):
+        raise DataError(f"{out}: lies inside the data, where it would pass for a singer; choose another -o")
+    out.mkdir(parents=True, exist_ok=True)
+    held.enter_context(FileLock(out / _LOCK, timeout=0))
+    alarm = out / f".failed-{secrets.token_hex(4)}"  # another name every time: networked folders remember old files
+    held.callback(alarm.unlink, missing_ok=True)
+    identity = features.identity(config)
+    work = [Work(singer, path, data, out / "store", identity, config) for singer, path in found]
+    return _Plan(work, rejected, alarm)
 
 
 def find(data: Path) -> tuple[list[tuple[str, Path]], list[Rejected]]:
@@ -108,42 +126,39 @@ def _may_be_audio(name: str) -> bool:
     return not name.startswith(".") and Path(name).suffix.lower() not in _IGNORED
 
 
-def _prepare(
-    data: Path, out: Path, found: list[tuple[str, Path]], rejected: list[Rejected], config: Config, jobs: int
-) -> Summary:
-    identity = features.identity(config)
-    work = [_Work(singer, path, data, out / "store", identity, config) for singer, path in found]
-    clips: list[Clip] = []
-    for result in progress(_run(work, jobs), "prepare", "file", len(work)):
-        if isinstance(result, Clip):
-            clips.append(result)
-        else:
-            rejected.append(result)
+def _share(work: Sequence[Work], out: Path, together: Crew, jobs: int | None, device: str) -> Iterator[Clip | Rejected]:
+    """Enter the files of this process, in order."""
+    if not work:
+        return
+    out.mkdir(parents=True, exist_ok=True)  # asks a networked folder anew
+    for seen in (work[0].data, out / _LOCK):
+        if not seen.exists():
+            raise DataError(f"{seen}: not seen by every machine; choose folders that all of them share")
+    features.listen_on(together.device(device), work[0].config)
+    cores = (os.cpu_count() or 1) if together.world == 1 else 1
+    name = "prepare" if together.world == 1 else f"prepare, one of {together.world} shares"
+    results = _run(work, (jobs or cores) if device == "cpu" else 1)
+    yield from progress(results, name, "file", len(work), quiet=not together.main)
+
+
+def _tables(data: Path, out: Path, plan: _Plan, results: list[Clip | Rejected]) -> Summary:
+    clips = [result for result in results if isinstance(result, Clip)]
+    rejected = plan.rejected + [result for result in results if not isinstance(result, Clip)]
     if not clips:
-        raise DataError(f"{data}: none of {len(work)} files is usable, for example {rejected[0]['reason']}")
+        raise DataError(f"{data}: none of {len(results)} files is usable, for example {rejected[0]['reason']}")
     clips = _mend_split(clips)
     singers = [_describe(name, clips, Store(out / "store")) for name in sorted({c.singer for c in clips})]
-    manifest.write(out, clips, singers, rejected, identity)
+    manifest.write(out, clips, singers, rejected, plan.work[0].identity)
     return Summary(clips, singers, rejected)
 
 
-@dataclass(frozen=True, slots=True)
-class _Work:
-    singer: str
-    path: Path
-    data: Path
-    store: Path
-    identity: dict[str, object]
-    config: Config
-
-
-def _run(work: list[_Work], jobs: int) -> Iterator[Clip | Rejected]:
-    if jobs == 1 or len(work) == 1:
+def _run(work: Sequence[Work], jobs: int) -> Iterator[Clip | Rejected]:
+    if jobs == 1 or len(work) <= 1:
         with _one_thread():
-            yield from map(_one, work)
+            yield from map(enter, work)
         return
     with ProcessPoolExecutor(min(jobs, len(work)), get_context("spawn"), initializer=_single_thread) as pool:
-        yield from pool.map(_one, work)
+        yield from pool.map(enter, work)
 
 
 def _single_thread() -> None:
@@ -159,57 +174,6 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-def _one(work: _Work) -> Clip | Rejected:
-    name = str(work.path.relative_to(work.data))
-    try:
-        files.check_file(work.path)
-        source = file_hash(work.path)
-        store = Store(work.store)
-        key = store.key(source, work.identity)
-        active = _stored(store, key, "active")
-        if active is None:
-            listened = store.key(source, {name: value for name, value in work.identity.items() if name != "content"})
-            melody = _stored(store, listened, "melody")
-            made = entry(files.read(work.path), work.config, melody)
-            store.put(key, made)
-            if melody is None:
-                store.put(listened, {"melody": np.where(made["voiced"], made["f0"], np.float32(0))})
-            active = made["active"]
-        return Clip(name, work.singer, key, len(active), int(active.sum()), manifest.split_of(source))
-    except AudioError as error:
-        return {"path": name, "singer": work.singer, "reason": str(error)}
-    except OSError as error:
-        reason = f"{work.path}: cannot be read ({error.strerror}); check its permissions"
-        return {"path": name, "singer": work.singer, "reason": reason}
-
-
-def _stored(store: Store, key: str, name: str) -> Array | None:
-    try:
-        return store.get(key, name) if store.has(key) else None
-    except DataError:
-        return None  # damaged: it is made again
-
-
-def entry(audio: Audio, config: Config, melody: Array | None = None) -> dict[str, Array]:
-    """What the store holds of a file: samples at the model's rate, features, and perturbed content.
-
-    A melody (N,) in Hz, 0 where unvoiced, need not be tracked: another encoder for the words does not change it.
-    """
-    peak = max(1.0, float(np.abs(audio.samples).max()))
-    audio = resample(Audio(audio.samples / np.float32(peak), audio.rate), config.sample_rate)
-    found = features.extract(audio, config, None if melody is None else melody.astype(np.float32))
-    samples = audio.samples[: len(found.f0) * config.hop]
-    return {
-        "audio": np.round(np.clip(samples, -1, 1) * 32767).astype(np.int16),
-        "f0": found.f0,
-        "voiced": found.voiced,
-        "loudness": found.loudness,
-        "active": found.loudness >= found.loudness.max() - content.ACTIVE,
-        "content": found.content.astype(np.float16),
-        "warped": features.warped_content(audio, found.loudness, config).astype(np.float16),
-    }
 
 
 def _mend_split(clips: list[Clip]) -> list[Clip]:

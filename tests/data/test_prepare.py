@@ -13,7 +13,7 @@ from zoo import make_zoo
 
 from svc.audio import files
 from svc.config import load
-from svc.data import dataset, manifest, prepare
+from svc.data import dataset, entry, manifest, prepare
 from svc.errors import DataError
 from svc.features import f0
 from svc.features.store import Store
@@ -63,7 +63,7 @@ def test_second_run_computes_nothing(prepared, singers_folder, tiny, monkeypatch
     def never(*_):
         raise AssertionError("computed again")
 
-    monkeypatch.setattr(prepare, "entry", never)
+    monkeypatch.setattr(entry, "analyse", never)
     shutil.copytree(prepared.folder, tmp_path / "copy")  # whose tables it writes anew
     prepare.prepare(singers_folder, tmp_path / "copy", tiny, jobs=1)
 
@@ -189,5 +189,5 @@ def test_output_inside_the_data_is_refused(singers_folder, tiny):
 def test_peaks_above_full_scale_are_scaled_not_clipped(tiny):
     time = np.arange(24_000) / 24_000
     tone = (2.0 * np.sin(2 * np.pi * 220 * time)).astype(np.float32)
-    stored = prepare.entry(files.Audio(tone, 24_000), tiny)["audio"] / 32767
+    stored = entry.analyse(files.Audio(tone, 24_000), tiny)["audio"] / 32767
     np.testing.assert_allclose(stored, tone[: len(stored)] / 2, atol=1e-3)

@@ -1,0 +1,164 @@
+"""Two processes prepare what one would, to the byte; what goes wrong in one of them ends both, with one sentence."""
+
+import contextlib
+import io
+import json
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from accelerate import debug_launcher
+from accelerate.state import AcceleratorState
+from filelock import FileLock
+
+from svc.cli import main
+from svc.config import to_tree
+from svc.data import entry, prepare
+from svc.data.processes import Crew, crew
+from svc.errors import DataError
+
+
+@pytest.fixture
+def launched(tiny, tmp_path, monkeypatch):
+    """`svc prepare` as two processes run it, and what each of them did and said."""
+    (tmp_path / "config.yaml").write_text(json.dumps(to_tree(tiny)))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # unset, Accelerate warns
+
+    def run(data: Path, mishap=lambda rank, path: None) -> list[dict]:
+        AcceleratorState._reset_state(reset_partial_state=True)
+        sys.stdout.flush()
+        debug_launcher(one_rank, args=(str(data), mishap), num_processes=2)
+        return [json.loads(path.read_text()) for path in sorted(tmp_path.glob("rank*.json"))]
+
+    return run
+
+
+def one_rank(data: str, mishap) -> None:
+    torch.set_num_threads(1)
+    crew.cache_clear()  # of the process that was forked
+    rank = crew().rank
+    done, out, err = [], io.StringIO(), io.StringIO()
+    real = entry.analyse
+
+    def watched(audio, config, melody):
+        mishap(rank, Path("out"))
+        done.append(len(audio.samples))
+        return real(audio, config, melody)
+
+    entry.analyse = watched
+    sys.argv = ["svc", "prepare", data, "-o", "out", "-c", "config.yaml"]
+    code = 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main()
+        except SystemExit as stopped:
+            code = stopped.code
+        except MemoryError as error:
+            code = repr(error)
+    told = {"code": code, "done": len(done), "out": out.getvalue(), "err": err.getvalue()}
+    Path(f"rank{rank}.json").write_text(json.dumps(told))
+
+
+def files_of(folder: Path) -> dict[Path, bytes]:
+    found = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
+    return {path.relative_to(folder): path.read_bytes() for path in found}
+
+
+def sentences(told: dict) -> list[str]:
+    return [line for line in told["err"].splitlines() if line.startswith("svc: ")]
+
+
+def test_two_processes_prepare_what_one_would(singers_folder, tiny, launched, tmp_path):
+    data = tmp_path / "data"
+    for name in ("alto/0.wav", "alto/1.wav", "bass/0.wav"):
+        (data / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(singers_folder / name, data / name)
+    for name in ("alto/0b.wav", "bass/1.wav", "loose.wav"):
+        (data / name).write_text("words")
+    alone = prepare.prepare(data, tmp_path / "alone", tiny, jobs=1)
+    first, second = launched(data)
+    assert (first["code"], second["code"]) == (0, 0), first["err"] + second["err"]
+    assert files_of(tmp_path / "out") == files_of(tmp_path / "alone")
+    assert [row["path"] for row in alone.rejected] == ["loose.wav", "alto/0b.wav", "bass/1.wav"]
+    assert (first["done"], second["done"]) == (2, 1)  # of three and two, two of which are none
+    assert "3 files of 2 singers are ready in out" in first["out"]
+    assert "alto/0b.wav" in first["out"]
+    assert "prepare, one of 2 shares: 100%" in first["err"]
+    assert second["out"] == second["err"] == ""
+
+
+def full_disk(rank: int, out: Path) -> None:
+    """The second process fails; the first is busy with its first file until that is known."""
+    if rank == 1:
+        raise DataError("out: cannot be written (No space left on device); free some space")
+    until = time.monotonic() + 20
+    while not list(out.glob(".failed-*")) and time.monotonic() < until:
+        time.sleep(0.01)
+
+
+def test_what_fails_in_one_ends_both_at_once(singers_folder, launched, tmp_path):
+    both = launched(singers_folder, full_disk)
+    for told in both:
+        assert told["code"] == 2
+        assert sentences(told) == ["svc: out: cannot be written (No space left on device); free some space"]
+        assert told["out"] == ""
+    assert [told["done"] for told in both] == [1, 0]  # of three each
+    assert not [path for path in (tmp_path / "out").iterdir() if path.name not in {".lock", "store"}]
+
+
+def fault(rank: int, _out: Path) -> None:
+    if rank == 1:
+        raise MemoryError("of ours")
+
+
+def test_a_fault_of_ours_ends_both_and_stays_one(singers_folder, launched):
+    assert [told["code"] for told in launched(singers_folder, fault)] == ["MemoryError('of ours')"] * 2
+
+
+def shot(rank: int, _out: Path) -> None:
+    if rank == 1:
+        os._exit(0)
+
+
+def test_who_is_left_alone_says_so(singers_folder, launched):
+    (told,) = launched(singers_folder, shot)
+    assert told["code"] == 2
+    (sentence,) = sentences(told)
+    assert sentence.startswith("svc: another process of this run has ended (")
+    assert sentence.endswith("); see what it says and run it again, what is done is kept")
+
+
+def test_another_run_in_the_folder_is_told(singers_folder, launched, tmp_path):
+    (tmp_path / "out").mkdir()
+    with FileLock(tmp_path / "out" / ".lock"):
+        both = launched(singers_folder)
+    for told in both:
+        assert told["code"] == 2
+        assert sentences(told) == ["svc: out: another `svc prepare` is working there; wait for it or choose another -o"]
+        assert told["done"] == 0
+
+
+def test_no_data_is_told(launched):
+    for told in launched(Path("none")):
+        assert told["code"] == 2
+        assert sentences(told)[0].startswith("svc: none: no such folder; ")
+
+
+def test_a_machine_that_does_not_see_the_folders_says_so(singers_folder, tiny, tmp_path):
+    work = entry.Work("alto", singers_folder / "alto" / "0.wav", singers_folder, tmp_path / "store", {}, tiny)
+    with pytest.raises(DataError, match=r"\.lock: not seen by every machine; "):
+        next(prepare._share([work], tmp_path, Crew(rank=1, world=2), None, "cpu"))
+
+
+def test_each_has_a_device_of_its_own(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert Crew().device("cuda") == "cuda"
+    shared = [Crew(rank=4 + local, world=8, local=local) for local in range(4)]
+    assert [one.device("cuda") for one in shared] == ["cuda:0", "cuda:1", "cuda:0", "cuda:1"]
+    assert {one.device("cpu") for one in shared} == {"cpu"}
+    assert {one.device("cuda:1") for one in shared} == {"cuda:1"}
