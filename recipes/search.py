@@ -112,12 +112,12 @@ def measure(configs: "dict[str, Config]", prepared: "Manifest") -> dict[str, flo
     from accelerate import Accelerator
 
     from svc.data import dataset
-    from svc.losses.perceptual import listeners
     from svc.training import state
+    from svc.training.listening import listeners
     from svc.training.step import train_step
 
     accelerator = Accelerator(cpu=True)
-    states, batches, hear = {}, {}, {name: listeners(config) for name, config in configs.items()}
+    states, batches, hear = {}, {}, {name: listeners(prepared, config) for name, config in configs.items()}
     for name, config in configs.items():
         items = dataset.CropDataset(prepared, config)
         batches[name] = next(iter(dataset.loader(items, step=0, rank=0, world=1)))

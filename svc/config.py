@@ -110,11 +110,19 @@ class WordsListenerConfig(ListenerConfig):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class IdentityListenerConfig:
+    """One that says whose voice it is (svc/losses/identity.py); loss.identity is its weight."""
+
+    seconds: float = 1.6  # of each crop, as the network learnt; train.crop bounds it
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PerceptualConfig:
     """The listeners."""
 
     melody: ListenerConfig = field(default_factory=ListenerConfig)
     words: WordsListenerConfig = field(default_factory=WordsListenerConfig)
+    identity: IdentityListenerConfig = field(default_factory=IdentityListenerConfig)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -137,9 +145,11 @@ class LossConfig:
     feature_matching: float = 0.3
     melody: float = 0.0  # this and the following cost nothing at 0
     words: float = 0.0
+    identity: float = 0.0  # by the network that `svc evaluate` asks by default: judge with --identity ecapa then
     other_adversarial: float = 0.0  # this and the following of renditions by other singers
     other_melody: float = 0.0
     other_words: float = 0.0
+    other_identity: float = 0.0
 
 
 Follower = Literal[  # a tracker of Accelerate

@@ -22,7 +22,7 @@ HEARD = {  # what a listener may compare
     "crepe-full": _CREPE,
 }
 
-LISTENERS = ("melody", "words")
+LISTENERS = ("melody", "words")  # that compare
 _MANY = 10**9
 _RANGES = (
     ("features.f0.periodicity model.noise train.final_rate", 0, 1),
@@ -40,9 +40,10 @@ _RANGES = (
     ("discriminator.penalty", 0, _MANY),
     ("discriminator.periods discriminator.strides", 1, 100),
     ("loss.scales", 16, 16384),
-    ("loss.spectral loss.repulsion loss.adversarial loss.feature_matching loss.melody loss.words", 0, _MANY),
-    ("loss.other_adversarial loss.other_melody loss.other_words", 0, _MANY),
-    ("perceptual.melody.seconds perceptual.words.seconds", 0.1, 60),
+    ("loss.spectral loss.repulsion loss.adversarial loss.feature_matching", 0, _MANY),
+    ("loss.melody loss.words loss.identity", 0, _MANY),
+    ("loss.other_adversarial loss.other_melody loss.other_words loss.other_identity", 0, _MANY),
+    ("perceptual.melody.seconds perceptual.words.seconds perceptual.identity.seconds", 0.1, 60),
     ("others.share others.mixed train.back_translated", 0, 1),
     ("others.alpha", 0.01, 100),
     ("train.steps train.batch train.accumulate train.keep", 1, _MANY),
@@ -96,7 +97,7 @@ def _rules(knobs: Mapping[str, Any]) -> list[tuple[bool, str]]:
         ),
         (bool(knobs["discriminator.periods"]), "discriminator.periods must not be empty"),
         (
-            knobs["others.share"] > 0 or not any(knobs[f"loss.other_{term}"] for term in ("adversarial", *LISTENERS)),
+            knobs["others.share"] > 0 or not any(knobs[name] for name in knobs if name.startswith("loss.other_")),
             "loss.other_… count only with others.share above 0",
         ),
         (

@@ -5,7 +5,9 @@ both can be asked about a rendition by another singer, of which there is no trut
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
@@ -23,19 +25,58 @@ LEVEL = 0.1  # RMS at which the networks hear the truth
 TINY = 1e-5  # keeps the distance to silence finite
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What a listener is given to hear, and to hold it against.
+
+    Attributes:
+        fake: (B + K, T) renditions of crops, and of K of these by other singers, at a level that gives the truth unit
+            power.
+        real: (B, T) the truth.
+        sources: which crops those K are.
+        singer: (B + K, S) who was to sing.
+        voiced: (B, N) which frames have a pitch.
+    """
+
+    fake: Tensor
+    real: Tensor
+    sources: list[int]
+    singer: Tensor
+    voiced: Tensor
+
+
+class Hearing(Protocol):
+    """A frozen network that is asked about renditions.
+
+    Attributes:
+        seconds: of each crop that it hears.
+    """
+
+    seconds: float
+
+    def to(self, device: torch.device | str) -> Self:
+        """Itself, on a device."""
+        ...
+
+    def judge(self, stretch: Stretch) -> tuple[Tensor, Tensor | None]:
+        """What is wrong with renditions of crops, each by itself, in the mean; and with those by others, if any."""
+        ...
+
+
 class Listener:
     """A frozen network that compares.
 
     Attributes:
         encoder: in eval mode, without gradients for its weights.
         config: layers and distance.
+        seconds: of each crop that it hears.
     """
 
     def __init__(self, encoder: Encoder, config: ListenerConfig, rate: int) -> None:
-        self.encoder, self.config = encoder, config
+        self.encoder, self.config, self.seconds = encoder, config, config.seconds
         self._resample = Resample(rate, encoder.sample_rate)
 
-    def to(self, device: torch.device | str) -> "Listener":
+    def to(self, device: torch.device | str) -> Self:
         """Itself, on a device."""
         self.encoder.to(device)
         self._resample.to(device)
@@ -44,6 +85,21 @@ class Listener:
     def hear(self, audio: Tensor) -> dict[str, Tensor]:
         """All layers (B, C, N) of audio (B, T) at unit power."""
         return self.encoder(self._resample(LEVEL * audio))
+
+    def judge(self, stretch: Stretch) -> tuple[Tensor, Tensor | None]:
+        """Distances of renditions of the crops from the truth, and of those by others from their sources."""
+        heard = self.hear(stretch.fake)
+        with torch.no_grad():
+            truth = self.hear(stretch.real)
+        counted, sources = stretch.voiced if self.config.voiced else None, stretch.sources
+        own = {layer: values[: len(stretch.real)] for layer, values in heard.items()}
+        distance = self.distance(own, truth, self.config.layers, counted)
+        if not sources:
+            return distance, None
+        theirs = {layer: values[len(stretch.real) :] for layer, values in heard.items()}
+        source = {layer: values[sources] for layer, values in truth.items()}
+        frames = None if counted is None else counted[sources]
+        return distance, self.distance(theirs, source, self.config.across, frames)
 
     def distance(self, fake: Layers, real: Layers, names: Sequence[str], counted: Tensor | None = None) -> Tensor:
         """Mean distance in some layers, of every crop by itself.

@@ -14,6 +14,7 @@ from torch.nn import functional
 from svc.conditioning import Conditioning
 from svc.config import Config, OthersConfig
 from svc.data.batch import Batch, spread
+from svc.losses.perceptual import Stretch
 
 ELSEWHERE = 2**31  # frames on, where no crop starts
 QUIETEST = 1e-3  # level of a crop that is made louder for a network; below is silence
@@ -73,8 +74,18 @@ class Part:
         At the level of a recording, the discriminator hears little but its own biases and stays at chance.
         """
         fake, real = sung[:, self.places[network]], self.audio[:, self.places[network]]
-        level = real.square().mean(dim=-1, keepdim=True).sqrt().clamp_min(QUIETEST)
+        level = level_of(real)
         return fake / torch.cat([level, level[self.sources]]), real / level
+
+    def stretch(self, sung: Tensor, listener: str) -> Stretch:
+        """The same for a listener, and what it may hold that against."""
+        fake, real = self.heard(sung, listener)
+        return Stretch(fake, real, self.sources, self.asked.singer, self.voiced(listener))
+
+
+def level_of(audio: Tensor) -> Tensor:
+    """Level (B, 1) of audio (B, T): divided by it, networks hear it at unit power; silence is not made loud."""
+    return audio.square().mean(dim=-1, keepdim=True).sqrt().clamp_min(QUIETEST)
 
 
 def draw(

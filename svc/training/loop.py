@@ -16,11 +16,11 @@ from svc.config import Config, differences, from_tree, to_tree
 from svc.data import dataset, prepare
 from svc.data.manifest import Manifest
 from svc.errors import ConfigError, TrainingError
-from svc.losses import perceptual
 from svc.models.discriminators import Discriminator
 from svc.models.wavenet import WaveNet
 from svc.progress import progress
 from svc.training import checkpoint, state, validate
+from svc.training.listening import listeners
 from svc.training.locking import locked
 from svc.training.meter import Meter
 from svc.training.step import train_step
@@ -62,7 +62,7 @@ def train(
 
     Raises:
         TrainingError: the config changed, the run belongs to other singers, or a loss is not finite.
-        MissingExtra: the library of a tracker is not installed.
+        MissingExtra: the library of a tracker, or of a listener, is not installed.
     """
     prepare.check_config(prepared, config)
     found = checkpoint.newest(run)
@@ -150,7 +150,7 @@ class _Loop:
         self.tracker = Tracker(run, config, accelerator, current.step)
         self.phrases = validate.choose(prepared, config) if accelerator.is_main_process else []
         self.judge = judge
-        self.listeners = {name: one.to(accelerator.device) for name, one in perceptual.listeners(config).items()}
+        self.listeners = {name: one.to(accelerator.device) for name, one in listeners(prepared, config).items()}
         self.watch, self.meter = Watch(), Meter()
         self.renditions: list[validate.Rendition] = []
         self.saved = current.step

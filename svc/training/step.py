@@ -17,7 +17,7 @@ from svc.losses.adversarial import (
     gradient_penalty,
 )
 from svc.losses.objective import reconstruction_terms, weighted_sum, weights
-from svc.losses.perceptual import Listener
+from svc.losses.perceptual import Hearing
 from svc.models.discriminators import Judgement
 from svc.training.draw import DISCRIMINATOR, Part, draw
 from svc.training.ema import follow
@@ -26,7 +26,7 @@ from svc.training.state import TrainState
 from svc.training.update import begin, finish, reduced
 
 Terms = dict[str, Tensor]
-NOBODY: Mapping[str, Listener] = MappingProxyType({})
+NOBODY: Mapping[str, Hearing] = MappingProxyType({})
 
 
 def train_step(
@@ -34,7 +34,7 @@ def train_step(
     batch: Batch,
     config: Config,
     accelerator: Accelerator,
-    listeners: Mapping[str, Listener] = NOBODY,
+    listeners: Mapping[str, Hearing] = NOBODY,
 ) -> Terms:
     """Train both networks on a batch; returns every named term, detached.
 
@@ -55,7 +55,7 @@ def train_step(
     train = config.train
     torch.manual_seed(train.seed * 1_000_003 + state.step)
     refine, whole = state.step >= train.refine_start, state.step >= train.adversary_start
-    seconds = {name: listener.config.seconds for name, listener in listeners.items()}
+    seconds = {name: listener.seconds for name, listener in listeners.items()}
     rank, world = accelerator.process_index, accelerator.num_processes
     parts = draw(batch, config, seconds if whole else None, rank, world)
     alone = len(parts) == 1
@@ -113,7 +113,7 @@ def generator_terms(
     sung: Tensor,
     config: Config,
     accelerator: Accelerator,
-    listeners: Mapping[str, Listener],
+    listeners: Mapping[str, Hearing],
 ) -> Terms:
     """What is asked of renditions (B + K, T); before ``train.adversary_start``, only how near they are to the truth."""
     again = None
@@ -145,23 +145,13 @@ def adversarial_terms(judge: nn.Module, fake: Tensor, real: Tensor, singer: Tens
     return terms | ({"other_adversarial": generator_loss(fake=of_others)} if len(fake) > len(real) else {})
 
 
-def perceptual_terms(listeners: Mapping[str, Listener], part: Part, sung: Tensor, config: Config) -> Terms:
+def perceptual_terms(listeners: Mapping[str, Hearing], part: Part, sung: Tensor, config: Config) -> Terms:
     """What every listener says of renditions (B + K, T): of the crops, and as ``other_…`` of those by other singers."""
-    terms = {}
+    terms: Terms = {}
     for name, listener in listeners.items():
-        fake, real = part.heard(sung, name)
-        heard = listener.hear(fake)
-        with torch.no_grad():
-            truth = listener.hear(real)
-        counted = part.voiced(name) if listener.config.voiced else None
-        if getattr(config.loss, name):
-            own = {layer: values[: len(real)] for layer, values in heard.items()}
-            terms[name] = listener.distance(own, truth, listener.config.layers, counted)
-        if getattr(config.loss, f"other_{name}") and part.sources:
-            theirs = {layer: values[len(real) :] for layer, values in heard.items()}
-            source = {layer: values[part.sources] for layer, values in truth.items()}
-            frames = counted if counted is None else counted[part.sources]
-            terms[f"other_{name}"] = listener.distance(theirs, source, listener.config.across, frames)
+        own, theirs = listener.judge(part.stretch(sung, name))
+        terms |= {name: own} if getattr(config.loss, name) else {}
+        terms |= {f"other_{name}": theirs} if theirs is not None and getattr(config.loss, f"other_{name}") else {}
     return terms
 
 
