@@ -45,6 +45,9 @@ def main(
         raise DataError(f"{voice}: knows other singers than {prepared}; train it on that folder")
     if len(names) < 2:
         raise DataError(f"{voice}: knows one singer; there is nobody to convert to")
+    if out.resolve() == prepared.resolve():
+        raise DataError(f"{out}: is the prepared folder itself; choose another -o")
+    others = min(others, len(names) - 1)
     source, made = Store(prepared / "store"), Store(out / "store")
     identity, clips = {"voice": file_hash(voice), "others": others}, []
     for clip in progress(read.clips, "convert", "clip", len(read.clips)):
@@ -66,8 +69,7 @@ def entry(store: "Store", clip: "Clip", converter: "Converter", others: int) -> 
         return known
     rng = np.random.default_rng(int(clip.key[:8], 16))
     strangers = [n for n, singer in enumerate(converter.voice.singers) if singer.name != clip.singer]
-    chosen = rng.permutation(strangers)[:others]
-    translated = np.stack([heard(store, clip, converter, int(chosen[n % len(chosen)])) for n in range(others)])
+    translated = np.stack([heard(store, clip, converter, int(n)) for n in rng.permutation(strangers)[:others]])
     return known | {"translated": translated.astype(np.float16)}
 
 

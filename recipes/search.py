@@ -74,6 +74,8 @@ def main(
     nobody = sorted(set(only or ()) - variants.keys())
     if nobody:
         raise ConfigError(f"--only {nobody[0]}: no such variant; there are {', '.join(variants)}")
+    knobs = {name: variants[name] for name in only or variants}
+    whole = {name: load(base, BOTH | changed) for name, changed in knobs.items()}  # what is wrong is told first
     read = manifest.read(prepared)
     stage = {"train.refine_start": front, "train.adversary_start": front}
     alone = load(base, stage | {"train.steps": front, "model.layers": 0})
@@ -81,10 +83,8 @@ def main(
         typer.echo("next: the same command again, to go on")
         return
     shared = checkpoint.at(out / "front_alone", "last")
-    knobs = {name: variants[name] for name in only or variants}
     costs = known(out / "costs.json")
-    unknown = {name: load(base, BOTH | changed) for name, changed in knobs.items() if name not in costs}
-    costs |= measure(unknown, read)
+    costs |= measure({name: config for name, config in whole.items() if name not in costs}, read)
     atomic.write_bytes(out / "costs.json", json.dumps(costs, indent=1).encode())
     for name, changed in knobs.items():
         steps = front + round(seconds / costs[name])

@@ -129,7 +129,7 @@ class PerceptualConfig:
 class OthersConfig:
     """Crops that are also sung by somebody else, as there is no truth of: from train.adversary_start on."""
 
-    share: float = 0.0  # of the crops of a part, at least one
+    share: float = 0.0  # of the crops, a whole number of each part of a batch
     mixed: float = 0.5  # of these, by a mix of two singers
     alpha: float = 1.0  # the mix is λ to 1 − λ, λ by the law Beta(alpha, alpha)
 

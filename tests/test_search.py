@@ -10,7 +10,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 from test_recipes import recipe
 
-from svc.config import to_tree
+from svc.config import load, to_tree
 from svc.errors import ConfigError
 from svc.training import checkpoint, loop
 from svc.voice import Voice
@@ -53,6 +53,21 @@ def search(tiny, prepared, tmp_path, monkeypatch) -> Search:
     monkeypatch.setattr(module, "STUDIES", {"tried": tried})
     monkeypatch.setattr(module, "measure", made.measure)
     return made
+
+
+def test_every_study_varies_what_there_is():
+    module = recipe("search")
+    base = module.Path("configs/base.yaml")
+    for study in module.STUDIES.values():
+        configs = [load(base, module.BOTH | changed) for changed in study.values()]
+        assert len({json.dumps(to_tree(config)) for config in configs}) == len(study)
+    spectral = load(base, module.BOTH | module.OBJECTIVES["spectral"])
+    assert spectral.train.adversary_start > spectral.train.steps
+
+
+def test_a_study_that_there_is_not_is_told(search):
+    with pytest.raises(ConfigError, match=r"^others: no such study; there are tried$"):
+        search.module.main("others", search.prepared, search.out)
 
 
 @pytest.fixture

@@ -65,7 +65,8 @@ def prepare(data: Path, out: Path, config: Config, jobs: int | None = None, devi
     try:
         with ExitStack() as held:
             plan = together.once(lambda: _plan(data, out, config, held))
-            results = together.each(plan.work, lambda work: _share(work, out, together, jobs, device), plan.alarm)
+            together.everywhere(lambda: _get_ready(data, out, config, together.device(device)))
+            results = together.each(plan.work, lambda work: _share(work, together, jobs, device), plan.alarm)
             return together.once(lambda: _tables(data, out, plan, results))
     except Timeout:
         raise DataError(f"{out}: another `svc prepare` is working there; wait for it or choose another -o") from None
@@ -126,19 +127,19 @@ def _may_be_audio(name: str) -> bool:
     return not name.startswith(".") and Path(name).suffix.lower() not in _IGNORED
 
 
-def _share(work: Sequence[Work], out: Path, together: Crew, jobs: int | None, device: str) -> Iterator[Clip | Rejected]:
+def _share(work: Sequence[Work], together: Crew, jobs: int | None, device: str) -> Iterator[Clip | Rejected]:
     """Enter the files of this process, in order."""
-    if not work:
-        return
-    out.mkdir(parents=True, exist_ok=True)  # asks a networked folder anew
-    for seen in (work[0].data, out / _LOCK):
-        if not seen.exists():
-            raise DataError(f"{seen}: not seen by every machine; choose folders that all of them share")
-    features.listen_on(together.device(device), work[0].config)
     cores = (os.cpu_count() or 1) if together.world == 1 else 1
     name = "prepare" if together.world == 1 else f"prepare, one of {together.world} shares"
     results = _run(work, (jobs or cores) if device == "cpu" else 1)
     yield from progress(results, name, "file", len(work), quiet=not together.main)
+
+
+def _get_ready(data: Path, out: Path, config: Config, device: str) -> None:
+    for seen in (data, out / _LOCK):
+        if not seen.exists():
+            raise DataError(f"{seen}: not seen by every machine; choose folders that all of them share")
+    features.listen_on(device, config)
 
 
 def _tables(data: Path, out: Path, plan: _Plan, results: list[Clip | Rejected]) -> Summary:

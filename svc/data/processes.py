@@ -21,7 +21,7 @@ _SIZES = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE
 _PATIENCE = timedelta(days=7)  # with the slowest share of the work; torch's own is half an hour
 _LOST = (
     "the processes of this run do not find each other ({}); between machines, name the network's interface in "
-    "GLOO_SOCKET_IFNAME"
+    "GLOO_SOCKET_IFNAME, and to work alone unset WORLD_SIZE"
 )
 _ENDED = "another process of this run has ended ({}); see what it says and run it again, what is done is kept"
 
@@ -62,6 +62,20 @@ class Crew:
             torch.distributed.broadcast_object_list(said, src=0, group=self.group)
         return _result(said[0])
 
+    def everywhere(self, act: Callable[[], object]) -> None:
+        """What everybody does before they go on together."""
+        if self.world == 1:
+            act()
+            return
+        for outcome in self._gathered(_outcome(act)):
+            _result(outcome)
+
+    def _gathered(self, mine: Any) -> list[Any]:
+        shares: list[Any] = [None] * self.world
+        with _talking(_ENDED):
+            torch.distributed.all_gather_object(shares, mine, group=self.group)
+        return shares
+
     def each(self, items: Sequence[S], act: Callable[[Sequence[S]], Iterable[T]], alarm: Path) -> list[T]:
         """One result for each item, in their order; everybody does a share and has all of them.
 
@@ -76,9 +90,7 @@ class Crew:
         if isinstance(mine, Exception):
             with suppress(OSError):
                 alarm.touch()
-        shares: list[Any] = [None] * self.world
-        with _talking(_ENDED):
-            torch.distributed.all_gather_object(shares, mine, group=self.group)
+        shares = self._gathered(mine)
         _result(mine)
         results: list[Any] = [None] * len(items)
         for share in shares:
@@ -110,7 +122,7 @@ def crew() -> Crew:
 def _talking(failed: str) -> Iterator[None]:
     try:
         yield
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         raise DataError(failed.format(str(error).partition("\n")[0])) from None
 
 

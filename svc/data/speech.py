@@ -1,13 +1,9 @@
 """Recordings for the acoustic model: at 16 kHz, in several voices, with the sound of every frame where it is known.
 
-Transcripts are found beside the files: LibriSpeech's ``*.trans.txt``, LJSpeech's ``metadata.csv``, or an ``index.csv``
-with the columns ``path`` and ``text``. Kana are sung syllables, whose order is known but not their times; other text is
-English, which PocketSphinx aligns. What English recordings without a transcript say, it guesses.
+Kana are sung syllables, whose order is known but not their times; other text is English, which PocketSphinx aligns.
+What English recordings without a transcript say, it guesses. What is known in time is also sung (svc/data/twins.py).
 """
 
-import contextlib
-import csv
-import io
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -28,7 +24,7 @@ from svc.data import twins
 from svc.data.aligner import aligner, dictionary
 from svc.data.espeak import espeak
 from svc.data.phones import NUMBER, PHONES, SILENCE, Labels, Segment, labels, of_kana
-from svc.data.prepare import files_below
+from svc.data.transcripts import find
 from svc.errors import AudioError, DataError, printable
 from svc.features.content import at_level
 from svc.features.extract import measure_loudness
@@ -100,7 +96,7 @@ def prepare(
     Raises:
         DataError: there are none, a list of theirs cannot be read, espeak-ng is not installed, or a process ended.
     """
-    work = [(path, text, out / "store") for folder in folders for path, text in _find(folder)]
+    work = [(path, text, out / "store") for folder in folders for path, text in find(folder)]
     if not work:
         raise DataError(f"{', '.join(map(str, folders))}: no recordings; name folders that hold speech or song")
     if synthetic:  # what is missing is told before hours of work
@@ -138,57 +134,6 @@ def _run(work: list[_Work], jobs: int) -> Iterator[Utterance | str]:
         return
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
         yield from pool.map(_one, work)
-
-
-def _find(folder: Path) -> Iterator[tuple[Path, str]]:
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder")
-    texts: dict[Path, str] = {}
-    for lists in (_metadata, _index):
-        with contextlib.suppress(DataError):  # what lies above may be anything
-            texts |= lists(folder.parent)
-    texts |= _metadata(folder) | _index(folder) | _beside(folder)
-    for path in files_below(folder):
-        yield path, texts.get(path, "") or texts.get(path.with_suffix(""), "")
-
-
-def _beside(folder: Path) -> dict[Path, str]:
-    """Text by file without its suffix, from LibriSpeech's transcripts."""
-    texts: dict[Path, str] = {}
-    for place in folder.rglob("*.trans.txt"):
-        rows = (line.split(maxsplit=1) for line in _text(place).splitlines())
-        texts |= {place.parent / row[0]: row[1] for row in rows if len(row) == 2}
-    return texts
-
-
-def _metadata(folder: Path) -> dict[Path, str]:
-    """Text by file without its suffix, from LJSpeech's list."""
-    rows = [line.split("|") for line in _text(folder / "metadata.csv").splitlines()]
-    return {folder / "wavs" / row[0]: row[-1] for row in rows if len(row) > 1}
-
-
-def _index(folder: Path) -> dict[Path, str]:
-    """Text by file, from a table; rows that end early have none."""
-    file = folder / "index.csv"
-    try:
-        rows = list(csv.DictReader(io.StringIO(_text(file), newline="")))
-    except csv.Error as error:
-        raise DataError(f"{file}: cannot be read ({error}); mend or remove it") from None
-    return {folder / row["path"]: row.get("text") or "" for row in rows if row.get("path")}
-
-
-def _text(file: Path) -> str:
-    """What a list says, nothing if it is not there.
-
-    Raises:
-        DataError: it cannot be read.
-    """
-    try:
-        return file.read_text(encoding="utf-8") if file.is_file() else ""
-    except UnicodeDecodeError:
-        raise DataError(f"{file}: is not UTF-8; convert it, for example with iconv") from None
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror}); mend or remove it") from None
 
 
 def _one(work: _Work) -> Utterance | str:

@@ -40,7 +40,7 @@ def another_voice(audio: Audio, rng: np.random.Generator) -> Samples:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class Held:
     """Frames ``first`` … ``last`` − 1 of one sound, ``factor`` times as long when they are sung."""
 
     sound: int
@@ -54,10 +54,10 @@ class Stretch:
         return self.sound != UNKNOWN and PHONES[self.sound] in VOWELS.split()
 
 
-def plan(known: Labels, rng: np.random.Generator) -> list[Stretch]:
+def plan(known: Labels, rng: np.random.Generator) -> list[Held]:
     """How long each sound of labels (N,) is to be held."""
     bounds = [0, *(np.flatnonzero(np.diff(known)) + 1).tolist(), len(known)]
-    return [Stretch(int(known[a]), a, b, _factor(int(known[a]), rng)) for a, b in pairwise(bounds)]
+    return [Held(int(known[a]), a, b, _factor(int(known[a]), rng)) for a, b in pairwise(bounds)]
 
 
 def _factor(sound: int, rng: np.random.Generator) -> float:
@@ -65,7 +65,7 @@ def _factor(sound: int, rng: np.random.Generator) -> float:
     return float(np.exp(rng.uniform(np.log(least), np.log(most))))
 
 
-def stretched(stretches: Sequence[Stretch]) -> Labels:
+def stretched(stretches: Sequence[Held]) -> Labels:
     """Labels (N',) of what is sung so; where a sound begins and ends is not known to a frame, so less so when drawn."""
     ends = np.round(np.cumsum([(s.last - s.first) * s.factor for s in stretches])).astype(int)
     known = np.repeat([s.sound for s in stretches], np.diff(ends, prepend=0))
@@ -75,7 +75,7 @@ def stretched(stretches: Sequence[Stretch]) -> Labels:
     return known
 
 
-def sung(audio: Audio, stretches: Sequence[Stretch], rng: np.random.Generator) -> Samples:
+def sung(audio: Audio, stretches: Sequence[Held], rng: np.random.Generator) -> Samples:
     """Audio as sung, (T',) as long as the labels of ``stretched`` and as loud as it is, from another vocal tract."""
     call = extra("parselmouth.praat").call
     sound, median = _heard(audio)
@@ -93,7 +93,7 @@ def sung(audio: Audio, stretches: Sequence[Stretch], rng: np.random.Generator) -
     return fit_length(samples * level, len(stretched(stretches)) * audio.rate // FRAMES_PER_SECOND)
 
 
-def melody(stretches: Sequence[Stretch], median: float, rng: np.random.Generator) -> Iterator[tuple[float, float]]:
+def melody(stretches: Sequence[Held], median: float, rng: np.random.Generator) -> Iterator[tuple[float, float]]:
     """Seconds of the speech and hertz, frame by frame: a random walk on a major scale, with vibrato in sung time."""
     tonic = float(np.clip(median * 2 ** rng.uniform(*TONIC), *TONICS))
     rate, depth, step = rng.uniform(*VIBRATO), rng.uniform(*DEPTH), 0

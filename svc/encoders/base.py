@@ -2,7 +2,7 @@
 
 import hashlib
 from abc import abstractmethod
-from typing import Self
+from typing import Literal, Self
 
 from torch import Tensor, nn
 
@@ -16,12 +16,12 @@ class Encoder(nn.Module):
         sample_rate: Hz of the audio it takes.
         margin: frames on either side that one frame of output depends on.
         normalised: whether content features are brought to zero mean and unit variance within a file, because the
-            singer would show in them.
+            singer would show in them: not, each channel, or to zero mean each and unit variance together.
     """
 
     sample_rate: int
     margin: int
-    normalised = False
+    normalised: Literal["no", "each", "together"] = "no"
 
     @abstractmethod
     def forward(self, audio: Tensor) -> dict[str, Tensor]:

@@ -43,7 +43,7 @@ class Bundle(Encoder):
 
     sample_rate = SAMPLE_RATE
     margin = 300
-    normalised = True
+    normalised = "each"
 
     def __init__(self, name: BundleName, file: Path | EllipsisType | None = ...) -> None:
         """Weights from a safetensors file, by default the one in the cache, which is made from the publisher's.

@@ -26,7 +26,7 @@ class CepstralEncoder(Encoder):
 
     sample_rate = 16_000
     margin = 2
-    normalised = True
+    normalised = "each"
 
     def __init__(self) -> None:
         super().__init__()

@@ -79,7 +79,7 @@ class Wav2Letter(Encoder):
 
     sample_rate = SAMPLE_RATE
     margin = AcousticModel.margin + 2
-    normalised = True
+    normalised = "together"
 
     def __init__(self, file: Path | None = FILE) -> None:
         """Weights from a file made by the recipe; random ones if there is none.

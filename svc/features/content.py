@@ -79,13 +79,14 @@ def heard(
         encoder, layer, resample(replace(levelled, rate=round(audio.rate * warp)), encoder.sample_rate).samples
     )
     features = encoded if warp == 1.0 and encoded.shape[1] == frames else _stretch(encoded, frames, warp)
-    if not encoder.normalised:
+    if encoder.normalised == "no":
         return features.astype(np.float32)
     active = loudness >= loudness.max(initial=-np.inf) - ACTIVE
-    voice = features[:, active]
-    mean = voice.mean(axis=1, keepdims=True)
-    deviation = voice.std(axis=1, keepdims=True)
-    return ((features - mean) / np.maximum(deviation, 1e-3)).astype(np.float32)
+    mean = features[:, active].mean(axis=1, keepdims=True)
+    variance = (features[:, active] - mean).var(axis=1, keepdims=True)
+    if encoder.normalised == "together":
+        variance = variance.mean()
+    return ((features - mean) / np.maximum(np.sqrt(variance), 1e-3)).astype(np.float32)
 
 
 def at_level(audio: Audio, loudness: NDArray[np.float32]) -> Audio:

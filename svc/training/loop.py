@@ -3,7 +3,7 @@
 import contextlib
 import math
 import sys
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,9 @@ import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
 from accelerate.utils import ProjectConfiguration
 
-from svc import machine
-from svc.config import Config, differences, from_tree, to_tree
+from svc.config import Config, to_tree
 from svc.data import dataset, prepare
 from svc.data.manifest import Manifest
-from svc.errors import ConfigError, TrainingError
 from svc.models.discriminators import Discriminator
 from svc.models.wavenet import WaveNet
 from svc.progress import progress
@@ -23,6 +21,7 @@ from svc.training import checkpoint, state, validate
 from svc.training.listening import listeners
 from svc.training.locking import locked
 from svc.training.meter import Meter
+from svc.training.resuming import check_same, check_together, settled
 from svc.training.step import train_step
 from svc.training.stopping import any_process, stopping
 from svc.training.tracking import Tracker, chosen, everywhere
@@ -67,35 +66,28 @@ def train(
     prepare.check_config(prepared, config)
     found = checkpoint.newest(run)
     device = PartialState(cpu=cpu).device
-    settled = _settled(config, found, device)
+    fixed = settled(config, found, device)
     accelerator = Accelerator(
         cpu=cpu,
-        mixed_precision=settled.train.precision if device.type != "cpu" else "no",
+        mixed_precision=fixed.train.precision if device.type != "cpu" else "no",
         log_with=chosen(config.train.trackers, run, found.step if found else 0),
         project_config=ProjectConfiguration(project_dir=str(run), logging_dir=str(run)),
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
     items = dataset.CropDataset(prepared, config)
     content = items[0, 0].conditioning.content.shape[1]
-    current = state.create(settled, content=content, singers=len(prepared.singers), device=accelerator.device)
+    current = state.create(fixed, content=content, singers=len(prepared.singers), device=accelerator.device)
     if found is not None:
-        _check_same(found, prepared, config, accept_changes)
+        check_same(found, prepared, config, accept_changes)
         checkpoint.restore(found, current)
         if found.meta.get("best_by") != _scale(judge):
             current.best, current.best_step = -math.inf, 0
     elif accelerator.is_main_process:
         run.mkdir(parents=True, exist_ok=True)
+    check_together(accelerator, current.step, run)
     _prepare(accelerator, current, config.train.compile)
     with locked(run) if accelerator.is_main_process else contextlib.nullcontext():
         return _Loop(prepared, run, config, accelerator, current, content, judge).go(items)
-
-
-def _settled(config: Config, found: checkpoint.Checkpoint | None, device: torch.device) -> Config:
-    """With ``train.precision`` settled: what ``auto`` came to where a run began holds on any machine, fast or not."""
-    half = machine.chooses_half(config.train.precision, device)
-    if found is not None and config.train.precision == "auto":
-        half = bool(found.meta.get("bf16", half))  # older runs do not say
-    return replace(config, train=replace(config.train, precision="bf16" if half else "no"))
 
 
 def _prepare(accelerator: Accelerator, current: state.TrainState, compiled: bool) -> None:
@@ -110,28 +102,6 @@ def _prepare(accelerator: Accelerator, current: state.TrainState, compiled: bool
             part.compile()
     ready = accelerator.prepare(*networks, current.generator_optimizer, current.discriminator_optimizer)
     current.generator, current.discriminator, current.generator_optimizer, current.discriminator_optimizer = ready
-
-
-def _check_same(found: checkpoint.Checkpoint, prepared: Manifest, config: Config, accept_changes: bool) -> None:
-    names = [singer["name"] for singer in found.meta["singers"]]
-    if names != [singer.name for singer in prepared.singers]:
-        raise TrainingError(f"{found.folder}: trained on other singers; choose another -o")
-    changed = differences(_as_now(found.meta["config"]), to_tree(config))
-    if found.meta.get("data") != prepared.sha256:
-        changed.append("the prepared clips")
-    if changed and not accept_changes:
-        raise TrainingError(
-            f"{found.folder}: the config changed ({'; '.join(changed)}); "
-            "undo that, choose another -o, or go on with --accept-changes"
-        )
-
-
-def _as_now(tree: dict[str, Any]) -> dict[str, Any]:
-    """A stored config with the defaults of knobs that it did not know."""
-    try:
-        return to_tree(from_tree(tree))
-    except ConfigError:
-        return tree
 
 
 class _Loop:

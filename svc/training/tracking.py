@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from accelerate.tracking import GeneralTracker, TensorBoardTracker, get_available_trackers
 from torch import Tensor
 
@@ -21,22 +21,28 @@ LOSSES, SCORES = "losses.jsonl", "validation.jsonl"
 def chosen(names: Sequence[str], run: Path, step: int) -> list[str | GeneralTracker] | None:
     """The trackers of a run that goes on after a step, as Accelerate's ``log_with`` takes them; nothing starts yet.
 
+    There are none but on the main process.
+
     Raises:
         MissingExtra: the library of one is not installed.
     """
+    if not names or not PartialState().is_main_process:
+        return None
     missing = sorted(set(names) - set(map(str, get_available_trackers())))
     if missing:
         raise MissingExtra(
             f"train.trackers: {', '.join(missing)} not installed; run `pip install {' '.join(missing)}`, "
             "or take off the list what is not there"
         )
-    board = TensorBoardTracker("logs", run, purge_step=step + 1)
-    return [board if name == "tensorboard" else name for name in dict.fromkeys(names)] or None
+    return [
+        TensorBoardTracker("logs", run, purge_step=step + 1) if name == "tensorboard" else name
+        for name in dict.fromkeys(names)
+    ]
 
 
 def everywhere(terms: dict[str, Tensor], accelerator: Accelerator) -> dict[str, float]:
     """Terms averaged over the processes, which all must ask."""
-    values = torch.stack([term.detach().float() for term in terms.values()])
+    values = torch.stack([term.detach().to(accelerator.device, torch.float32) for term in terms.values()])
     if accelerator.num_processes > 1:
         values = accelerator.reduce(values, "mean")
     return dict(zip(terms, values.tolist(), strict=True))

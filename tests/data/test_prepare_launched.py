@@ -136,23 +136,27 @@ def test_who_is_left_alone_says_so(singers_folder, launched):
 def test_another_run_in_the_folder_is_told(singers_folder, launched, tmp_path):
     (tmp_path / "out").mkdir()
     with FileLock(tmp_path / "out" / ".lock"):
-        both = launched(singers_folder)
-    for told in both:
+        first, second = launched(singers_folder)
+    for told in (first, second):
         assert told["code"] == 2
         assert sentences(told) == ["svc: out: another `svc prepare` is working there; wait for it or choose another -o"]
         assert told["done"] == 0
 
 
 def test_no_data_is_told(launched):
-    for told in launched(Path("none")):
+    first, second = launched(Path("none"))
+    for told in (first, second):
         assert told["code"] == 2
         assert sentences(told)[0].startswith("svc: none: no such folder; ")
 
 
 def test_a_machine_that_does_not_see_the_folders_says_so(singers_folder, tiny, tmp_path):
-    work = entry.Work("alto", singers_folder / "alto" / "0.wav", singers_folder, tmp_path / "store", {}, tiny)
     with pytest.raises(DataError, match=r"\.lock: not seen by every machine; "):
-        next(prepare._share([work], tmp_path, Crew(rank=1, world=2), None, "cpu"))
+        prepare._get_ready(singers_folder, tmp_path, tiny, "cpu")
+    (tmp_path / ".lock").touch()
+    prepare._get_ready(singers_folder, tmp_path, tiny, "cpu")
+    with pytest.raises(DataError, match="none: not seen by every machine; "):
+        prepare._get_ready(tmp_path / "none", tmp_path, tiny, "cpu")
 
 
 def test_each_has_a_device_of_its_own(monkeypatch):

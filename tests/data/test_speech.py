@@ -11,6 +11,7 @@ from svc.audio.files import Audio, write
 from svc.data import speech
 from svc.data.aligner import Aligner
 from svc.data.phones import NUMBER, UNKNOWN
+from svc.data.transcripts import find
 from svc.errors import DataError
 from svc.features.store import Store
 
@@ -39,7 +40,7 @@ def test_texts_are_found_in_three_layouts(tmp_path):
     (tmp_path / "lj" / "metadata.csv").write_text("LJ1|in 1455|in fourteen fifty-five\n", encoding="utf-8")
     note(tmp_path / "all" / "kumi" / "x.wav")
     (tmp_path / "all" / "index.csv").write_text("path,singer,text\nkumi/x.wav,kumi,かき\n", encoding="utf-8")
-    found = {path.name: text for place in ("ls", "lj", "all/kumi") for path, text in speech._find(tmp_path / place)}
+    found = {path.name: text for place in ("ls", "lj", "all/kumi") for path, text in find(tmp_path / place)}
     assert found["84-121-0000.flac"] == "GO DO YOU HEAR"
     assert found["LJ1.wav"] == "in fourteen fifty-five"
     assert found["x.wav"] == "かき"
@@ -96,7 +97,7 @@ def test_nothing_to_prepare_is_told(tmp_path):
 def test_a_list_that_is_not_utf8_is_told_and_one_above_is_none_of_ours(sung):
     for name in ("metadata.csv", "index.csv"):
         (sung / name).write_bytes("ファイル|かき".encode("shift_jis"))
-    assert [text for _, text in speech._find(sung / "bank")] == ["[A3] かき", "がぎ_ga-gi"]
+    assert [text for _, text in find(sung / "bank")] == ["[A3] かき", "がぎ_ga-gi"]
     for name in ("index.csv", "metadata.csv", "1.trans.txt"):
         (sung / "bank" / name).write_bytes("a.wav かき".encode("shift_jis"))
         with pytest.raises(DataError, match=rf"bank/{name}: is not UTF-8; convert it"):
@@ -108,14 +109,14 @@ def test_a_readable_list_above_counts_beside_one_that_is_not(sung):
     (sung / "metadata.csv").write_bytes(b"\xff")
     (sung / "bank" / "index.csv").unlink()
     (sung / "index.csv").write_text("path,text\nbank/a.wav,かき\n", encoding="utf-8")
-    assert [text for _, text in speech._find(sung / "bank")] == ["かき", ""]
+    assert [text for _, text in find(sung / "bank")] == ["かき", ""]
 
 
 def test_rows_that_end_early_have_no_text(sung):
     (sung / "bank" / "index.csv").write_text("text,path\nかき,a.wav\nがぎ\n", encoding="utf-8")
-    assert [text for _, text in speech._find(sung / "bank")] == ["かき", ""]
+    assert [text for _, text in find(sung / "bank")] == ["かき", ""]
     (sung / "bank" / "index.csv").write_text("path,text\na.wav\nb.wav,がぎ\n", encoding="utf-8")
-    assert [text for _, text in speech._find(sung / "bank")] == ["", "がぎ"]
+    assert [text for _, text in find(sung / "bank")] == ["", "がぎ"]
 
 
 def test_what_praat_refuses_is_rejected_with_its_reason(sung, monkeypatch):

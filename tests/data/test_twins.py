@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from svc.audio.files import Audio
 from svc.data.phones import NUMBER, PHONES, SILENCE, UNKNOWN
-from svc.data.twins import DOWN, DRAWN, SCALE, TONICS, UP, Stretch, another_voice, melody, plan, stretched, sung
+from svc.data.twins import DOWN, DRAWN, SCALE, TONICS, UP, Held, another_voice, melody, plan, stretched, sung
 
 parselmouth = pytest.importorskip("parselmouth")
 
@@ -51,7 +51,7 @@ def test_a_plan_covers_every_frame_and_draws_out_what_can_be(labels, seed):
 
 
 def test_labels_stretch_along_and_edges_are_unknown():
-    stretches = [Stretch(T, 0, 3, 1.0), Stretch(A, 3, 8, 4.0), Stretch(S, 8, 12, 1.2), Stretch(SILENCE, 12, 14, 1.0)]
+    stretches = [Held(T, 0, 3, 1.0), Held(A, 3, 8, 4.0), Held(S, 8, 12, 1.2), Held(SILENCE, 12, 14, 1.0)]
     expected = [T] * 3 + [UNKNOWN] * 3 + [A] * 14 + [UNKNOWN] * 3 + [S] * 5 + [SILENCE] * 2
     np.testing.assert_array_equal(stretched(stretches), expected)
 
@@ -84,7 +84,7 @@ def test_every_syllable_stands_on_a_note():
 
 def test_pitch_follows_the_melody():
     for seed in range(3):
-        stretches = [Stretch(A, 0, 100, 2.0)]
+        stretches = [Held(A, 0, 100, 2.0)]
         heard = pitch(sung(voice(140, 1.0), stretches, rng(seed)))
         generator = rng(seed)
         generator.uniform()  # the vocal tract's

@@ -135,11 +135,14 @@ def test_a_run_that_is_asked_to_stop_has_saved_within_ten_seconds(number, prepar
         command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
     deadline = time.monotonic() + 120
-    while not (run / "losses.jsonl").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    asked = time.monotonic()
-    process.send_signal(number)
-    said = process.communicate(timeout=60)[0].decode()
+    try:
+        while not (run / "losses.jsonl").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        asked = time.monotonic()
+        process.send_signal(number)
+        said = process.communicate(timeout=60)[0].decode()
+    finally:
+        process.kill()
     assert time.monotonic() - asked < 10
     assert process.returncode == 0
     assert "stopped and saved at step" in said
