@@ -94,7 +94,7 @@ class ListenerConfig:
     layers: tuple[str, ...] = ("conv3", "conv4", "conv5", "conv6")  # in which it compares
     across: tuple[str, ...] = ("pitch",)  # in which it compares another singer's rendition with its source
     distance: Literal["l1", "l2", "cosine"] = "l1"
-    seconds: float = 0.4  # of each crop
+    seconds: float = 0.3  # of each crop
     voiced: bool = True  # only frames with a pitch count: to CREPE silence is as loud as song
 
 

@@ -13,7 +13,7 @@ from svc.data.batch import ROUNDING, Batch
 from svc.data.manifest import Clip, Manifest
 from svc.errors import DataError
 from svc.features.extract import Features
-from svc.features.store import Store
+from svc.features.store import Store, samples_of
 
 Place = tuple[int, int]  # epoch, index
 _WARP_SHARE = 0.9  # of the training crops hear perturbed content
@@ -99,8 +99,7 @@ def read_features(store: Store, clip: Clip, first: int, last: int, content: np.n
 
 def read_audio(store: Store, clip: Clip, first: int, last: int, hop: int) -> torch.Tensor:
     """Samples (1, T) of the frames first … last − 1 of a clip."""
-    samples = store.get(clip.key, "audio", first * hop, last * hop)
-    return torch.from_numpy(samples.astype(np.float32) / 32767)[None]
+    return torch.from_numpy(samples_of(store.get(clip.key, "audio", first * hop, last * hop)))[None]
 
 
 class StepSampler(Sampler[list[Place]]):

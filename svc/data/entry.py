@@ -15,7 +15,7 @@ from svc.data.manifest import Clip
 from svc.errors import AudioError, DataError
 from svc.features import content
 from svc.features import extract as features
-from svc.features.store import Store, file_hash
+from svc.features.store import Store, file_hash, sixteen_bits
 
 Array = NDArray[np.generic]
 Rejected = dict[str, str]  # path, singer, reason
@@ -84,7 +84,7 @@ def analyse(audio: Audio, config: Config, melody: Array | None = None) -> dict[s
     found = features.extract(audio, config, None if melody is None else melody.astype(np.float32))
     samples = audio.samples[: len(found.f0) * config.hop]
     return {
-        "audio": np.round(np.clip(samples, -1, 1) * 32767).astype(np.int16),
+        "audio": sixteen_bits(samples),
         "f0": found.f0,
         "voiced": found.voiced,
         "loudness": found.loudness,

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from svc.audio.files import Audio, Samples
 from svc.data.phones import SILENCE, UNKNOWN, Labels
-from svc.data.speech import FULL_SCALE, RATE, Utterance
+from svc.data.speech import RATE, Utterance
 from svc.encoders.wav2letter import HOP
 from svc.features.content import LEVEL
 from svc.features.extract import measure_loudness
-from svc.features.store import Store
+from svc.features.store import Store, samples_of
 from svc.units import db_to_gain
 
 GAIN = (-6.0, 3.0)  # dB
@@ -163,7 +163,7 @@ def read_voices(
     """
     whole = utterance.sung_frames if sung else utterance.frames
     audio = store.get(utterance.key, "sung" if sung else "audio", first * HOP, (whole if last is None else last) * HOP)
-    return audio.astype(np.float32) / FULL_SCALE
+    return samples_of(audio)
 
 
 def loud(audio: Samples) -> NDArray[np.bool_]:

@@ -28,12 +28,11 @@ from svc.data.transcripts import find
 from svc.errors import AudioError, DataError, printable
 from svc.features.content import at_level
 from svc.features.extract import measure_loudness
-from svc.features.store import Arrays, Store, file_hash
+from svc.features.store import Arrays, Store, file_hash, sixteen_bits
 from svc.progress import progress
 from svc.units import FRAMES_PER_SECOND
 
 RATE = 16_000
-FULL_SCALE = np.float32(32_767)  # of the 16 bits in the store
 VOICES, SINGERS = 3, 2  # of a recording: its own and two made of it; and those who sing it
 IDENTITY = {"version": 2, "voices": VOICES, "aligner": "pocketsphinx"}
 LANGUAGES = ("en-us", "en-us", "en-gb-x-rp", "en-029")  # of synthetic speech, as are:
@@ -163,7 +162,7 @@ def _as_sung(own: Audio, known: Labels, rng: np.random.Generator) -> dict[str, N
     if (known <= SILENCE).all():
         return {}
     stretches = twins.plan(known, rng)
-    voices = _sixteen_bits([twins.sung(own, stretches, rng) for _ in range(SINGERS)])
+    voices = sixteen_bits(np.stack([twins.sung(own, stretches, rng) for _ in range(SINGERS)]))
     return {"sung": voices, "sung_labels": twins.stretched(stretches).astype(np.int8)}
 
 
@@ -174,13 +173,9 @@ def _levelled(audio: Audio) -> Audio:
 
 
 def _entry(voices: Sequence[Samples], segments: Sequence[Segment]) -> dict[str, NDArray[np.generic]]:
-    audio = _sixteen_bits(voices)
+    audio = sixteen_bits(np.stack(voices))
     known = labels(segments, audio.shape[1] * FRAMES_PER_SECOND // RATE)
     return {"audio": audio, "labels": known.astype(np.int8)}
-
-
-def _sixteen_bits(voices: Sequence[Samples]) -> NDArray[np.int16]:
-    return np.round(np.clip(np.stack(voices), -1, 1) * FULL_SCALE).astype(np.int16)
 
 
 def _synthetic(folder: Path, number: int) -> Utterance:

@@ -19,6 +19,18 @@ from svc.errors import DataError
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
+FULL_SCALE = 32_767  # of the 16 bits in which samples are stored
+
+
+def sixteen_bits(samples: NDArray[np.float32]) -> NDArray[np.int16]:
+    """Samples as they are stored; what is beyond full scale is clipped."""
+    return np.round(np.clip(samples, -1, 1) * FULL_SCALE).astype(np.int16)
+
+
+def samples_of(stored: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Samples as they were, but for the rounding."""
+    return stored.astype(np.float32) / np.float32(FULL_SCALE)
+
 
 def file_hash(path: Path) -> str:
     """SHA-256 of the bytes of a file, hexadecimal."""
