@@ -15,11 +15,11 @@ from test_recipes import recipe
 from svc.audio.files import Audio, write
 from svc.data.phones import NUMBER, PHONES
 from svc.data.ravdess import find
-from svc.data.speech import FULL_SCALE, MANIFEST, Utterance
+from svc.data.speech import MANIFEST, Utterance
 from svc.encoders.base import Encoder
 from svc.errors import DataError, SvcError
 from svc.evaluate import melody
-from svc.features.store import Store
+from svc.features.store import Store, sixteen_bits
 from svc.training.acoustic import WEIGHTS
 
 RATE = 16_000
@@ -113,7 +113,7 @@ def run(tmp_path) -> Path:
             sung = tuple(tuple(NUMBER[phone] for phone in syllable) for syllable in syllables.split())
             rows.append(Utterance(f"{singer}/{key}.wav", key + f"{number:060}", len(labels), sung))
             audio = np.stack([samples, 0 * samples, 0 * samples])
-            entry = {"audio": np.round(audio * FULL_SCALE).astype(np.int16), "labels": labels.astype(np.int8)}
+            entry = {"audio": sixteen_bits(audio), "labels": labels.astype(np.int8)}
             Store(folder / "store").put(rows[-1].key, entry)
     (folder / MANIFEST).write_text("".join(json.dumps(asdict(row)) + "\n" for row in rows), encoding="utf-8")
     (folder / WEIGHTS).touch()

@@ -16,7 +16,7 @@ from svc.data.speech import IDENTITY, Utterance
 from svc.encoders import wav2letter
 from svc.encoders.wav2letter import AcousticModel, log_mel, mel_bank
 from svc.errors import DataError, TrainingError
-from svc.features.store import Store
+from svc.features.store import Store, sixteen_bits
 from svc.training import acoustic
 from svc.training.acoustic import AcousticConfig, AcousticRun, accuracy, aligned, spectra, terms_of
 from svc.training.locking import locked
@@ -257,7 +257,7 @@ def tone(folder, loud_from: int, loud_to: int, syllables: int) -> Utterance:
     samples = np.where(here, 0.1, 1e-5) * np.sin(2 * np.pi * 1_000 * time)
     store = Store(folder / "store")
     key = store.key(f"{loud_from} {loud_to}", IDENTITY)
-    audio = np.round(samples[None] * speech.FULL_SCALE).astype(np.int16)
+    audio = sixteen_bits(samples[None])
     store.put(key, {"audio": audio, "labels": np.full(100, UNKNOWN, dtype=np.int8)})
     return Utterance("tone", key, 100, ((NUMBER["a"],),) * syllables)
 
