@@ -94,7 +94,8 @@ def test_every_term_has_a_weight():
         "repulsion": 0.25,
         "adversarial": 0.5,
         "feature_matching": 0.0,
-        **dict.fromkeys(("melody", "words", "other_adversarial", "other_melody", "other_words"), 0.0),
+        **dict.fromkeys(("melody", "words", "identity"), 0.0),
+        **dict.fromkeys(("other_adversarial", "other_melody", "other_words", "other_identity"), 0.0),
     }
 
 
