@@ -82,8 +82,8 @@ def heard(
     if encoder.normalised == "no":
         return features.astype(np.float32)
     active = loudness >= loudness.max(initial=-np.inf) - ACTIVE
-    mean = features[:, active].mean(axis=1, keepdims=True)
-    variance = (features[:, active] - mean).var(axis=1, keepdims=True)
+    voice = features[:, active]
+    mean, variance = voice.mean(axis=1, keepdims=True), voice.var(axis=1, keepdims=True)
     if encoder.normalised == "together":
         variance = variance.mean()
     return ((features - mean) / np.maximum(np.sqrt(variance), 1e-3)).astype(np.float32)
