@@ -77,14 +77,15 @@ def heard(store: "Store", clip: "Clip", converter: "Converter", singer: int) -> 
     """Content (C, N) of a clip as sung by somebody else, in the octave that suits them."""
     import numpy as np
 
+    from svc import key
     from svc.audio.files import Audio
-    from svc.conditioning import octaves_towards, one_hot
+    from svc.conditioning import one_hot
     from svc.data.dataset import read_features
     from svc.features import content
     from svc.features.extract import measure_loudness
 
     voice, told = converter.voice, read_features(store, clip, 0, clip.frames)
-    octaves = octaves_towards(voice.singers[singer].median_f0, told.f0[told.voiced])
+    octaves = key.choose("auto", told.f0[told.voiced], voice.singers[singer].range)
     asked = told.conditioning(one_hot(singer, len(voice.singers))).transposed(octaves)
     sung = Audio(np.concatenate(list(converter.stream(asked))), voice.config.sample_rate)
     return content.extract(sung, clip.frames, measure_loudness(sung), voice.config.features.content)

@@ -164,8 +164,8 @@ def draw_example(judged: Path, path: Path) -> None:
 
 def write_truths(converter: "Converter", judged: Path) -> None:
     """Held-out songs, and what each target really sounds like singing them, as it is and through our vocoder path."""
+    from svc import key
     from svc.audio.files import Audio, write
-    from svc.conditioning import octaves_towards
     from svc.data.synthetic import SINGERS, phrase, render
 
     known = {singer.name: singer for singer in converter.voice.singers}
@@ -178,10 +178,10 @@ def write_truths(converter: "Converter", judged: Path) -> None:
             if target is source:
                 write(place / f"{source.name}.wav", Audio(sung.samples, sung.rate))
                 continue
-            asked = sung.f0 * 2 ** (octaves_towards(known[target.name].median_f0, sung.f0[sung.f0 > 0]) / 12)
+            asked = sung.f0 * 2 ** (key.choose("auto", sung.f0[sung.f0 > 0], known[target.name].range) / 12)
             truth = Audio(render(target, song, f0=asked).samples, sung.rate)
             write(place / f"{source.name}.wav", truth)
-            write(place / f"{source.name}.resung.wav", converter.convert(truth, target.name)[0])
+            write(place / f"{source.name}.resung.wav", converter.convert(truth, target.name, transpose=0)[0])
 
 
 def tabulate(rows: "list[Row]") -> "Table":

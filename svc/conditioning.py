@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
@@ -26,7 +25,8 @@ class Conditioning:
         phase: (B, N) cycles in [0, 1) at the centre of each frame.
         loudness: (B, N) A-weighted level in dB.
         content: (B, C, N) content features.
-        singer: (B, S) weights over the known singers; one-hot for one singer, convex for a mix.
+        singer: (B, S) weights over the known singers; one-hot for one singer, convex for a mix, (B, S, N) for one
+            that changes.
         start: (B,) number of the first frame in its song; it seeds the noise.
     """
 
@@ -52,6 +52,7 @@ class Conditioning:
         return replace(
             self,
             **{name: getattr(self, name)[..., first:last] for name in _ON_THE_CLOCK},
+            singer=self.singer if self.singer.ndim == 2 else self.singer[..., first:last],
             start=self.start + first,
         )
 
@@ -78,13 +79,6 @@ class Conditioning:
 
 
 _ON_THE_CLOCK = ("f0", "voiced", "phase", "loudness", "content")
-
-
-def octaves_towards(median: float, f0: NDArray[np.floating]) -> float:
-    """Semitones, in whole octaves, that bring voiced f0 (N,) nearest to a median; both in Hz, 0 if one is unknown."""
-    if not len(f0) or median <= 0:
-        return 0.0
-    return 12.0 * round(math.log2(median / float(np.median(f0))))
 
 
 def one_hot(number: int, count: int) -> Tensor:

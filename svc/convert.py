@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -13,16 +12,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from svc import key
 from svc.audio.files import Audio, Samples
 from svc.audio.resample import fit_length, resample
-from svc.conditioning import LIMITS, Conditioning, octaves_towards, one_hot
-from svc.errors import DataError, WeightsError, printable
+from svc.conditioning import Conditioning
+from svc.errors import WeightsError, printable
 from svc.features import content, f0
 from svc.features import extract as features
-from svc.units import FRAMES_PER_SECOND, semitones_to_ratio
+from svc.identities import Cast, cast
+from svc.units import FRAMES_PER_SECOND
 from svc.voice import Voice
 
 CHUNK = 10 * FRAMES_PER_SECOND  # frames of audio made at a time
+
+Progress = Callable[[str, float], object]  # name of a stage, and the share of it that is done
+
+
+def quiet(_stage: str, _share: float) -> None:
+    """Progress that nobody watches."""
 
 
 @dataclass(slots=True)
@@ -32,6 +39,8 @@ class Report:
     Attributes:
         seconds: of audio.
         transpose: semitones.
+        below: share of the voiced frames, as sung, below the singer's range.
+        above: and above it.
         spent: seconds of computing by stage: ``f0``, ``content``, ``generator``, ``resample``.
         melody: (N,) Hz of the song, 0 where unvoiced.
         f0: (N,) Hz as sung, after transposition.
@@ -39,9 +48,18 @@ class Report:
 
     seconds: float = 0.0
     transpose: float = 0.0
+    below: float = 0.0
+    above: float = 0.0
     spent: dict[str, float] = field(default_factory=dict)
     melody: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
     f0: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
+    _since: float = field(default_factory=time.perf_counter)
+
+    def mark(self, stage: str) -> None:
+        """Put the time since the last mark down to a stage."""
+        now = time.perf_counter()
+        self.spent[stage] = self.spent.get(stage, 0.0) + now - self._since
+        self._since = now
 
 
 class Converter:
@@ -72,47 +90,71 @@ class Converter:
     def convert(
         self,
         audio: Audio,
-        singer: str,
+        speaker: str,
         *,
-        transpose: float | str = 0.0,
+        transpose: key.Key = "auto",
         curve: Path | None = None,
-        progress: Callable[[str, float], object] = lambda _stage, _share: None,
+        progress: Progress = quiet,
     ) -> tuple[Audio, Report]:
         """The song at its own rate and to the sample as long, and a report.
 
         Args:
             audio: any rate.
-            singer: name or number.
-            transpose: semitones, or ``auto`` for the octaves that come nearest to the singer's own range, which
-                keep the song in key with its backing track.
+            speaker: name or number, a mix as ``Ann:0.6,Bob:0.4``, or the path of a table of mixes.
+            transpose: semitones, ``auto`` or ``match``, see ``svc.key.choose``.
             curve: CSV of ``seconds,hz`` to take for the song's melody, before transposition.
             progress: called with the name of a stage and the share of it that is done.
+
+        Raises:
+            WeightsError: the voice has no such singer.
+            DataError: the mix or the curve cannot be read.
         """
-        report = Report(seconds=audio.seconds)
-        started = time.perf_counter()
-        rate = self.voice.config.sample_rate
-        hop = self.voice.config.hop
+        rate, hop = self.voice.config.sample_rate, self.voice.config.hop
+        singer, report = cast(self.voice, speaker), Report(seconds=audio.seconds)
         resampled = resample(audio, rate).samples
-        frames = -(-len(resampled) // hop)
-        whole = Audio(fit_length(resampled, frames * hop), rate)
-        mark = _Marks(report, started)
-        mark("resample")
-        given = f0.read_csv(curve, frames) if curve else None
-        sung = self._features(whole, given, frames, progress, mark)
-        report.melody = np.where(sung.voiced, sung.f0, 0).astype(np.float32)
-        number = self.voice.number(singer)
-        report.transpose = self._transposition(sung, number, transpose)
-        sung = replace(sung, f0=_shifted(sung.f0, report.transpose))
-        report.f0 = np.where(sung.voiced, sung.f0, 0).astype(np.float32)
-        parts = []
-        for part in self.stream(sung.conditioning(one_hot(number, len(self.voice.singers)))):
-            parts.append(part)
-            progress("sing", len(parts) * CHUNK / frames)
-        mark("generator")
-        made = Audio(np.concatenate(parts), rate)
+        whole = Audio(fit_length(resampled, -(-len(resampled) // hop) * hop), rate)
+        report.mark("resample")
+        asked = self.listen(whole, singer, report, transpose=transpose, curve=curve, progress=progress)
+        made = Audio(np.concatenate(list(self.sing(asked, report, progress))), rate)
         output = Audio(fit_length(resample(made, audio.rate).samples, len(audio.samples)), audio.rate)
-        mark("resample")
+        report.mark("resample")
         return output, report
+
+    def listen(
+        self,
+        audio: Audio,
+        singer: Cast,
+        report: Report,
+        *,
+        transpose: key.Key = "auto",
+        curve: Path | None = None,
+        progress: Progress = quiet,
+    ) -> Conditioning:
+        """What is to be sung, of audio at the model's rate that is whole frames long; the rest as in ``convert``."""
+        frames = len(audio.samples) // self.voice.config.hop
+        given = f0.read_csv(curve, frames) if curve else None
+
+        def staged(stage: str, done: int) -> None:
+            progress("listen", done / frames)
+            if (stage, done) == ("content", 0):
+                report.mark("f0")
+
+        sung = features.extract(audio, self.voice.config, given, staged)
+        report.melody = np.where(sung.voiced, sung.f0, 0).astype(np.float32)
+        report.transpose = key.choose(transpose, sung.f0[sung.voiced], singer.singer.range)
+        sung = replace(sung, f0=key.shifted(sung.f0, report.transpose))
+        report.f0 = np.where(sung.voiced, sung.f0, 0).astype(np.float32)
+        report.below, report.above = key.beyond(sung.f0[sung.voiced], *singer.singer.range[1:])
+        report.mark("content")
+        return sung.conditioning(singer.over(frames))
+
+    def sing(self, asked: Conditioning, report: Report, progress: Progress = quiet) -> Iterator[Samples]:
+        """Audio at the model's rate, ten seconds at a time."""
+        for number, part in enumerate(self.stream(asked)):
+            report.mark("generator")
+            progress("sing", (number + 1) * CHUNK / asked.frames)
+            yield part
+            report.mark("resample")
 
     def stream(self, conditioning: Conditioning, chunk: int = CHUNK) -> Iterator[Samples]:
         """Audio of ``chunk`` frames at a time, each made with as much context as the generator looks at."""
@@ -123,59 +165,3 @@ class Converter:
             with torch.inference_mode():
                 audio = self.generator(conditioning.crop(before, after).to(self.device))[0].cpu().numpy()
             yield audio[(first - before) * hop : (last - before) * hop]
-
-    def _features(
-        self,
-        audio: Audio,
-        curve: NDArray[np.float32] | None,
-        frames: int,
-        progress: Callable[[str, float], object],
-        mark: _Marks,
-    ) -> features.Features:
-        def staged(stage: str, done: int) -> None:
-            progress("listen", done / frames)
-            if (stage, done) == ("content", 0):
-                mark("f0")
-
-        found = features.extract(audio, self.voice.config, curve, staged)
-        mark("content")
-        return found
-
-    def _transposition(self, sung: features.Features, number: int, wanted: float | str) -> float:
-        if wanted != "auto":
-            return float(wanted)
-        return octaves_towards(self.voice.singers[number].median_f0, sung.f0[sung.voiced])
-
-
-class _Marks:
-    """Adds the time since the last mark to a stage."""
-
-    def __init__(self, report: Report, started: float):
-        self.report, self.last = report, started
-
-    def __call__(self, stage: str) -> None:
-        now = time.perf_counter()
-        self.report.spent[stage] = self.report.spent.get(stage, 0.0) + now - self.last
-        self.last = now
-
-
-def _shifted(curve: NDArray[np.float32], semitones: float) -> NDArray[np.float32]:
-    shifted = curve * np.float32(semitones_to_ratio(semitones))
-    return np.clip(shifted, *LIMITS).astype(np.float32)
-
-
-def parse_transpose(text: str) -> float | str:
-    """``auto`` or semitones.
-
-    Raises:
-        DataError: it is neither.
-    """
-    if text.strip().lower() == "auto":
-        return "auto"
-    try:
-        semitones = float(text)
-    except ValueError:
-        semitones = math.nan
-    if not abs(semitones) <= 48:
-        raise DataError(f"--transpose {text}: give auto, or semitones between -48 and 48")
-    return semitones

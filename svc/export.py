@@ -5,13 +5,12 @@ from pathlib import Path
 
 from svc import __version__
 from svc.config import from_tree
-from svc.data.manifest import Singer
 from svc.errors import ConfigError, TrainingError
 from svc.features import content
 from svc.features import extract as features
 from svc.models.generator import Generator
 from svc.training import checkpoint
-from svc.voice import Voice
+from svc.voice import Known, Voice
 
 
 def voice_of(run: Path, which: str, card: dict[str, str]) -> Voice:
@@ -23,7 +22,7 @@ def voice_of(run: Path, which: str, card: dict[str, str]) -> Voice:
     found = checkpoint.at(run, which)
     try:
         config = from_tree(found.meta["config"])
-        singers = tuple(Singer(**row) for row in found.meta["singers"])
+        singers = tuple(Known(**row, number=number) for number, row in enumerate(found.meta["singers"]))
         generator = Generator(config, content=int(found.meta["content_channels"]), singers=len(singers))
         generator.load_state_dict(checkpoint.average_weights(found))
     except (ConfigError, KeyError, TypeError, RuntimeError):
@@ -36,7 +35,8 @@ def voice_of(run: Path, which: str, card: dict[str, str]) -> Voice:
         "data": f"{minutes:.1f} minutes of {len(singers)} singers",
         "limits": "sings what it was given: words and breath follow the source; ask the singers before you publish",
     }
-    return Voice(generator.eval(), config, singers, card | about, content.stamp(config.features.content))
+    encoder = content.stamp(config.features.content)
+    return Voice(generator.eval(), config, singers, card | about, encoder, len(singers))
 
 
 def _of_another_version(found: checkpoint.Checkpoint) -> TrainingError:

@@ -23,9 +23,24 @@ from svc.errors import SvcError, WeightsError
 from svc.features.content import channels
 from svc.models.generator import Generator
 
-FORMAT = 2
+FORMAT = 3
+READABLE = (2, 3)
 MAX_HEADER = 4 << 20  # bytes
 MAX_SINGERS = 4096
+KINDS = ("trained", "fitted", "tuned")
+
+
+@dataclass(frozen=True, slots=True)
+class Known(Singer):
+    """A singer of a voice.
+
+    Attributes:
+        number: for good: nobody else is given it when this singer is removed.
+        kind: ``trained`` with the voice; ``fitted`` later, the generator as it was; ``tuned``, it was changed for them.
+    """
+
+    number: int = 0
+    kind: str = "trained"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +50,21 @@ class Voice:
     Attributes:
         generator: in eval mode.
         config: what it was trained with.
-        singers: in the order of their numbers.
+        singers: in the order of their embeddings.
         card: who made it from what, for whom; free text by headings.
         encoder: of the content features it was trained on, with the hash of its weights; empty if nobody knows.
+        given: how many numbers have been given to singers, also to those who are gone.
     """
 
     generator: Generator
     config: Config
-    singers: tuple[Singer, ...]
+    singers: tuple[Known, ...]
     card: dict[str, str]
-    encoder: str = ""
+    encoder: str
+    given: int
 
-    def number(self, singer: str) -> int:
-        """The number of a singer given by name or number.
+    def row(self, singer: str) -> int:
+        """The place among the singers of one given by name or number.
 
         Raises:
             WeightsError: there is no such singer.
@@ -58,9 +75,10 @@ class Voice:
         alike = [i for i, name in enumerate(names) if name.casefold() == singer.casefold()]
         if len(alike) == 1:
             return alike[0]
-        if singer.isdecimal() and int(singer) < len(names):
-            return int(singer)
-        known = ", ".join(f"{i} {name}" for i, name in enumerate(names[:12]))
+        numbers = [s.number for s in self.singers]
+        if singer.isdecimal() and singer.isascii() and len(singer) < 9 and int(singer) in numbers:
+            return numbers.index(int(singer))
+        known = ", ".join(f"{s.number} {s.name}" for s in self.singers[:12])
         raise WeightsError(f"no singer {singer!r} in this voice; it knows {known}")
 
     def save(self, path: Path) -> None:
@@ -74,6 +92,7 @@ class Voice:
             "config": to_tree(self.config),
             "content_channels": self.generator.content,
             "encoder": self.encoder,
+            "given": self.given,
             "singers": [asdict(singer) for singer in self.singers],
             "card": self.card,
         }
@@ -94,13 +113,15 @@ class Voice:
         path = Path(path)
         header = _header(path)
         try:
-            if header["format"] != FORMAT:
+            if header["format"] not in READABLE:
                 newer = isinstance(header["format"], int) and header["format"] > FORMAT
                 way_out = "update svc to read it" if newer else "train it anew, or use the svc that made it"
                 raise WeightsError(f"{path}: a voice of format {header['format']}; {way_out}")
             config = from_tree(header["config"])
-            singers = tuple(_singer(row) for row in header["singers"])
+            singers = tuple(_singer(row, place) for place, row in enumerate(header["singers"]))
             content, card, encoder = header["content_channels"], header["card"], str(header.get("encoder", ""))
+            given = _count(header.get("given", len(singers)))
+            _check_together(singers, given)
         except WeightsError:
             raise
         except (SvcError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
@@ -115,7 +136,7 @@ class Voice:
         generator = Generator(config, content=content, singers=len(singers))
         generator.load_state_dict(tensors)
         card = {str(key): str(value) for key, value in card.items()} if isinstance(card, dict) else {}
-        return Voice(generator.eval().requires_grad_(False), config, singers, card, encoder)
+        return Voice(generator.eval().requires_grad_(False), config, singers, card, encoder, given)
 
 
 def _header(path: Path) -> dict[str, Any]:
@@ -136,9 +157,22 @@ def _header(path: Path) -> dict[str, Any]:
     return header
 
 
-def _singer(row: dict[str, Any]) -> Singer:
+def _singer(row: dict[str, Any], place: int) -> Known:
     name = checked_name(row["name"])
-    numbers = {key: float(row[key]) for key in ("seconds", "median_f0", "low_f0", "high_f0")}
-    if not all(0 <= value < 1e9 for value in numbers.values()):
-        raise ValueError(f"singer {name} has numbers out of range")
-    return Singer(name, **numbers)
+    told = {key: float(row[key]) for key in ("seconds", "median_f0", "low_f0", "high_f0")}
+    level, kind = float(row.get("level", 0)), row.get("kind", KINDS[0])
+    if not all(0 <= value < 1e9 for value in told.values()) or not -200 <= level <= 50 or kind not in KINDS:
+        raise ValueError(f"singer {name} has values out of range")
+    return Known(name, **told, level=level, number=_count(row.get("number", place)), kind=kind)
+
+
+def _count(value: Any) -> int:
+    if not isinstance(value, int) or not 0 <= value < 10**8:
+        raise ValueError("a count is none")
+    return value
+
+
+def _check_together(singers: tuple[Known, ...], given: int) -> None:
+    names, numbers = {s.name for s in singers}, {s.number for s in singers}
+    if not len(names) == len(numbers) == len(singers) or max(numbers, default=0) >= given:
+        raise ValueError("two singers have one name or number")

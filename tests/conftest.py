@@ -11,12 +11,12 @@ from svc.audio import files
 from svc.audio.files import Audio
 from svc.config import Config, load
 from svc.data import manifest
-from svc.data.manifest import Manifest, Singer
+from svc.data.manifest import Manifest
 from svc.data.prepare import prepare
 from svc.data.synthetic import SINGERS, phrase, render, save_rendition
 from svc.features import content
 from svc.models.generator import Generator
-from svc.voice import Voice
+from svc.voice import Known, Voice
 
 TINY = {
     "features.f0.model": "tiny",
@@ -95,9 +95,16 @@ def voice(tiny) -> Voice:
     torch.manual_seed(0)
     generator = Generator(tiny, content=20, singers=2)
     torch.nn.init.normal_(generator.wavenet.exit.weight, std=0.05)
-    singers = (Singer("Ann", 60.0, 220.0, 150.0, 400.0), Singer("Bob Ö.", 90.0, 110.0, 80.0, 220.0))
+    singers = (Known("Ann", 60.0, 220.0, 150.0, 400.0), Known("Bob Ö.", 90.0, 110.0, 80.0, 220.0, number=1))
     heard_by = content.stamp(tiny.features.content)
-    return Voice(generator.eval().requires_grad_(False), tiny, singers, {"licence": "CC0"}, heard_by)
+    return Voice(generator.eval().requires_grad_(False), tiny, singers, {"licence": "CC0"}, heard_by, 2)
+
+
+@pytest.fixture(scope="module")
+def tone() -> Audio:
+    time = np.arange(int(1.2345 * 44_100)) / 44_100
+    voice = sum(0.3 / k * np.sin(2 * np.pi * 196 * k * time) for k in range(1, 12))
+    return Audio(voice.astype(np.float32), 44_100)
 
 
 @pytest.fixture

@@ -1,27 +1,28 @@
 """Content of conversions: of whom, of which clips, and that it is trained on."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import torch
 from test_recipes import recipe
 
+from svc import key
 from svc.audio.files import Audio
-from svc.conditioning import octaves_towards
 from svc.data import manifest
 from svc.data.dataset import CropDataset, read_features
 from svc.errors import DataError
 from svc.features import content
 from svc.features.extract import measure_loudness
 from svc.features.store import Store
-from svc.voice import Voice
+from svc.voice import Known
 
 
 @pytest.fixture
 def own(voice, prepared, tmp_path):
     """A voice of the prepared singers."""
-    made = Voice(voice.generator, voice.config, prepared.singers, voice.card, voice.encoder)
+    singers = tuple(Known(**asdict(singer), number=number) for number, singer in enumerate(prepared.singers))
+    made = replace(voice, singers=singers)
     made.save(tmp_path / "voice.safetensors")
     return made
 
@@ -51,7 +52,7 @@ def test_it_is_the_content_of_what_the_other_sings(translated, prepared, own):
     store = Store(translated.folder / "store")
     number = 1 - prepared.number(clip.singer)
     features = read_features(store, clip, 0, clip.frames)
-    octaves = octaves_towards(prepared.singers[number].median_f0, features.f0[features.voiced])
+    octaves = key.choose("auto", features.f0[features.voiced], prepared.singers[number].range)
     assert octaves % 12 == 0
     asked = features.conditioning(torch.eye(2)[number]).transposed(octaves)
     with torch.inference_mode():

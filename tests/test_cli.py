@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -66,10 +67,9 @@ def test_sung_melody_is_written_and_read_back(world, monkeypatch, capsys):
     np.testing.assert_allclose(files.read("a.wav").samples, files.read("b.wav").samples, atol=0.02)
 
 
-def test_terminal_escapes_of_strangers_are_not_shown(world, voice, tiny, monkeypatch, capsys):
-    from svc.voice import Voice
-
-    Voice(voice.generator, tiny, voice.singers, {"licence": "free\x1b[31m\nsvc: beware"}).save(world / "v.safetensors")
+def test_terminal_escapes_of_strangers_are_not_shown(world, voice, monkeypatch, capsys):
+    stranger = replace(voice, card={"licence": "free\x1b[31m\nsvc: beware"})
+    stranger.save(world / "v.safetensors")
     _, out, _ = svc(monkeypatch, capsys, "speakers", "v.safetensors")
     assert "\x1b" not in out
     assert "licence: free [31m svc: beware" in out
@@ -94,7 +94,7 @@ WRONG = {
     "long name": (["convert", "-s", "0", "song.wav", "-o", "x" * 300 + ".wav"], "cannot be a file's name"),
     "no such song": (["convert", "-s", "0", "none.wav"], "no such file"),
     "no such voice": (["convert", "-s", "0", "-v", "none", "song.wav"], "cannot be read"),
-    "transpose": (["convert", "-s", "0", "-t", "high", "song.wav"], "give auto, or semitones"),
+    "transpose": (["convert", "-s", "0", "-t", "high", "song.wav"], "give auto, match, or semitones"),
     "device": (["convert", "-s", "0", "--device", "tpu", "song.wav"], "not there; use cpu"),
     "format": (["convert", "-s", "0", "song.wav", "-o", "song.xyz"], "format"),
     "folder": (["convert", "-s", "0", "song.wav", "-o", "no/where.wav"], "no such folder"),

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from svc.audio.files import Audio
-from svc.convert import Converter, parse_transpose
-from svc.errors import DataError, WeightsError
+from svc.convert import Converter
+from svc.errors import WeightsError
 from svc.features.extract import Features
 
 
@@ -20,13 +20,6 @@ def song(frames: int, seed: int = 0) -> Features:
     voiced = np.repeat(rng.random(-(-frames // 10)) < 0.7, 10)[:frames]
     loudness = (-30 + 10 * rng.random(frames)).astype(np.float32)
     return Features(f0, voiced, loudness, rng.normal(size=(20, frames)).astype(np.float32))
-
-
-@pytest.fixture(scope="module")
-def tone() -> Audio:
-    time = np.arange(int(1.2345 * 44_100)) / 44_100
-    voice = sum(0.3 / k * np.sin(2 * np.pi * 196 * k * time) for k in range(1, 12))
-    return Audio(voice.astype(np.float32), 44_100)
 
 
 @pytest.mark.parametrize("chunk", [37, 100, 299])
@@ -88,13 +81,3 @@ def test_given_curve_is_sung(voice, tone, tmp_path):
     _, report = Converter(voice).convert(tone, "0", curve=curve)
     np.testing.assert_allclose(report.f0[:60], 300, rtol=1e-5)
     assert not report.f0[62:].any()
-
-
-@pytest.mark.parametrize("text", ["", "high", "nan", "inf", "49", "1e9"])
-def test_transposition_is_checked(text):
-    with pytest.raises(DataError, match="give auto, or semitones"):
-        parse_transpose(text)
-
-
-def test_transposition_is_read():
-    assert [parse_transpose(t) for t in ("auto", "-12", "0.5", "+7")] == ["auto", -12.0, 0.5, 7.0]

@@ -15,10 +15,9 @@ from test_cli import svc
 
 from svc import onnx
 from svc.config import load
-from svc.data.manifest import Singer
 from svc.errors import SvcError, WeightsError
 from svc.models.generator import Generator
-from svc.voice import Voice
+from svc.voice import Known, Voice
 
 runtime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
@@ -40,8 +39,8 @@ def exported(kind):
     if generator.wavenet is not None:
         torch.nn.init.normal_(generator.wavenet.exit.weight, std=0.05)
     generator.bf16 = True  # must neither reach the graph nor be forgotten
-    singers = (Singer("Ann", 60.0, 220.0, 150.0, 400.0), Singer("Bob Ö.", 90.0, 110.0, 80.0, 220.0))
-    voice = Voice(generator, config, singers, {"licence": "CC0"})
+    singers = (Known("Ann", 60.0, 220.0, 150.0, 400.0), Known("Bob Ö.", 90.0, 110.0, 80.0, 220.0, number=1))
+    voice = Voice(generator, config, singers, {"licence": "CC0"}, "", 2)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "voice.onnx"
         assert onnx.save(voice, path) < -100

@@ -45,11 +45,11 @@ def test_round_trip(voice, tmp_path):
 
 
 def test_singers_by_name_and_number(voice):
-    assert (voice.number("Bob Ö."), voice.number("0"), voice.number("1")) == (1, 0, 1)
-    assert voice.number("ann") == 0
+    assert (voice.row("Bob Ö."), voice.row("0"), voice.row("1")) == (1, 0, 1)
+    assert voice.row("ann") == 0
     for wrong in ("2", "-1", "an", "", "1.0", "¹"):
         with pytest.raises(WeightsError, match="it knows 0 Ann, 1 Bob"):
-            voice.number(wrong)
+            voice.row(wrong)
 
 
 class Bomb:

@@ -12,11 +12,14 @@ from svc.errors import DataError
 @app.command()
 def convert(
     song: Annotated[Path, typer.Argument(help="recording of one voice, any format and rate")],
-    speaker: Annotated[str, typer.Option("-s", "--speaker", help="name or number, see `svc speakers`")],
+    speaker: Annotated[
+        str, typer.Option("-s", "--speaker", help="name or number (see `svc speakers`), Ann:0.6,Bob:0.4, or MIX.csv")
+    ],
     voice: Annotated[Path | None, typer.Option("-v", "--voice", help=VOICE_HELP)] = None,
     transpose: Annotated[
-        str, typer.Option("-t", "--transpose", help="semitones, or auto: octaves towards the singer's range")
-    ] = "0",
+        str,
+        typer.Option("-t", "--transpose", help="auto: octaves into the singer's range; match: out of key; semitones"),
+    ] = "auto",
     out: Annotated[Path | None, typer.Option("-o", "--out", help="SONG_SPEAKER.wav if not given")] = None,
     f0: Annotated[Path | None, typer.Option(help="CSV of seconds,hz to take for the song's melody")] = None,
     save_f0: Annotated[
@@ -27,19 +30,21 @@ def convert(
     force: Force = False,
 ) -> None:
     """Sing a song in another voice."""
-    from svc.convert import Converter, parse_transpose
+    from svc import key
 
-    shift = parse_transpose(transpose)
+    wanted = key.parse(transpose)
     check_device(device)
     from svc.audio import files
+    from svc.convert import Converter
     from svc.features.f0 import write_csv
+    from svc.identities import cast
     from svc.voice import Voice
 
     files.check_file(song)
     chosen = voice or newest_voice()
     loaded = Voice.load(chosen)
-    name = loaded.singers[loaded.number(speaker)].name
-    target = out or song.with_name(f"{song.stem}_{name}.wav")
+    singer = cast(loaded, speaker)
+    target = out or song.with_name(f"{song.stem}_{singer.label}.wav")
     files.check_format(target)
     for path in [target, save_f0] if save_f0 else [target]:
         free(path, force)
@@ -49,12 +54,11 @@ def convert(
     files.check_format(target, audio.rate)
     with stages() as stage:
         converter = Converter(loaded, device, bf16)
-        made, report = converter.convert(audio, speaker, transpose=shift, curve=f0, progress=stage)
+        made, report = converter.convert(audio, speaker, transpose=wanted, curve=f0, progress=stage)
     files.write(target, made)
     if save_f0:
         write_csv(save_f0, report.melody)
     spent = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in report.spent.items())
-    typer.echo(f"{target}: {report.seconds:.1f} s as {name}, {report.transpose:+g} semitones, voice {chosen}")
+    typer.echo(f"{target}: {report.seconds:.1f} s as {singer.label}, {report.transpose:+g} semitones, voice {chosen}")
     typer.echo(f"{sum(report.spent.values()) / report.seconds:.3f} s of computing a second of song ({spent} s)")
-    advice = "" if shift == "auto" else "; out of the singer's range? try --transpose auto"
-    typer.echo(f"next: listen to {target}{advice}")
+    typer.echo(f"next: listen to {target}")

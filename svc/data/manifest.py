@@ -48,6 +48,7 @@ class Singer:
         median_f0: Hz over all voiced frames.
         low_f0: Hz, 5th percentile.
         high_f0: Hz, 95th percentile.
+        level: dB, median A-weighted level where somebody sings; 0 if nobody knows.
     """
 
     name: str
@@ -55,6 +56,12 @@ class Singer:
     median_f0: float
     low_f0: float
     high_f0: float
+    level: float = 0.0
+
+    @property
+    def range(self) -> tuple[float, float, float]:
+        """Median, low and high in Hz, 0 where nothing is known."""
+        return self.median_f0, self.low_f0, self.high_f0
 
 
 @dataclass(frozen=True, slots=True)

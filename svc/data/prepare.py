@@ -199,7 +199,9 @@ def _describe(name: str, clips: list[Clip], store: Store) -> Singer:
     pitch = np.concatenate(curves)
     low, median, high = np.percentile(pitch, (5, 50, 95)) if len(pitch) else (0.0, 0.0, 0.0)
     seconds = sum(c.frames for c in own) / 100
-    return Singer(name, seconds, round(float(median), 2), round(float(low), 2), round(float(high), 2))
+    levels = [store.get(c.key, "loudness")[store.get(c.key, "active").astype(bool)] for c in own]
+    level = float(np.median(np.concatenate(levels)))
+    return Singer(name, seconds, *(round(float(value), 2) for value in (median, low, high, level)))
 
 
 def check_config(prepared: manifest.Manifest, config: Config) -> None:

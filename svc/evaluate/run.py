@@ -173,7 +173,7 @@ def _targets(request: Request, converter: Converter | None, known: list[str]) ->
     if converter:
         voice = converter.voice
         if request.speakers:
-            return [voice.singers[voice.number(name)].name for name in request.speakers]
+            return [voice.singers[voice.row(name)].name for name in request.speakers]
         return [singer.name for singer in voice.singers]
     unknown = sorted(set(request.speakers) - set(known))
     if unknown:

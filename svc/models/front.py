@@ -43,8 +43,8 @@ class ConditioningNetwork(nn.Module):
         c = conditioning
         tracks = torch.stack([torch.log2(c.f0 / 220), c.voiced, (c.loudness + 40) / 20], dim=-1)
         hidden = self.entry(torch.cat([c.content.transpose(1, 2), tracks], dim=-1))
-        singer = c.singer @ self.embedding
-        steering = self.steering(singer)[:, None].chunk(len(self.dilations), dim=-1)
+        singer = (c.singer[:, None] if c.singer.ndim == 2 else c.singer.transpose(1, 2)) @ self.embedding
+        steering = self.steering(singer).chunk(len(self.dilations), dim=-1)
         for steer, dilation, wide, narrow in zip(steering, self.dilations, self.wide, self.narrow, strict=True):
             scale, shift = steer.chunk(2, dim=-1)
             inner = functional.layer_norm(hidden, hidden.shape[-1:]) * (1 + scale) + shift

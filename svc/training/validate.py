@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from svc import key
 from svc.audio.picture import draw
-from svc.conditioning import Conditioning, octaves_towards, one_hot
+from svc.conditioning import Conditioning, one_hot
 from svc.config import Config
 from svc.data.dataset import read_audio, read_features
 from svc.data.manifest import Clip, Manifest
@@ -63,7 +64,7 @@ def _phrase(prepared: Manifest, clip: Clip, config: Config) -> Phrase:
     for name in others:
         if name != clip.singer:
             singer = prepared.singers[names.index(name)]
-            moved = conditioning.transposed(octaves_towards(singer.median_f0, features.f0[features.voiced]))
+            moved = conditioning.transposed(key.choose("auto", features.f0[features.voiced], singer.range))
             targets[name] = moved.with_singer(one_hot(names.index(name), len(names))[None])
     return Phrase(clip.path, clip.singer, conditioning, targets, read_audio(store, clip, 0, length, config.hop))
 

@@ -18,12 +18,11 @@ from svc.audio import files
 from svc.audio.files import Audio
 from svc.convert import Converter
 from svc.data import prepare as preparing
-from svc.data.manifest import Singer
 from svc.data.phrases import phrase
 from svc.data.synthetic import SINGERS, write_singers
 from svc.features import content, extract
 from svc.units import FRAMES_PER_SECOND
-from svc.voice import Voice
+from svc.voice import Known, Voice
 
 SONG_RATE = 44_100  # Hz, as songs have it
 
@@ -92,8 +91,9 @@ def preparation(sizes: Sizes, folder: Path) -> Group:
 
 def _random_voice() -> Voice:
     config = configured(BASE)
-    singers = tuple(Singer(f"singer {n}", 600.0, 220.0, 110.0, 440.0) for n in range(KNOWN))
-    return Voice(random_generator(config, "cpu").requires_grad_(False), config, singers, {"note": "random weights"})
+    singers = tuple(Known(f"singer {n}", 600.0, 220.0, 110.0, 440.0, number=n) for n in range(KNOWN))
+    generator = random_generator(config, "cpu").requires_grad_(False)
+    return Voice(generator, config, singers, {"note": "random weights"}, "", KNOWN)
 
 
 def _convert(converter: Converter, song: Audio, half: bool) -> dict[str, float]:

@@ -1,0 +1,200 @@
+"""Who is to sing: one singer of a voice, a mix of some, or a mix that changes; and who is in a voice at all."""
+
+import copy
+import csv
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from svc.conditioning import one_hot
+from svc.data.manifest import Singer, checked_name
+from svc.errors import DataError, WeightsError
+from svc.units import FRAMES_PER_SECOND
+from svc.voice import MAX_SINGERS, Known, Voice
+
+EMBEDDING = "conditioner.embedding"  # the weights of a voice that belong to its singers
+MAX_ROWS = 1_000_000  # of a table of mixes
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Who is to sing.
+
+    Attributes:
+        label: for names of files.
+        weights: (S, 1), or (S, N) where the mix changes; every column sums to 1.
+        singer: with the range and the level of a mix, in proportion.
+    """
+
+    label: str
+    weights: NDArray[np.float32]
+    singer: Singer
+
+    def over(self, frames: int) -> Tensor:
+        """Weights (S,), or (S, N) with the last held for as long as the song goes on."""
+        if self.weights.shape[1] == 1:
+            return torch.from_numpy(self.weights[:, 0])
+        return torch.from_numpy(self.weights[:, np.minimum(np.arange(frames), self.weights.shape[1] - 1)])
+
+
+def cast(voice: Voice, text: str) -> Cast:
+    """Who is meant by a name, a number, ``Ann:0.6,Bob:0.4``, or the path of a CSV (see ``changing``).
+
+    Raises:
+        WeightsError: the voice has no such singer.
+        DataError: the mix or the table cannot be read.
+    """
+    if Path(text).suffix.lower() == ".csv":
+        return _described(voice, Path(text).stem, changing(voice, Path(text)))
+    try:
+        return _described(voice, "", one_hot(voice.row(text), len(voice.singers)).numpy()[:, None])
+    except WeightsError:
+        if ":" not in text and "," not in text:
+            raise
+    weights = np.zeros((len(voice.singers), 1), dtype=np.float32)
+    for part in text.split(","):
+        name, colon, share = part.rpartition(":")
+        try:
+            weights[voice.row((name if colon else share).strip())] += float(share) if colon else 1.0
+        except ValueError:
+            raise DataError(f"--speaker {text}: write a mix as Ann:0.6,Bob:0.4") from None
+    if not (np.isfinite(weights).all() and weights.min() >= 0 and weights.sum() > 0):
+        raise DataError(f"--speaker {text}: shares of a mix must be 0 or more, and not all of them 0")
+    return _described(voice, "", weights / weights.sum())
+
+
+def changing(voice: Voice, path: Path) -> NDArray[np.float32]:
+    """Weights (S, N) from a table: a line ``seconds,Ann,Bob``, then when each is how strong.
+
+    Between lines the shares go straight from one to the next; before the first and after the last they stay.
+
+    Raises:
+        DataError: it is not such a table.
+        WeightsError: the voice has no such singer.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            head, *rows = [row for row in csv.reader(stream) if row]
+        table = np.array([[float(value) for value in row] for row in rows[:MAX_ROWS]], dtype=np.float64)
+    except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{path}: is no table of mixes ({reason}); begin with a line seconds,Ann,Bob") from None
+    times, shares = (table[:, 0], table[:, 1:]) if table.ndim == 2 else (table, table)
+    if table.ndim != 2 or table.shape[1] != len(head) or len(head) < 2 or not np.isfinite(table).all():
+        raise DataError(f"{path}: every line needs the seconds and a share for each of {len(head) - 1} singers")
+    if (np.diff(times) <= 0).any() or not 0 <= times[0] <= times[-1] < 1e5 or shares.min() < 0:
+        raise DataError(f"{path}: times must rise and shares be 0 or more; mend the table")
+    if (shares.sum(axis=1) <= 0).any():
+        raise DataError(f"{path}: a line gives nobody a share; mend it")
+    shares = shares / shares.sum(axis=1, keepdims=True)
+    centres = (np.arange(round(times[-1] * FRAMES_PER_SECOND) + 1) + 0.5) / FRAMES_PER_SECOND
+    weights = np.zeros((len(voice.singers), len(centres)), dtype=np.float32)
+    for name, share in zip(head[1:], shares.T, strict=True):
+        weights[voice.row(name.strip())] += np.interp(centres, times, share).astype(np.float32)
+    return weights
+
+
+def _described(voice: Voice, label: str, weights: NDArray[np.float32]) -> Cast:
+    mean = weights.mean(axis=1)
+    parts = [(share, singer) for share, singer in zip(mean, voice.singers, strict=True) if share > 0]
+    name = label or "+".join(singer.name if len(parts) == 1 else f"{singer.name}{share:.2g}" for share, singer in parts)
+    if len(parts) == 1:
+        return Cast(name, weights, parts[0][1])
+    known = [(share, singer) for share, singer in parts if singer.median_f0 > 0]
+    total = sum(share for share, _ in known) or 1.0
+    logs = sum(share / total * np.log(singer.range) for share, singer in known)
+    median, low, high = np.exp(logs).tolist() if known else (0.0, 0.0, 0.0)
+    level = float(sum(share * singer.level for share, singer in parts))
+    return Cast(name, weights, Singer(name, sum(singer.seconds for _, singer in parts), median, low, high, level))
+
+
+def base(voice: Voice) -> str:
+    """Hash of everything in a voice but its singers: voices that share it can be merged."""
+    digest = hashlib.sha256(repr(voice.config.model).encode() + voice.encoder.encode())
+    for name, value in sorted(voice.generator.state_dict().items()):
+        if name != EMBEDDING:
+            digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def added(voice: Voice, singer: Singer, embedding: Tensor, kind: str = "fitted") -> Voice:
+    """The voice with one singer more, of whom the embedding (E,) is known; everybody else is as before.
+
+    Raises:
+        DataError: the name is taken or unfit, or the voice is full.
+    """
+    name = checked_name(singer.name)
+    if name.casefold() in {known.name.casefold() for known in voice.singers}:
+        raise DataError(f"{name}: is in this voice already; give another --name, or remove that singer first")
+    if len(voice.singers) >= MAX_SINGERS:
+        raise DataError(f"the voice is full with {MAX_SINGERS} singers; remove some")
+    told = (singer.seconds, singer.median_f0, singer.low_f0, singer.high_f0, singer.level)
+    known = Known(name, *told, number=voice.given, kind=kind)
+    rows = torch.cat([voice.generator.conditioner.embedding.detach().cpu(), embedding.detach().cpu()[None]])
+    return _with(voice, rows, (*voice.singers, known), voice.given + 1)
+
+
+def renamed(voice: Voice, who: str, name: str) -> Voice:
+    """The voice with another name for a singer.
+
+    Raises:
+        WeightsError: the voice has no such singer.
+        DataError: the name is taken or unfit.
+    """
+    place, name = voice.row(who), checked_name(name)
+    if any(name.casefold() == known.name.casefold() for n, known in enumerate(voice.singers) if n != place):
+        raise DataError(f"{name}: is in this voice already; give another name")
+    singers = list(voice.singers)
+    singers[place] = replace(singers[place], name=name)
+    return replace(voice, singers=tuple(singers))
+
+
+def removed(voice: Voice, who: str) -> Voice:
+    """The voice without a singer, whose number nobody else gets.
+
+    Raises:
+        WeightsError: the voice has no such singer, or no other.
+    """
+    place = voice.row(who)
+    if len(voice.singers) == 1:
+        raise WeightsError(f"{voice.singers[0].name} is the only singer of this voice; a voice needs one")
+    kept = [n for n in range(len(voice.singers)) if n != place]
+    rows = voice.generator.conditioner.embedding.detach().cpu()[kept]
+    return _with(voice, rows, tuple(voice.singers[n] for n in kept), voice.given)
+
+
+def merged(voice: Voice, other: Voice) -> tuple[Voice, list[str]]:
+    """A voice with the singers of both, and what became of those of the other, in sentences.
+
+    Singers of the first stay as they are; the other's get the next free numbers. Who is in both is taken once.
+
+    Raises:
+        WeightsError: the two sing by other weights, so that a singer of one means nothing to the other.
+    """
+    if base(voice) != base(other):
+        raise WeightsError("the two voices do not sing by the same weights; fit the singer into one of them instead")
+    told = []
+    for place, singer in enumerate(other.singers):
+        embedding = other.generator.conditioner.embedding[place].cpu()
+        same = [
+            known.name
+            for n, known in enumerate(voice.singers)
+            if torch.equal(voice.generator.conditioner.embedding[n].cpu(), embedding)
+        ]
+        if same:
+            told.append(f"{singer.name} is there already, as {same[0]}")
+            continue
+        voice = added(voice, singer, embedding, singer.kind)
+        told.append(f"{singer.name} is number {voice.singers[-1].number} now")
+    return voice, told
+
+
+def _with(voice: Voice, rows: Tensor, singers: tuple[Known, ...], given: int) -> Voice:
+    generator = copy.deepcopy(voice.generator).cpu()
+    generator.conditioner.embedding = nn.Parameter(rows, requires_grad=False)
+    return replace(voice, generator=generator, singers=singers, given=given)
