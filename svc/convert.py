@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from svc import key
 from svc.audio.files import Audio, Samples
-from svc.audio.resample import fit_length, resample
+from svc.audio.resample import resampled
+from svc.audio.spool import spool
 from svc.conditioning import Conditioning
 from svc.errors import WeightsError, printable
 from svc.features import content, f0
@@ -109,16 +110,14 @@ class Converter:
             WeightsError: the voice has no such singer.
             DataError: the mix or the curve cannot be read.
         """
-        rate, hop = self.voice.config.sample_rate, self.voice.config.hop
+        rate = self.voice.config.sample_rate
         singer, report = cast(self.voice, speaker), Report(seconds=audio.seconds)
-        resampled = resample(audio, rate).samples
-        whole = Audio(fit_length(resampled, -(-len(resampled) // hop) * hop), rate)
+        song = spool([audio], rate)
         report.mark("resample")
-        asked = self.listen(whole, singer, report, transpose=transpose, curve=curve, progress=progress)
-        made = Audio(np.concatenate(list(self.sing(asked, report, progress))), rate)
-        output = Audio(fit_length(resample(made, audio.rate).samples, len(audio.samples)), audio.rate)
+        asked = self.listen(song.audio, singer, report, transpose=transpose, curve=curve, progress=progress)
+        made = list(resampled(self.sing(asked, report, progress), rate, audio.rate, song.length))
         report.mark("resample")
-        return output, report
+        return Audio(np.concatenate(made), audio.rate), report
 
     def listen(
         self,

@@ -3,6 +3,7 @@
 import copy
 import csv
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,9 +16,12 @@ from svc.conditioning import one_hot
 from svc.data.manifest import Singer, checked_name
 from svc.errors import DataError, WeightsError
 from svc.units import FRAMES_PER_SECOND
-from svc.voice import MAX_SINGERS, Known, Voice
+from svc.voice import ACCENT, MAX_SINGERS, Known, Voice
 
-EMBEDDING = "conditioner.embedding"  # the weights of a voice that belong to its singers
+EMBEDDING = "conditioner.embedding"
+ROWS = (EMBEDDING, ACCENT)  # the weights of a voice that belong to its singers, a row each
+
+Row = Mapping[str, Tensor]  # one singer's, by these names
 MAX_ROWS = 1_000_000  # of a table of mixes
 
 
@@ -117,26 +121,41 @@ def base(voice: Voice) -> str:
     """Hash of everything in a voice but its singers: voices that share it can be merged."""
     digest = hashlib.sha256(repr(voice.config.model).encode() + voice.encoder.encode())
     for name, value in sorted(voice.generator.state_dict().items()):
-        if name != EMBEDDING:
+        if name not in ROWS:
             digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 
-def added(voice: Voice, singer: Singer, embedding: Tensor, kind: str = "fitted") -> Voice:
-    """The voice with one singer more, of whom the embedding (E,) is known; everybody else is as before.
+def row_of(voice: Voice, place: int) -> Row:
+    """What belongs to the singer at a place."""
+    return {name: voice.generator.get_parameter(name)[place].detach().cpu() for name in ROWS}
+
+
+def added(voice: Voice, singer: Singer, row: Row, kind: str = "fitted") -> Voice:
+    """The voice with one singer more; everybody else is as before.
 
     Raises:
         DataError: the name is taken or unfit, or the voice is full.
     """
-    name = checked_name(singer.name)
+    name = check_free(voice, singer.name)
+    told = (singer.seconds, singer.median_f0, singer.low_f0, singer.high_f0, singer.level)
+    known = Known(name, *told, number=voice.given, kind=kind)
+    rows = [row_of(voice, place) for place in range(len(voice.singers))]
+    return _with(voice, [*rows, row], (*voice.singers, known), voice.given + 1)
+
+
+def check_free(voice: Voice, name: str) -> str:
+    """A name that a new singer of a voice can have, in Unicode's composed form.
+
+    Raises:
+        DataError: it is taken or unfit, or the voice is full.
+    """
+    name = checked_name(name)
     if name.casefold() in {known.name.casefold() for known in voice.singers}:
         raise DataError(f"{name}: is in this voice already; give another --name, or remove that singer first")
     if len(voice.singers) >= MAX_SINGERS:
         raise DataError(f"the voice is full with {MAX_SINGERS} singers; remove some")
-    told = (singer.seconds, singer.median_f0, singer.low_f0, singer.high_f0, singer.level)
-    known = Known(name, *told, number=voice.given, kind=kind)
-    rows = torch.cat([voice.generator.conditioner.embedding.detach().cpu(), embedding.detach().cpu()[None]])
-    return _with(voice, rows, (*voice.singers, known), voice.given + 1)
+    return name
 
 
 def renamed(voice: Voice, who: str, name: str) -> Voice:
@@ -164,8 +183,7 @@ def removed(voice: Voice, who: str) -> Voice:
     if len(voice.singers) == 1:
         raise WeightsError(f"{voice.singers[0].name} is the only singer of this voice; a voice needs one")
     kept = [n for n in range(len(voice.singers)) if n != place]
-    rows = voice.generator.conditioner.embedding.detach().cpu()[kept]
-    return _with(voice, rows, tuple(voice.singers[n] for n in kept), voice.given)
+    return _with(voice, [row_of(voice, n) for n in kept], tuple(voice.singers[n] for n in kept), voice.given)
 
 
 def merged(voice: Voice, other: Voice) -> tuple[Voice, list[str]]:
@@ -180,21 +198,23 @@ def merged(voice: Voice, other: Voice) -> tuple[Voice, list[str]]:
         raise WeightsError("the two voices do not sing by the same weights; fit the singer into one of them instead")
     told = []
     for place, singer in enumerate(other.singers):
-        embedding = other.generator.conditioner.embedding[place].cpu()
-        same = [
-            known.name
-            for n, known in enumerate(voice.singers)
-            if torch.equal(voice.generator.conditioner.embedding[n].cpu(), embedding)
-        ]
+        row = row_of(other, place)
+        same = [known.name for n, known in enumerate(voice.singers) if _equal(row_of(voice, n), row)]
         if same:
             told.append(f"{singer.name} is there already, as {same[0]}")
             continue
-        voice = added(voice, singer, embedding, singer.kind)
+        voice = added(voice, singer, row, singer.kind)
         told.append(f"{singer.name} is number {voice.singers[-1].number} now")
     return voice, told
 
 
-def _with(voice: Voice, rows: Tensor, singers: tuple[Known, ...], given: int) -> Voice:
+def _equal(one: Row, other: Row) -> bool:
+    return all(torch.equal(one[name], other[name]) for name in ROWS)
+
+
+def _with(voice: Voice, rows: Sequence[Row], singers: tuple[Known, ...], given: int) -> Voice:
     generator = copy.deepcopy(voice.generator).cpu()
-    generator.conditioner.embedding = nn.Parameter(rows, requires_grad=False)
+    for name in ROWS:
+        stacked = torch.stack([row[name] for row in rows])
+        setattr(generator.conditioner, name.rpartition(".")[2], nn.Parameter(stacked, requires_grad=False))
     return replace(voice, generator=generator, singers=singers, given=given)

@@ -24,7 +24,8 @@ from svc.features.content import channels
 from svc.models.generator import Generator
 
 FORMAT = 3
-READABLE = (2, 3)
+WITHOUT_ACCENT = 2  # a format before, which can be read still
+ACCENT = "conditioner.accent"
 MAX_HEADER = 4 << 20  # bytes
 MAX_SINGERS = 4096
 KINDS = ("trained", "fitted", "tuned")
@@ -113,7 +114,7 @@ class Voice:
         path = Path(path)
         header = _header(path)
         try:
-            if header["format"] not in READABLE:
+            if header["format"] not in (WITHOUT_ACCENT, FORMAT):
                 newer = isinstance(header["format"], int) and header["format"] > FORMAT
                 way_out = "update svc to read it" if newer else "train it anew, or use the svc that made it"
                 raise WeightsError(f"{path}: a voice of format {header['format']}; {way_out}")
@@ -132,9 +133,11 @@ class Voice:
             raise WeightsError(f"{path}: refused, its header is not a voice's; ask for another copy")
         with torch.device("meta"):
             generator = Generator(config, content=content, singers=len(singers))
-        tensors = weights.read(path, generator.state_dict(), "ask for another copy")
+        wanted = generator.state_dict()
+        late = wanted.pop(ACCENT) if header["format"] == WITHOUT_ACCENT else None
+        tensors = weights.read(path, wanted, "ask for another copy")
         generator = Generator(config, content=content, singers=len(singers))
-        generator.load_state_dict(tensors)
+        generator.load_state_dict(tensors | ({} if late is None else {ACCENT: torch.zeros(late.shape)}))
         card = {str(key): str(value) for key, value in card.items()} if isinstance(card, dict) else {}
         return Voice(generator.eval().requires_grad_(False), config, singers, card, encoder, given)
 

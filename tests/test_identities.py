@@ -17,10 +17,15 @@ from svc.voice import Voice
 CAT = Singer("Cat", 30.0, 300.0, 200.0, 500.0, -20.0)
 
 
+def row(embedding):
+    """What belongs to a singer with an accent."""
+    return {identities.EMBEDDING: torch.as_tensor(embedding), identities.ACCENT: 0.1 * torch.ones(64)}
+
+
 @pytest.fixture
 def three(voice):
     """Ann, Bob and Cat."""
-    return identities.added(voice, CAT, torch.tensor([1.0, 2.0, 3.0, 4.0]))
+    return identities.added(voice, CAT, row([1.0, 2.0, 3.0, 4.0]))
 
 
 def who(voice):
@@ -131,7 +136,7 @@ def test_numbers_never_move(three):
     assert left.row("1") == 0
     with pytest.raises(WeightsError, match="no singer '2'"):
         left.row("2")
-    again = identities.added(left, replace(CAT, name="Dan"), torch.zeros(4))
+    again = identities.added(left, replace(CAT, name="Dan"), row(torch.zeros(4)))
     assert who(again) == [(1, "Bob Ö."), (3, "Dan")]  # 2 was Cat's
     with pytest.raises(WeightsError, match="only singer"):
         identities.removed(left, "1")
@@ -157,18 +162,18 @@ def test_another_name(three):
 
 
 def test_voices_of_one_base_are_merged(voice, three):
-    dan = identities.added(voice, replace(CAT, name="Dan"), torch.ones(4))
+    dan = identities.added(voice, replace(CAT, name="Dan"), row(torch.ones(4)))
     both, told = identities.merged(three, dan)
     assert who(both) == [(0, "Ann"), (1, "Bob Ö."), (2, "Cat"), (3, "Dan")]
     assert told == ["Ann is there already, as Ann", "Bob Ö. is there already, as Bob Ö.", "Dan is number 3 now"]
     assert torch.equal(both.generator.conditioner.embedding[3], torch.ones(4))
-    cats = identities.added(voice, CAT, torch.ones(4))
+    cats = identities.added(voice, CAT, row(torch.ones(4)))
     with pytest.raises(DataError, match="Cat: is in this voice already"):
         identities.merged(three, cats)
 
 
 def test_voices_of_another_base_are_not(voice, three):
-    other = identities.added(voice, CAT, torch.ones(4))
+    other = identities.added(voice, CAT, row(torch.ones(4)))
     with torch.no_grad():
         other.generator.conditioner.entry.weight[0, 0] += 1
     with pytest.raises(WeightsError, match="do not sing by the same weights"):
@@ -177,4 +182,4 @@ def test_voices_of_another_base_are_not(voice, three):
 
 def test_nobody_is_added_twice(three):
     with pytest.raises(DataError, match="in this voice already"):
-        identities.added(three, replace(CAT, name="ann"), torch.zeros(4))
+        identities.added(three, replace(CAT, name="ann"), row(torch.zeros(4)))

@@ -5,9 +5,9 @@ Accepted are PCM, floating-point, µ-law and A-law samples, and FLAC, ALAC, Vorb
 decoders of the rest of what it reads (ADPCM of all kinds, GSM 6.10, DWVW, DPCM) are not safe with broken files.
 """
 
-import contextlib
-import secrets
 import stat
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -17,6 +17,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from svc.audio.containers import is_whole, mp3_lengths
+from svc.audio.refusal import detail, refusal
+from svc.audio.writing import Writer, encoding
 from svc.errors import AudioError
 
 Samples = NDArray[np.float32]
@@ -46,7 +48,6 @@ FORMATS = {
 }
 
 _READ_SAMPLES = 1 << 22  # at a time, of all channels: a header may claim any number of samples
-_WRITE_SAMPLES = 1 << 16  # at a time: libsndfile 1.2 dies of a long OGG written at once
 _NO_LENGTH = 1 << 62  # libsndfile's number of samples where a FLAC file does not give it
 
 
@@ -73,18 +74,28 @@ def read(path: Path) -> Audio:
     Raises:
         AudioError: the file is missing, not audio, cut short, silent, too short, or its samples are wild.
     """
+    parts = list(blocks(path))
+    return Audio(np.concatenate([part.samples for part in parts]), parts[0].rate)
+
+
+def blocks(path: Path) -> Iterator[Audio]:
+    """What ``read`` reads, some seconds at a time; only at the end is known whether the file is good.
+
+    Raises:
+        AudioError: as ``read``.
+    """
     path = Path(path)
     check_file(path)
     try:
         if not is_whole(path):
-            raise _refusal(path, "cut short (it promises more than it holds); copy it again")
+            raise refusal(path, "cut short (it promises more than it holds); copy it again")
         lengths = mp3_lengths(path)
         if lengths is not None and not lengths:
             raise _contradiction(path)
     except OSError as error:
-        raise _refusal(path, f"cannot be read ({error.strerror}); check its permissions") from None
+        raise refusal(path, f"cannot be read ({error.strerror}); check its permissions") from None
     except ValueError:
-        raise _refusal(path, "not audio that can be read; give a WAV, FLAC, OGG or MP3 file") from None
+        raise refusal(path, "not audio that can be read; give a WAV, FLAC, OGG or MP3 file") from None
     try:
         # By descriptor: libsndfile takes a name of - for standard input and guesses from extensions.
         with (
@@ -92,9 +103,10 @@ def read(path: Path) -> Audio:
             soundfile.SoundFile(file.fileno(), closefd=False) as stream,
         ):
             _check_header(path, stream)
-            return Audio(_decode(path, stream, lengths), stream.samplerate)
+            for samples in _decode(path, stream, lengths):
+                yield Audio(samples, stream.samplerate)
     except (soundfile.SoundFileError, OSError, ValueError) as error:
-        raise _refusal(path, f"damaged ({_detail(error)}); copy it again or export it as WAV") from None
+        raise refusal(path, f"damaged ({detail(error)}); copy it again or export it as WAV") from None
 
 
 def write(path: Path, audio: Audio) -> None:
@@ -103,29 +115,19 @@ def write(path: Path, audio: Audio) -> None:
     Raises:
         AudioError: the folder or the format does not take the file, or a sample is not a number.
     """
+    with writing(path, audio.rate) as file:
+        file.write(audio.samples)
+
+
+def writing(path: Path, rate: int) -> AbstractContextManager[Writer]:
+    """``write`` a part at a time: the file appears when the block ends well.
+
+    Raises:
+        AudioError: the folder or the format does not take the file, or a sample is not a number.
+    """
     path = Path(path)
-    check_format(path, audio.rate)
-    if not np.isfinite(audio.samples).all():
-        raise _refusal(path, "not written, its samples are not numbers; try another voice or checkpoint")
-    kind, subtype = FORMATS[path.suffix.lower()]
-    temporary = path.with_name(f".svc-{secrets.token_hex(8)}")
-    try:
-        with (
-            temporary.open("xb", buffering=0) as file,
-            soundfile.SoundFile(
-                file.fileno(), "w", audio.rate, channels=1, subtype=subtype, format=kind, closefd=False
-            ) as stream,
-        ):
-            for start in range(0, len(audio.samples), _WRITE_SAMPLES):
-                stream.write(np.clip(audio.samples[start : start + _WRITE_SAMPLES], -1.0, 1.0))
-        temporary.replace(path)
-    except OSError as error:
-        raise _refusal(path, f"cannot be written ({error.strerror}); choose another name or folder") from None
-    except (soundfile.SoundFileError, ValueError) as error:
-        raise _refusal(path, f"cannot be written ({_detail(error)}); free disk space or write a .wav") from None
-    finally:
-        with contextlib.suppress(OSError, ValueError):
-            temporary.unlink()
+    check_format(path, rate)
+    return encoding(path, rate, *FORMATS[path.suffix.lower()])
 
 
 def check_file(path: Path) -> None:
@@ -138,15 +140,15 @@ def check_file(path: Path) -> None:
         status = path.stat()
     except FileNotFoundError:
         reason = "a link to a file that is gone" if path.is_symlink() else "no such file"
-        raise _refusal(path, f"{reason}; check the path") from None
+        raise refusal(path, f"{reason}; check the path") from None
     except (OSError, ValueError) as error:
-        raise _refusal(path, f"cannot be opened ({getattr(error, 'strerror', error)}); check the path") from None
+        raise refusal(path, f"cannot be opened ({getattr(error, 'strerror', error)}); check the path") from None
     if stat.S_ISDIR(status.st_mode):
-        raise _refusal(path, "is a folder; name an audio file")
+        raise refusal(path, "is a folder; name an audio file")
     if not stat.S_ISREG(status.st_mode):
-        raise _refusal(path, "is a device or pipe; name an audio file")
+        raise refusal(path, "is a device or pipe; name an audio file")
     if status.st_size == 0:
-        raise _refusal(path, "is empty (0 bytes); record or copy it again")
+        raise refusal(path, "is empty (0 bytes); record or copy it again")
 
 
 def check_format(path: Path, rate: int | None = None) -> None:
@@ -157,44 +159,35 @@ def check_format(path: Path, rate: int | None = None) -> None:
     """
     ending = path.suffix.lower()
     if ending not in FORMATS:
-        raise _refusal(path, "unknown audio format; end the name in .wav or .flac")
+        raise refusal(path, "unknown audio format; end the name in .wav or .flac")
     kind, subtype = FORMATS[ending]
     if not soundfile.check_format(kind, subtype):
-        raise _refusal(path, f"{ending} is not in this build of libsndfile; end the name in .wav")
+        raise refusal(path, f"{ending} is not in this build of libsndfile; end the name in .wav")
     if rate is None:
         return
     if not MIN_RATE <= rate <= MAX_RATE:  # libsndfile dies of an OGG of 700 kHz
-        raise _refusal(path, f"cannot hold {rate} Hz; resample it to between {MIN_RATE} and {MAX_RATE} Hz")
+        raise refusal(path, f"cannot hold {rate} Hz; resample it to between {MIN_RATE} and {MAX_RATE} Hz")
     try:
         with soundfile.SoundFile(BytesIO(), "w", rate, channels=1, subtype=subtype, format=kind) as stream:
             stream.write(np.zeros(1, np.float32))  # FLAC finds out only here
     except (soundfile.SoundFileError, ValueError):
-        raise _refusal(path, f"{ending} does not take {rate} Hz; end the name in .wav") from None
-
-
-def _refusal(path: Path, reason: str) -> AudioError:
-    name = str(path)
-    return AudioError(f"{name if name.isprintable() else ascii(name)}: {reason}")
+        raise refusal(path, f"{ending} does not take {rate} Hz; end the name in .wav") from None
 
 
 def _contradiction(path: Path) -> AudioError:
-    return _refusal(path, "its header and contents disagree; convert it to WAV")
-
-
-def _detail(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".").split(": ")[-1] or type(error).__name__
+    return refusal(path, "its header and contents disagree; convert it to WAV")
 
 
 def _check_header(path: Path, stream: "soundfile.SoundFile") -> None:
     if stream.subtype not in SUBTYPES | COMPRESSED:
-        raise _refusal(path, f"{stream.subtype} samples are not accepted; convert it to WAV or FLAC")
+        raise refusal(path, f"{stream.subtype} samples are not accepted; convert it to WAV or FLAC")
     if not MIN_RATE <= stream.samplerate <= MAX_RATE:
-        raise _refusal(path, f"sampled at {stream.samplerate} Hz; give a file between {MIN_RATE} and {MAX_RATE} Hz")
+        raise refusal(path, f"sampled at {stream.samplerate} Hz; give a file between {MIN_RATE} and {MAX_RATE} Hz")
     if stream.frames >= _NO_LENGTH:
-        raise _refusal(path, "does not say how long it is (was it streamed?); convert it to WAV")
+        raise refusal(path, "does not say how long it is (was it streamed?); convert it to WAV")
 
 
-def _decode(path: Path, stream: "soundfile.SoundFile", lengths: range | None) -> Samples:
+def _decode(path: Path, stream: "soundfile.SoundFile", lengths: range | None) -> Iterator[Samples]:
     """Average the channels, checking them on the way.
 
     Args:
@@ -204,33 +197,33 @@ def _decode(path: Path, stream: "soundfile.SoundFile", lengths: range | None) ->
     """
     hop = stream.samplerate // 100
     step = max(1, _READ_SAMPLES // (stream.channels * hop)) * hop
-    parts: list[Samples] = []
+    count = 0
     loudest = loudest_sum = -np.inf
     while len(block := stream.read(step, dtype="float32", always_2d=True)):
         _check_values(path, block)
-        parts.append(block.mean(axis=1))
+        averaged = block.mean(axis=1)
+        count += len(block)
         loudest = max(loudest, _peak_level(block, hop))
-        loudest_sum = max(loudest_sum, _peak_level(parts[-1], hop))
-    count = sum(map(len, parts))
+        loudest_sum = max(loudest_sum, _peak_level(averaged, hop))
+        yield averaged
     if lengths is not None and count not in lengths:
         raise _contradiction(path)
     if lengths is None and count != stream.frames:
-        raise _refusal(path, f"cut short ({count} of {stream.frames} samples); copy it again")
+        raise refusal(path, f"cut short ({count} of {stream.frames} samples); copy it again")
     if count < MIN_SECONDS * stream.samplerate:
-        raise _refusal(path, f"only {count / stream.samplerate:.3f} s long; give at least {MIN_SECONDS} s")
+        raise refusal(path, f"only {count / stream.samplerate:.3f} s long; give at least {MIN_SECONDS} s")
     if loudest < MIN_LEVEL:
-        raise _refusal(path, f"silent (below {MIN_LEVEL:.0f} dB throughout); record it louder")
+        raise refusal(path, f"silent (below {MIN_LEVEL:.0f} dB throughout); record it louder")
     if loudest_sum < max(loudest + MIN_SUM, MIN_LEVEL):
-        raise _refusal(path, "its channels cancel each other; give one channel of it")
-    return np.concatenate(parts)
+        raise refusal(path, "its channels cancel each other; give one channel of it")
 
 
 def _check_values(path: Path, block: Samples) -> None:
     if not np.isfinite(block).all():
-        raise _refusal(path, "holds samples that are not numbers (NaN or infinity); export it again")
+        raise refusal(path, "holds samples that are not numbers (NaN or infinity); export it again")
     peak = float(np.abs(block).max())
     if peak > MAX_PEAK:
-        raise _refusal(path, f"peaks at {peak:.3g} times full scale; export it normalised")
+        raise refusal(path, f"peaks at {peak:.3g} times full scale; export it normalised")
 
 
 def _peak_level(samples: Samples, hop: int) -> float:

@@ -1,5 +1,7 @@
 """Changing the sample rate: the one place that does."""
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 import soxr
 
@@ -11,7 +13,36 @@ def resample(audio: Audio, rate: int) -> Audio:
     if rate == audio.rate:
         return audio
     samples = soxr.resample(audio.samples, audio.rate, rate, quality="HQ")
-    return Audio(fit_length(samples, round(len(audio.samples) * rate / audio.rate)), rate)
+    return Audio(fit_length(samples, resampled_length(len(audio.samples), audio.rate, rate)), rate)
+
+
+def resampled(stream: Iterable[Samples], old: int, new: int, length: int | None = None) -> Iterator[Samples]:
+    """Convert a recording that comes in parts to another rate, to the same samples as ``resample`` of the whole.
+
+    Args:
+        stream: the parts (T,), of any lengths.
+        old: their rate in Hz.
+        new: the rate in Hz of the parts that come out, which begin as soon as soxr knows them.
+        length: samples to give in all, cut or padded with silence; as many as ``resample`` if not given.
+    """
+    convert = _identity if old == new else soxr.ResampleStream(old, new, 1, quality="HQ").resample_chunk
+    taken = given = 0
+    for part in stream:
+        taken += len(part)
+        made = convert(part)
+        if length is not None:
+            made = made[: length - given]
+        given += len(made)
+        if len(made):
+            yield made
+    total = resampled_length(taken, old, new) if length is None else length
+    if total > given:
+        yield fit_length(convert(np.zeros(0, dtype=np.float32), last=True), total - given)
+
+
+def resampled_length(length: int, old: int, new: int) -> int:
+    """Samples at the new rate of so many at the old one."""
+    return round(length * new / old)
 
 
 def fit_length(samples: Samples, length: int) -> Samples:
@@ -19,3 +50,7 @@ def fit_length(samples: Samples, length: int) -> Samples:
     if len(samples) < length:
         samples = np.pad(samples, (0, length - len(samples)))
     return np.ascontiguousarray(samples[:length], dtype=np.float32)
+
+
+def _identity(samples: Samples, last: bool = False) -> Samples:  # noqa: ARG001
+    return samples

@@ -1,12 +1,12 @@
-"""Commands from recordings to a voice: ``prepare``, ``export``, ``speakers``."""
+"""Commands from recordings to a voice: ``prepare``, ``export``."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from svc.cli.program import Force, Overrides, app, check_device, free
-from svc.errors import DataError, printable
+from svc.cli.program import Force, Overrides, app, check_device, free, free_voice
+from svc.errors import DataError
 
 
 @app.command()
@@ -40,7 +40,7 @@ def prepare(
         files = [clip for clip in summary.clips if clip.singer == singer.name]
         held = sum(clip.split == "valid" for clip in files)
         pitch = f"{singer.low_f0:.0f}–{singer.high_f0:.0f} Hz" if singer.median_f0 else "no pitch found"
-        minutes = f"{singer.seconds / 60:.1f} min"
+        minutes = f"{singer.seconds / 60:.1f} min" if singer.seconds >= 120 else f"{singer.seconds:.0f} s"
         typer.echo(f"  {singer.name}: {len(files)} files, {minutes}, {pitch}, {held} held out")
         if singer.seconds < 60:
             typer.echo(f"  {singer.name}: less than a minute; expect a poor likeness")
@@ -65,7 +65,7 @@ def export(
     """Make one file to share, a voice, from a training run."""
     if which not in {"last", "best"}:
         raise DataError(f"--which {which}: give last or best")
-    free(out, force)
+    free_voice(out, force)
     if onnx is not None:
         free(onnx, force)
         if onnx.absolute() == out.absolute():
@@ -79,22 +79,5 @@ def export(
         off = save(voice, onnx)
         typer.echo(f"{onnx}: {onnx.stat().st_size / 1e6:.1f} MB, tried in ONNX Runtime: {off:.0f} dB off PyTorch")
     voice.save(out)
-    typer.echo(f"{out}: {len(voice.singers)} singers, {out.stat().st_size / 1e6:.1f} MB")
+    typer.echo(f"{out}: {len(voice.singers)} singers, {out.stat().st_size / 1e6:.1f} MB; {voice.card['made']}")
     typer.echo(f"next: svc convert --voice {out} --speaker {voice.singers[0].name!r} SONG.wav")
-
-
-@app.command()
-def speakers(
-    voice: Annotated[Path, typer.Argument(help="voice file made by `svc export`")],
-) -> None:
-    """List the singers of a voice, and its card."""
-    from svc.voice import Voice
-
-    loaded = Voice.load(voice)
-    width = max(len(singer.name) for singer in loaded.singers)
-    for number, singer in enumerate(loaded.singers):
-        pitch = f"{singer.low_f0:.0f}–{singer.high_f0:.0f} Hz, median {singer.median_f0:.0f}"
-        typer.echo(f"{number:4d}  {singer.name:{width}}  {singer.seconds / 60:5.1f} min  {pitch}")
-    for heading, text in loaded.card.items():
-        typer.echo(printable(f"{heading}: {text}"))
-    typer.echo(f"next: svc convert --voice {voice} --speaker 0 SONG.wav")

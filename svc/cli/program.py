@@ -16,7 +16,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Singing voice conversion: sing a song in one voice, hear it in another.",
-    epilog="prepare a folder of singers → accelerate launch recipes/train.py → export a voice → convert songs",
+    epilog="prepare a folder of singers → accelerate launch recipes/train.py → export a voice → convert songs → fit "
+    "more singers",
 )
 
 VOICE_HELP = "voice file made by `svc export`; the newest runs/*/voice.safetensors if not given"
@@ -38,6 +39,13 @@ def free(path: Path, force: bool) -> None:
         raise DataError(f"{path}: exists already; add -f to overwrite it or give another name")
     if not folder:
         raise DataError(f"{path.parent}: no such folder; make it or give another name")
+
+
+def free_voice(path: Path, force: bool) -> None:
+    """The same for a voice file, whose name must end as those of safetensors files do."""
+    if path.suffix != ".safetensors":
+        raise DataError(f"{path}: is no name for a voice; end it in .safetensors")
+    free(path, force)
 
 
 def newest_voice() -> Path:

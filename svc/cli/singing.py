@@ -1,17 +1,29 @@
 """The command for which all the others are there: ``convert``."""
 
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from svc.cli.program import VOICE_HELP, Force, app, check_device, free, newest_voice, stages
 from svc.errors import DataError
 
+if TYPE_CHECKING:
+    from svc.convert import Converter, Report
+    from svc.songs import Wish
+
+PIPE = Path("-")  # standard input or output
+
 
 @app.command()
 def convert(
-    song: Annotated[Path, typer.Argument(help="recording of one voice, any format and rate")],
+    song: Annotated[Path, typer.Argument(help="recording of one voice, any format and rate; a folder with -r; or -")],
     speaker: Annotated[
         str, typer.Option("-s", "--speaker", help="name or number (see `svc speakers`), Ann:0.6,Bob:0.4, or MIX.csv")
     ],
@@ -20,7 +32,12 @@ def convert(
         str,
         typer.Option("-t", "--transpose", help="auto: octaves into the singer's range; match: out of key; semitones"),
     ] = "auto",
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="SONG_SPEAKER.wav if not given")] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="SONG_SPEAKER.wav or FOLDER_SPEAKER if not given; - for a pipe")
+    ] = None,
+    loudness: Annotated[str, typer.Option(help="source, target (as the singer sings), or as -14LUFS")] = "source",
+    recursive: Annotated[bool, typer.Option("-r", "--recursive", help="a folder of songs, however deep")] = False,
+    separate: Annotated[bool, typer.Option("--separate", help="a full mix: convert its vocal, keep the rest")] = False,
     f0: Annotated[Path | None, typer.Option(help="CSV of seconds,hz to take for the song's melody")] = None,
     save_f0: Annotated[
         Path | None, typer.Option(help="write the song's melody as such a CSV, before transposition")
@@ -29,36 +46,113 @@ def convert(
     bf16: Annotated[bool, typer.Option("--bf16", help="sing in bf16: faster where the processor has it")] = False,
     force: Force = False,
 ) -> None:
-    """Sing a song in another voice."""
+    """Sing a song, or a folder of songs, in another voice."""
     from svc import key
 
     wanted = key.parse(transpose)
     check_device(device)
     from svc.audio import files
     from svc.convert import Converter
-    from svc.features.f0 import write_csv
     from svc.identities import cast
+    from svc.songs import Wish, parse_loudness
     from svc.voice import Voice
 
-    files.check_file(song)
+    wish = Wish(speaker, wanted, parse_loudness(loudness), f0, save_f0)
+    if (recursive and (f0 or save_f0 or separate or song == PIPE)) or (separate and wish.loudness != "source"):
+        raise DataError("-r goes with none of --f0, --save-f0, --separate and -; --separate not with --loudness")
+    if not recursive and song != PIPE:
+        files.check_file(song)
     chosen = voice or newest_voice()
     loaded = Voice.load(chosen)
-    singer = cast(loaded, speaker)
-    target = out or song.with_name(f"{song.stem}_{singer.label}.wav")
-    files.check_format(target)
-    for path in [target, save_f0] if save_f0 else [target]:
-        free(path, force)
-        if path.resolve() in {song.resolve(), f0 and f0.resolve()}:
-            raise DataError(f"{path}: is an input; give the output another name")
-    audio = files.read(song)
-    files.check_format(target, audio.rate)
-    with stages() as stage:
-        converter = Converter(loaded, device, bf16)
-        made, report = converter.convert(audio, speaker, transpose=wanted, curve=f0, progress=stage)
-    files.write(target, made)
-    if save_f0:
-        write_csv(save_f0, report.melody)
+    label = cast(loaded, speaker).label
+    converter = Converter(loaded, device, bf16)
+    if recursive:
+        _folder(converter, song, out or song.with_name(f"{song.resolve().name}_{label}"), wish, force)
+        return
+    if song == PIPE and out is None:
+        raise DataError("-: give the output a name with -o, or -o - for standard output")
+    target = out or song.with_name(f"{song.stem}_{label}.wav")
+    with _piped(song, target) as (source, sink):
+        _check(source, sink, wish, force)
+        with stages() as stage:
+            if separate:
+                from svc.separate import Separator
+                from svc.songs import convert_mix
+
+                report, levels = convert_mix(converter, Separator(device), source, sink, wish, stage)
+            else:
+                from svc.songs import convert_file
+
+                report, gain = convert_file(converter, source, sink, wish, stage)
+                levels = f"made {gain:+.1f} dB louder" if gain else ""
+    say = partial(typer.echo, err=target == PIPE)  # standard output is the song
+    say(f"{target}: {report.seconds:.1f} s as {label}, {report.transpose:+g} semitones, voice {chosen}")
+    for line in [levels] * bool(levels) + _beyond(report, label):
+        say(f"  {line}")
     spent = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in report.spent.items())
-    typer.echo(f"{target}: {report.seconds:.1f} s as {singer.label}, {report.transpose:+g} semitones, voice {chosen}")
-    typer.echo(f"{sum(report.spent.values()) / report.seconds:.3f} s of computing a second of song ({spent} s)")
-    typer.echo(f"next: listen to {target}")
+    say(f"{sum(report.spent.values()) / report.seconds:.3f} s of computing a second of song ({spent} s)")
+    say(f"next: listen to {target}")
+
+
+def _folder(converter: "Converter", folder: Path, out: Path, wish: "Wish", force: bool) -> None:
+    from svc.progress import progress
+    from svc.songs import convert_all, plan
+
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; name one, or leave -r away for a single song")
+    pairs = plan(folder, out, ".wav")
+    bar = progress(convert_all(converter, pairs, wish, again=force), "convert", "song", len(pairs))
+    done = []
+    for one in bar:
+        done.append(one.became)
+        if one.became == "refused":
+            bar.write(f"  refused {one.words}", file=sys.stderr)
+        elif one.became == "made":
+            bar.write(f"  {one.target}: {one.words}", file=sys.stderr)
+    made, there, refused = (done.count(became) for became in ("made", "there", "refused"))
+    typer.echo(f"{out}: {made} songs converted, {there} there already, {refused} refused")
+    if refused == len(done):
+        raise DataError(f"{folder}: none of {refused} files could be converted; the reasons are above")
+    typer.echo(f"next: listen to {out}")
+
+
+def _check(source: Path, sink: Path, wish: "Wish", force: bool) -> None:
+    """Refuse what cannot be read or may not be written, before any work."""
+    from svc.audio import files
+
+    files.check_file(source)
+    if wish.curve:
+        files.check_file(wish.curve)
+    files.check_format(sink)
+    for path in (sink, wish.save_f0):
+        if path is None:
+            continue
+        free(path, force)
+        if path.resolve() in {source.resolve(), wish.curve and wish.curve.resolve()}:
+            raise DataError(f"{path}: is an input; give the output another name")
+
+
+def _beyond(report: "Report", label: str) -> list[str]:
+    """Notes that the singer was never heard at, in words."""
+    sides = [(report.below, "below"), (report.above, "above")]
+    return [f"{share:.0%} of the notes lie {side} what {label} is known at" for share, side in sides if share >= 0.01]
+
+
+@contextmanager
+def _piped(song: Path, target: Path) -> Iterator[tuple[Path, Path]]:
+    """Files in the place of pipes; what was written for standard output goes there when all went well."""
+    if PIPE not in (song, target):
+        yield song, target
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        source, sink = song, target
+        if song == PIPE:
+            source = Path(folder) / "standard-input"
+            with source.open("wb") as stream:
+                shutil.copyfileobj(sys.stdin.buffer, stream)
+        if target == PIPE:
+            sink = Path(folder) / "standard-output.wav"
+        yield source, sink
+        if target == PIPE:
+            with sink.open("rb") as stream:
+                shutil.copyfileobj(stream, sys.stdout.buffer)

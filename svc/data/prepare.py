@@ -44,7 +44,9 @@ class _Plan:
     alarm: Path
 
 
-def prepare(data: Path, out: Path, config: Config, jobs: int | None = None, device: str = "cpu") -> Summary:
+def prepare(
+    data: Path, out: Path, config: Config, jobs: int | None = None, device: str = "cpu", singer: str | None = None
+) -> Summary:
     """Prepare a folder of singers; what is already in the store is not computed again.
 
     Under ``accelerate launch`` every process, on every machine, does a share of the files; the main one holds the
@@ -57,6 +59,7 @@ def prepare(data: Path, out: Path, config: Config, jobs: int | None = None, devi
         jobs: processes; if not given one for each core, or where several were launched just those.
         device: for the networks that listen; with an accelerator, this process does its share alone, in large
             batches, on the one that is its own.
+        singer: whose recordings all of the data are, if they are one singer's; then folders in it mean nothing.
 
     Raises:
         DataError: there is nothing to prepare, nothing usable in it, or another run holds the folder.
@@ -64,7 +67,7 @@ def prepare(data: Path, out: Path, config: Config, jobs: int | None = None, devi
     together = crew()
     try:
         with ExitStack() as held:
-            plan = together.once(lambda: _plan(data, out, config, held))
+            plan = together.once(lambda: _plan(data, out, config, held, singer))
             together.everywhere(lambda: _get_ready(data, out, config, together.device(device)))
             results = together.each(plan.work, lambda work: _share(work, together, jobs, device), plan.alarm)
             return together.once(lambda: _tables(data, out, plan, results))
@@ -76,9 +79,9 @@ def prepare(data: Path, out: Path, config: Config, jobs: int | None = None, devi
         raise DataError(f"{out}: cannot be written ({error.strerror}); choose another folder with -o") from None
 
 
-def _plan(data: Path, out: Path, config: Config, held: ExitStack) -> _Plan:
+def _plan(data: Path, out: Path, config: Config, held: ExitStack, singer: str | None) -> _Plan:
     """What there is to do; from now on the folder is held."""
-    found, rejected = find(data)
+    found, rejected = find(data) if singer is None else (find_one(data, singer), [])
     if not found:
         reason = rejected[0]["reason"] if rejected else f"put them as {data}/<singer>/<anything>.wav"
         raise DataError(f"{data}: no files in singers' folders; {reason}")
@@ -114,6 +117,20 @@ def find(data: Path) -> tuple[list[tuple[str, Path]], list[Rejected]]:
             except DataError as error:
                 rejected.append({"path": place.name, "singer": "", "reason": str(error)})
     return found, rejected
+
+
+def find_one(data: Path, singer: str) -> list[tuple[str, Path]]:
+    """The same of a folder that is one singer's.
+
+    Raises:
+        DataError: the folder is not there, or holds nothing that may be audio.
+    """
+    if not data.is_dir():
+        raise DataError(f"{data}: no such folder; name one that holds recordings of {singer}")
+    found = [(manifest.checked_name(singer), path) for path in files_below(data)]
+    if not found:
+        raise DataError(f"{data}: holds no recordings; put some of {singer} there")
+    return found
 
 
 def files_below(folder: Path) -> Iterator[Path]:

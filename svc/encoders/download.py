@@ -27,7 +27,13 @@ def cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "svc"
 
 
-def weights_file(name: str, address: str, wanted: Mapping[str, Tensor], published: Callable[[str], str] = str) -> Path:
+def weights_file(
+    name: str,
+    address: str,
+    wanted: Mapping[str, Tensor],
+    published: Callable[[str], str] = str,
+    without: str = WITHOUT,
+) -> Path:
     """The safetensors file of a network, ``<name>.safetensors`` in the cache, made if it is not there.
 
     It is made from the publisher's PyTorch archive, which is fetched, or read where it lies if somebody put it into
@@ -40,6 +46,7 @@ def weights_file(name: str, address: str, wanted: Mapping[str, Tensor], publishe
         address: of the archive, https.
         wanted: the network's tensors by name, on any device; values do not matter.
         published: from a name there to the one in the archive.
+        without: the end of every refusal: what else one can do.
 
     Raises:
         WeightsError: the archive cannot be fetched or is refused, the cache cannot be written, or the file in it has
@@ -52,17 +59,22 @@ def weights_file(name: str, address: str, wanted: Mapping[str, Tensor], publishe
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(folder / f".{name}.lock"):
                 if not (stored.exists() and checksum.exists()):  # another process may have been at it
-                    _make(stored, checksum, address, wanted, published)
+                    _make(stored, checksum, address, wanted, published, without)
         if checksum.read_bytes().split()[:1] != [_sha256(stored).encode()]:
-            raise WeightsError(f"{stored}: has changed since it was made; delete it to have it made anew, {WITHOUT}")
+            raise WeightsError(f"{stored}: has changed since it was made; delete it to have it made anew, {without}")
     except (OSError, SafetensorError) as error:
         reason = printable(str(error))
-        raise WeightsError(f"{folder}: cannot be used ({reason}); set XDG_CACHE_HOME elsewhere, {WITHOUT}") from None
+        raise WeightsError(f"{folder}: cannot be used ({reason}); set XDG_CACHE_HOME elsewhere, {without}") from None
     return stored
 
 
 def _make(
-    stored: Path, checksum: Path, address: str, wanted: Mapping[str, Tensor], published: Callable[[str], str]
+    stored: Path,
+    checksum: Path,
+    address: str,
+    wanted: Mapping[str, Tensor],
+    published: Callable[[str], str],
+    without: str,
 ) -> None:
     """Both files, under the lock; the checksum comes last, and without it there is nothing."""
     by_hand = stored.with_name(address.rpartition("/")[2])
@@ -70,12 +82,12 @@ def _make(
     laid = by_hand.exists()
     try:
         if not laid:
-            _fetch(stored.stem, address, fetched)
+            _fetch(stored.stem, address, fetched, without)
         tensors = read_archive(
             by_hand if laid else fetched,
             {published(name): tensor for name, tensor in wanted.items()},
             called=str(by_hand) if laid else address,
-            way_out=f"fetch {address} by other means and put it at {by_hand}, {WITHOUT}",
+            way_out=f"fetch {address} by other means and put it at {by_hand}, {without}",
         )
         save_file({name: tensors[published(name)] for name in wanted}, written)
         line = f"{_sha256(written)}  {stored.name}\n"
@@ -87,7 +99,7 @@ def _make(
         written.unlink(missing_ok=True)
 
 
-def _fetch(name: str, address: str, path: Path) -> None:
+def _fetch(name: str, address: str, path: Path, without: str) -> None:
     """All bytes of an address.
 
     Raises:
@@ -107,7 +119,7 @@ def _fetch(name: str, address: str, path: Path) -> None:
         reason = printable(str(error))
         raise WeightsError(
             f"{name}: its weights are not in {path.parent} and cannot be fetched ({reason}); fetch {address} elsewhere "
-            f"and put it into that folder, {WITHOUT}"
+            f"and put it into that folder, {without}"
         ) from None
 
 

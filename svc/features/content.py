@@ -1,6 +1,6 @@
 """What is sung: content features on the clock, normalised per file, plain or perturbed."""
 
-from dataclasses import replace
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from itertools import chain
 
@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from svc.audio.files import Audio
-from svc.audio.resample import resample
+from svc.audio.files import Audio, Samples
+from svc.audio.parts import overlapping, parts
+from svc.audio.resample import resampled, resampled_length
 from svc.config import ContentConfig
 from svc.encoders.base import Encoder
 from svc.encoders.bundles import BUNDLES, Bundle
@@ -23,6 +24,7 @@ Features = NDArray[np.float32]
 CHUNK = 3_000  # frames
 LEVEL = -20.0  # dB that the loudest frame is brought to, so that a recording's level changes nothing
 ACTIVE = 40.0  # dB below the loudest frame; quieter frames do not count in the normalisation
+_GROUP = 16  # channels
 
 
 @lru_cache(maxsize=2)
@@ -49,7 +51,12 @@ def stamp(config: ContentConfig) -> str:
 
 
 def extract(
-    audio: Audio, frames: int, loudness: NDArray[np.float32], config: ContentConfig, warp: float = 1.0
+    audio: Audio,
+    frames: int,
+    loudness: NDArray[np.float32],
+    config: ContentConfig,
+    warp: float = 1.0,
+    progress: Callable[[int], object] = lambda _: None,
 ) -> Features:
     """Content features of every frame; of encoders that need it, with zero mean and unit variance where somebody sings.
 
@@ -63,36 +70,45 @@ def extract(
         loudness: (N,) dB, to tell active frames.
         config: encoder and layer.
         warp: 1 leaves the audio as it is.
+        progress: called with the number of frames done, with 0 first and N last.
 
     Returns:
         (C, N).
     """
-    return heard(load(config.encoder), config.layer, audio, frames, loudness, warp)
+    return heard(load(config.encoder), config.layer, audio, frames, loudness, warp, progress)
 
 
 def heard(
-    encoder: Encoder, layer: str, audio: Audio, frames: int, loudness: NDArray[np.float32], warp: float = 1.0
+    encoder: Encoder,
+    layer: str,
+    audio: Audio,
+    frames: int,
+    loudness: NDArray[np.float32],
+    warp: float = 1.0,
+    progress: Callable[[int], object] = lambda _: None,
 ) -> Features:
     """``extract`` by any encoder."""
-    levelled = at_level(audio, loudness)
-    encoded = encode(
-        encoder, layer, resample(replace(levelled, rate=round(audio.rate * warp)), encoder.sample_rate).samples
-    )
+    played = round(audio.rate * warp)
+    gain = _gain(loudness)
+    levelled = (part * gain for part in parts(audio.samples))
+    samples = resampled(levelled, played, encoder.sample_rate)
+    length = resampled_length(len(audio.samples), played, encoder.sample_rate)
+    encoded = _encode(encoder, layer, samples, length, progress)
     features = encoded if warp == 1.0 and encoded.shape[1] == frames else _stretch(encoded, frames, warp)
-    if encoder.normalised == "no":
-        return features.astype(np.float32)
-    active = loudness >= loudness.max(initial=-np.inf) - ACTIVE
-    voice = features[:, active]
-    mean, variance = voice.mean(axis=1, keepdims=True), voice.var(axis=1, keepdims=True)
-    if encoder.normalised == "together":
-        variance = variance.mean()
-    return ((features - mean) / np.maximum(np.sqrt(variance), 1e-3)).astype(np.float32)
+    features = features.astype(np.float32, copy=False)
+    if encoder.normalised != "no":
+        mean, variance = _statistics(features, loudness >= loudness.max(initial=-np.inf) - ACTIVE)
+        if encoder.normalised == "together":
+            variance = variance.mean()
+        features -= mean
+        features /= np.maximum(np.sqrt(variance), 1e-3)
+    progress(frames)
+    return features
 
 
 def at_level(audio: Audio, loudness: NDArray[np.float32]) -> Audio:
     """Audio as encoders hear it: the loudest of its frames, by loudness (N,) in dB, is at −20 dB."""
-    gain = np.float32(db_to_gain(LEVEL - float(loudness.max(initial=LEVEL - 80))))
-    return Audio(audio.samples * gain, audio.rate)
+    return Audio(audio.samples * _gain(loudness), audio.rate)
 
 
 def encode(encoder: Encoder, layer: str, samples: NDArray[np.float32]) -> Features:
@@ -100,17 +116,40 @@ def encode(encoder: Encoder, layer: str, samples: NDArray[np.float32]) -> Featur
 
     They join exactly where the encoder's view is finite.
     """
+    return _encode(encoder, layer, parts(samples), len(samples), lambda _: None)
+
+
+def _encode(
+    encoder: Encoder, layer: str, samples: Iterable[Samples], length: int, progress: Callable[[int], object]
+) -> Features:
+    """``encode`` audio that comes in parts, so many samples in all."""
     hop = encoder.sample_rate // 100
-    total = max(1, -(-len(samples) // hop))
+    total = max(1, -(-length // hop))
     device = next(chain(encoder.parameters(), encoder.buffers())).device
-    padded = torch.nn.functional.pad(torch.from_numpy(samples), (0, total * hop - len(samples)))
-    parts = []
-    with torch.inference_mode():
-        for start in range(0, total, CHUNK):
-            first, last = max(0, start - encoder.margin), min(total, start + CHUNK + encoder.margin)
-            piece = encoder.hear(padded[None, first * hop : last * hop].to(device), layer)
-            parts.append(piece[0, :, start - first : min(total, start + CHUNK) - first].cpu().numpy())
-    return np.concatenate(parts, axis=1)
+    features: Features | None = None
+    for block, piece in overlapping(samples, hop, total, CHUNK, encoder.margin):
+        progress(block.kept.start)
+        with torch.inference_mode():
+            layers = encoder.hear(torch.from_numpy(piece)[None].to(device), layer)[0].cpu().numpy()
+        if features is None:
+            features = np.empty_like(layers, shape=(len(layers), total))
+        features[:, block.kept] = layers[:, block.inner]
+    assert features is not None
+    return features
+
+
+def _gain(loudness: NDArray[np.float32]) -> np.float32:
+    return np.float32(db_to_gain(LEVEL - float(loudness.max(initial=LEVEL - 80))))
+
+
+def _statistics(features: Features, active: NDArray[np.bool_]) -> tuple[Features, Features]:
+    """Mean and variance (C, 1) over the active frames, of a few channels at a time: a copy of hours would be large."""
+    mean, variance = np.empty((2, len(features), 1), dtype=np.float32)
+    for first in range(0, len(features), _GROUP):
+        voice = features[first : first + _GROUP][:, active]
+        mean[first : first + _GROUP] = voice.mean(axis=1, keepdims=True)
+        variance[first : first + _GROUP] = voice.var(axis=1, keepdims=True)
+    return mean, variance
 
 
 def _stretch(features: Features, frames: int, warp: float) -> Features:

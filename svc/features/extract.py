@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from svc.audio.files import Audio
 from svc.audio.loudness import loudness as weigh
+from svc.audio.parts import overlapping, parts
 from svc.conditioning import Conditioning, hold, phase_track
 from svc.config import Config
 from svc.features import content, f0, refine
 
 VERSION = 4  # of the extraction below; part of every key in the store
-_CHUNK = 6_000  # frames
+_CHUNK, _MARGIN = 6_000, 2  # frames of loudness at a time, and those of its window on either side
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +70,9 @@ def extract(
         voiced = f0.voicing(periodicity, level, knobs)
     else:
         pitch, voiced = curve, curve > 0
-    progress("content", 0)
-    words = content.extract(audio, frames, level, config.features.content)
-    progress("content", frames)
+    words = content.extract(
+        audio, frames, level, config.features.content, progress=lambda done: progress("content", done)
+    )
     return Features(hold(pitch, voiced), voiced, level, words)
 
 
@@ -92,14 +93,10 @@ def warped_content(audio: Audio, level: NDArray[np.float32], config: Config) -> 
 def measure_loudness(audio: Audio) -> NDArray[np.float32]:
     """A-weighted level (N,) of audio at any rate that has a whole number of samples in a frame, in dB."""
     hop = audio.rate // 100
-    parts = []
-    samples = torch.from_numpy(audio.samples)
-    total = len(samples) // hop
-    for start in range(0, total, _CHUNK):
-        first, last = max(0, start - 2), min(total, start + _CHUNK + 2)
-        level = weigh(samples[None, first * hop : last * hop], audio.rate)[0]
-        parts.append(level[start - first : min(total, start + _CHUNK) - first].numpy())
-    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
+    levels = np.empty(len(audio.samples) // hop, dtype=np.float32)
+    for block, samples in overlapping(parts(audio.samples), hop, len(levels), _CHUNK, _MARGIN):
+        levels[block.kept] = weigh(torch.from_numpy(samples)[None], audio.rate)[0, block.inner].numpy()
+    return levels
 
 
 def identity(config: Config) -> dict[str, object]:

@@ -8,19 +8,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from svc.audio.files import Audio
-from svc.audio.resample import fit_length, resample
+from svc.audio.files import Audio, Samples
+from svc.audio.parts import Block, overlapping, parts
+from svc.audio.resample import resampled
 from svc.audio.spectrogram import frame
 from svc.config import F0Config
 from svc.encoders import crepe
 from svc.errors import DataError
 from svc.features import refine
+from svc.units import hop_samples
 
 Curve = NDArray[np.float32]
 
 CENTS_PER_BIN = 20.0
 FIRST_BIN_CENTS = 1997.3794084376191  # over 10 Hz: 31.7 Hz
 BATCH = 16  # frames; measured fastest on CPUs
+BLOCK = 60_000  # frames, ten minutes: what is longer is tracked in blocks
+OVERLAP = 200  # frames on either side of a block that its path is found with; it has forgotten what is further off
 MAX_SECONDS, MAX_HZ = 1e6, 20_000.0  # of a curve given by the user
 UNSURE = 0.1, 0.7  # periodicity of frames that a second network is asked about; below there is no melody
 _REACH = 11  # bins between neighbouring frames that the path may cross
@@ -50,25 +54,48 @@ def track(
     Returns:
         (N,) Hz and (N,) 0–1.
     """
-    samples = torch.from_numpy(resample(audio, crepe.Crepe.sample_rate).samples)
-    samples = torch.nn.functional.pad(samples, (0, max(0, frames * crepe.HOP - len(samples))))
-    windows = frame(samples[None, : frames * crepe.HOP], crepe.WINDOW, crepe.HOP)[0]
-    probabilities = np.zeros((frames, crepe.BINS), dtype=np.float32)
-    where = np.arange(frames) if audible is None else np.flatnonzero(audible)
+    asked = np.ones(frames, dtype=np.bool_) if audible is None else audible
+    rough, periodicity = np.empty((2, frames), dtype=np.float32)
+    for block, samples in _blocks(audio, crepe.Crepe.sample_rate, frames):
+        curve, sure = _hear(samples, asked[block.heard], config, _within(block, progress))
+        rough[block.kept], periodicity[block.kept] = curve[block.inner], sure[block.inner]
+    progress(frames)
+    if not config.refine:
+        return rough, periodicity
+    refined = np.empty_like(rough)
+    for block, samples in _blocks(audio, refine.RATE, frames):
+        curve = refine.refine(torch.from_numpy(samples), torch.from_numpy(rough[block.heard])).numpy()
+        refined[block.kept] = curve[block.inner].clip(config.fmin, config.fmax)
+    return refined, periodicity
+
+
+def _blocks(audio: Audio, rate: int, frames: int) -> Iterator[tuple[Block, Samples]]:
+    stream = resampled(parts(audio.samples), audio.rate, rate)
+    return overlapping(stream, hop_samples(rate), frames, BLOCK, OVERLAP)
+
+
+def _hear(
+    samples: Samples, audible: NDArray[np.bool_], config: F0Config, progress: Callable[[float], object]
+) -> tuple[Curve, Curve]:
+    """Rough f0 and periodicity (N,) of audio (160 N,) at 16 kHz; reports the share that is done."""
+    windows = frame(torch.from_numpy(samples)[None], crepe.WINDOW, crepe.HOP)[0]
+    probabilities = np.zeros((len(audible), crepe.BINS), dtype=np.float32)
+    where = np.flatnonzero(audible)
     asked = networks(config)
     for number, network in enumerate(asked):
         for share in _listen(network, windows, where, probabilities):
-            progress(int(frames * (number + share) / len(asked)))
+            progress((number + share) / len(asked))
         rough, periodicity = decode(probabilities, config.fmin, config.fmax)
         where = np.flatnonzero((periodicity > UNSURE[0]) & (periodicity < UNSURE[1]))
         if not len(where):
             break
-    progress(frames)
-    if not config.refine:
-        return rough, periodicity
-    samples = torch.from_numpy(fit_length(resample(audio, refine.RATE).samples, frames * refine.RATE // 100))
-    refined = refine.refine(samples, torch.from_numpy(rough)).clamp(config.fmin, config.fmax)
-    return refined.numpy(), periodicity
+    return rough, periodicity
+
+
+def _within(block: Block, progress: Callable[[int], object]) -> Callable[[float], object]:
+    """Tells the frames done of all by the share done of a block."""
+    done, todo = block.kept.start, block.kept.stop - block.kept.start
+    return lambda share: progress(done + int(todo * share))
 
 
 def networks(config: F0Config) -> list[crepe.Crepe]:
@@ -128,16 +155,20 @@ def read_csv(path: Path, frames: int) -> Curve:
     try:
         with Path(path).open(newline="", encoding="utf-8-sig") as stream:
             rows = [row for row in csv.reader(stream) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read as CSV ({error}); give lines of seconds,hz") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: is not CSV ({error}); give lines of seconds,hz") from None
     if rows and not _is_number(rows[0][0]):
         rows = rows[1:]
     try:
         table = np.array([[float(row[0]), float(row[1])] for row in rows], dtype=np.float64).reshape(-1, 2)
     except (ValueError, IndexError):
         raise DataError(f"{path}: a line is not of the form seconds,hz; mend it") from None
+    if not len(table):
+        raise DataError(f"{path}: holds no lines of seconds,hz; give some")
     in_range = (table >= 0) & (table <= (MAX_SECONDS, MAX_HZ))
-    if not in_range.all() or not len(table) or (np.diff(table[:, 0]) <= 0).any():
+    if not in_range.all() or (np.diff(table[:, 0]) <= 0).any():
         raise DataError(f"{path}: times must rise and frequencies lie in 0–{MAX_HZ:.0f} Hz; mend the table")
     return _on_clock(table[:, 0], table[:, 1], frames)
 

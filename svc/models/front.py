@@ -21,7 +21,11 @@ WINDOW_FRAMES = 3  # of the analysis window; Hann windows that far apart add up 
 
 
 class ConditioningNetwork(nn.Module):
-    """Hidden track (B, N, H) of a conditioning; the singer's embedding scales and shifts every layer."""
+    """Hidden track (B, N, H) of a conditioning; the singer's embedding scales and shifts every layer.
+
+    An accent adds to that what no embedding says. It is 0 of singers who were there in training, and is for one who
+    comes later: a dozen singers teach the network a dozen points of the embeddings' space and little about the rest.
+    """
 
     def __init__(self, *, content: int, singers: int, singer_channels: int, hidden: int, layers: int):
         super().__init__()
@@ -29,6 +33,7 @@ class ConditioningNetwork(nn.Module):
         self.entry = nn.Linear(content + 3, hidden)
         self.dilations = [DILATIONS[i % len(DILATIONS)] for i in range(layers)]
         self.steering = nn.Linear(singer_channels, layers * 2 * hidden)
+        self.accent = nn.Parameter(torch.zeros(singers, layers * 2 * hidden), requires_grad=False)
         self.wide = nn.ModuleList(nn.Linear(KERNEL * hidden, hidden) for _ in self.dilations)
         self.narrow = nn.ModuleList(nn.Linear(hidden, hidden) for _ in self.dilations)
         nn.init.normal_(self.steering.weight, std=0.3 * singer_channels**-0.5)
@@ -43,8 +48,9 @@ class ConditioningNetwork(nn.Module):
         c = conditioning
         tracks = torch.stack([torch.log2(c.f0 / 220), c.voiced, (c.loudness + 40) / 20], dim=-1)
         hidden = self.entry(torch.cat([c.content.transpose(1, 2), tracks], dim=-1))
-        singer = (c.singer[:, None] if c.singer.ndim == 2 else c.singer.transpose(1, 2)) @ self.embedding
-        steering = self.steering(singer).chunk(len(self.dilations), dim=-1)
+        singer = c.singer[:, None] if c.singer.ndim == 2 else c.singer.transpose(1, 2)
+        steered = self.steering(singer @ self.embedding) + singer @ self.accent
+        steering = steered.chunk(len(self.dilations), dim=-1)
         for steer, dilation, wide, narrow in zip(steering, self.dilations, self.wide, self.narrow, strict=True):
             scale, shift = steer.chunk(2, dim=-1)
             inner = functional.layer_norm(hidden, hidden.shape[-1:]) * (1 + scale) + shift

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ def train(
     cpu: bool = False,
     accept_changes: bool = False,
     judge: validate.Judge | None = None,
+    begin: Callable[[state.TrainState], object] = lambda _: None,
 ) -> Outcome:
     """Train, or go on training, a run.
 
@@ -58,6 +60,7 @@ def train(
         cpu: leave accelerators alone.
         accept_changes: go on although the config is not the one the run started with.
         judge: scores the phrases besides the spectral distance; its ``overall`` chooses the best checkpoint.
+        begin: changes the fresh state first, for a run that begins with a voice or leaves some weights as they are.
 
     Raises:
         TrainingError: the config changed, the run belongs to other singers, or a loss is not finite.
@@ -77,6 +80,7 @@ def train(
     items = dataset.CropDataset(prepared, config)
     content = items[0, 0].conditioning.content.shape[1]
     current = state.create(fixed, content=content, singers=len(prepared.singers), device=accelerator.device)
+    begin(current)
     if found is not None:
         check_same(found, prepared, config, accept_changes)
         checkpoint.restore(found, current)

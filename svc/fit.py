@@ -1,0 +1,182 @@
+"""A new singer for a voice, from a little speech or song.
+
+The clips are prepared as for training. Of the singers that the voice knows, those are sought who together come nearest;
+from there their embedding is trained, by the same loop as everything else, while the generator stays as it is: so
+nobody else's sound changes by a bit.
+"""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from svc import identities
+from svc.config import Config, from_tree, to_tree
+from svc.data.batch import Batch
+from svc.data.dataset import CropDataset
+from svc.data.manifest import Manifest, Singer
+from svc.data.prepare import Summary, prepare
+from svc.features.store import Store
+from svc.losses.objective import reconstruction_terms
+from svc.training import checkpoint
+from svc.training.loop import Outcome, train
+from svc.training.state import TrainState
+from svc.tree import put
+from svc.units import semitones_to_ratio
+from svc.voice import Voice
+
+NEVER = 10**6  # a step that no fit reaches
+EMBEDDING_ONLY = {
+    "train.steps": 200,
+    "train.refine_start": NEVER,  # the front alone: who sings is said there, and a step costs a fifth
+    "train.adversary_start": NEVER,
+    "train.learning_rate": 5e-3,
+    "train.warmup": 10,
+    "train.ema": 0.95,
+    "train.validate_every": 20,
+    "train.checkpoint_every": 100,
+    "train.log_every": 20,
+    "train.phrases": 8,
+    "train.keep": 1,
+    "train.trackers": [],
+    "train.back_translated": 0.0,
+    "others.share": 0.0,
+}
+SUNG_ABOVE_SPOKEN = 8.0  # semitones, the median of twelve singers, see recipes/LOG.md
+VIBRATO, HELD_FRAMES = 18, 12  # frames
+HELD_SEMITONES, HELD_SHARE = 0.3, 0.4
+MIX_STEPS, MIX_RATE, MIX_CROPS = 40, 0.1, 16
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where a fit begins.
+
+    Attributes:
+        row: of a mix of known singers.
+        names: the known singers who come nearest, and their shares in the mix, largest first.
+    """
+
+    row: identities.Row
+    names: list[tuple[str, float]]
+
+
+def configured(voice: Voice, changes: Mapping[str, Any]) -> Config:
+    """How to fit: the voice's own configuration but for the training, and changes by dotted names.
+
+    Raises:
+        ConfigError: a change is wrong.
+    """
+    tree = to_tree(voice.config)
+    for name, value in {**EMBEDDING_ONLY, **changes}.items():
+        put(tree, name, value)
+    return from_tree(tree, where="--set")
+
+
+def prepare_clips(voice: Voice, clips: Path, name: str, out: Path, jobs: int | None = None) -> Summary:
+    """Prepare a folder of one new singer's recordings, as ``svc.data.prepare.prepare`` does.
+
+    Raises:
+        DataError: the name is taken, or nothing is usable.
+    """
+    return prepare(clips, out, voice.config, jobs, singer=identities.check_free(voice, name))
+
+
+def fit(voice: Voice, prepared: Manifest, run: Path, config: Config, *, cpu: bool = False) -> tuple[Outcome, Start]:
+    """Train the embedding of the only singer of a prepared folder.
+
+    Args:
+        voice: left as it is.
+        prepared: see ``prepare_clips``.
+        run: folder of the run; if it holds checkpoints it goes on there.
+        config: see ``configured``.
+        cpu: leave accelerators alone.
+    """
+    start = nearest(voice, _crops(prepared, config), config)
+
+    def begin(state: TrainState) -> None:
+        row = {name: value[None] for name, value in start.row.items()}
+        for generator in (state.generator, state.average):
+            generator.load_state_dict(voice.generator.state_dict() | row)
+            generator.requires_grad_(False)
+        for name in identities.ROWS:
+            state.generator.get_parameter(name).requires_grad_(True)
+
+    return train(prepared, run, config, cpu=cpu, begin=begin), start
+
+
+def nearest(voice: Voice, crops: Batch, config: Config) -> Start:
+    """The mix of known singers that comes nearest to crops, found by gradient from those who do alone."""
+    generator = copy.deepcopy(voice.generator).requires_grad_(False)
+    count, known = len(crops.audio), generator.singers
+
+    def distance(singer: Tensor) -> Tensor:
+        sung = generator(crops.conditioning.with_singer(singer.expand(count, -1)), refine=False)
+        return reconstruction_terms(fake=sung, real=crops.audio, config=config.loss)["spectral"]
+
+    with torch.no_grad():
+        alone = torch.stack([distance(row) for row in torch.eye(known)])
+    logits = nn.Parameter((alone.min() - alone) * 20)
+    optimizer = torch.optim.Adam([logits], lr=MIX_RATE)
+    for _ in range(MIX_STEPS if known > 1 else 0):
+        optimizer.zero_grad()
+        distance(logits.softmax(dim=0)).backward()
+        optimizer.step()
+    shares = logits.detach().softmax(dim=0)
+    order = shares.argsort(descending=True).tolist()
+    row = {name: shares @ generator.get_parameter(name) for name in identities.ROWS}
+    return Start(row, [(voice.singers[n].name, float(shares[n])) for n in order])
+
+
+def _crops(prepared: Manifest, config: Config) -> Batch:
+    items = CropDataset(prepared, config)
+    return Batch.stack([items[n // len(items), n % len(items)] for n in range(MIX_CROPS)])
+
+
+def joined(voice: Voice, prepared: Manifest, run: Path, material: str) -> Voice:
+    """The voice with the singer of a prepared folder, as a run left them at their best.
+
+    Raises:
+        TrainingError: the run holds no checkpoint.
+    """
+    weights = checkpoint.average_weights(checkpoint.at(run, "best"))
+    row = {name: weights[name][0] for name in identities.ROWS}
+    return identities.added(voice, at_song(prepared.singers[0], material), row)
+
+
+def at_song(singer: Singer, material: str) -> Singer:
+    """A singer with the range to be sung in: who is known by ``speech`` only sings higher than that."""
+    ratio = semitones_to_ratio(SUNG_ABOVE_SPOKEN) if material == "speech" else 1.0
+    median, low, high = (round(value * ratio, 2) for value in singer.range)
+    return replace(singer, median_f0=median, low_f0=low, high_f0=high)
+
+
+def material_of(prepared: Manifest) -> str:
+    """``song`` or ``speech``, by how much of the melody is held.
+
+    Sung notes stay where they are but for vibrato; spoken ones glide. Counted are stretches of 0.3 s with a pitch
+    whose mean over a period of vibrato moves less than 0.3 semitones within 0.12 s.
+    """
+    store = Store(prepared.folder / "store")
+    moves = [
+        _moves(12 * np.log2(store.get(clip.key, "f0")), store.get(clip.key, "voiced").astype(bool))
+        for clip in prepared.clips
+    ]
+    held = np.concatenate(moves) < HELD_SEMITONES
+    return "song" if len(held) and held.mean() > HELD_SHARE else "speech"
+
+
+def _moves(notes: NDArray[np.floating], voiced: NDArray[np.bool_]) -> NDArray[np.floating]:
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], voiced.astype(int), [0]])))
+    moves = [np.zeros(0)]
+    for first, last in zip(edges[::2], edges[1::2], strict=True):
+        if last - first >= VIBRATO + HELD_FRAMES:
+            smooth = np.convolve(notes[first:last], np.ones(VIBRATO) / VIBRATO, "valid")
+            moves.append(np.abs(smooth[HELD_FRAMES:] - smooth[:-HELD_FRAMES]))
+    return np.concatenate(moves)

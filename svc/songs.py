@@ -1,0 +1,201 @@
+"""Songs in files: hours long in constant memory, at the loudness that is asked for, one or a folder of them."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from svc import key, separate
+from svc.audio import files, lufs
+from svc.audio.files import Audio, Samples
+from svc.audio.parts import parts
+from svc.audio.resample import resampled
+from svc.audio.spool import spool
+from svc.conditioning import Conditioning
+from svc.convert import Converter, Progress, Report, quiet
+from svc.data.prepare import files_below
+from svc.errors import AudioError, DataError, SvcError, WeightsError, printable
+from svc.features.content import ACTIVE
+from svc.features.f0 import write_csv
+from svc.identities import Cast, cast
+from svc.separate import Separator
+from svc.units import db_to_gain
+
+HEADROOM = 0.99  # full scale that a song made louder stays below
+LUFS = (-70.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked of a song.
+
+    Attributes:
+        speaker: see ``svc.identities.cast``.
+        transpose: see ``svc.key.choose``.
+        loudness: ``source``, as the song is; ``target``, as the singer sings; or LUFS.
+        curve: CSV of ``seconds,hz`` to take for the melody.
+        save_f0: where to write the melody as such a CSV.
+    """
+
+    speaker: str
+    transpose: key.Key = "auto"
+    loudness: str | float = "source"
+    curve: Path | None = None
+    save_f0: Path | None = None
+
+
+def parse_loudness(text: str) -> str | float:
+    """``source``, ``target``, or something like ``-14LUFS``.
+
+    Raises:
+        DataError: it is none of them.
+    """
+    word = text.strip().lower()
+    if word in ("source", "target"):
+        return word
+    try:
+        wanted = float(word.removesuffix("lufs"))
+    except ValueError:
+        wanted = math.nan
+    if not LUFS[0] <= wanted <= LUFS[1]:
+        raise DataError(f"--loudness {text}: give source, target, or {LUFS[0]:g} to {LUFS[1]:g} LUFS as -14LUFS")
+    return wanted
+
+
+def convert_file(
+    converter: Converter, song: Path, target: Path, wish: Wish, progress: Progress = quiet
+) -> tuple[Report, float]:
+    """Sing a file into another, which has its rate and to the sample its length, and appears whole or not at all.
+
+    Returns:
+        The report, and the gain in dB that was needed for the loudness.
+
+    Raises:
+        SvcError: an input cannot be read, or the output not be written.
+    """
+    files.check_format(target)
+    voice = converter.voice
+    singer = cast(voice, wish.speaker)
+    spooled = spool(files.blocks(song), voice.config.sample_rate)
+    files.check_format(target, spooled.rate)
+    report = Report(seconds=spooled.seconds)
+    report.mark("resample")
+    asked = converter.listen(
+        spooled.audio, singer, report, transpose=wish.transpose, curve=wish.curve, progress=progress
+    )
+    made, gain = _levelled(converter.sing(asked, report, progress), asked, singer, wish, voice.config.sample_rate)
+    with files.writing(target, spooled.rate) as file:
+        for part in resampled(made, voice.config.sample_rate, spooled.rate, spooled.length):
+            file.write(part)
+    if wish.save_f0:
+        write_csv(wish.save_f0, report.melody)
+    report.mark("resample")
+    return report, gain
+
+
+def _levelled(
+    sung: Iterator[Samples], asked: Conditioning, singer: Cast, wish: Wish, rate: int
+) -> tuple[Iterable[Samples], float]:
+    """What is sung at the loudness that is wished for, and the gain in dB."""
+    if wish.loudness == "source":
+        return sung, 0.0
+    whole = spool((Audio(part, rate) for part in sung), rate).audio.samples
+    if wish.loudness == "target":
+        gain = _of_the_singer(asked, singer)
+    else:
+        measured = lufs.integrated(whole, rate)
+        gain = float(wish.loudness) - measured if math.isfinite(measured) else 0.0
+    peak = max((float(np.abs(part).max()) for part in parts(whole)), default=0.0)
+    gain = min(gain, 20 * math.log10(HEADROOM / peak)) if peak * db_to_gain(gain) > HEADROOM else gain
+    return (part * np.float32(db_to_gain(gain)) for part in parts(whole)), gain
+
+
+def _of_the_singer(asked: Conditioning, singer: Cast) -> float:
+    """Gain in dB from the level of a song where somebody sings to that of the singer's own recordings."""
+    if not singer.singer.level:
+        raise WeightsError(f"--loudness target: nobody knows how loud {singer.label} is; give LUFS as -14LUFS")
+    level = asked.loudness[0].numpy()
+    return singer.singer.level - float(np.median(level[level >= level.max() - ACTIVE]))
+
+
+def convert_mix(
+    converter: Converter, separator: Separator, song: Path, target: Path, wish: Wish, progress: Progress = quiet
+) -> tuple[Report, str]:
+    """Sing the vocal of a full mix of one or two channels, and put it back; the mix is in memory as a whole.
+
+    Returns:
+        The report, and what was done to the levels, in words.
+
+    Raises:
+        SvcError: an input cannot be read, no voice is heard in it, or the output cannot be written.
+    """
+    mix, rate = separate.read(song)
+    files.check_format(target, rate)
+    vocal, rest = separator.separate(mix, rate, progress)
+    heard = separate.level(vocal)
+    if heard < files.MIN_LEVEL:
+        raise AudioError(f"{song}: no voice is heard in it; give a song with one, or leave --separate away")
+    made, report = converter.convert(
+        Audio(vocal.mean(axis=0), rate), wish.speaker, transpose=wish.transpose, curve=wish.curve, progress=progress
+    )
+    done = separate.remix(made.samples, vocal, rest)
+    separate.write(target, done.samples, rate)
+    if wish.save_f0:
+        write_csv(wish.save_f0, report.melody)
+    lowered = f", all lowered by {done.lowered:.1f} dB so that nothing clips" if done.lowered else ""
+    return report, f"the vocal was {separate.level(mix) - heard:.1f} dB below the mix{lowered}"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of a song of a folder: ``made``, ``there`` already, or ``refused``; and more in words."""
+
+    song: Path
+    target: Path
+    became: Literal["made", "there", "refused"]
+    words: str
+
+
+def plan(folder: Path, out: Path, ending: str) -> list[tuple[Path, Path]]:
+    """Every song below a folder, and where it goes, at the same place below another.
+
+    Raises:
+        DataError: there are no songs, or two would have one name.
+    """
+    if out.resolve().is_relative_to(folder.resolve()):
+        raise DataError(f"{out}: lies inside {folder}, where it would pass for a song; choose another -o")
+    pairs = [(song, out / song.relative_to(folder).with_suffix(ending)) for song in files_below(folder)]
+    targets = [target for _, target in pairs]
+    double = next((target for target in targets if targets.count(target) > 1), None)
+    if double:
+        raise DataError(f"{double}: two songs in {folder} would get this name; rename one of them")
+    if not pairs:
+        raise DataError(f"{folder}: holds no songs; name a folder of recordings")
+    return pairs
+
+
+def convert_all(
+    converter: Converter, pairs: Sequence[tuple[Path, Path]], wish: Wish, *, again: bool = False
+) -> Iterator[Done]:
+    """Convert songs one after the other; one that is refused stops nothing.
+
+    What is there already is left as it is, so that a batch goes on where it was stopped, unless ``again``.
+
+    Raises:
+        DataError: the folder does not take a file.
+    """
+    for song, target in pairs:
+        if target.exists() and not again:
+            yield Done(song, target, "there", "")
+            continue
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            report, _ = convert_file(converter, song, target, wish)
+            yield Done(song, target, "made", f"{report.seconds:.1f} s, {report.transpose:+g} semitones")
+        except SvcError as error:
+            yield Done(song, target, "refused", printable(str(error)))
+        except OSError as error:
+            raise DataError(f"{target}: cannot be written ({error.strerror}); choose another -o") from None

@@ -1,0 +1,134 @@
+"""Recordings of hours: heard in blocks, with the features of one piece, and never in memory as a whole."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from svc.audio import spool as spooling
+from svc.audio.files import Audio
+from svc.audio.resample import resample
+from svc.audio.spool import spool
+from svc.config import Config, ContentConfig, F0Config, FeaturesConfig
+from svc.data.synthetic import SINGERS, phrase, render
+from svc.encoders.cepstral import CepstralEncoder
+from svc.features import content, extract, f0
+
+RATE = 24_000
+TINY = F0Config(model="tiny")
+CONFIG = Config(features=FeaturesConfig(f0=TINY, content=ContentConfig(encoder="cepstral", layer="cepstra")))
+
+
+@pytest.fixture(scope="module")
+def song() -> Audio:
+    """Phrases of two singers more than an octave apart, faint noise under them and between them."""
+    rng = np.random.default_rng(0)
+    pieces = []
+    for number in range(4):
+        pieces += [render(SINGERS[number % 2], phrase(number)).samples, np.zeros(int(rng.uniform(0.1, 3) * RATE))]
+    samples = np.concatenate(pieces)
+    samples += 1e-4 * rng.standard_normal(len(samples))
+    return Audio(samples[: len(samples) // 240 * 240].astype(np.float32), RATE)
+
+
+@pytest.fixture(scope="module")
+def level(song) -> np.ndarray:
+    return extract.measure_loudness(song)
+
+
+@pytest.fixture(scope="module")
+def whole(song, level) -> tuple[np.ndarray, np.ndarray]:
+    """f0 and periodicity in one piece."""
+    return f0.track(song, len(level), TINY, audible=f0.audible(level, TINY))
+
+
+@pytest.mark.parametrize("size", [250, 700])
+def test_the_melody_in_blocks_is_that_of_the_whole(song, level, whole, monkeypatch, size):
+    monkeypatch.setattr(f0, "BLOCK", size)
+    found, periodicity = f0.track(song, len(level), TINY, audible=f0.audible(level, TINY))
+    voiced = f0.voicing(whole[1], level, TINY)
+    assert len(level) > 2 * size
+    assert voiced.sum() > 0.4 * len(level)
+    off = np.abs(1200 * np.log2(found / whole[0]))[voiced]
+    assert (off < 2e-3).mean() > 0.999
+    assert off.max() < 0.1
+    np.testing.assert_allclose(periodicity[voiced], whole[1][voiced], atol=1e-5)
+    np.testing.assert_array_equal(f0.voicing(periodicity, level, TINY), voiced)
+
+
+def test_a_recording_of_one_block_is_tracked_in_one_piece(song, level, whole, monkeypatch):
+    audible = f0.audible(level, TINY)
+    monkeypatch.setattr(f0, "BLOCK", len(level))
+    for found, wanted in zip(f0.track(song, len(level), TINY, audible=audible), whole, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_silence_around_the_edge_of_a_block(monkeypatch):
+    """Whatever the path does through it, notes before and after stay what they are."""
+    seconds = np.arange(4 * RATE) / RATE
+    curve = np.where(seconds < 2, 196.0, 523.25)
+    turns = 2 * np.pi * np.cumsum(curve) / RATE
+    loud = (seconds < 1) | (seconds > 3)
+    samples = (loud * sum(0.1 / k * np.sin(k * turns) for k in range(1, 12))).astype(np.float32)
+    audible = f0.audible(extract.measure_loudness(Audio(samples, RATE)), TINY)
+    monkeypatch.setattr(f0, "OVERLAP", 50)
+    monkeypatch.setattr(f0, "BLOCK", 200)  # the edge is in the middle of the silence
+    found, periodicity = f0.track(Audio(samples, RATE), 400, TINY, audible=audible)
+    for frames, hz in ((slice(5, 95), 196.0), (slice(305, 395), 523.25)):
+        assert np.abs(1200 * np.log2(found[frames] / hz)).max() < 3
+        assert periodicity[frames].min() > TINY.periodicity
+    assert not periodicity[110:290].any()
+
+
+def test_progress_rises_through_the_blocks_of_both_stages(song, monkeypatch):
+    monkeypatch.setattr(f0, "BLOCK", 150)
+    monkeypatch.setattr(content, "CHUNK", 100)
+    told: list[tuple[str, int]] = []
+    audio = Audio(song.samples[: 400 * 240], RATE)
+    extract.extract(audio, CONFIG, progress=lambda *news: told.append(news))
+    melody, words = ([done for stage, done in told if stage == name] for name in ("f0", "content"))
+    assert told == [("f0", done) for done in melody] + [("content", done) for done in words]
+    assert melody == sorted(melody)
+    assert {done // 150 for done in melody} == {0, 1, 2}
+    assert melody[-1] == 400
+    assert words == [0, 100, 200, 300, 400]
+
+
+@pytest.mark.parametrize("how", ["no", "each", "together"])
+def test_content_in_chunks_is_normalised_over_the_whole_file(song, level, monkeypatch, how):
+    encoder = CepstralEncoder()
+    encoder.normalised = how
+    whole = content.heard(encoder, "cepstra", song, len(level), level)
+    monkeypatch.setattr(content, "CHUNK", 101)
+    monkeypatch.setattr(content, "_GROUP", 7)
+    found = content.heard(encoder, "cepstra", song, len(level), level)
+    np.testing.assert_allclose(found, whole, atol=2e-4)
+    if how != "no":
+        np.testing.assert_allclose(found[:, level >= level.max() - content.ACTIVE].mean(axis=1), 0, atol=1e-4)
+
+
+def test_content_in_parts_is_encoded_as_from_the_whole(song, level):
+    encoder = CepstralEncoder()
+    encoder.normalised = "no"
+    levelled = resample(content.at_level(song, level), encoder.sample_rate)
+    wanted = content.encode(encoder, "cepstra", levelled.samples)
+    np.testing.assert_allclose(content.heard(encoder, "cepstra", song, len(level), level), wanted, atol=1e-4)
+
+
+def test_a_recording_on_the_disk_has_the_features_of_one_in_memory(song, monkeypatch):
+    played = [Audio(song.samples[n : n + 9_999], 44_100) for n in range(0, 300_000, 9_999)]
+    kept = spool(played, RATE)
+    monkeypatch.setattr(spooling, "LONG", 1)
+    mapped = spool(played, RATE)
+    assert isinstance(mapped.audio.samples, np.memmap)
+    found, wanted = (extract.extract(spooled.audio, CONFIG) for spooled in (mapped, kept))
+    for name in ("f0", "voiced", "loudness", "content"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(wanted, name))
+
+
+@pytest.mark.parametrize("refine", [True, False])
+def test_nothing_at_all_is_a_recording_of_no_frames(refine):
+    nothing = Audio(np.zeros(0, np.float32), RATE)
+    for track in f0.track(nothing, 0, replace(TINY, refine=refine)):
+        assert track.shape == (0,)
+    assert extract.measure_loudness(nothing).shape == (0,)

@@ -1,0 +1,161 @@
+"""A new singer: nobody else changes by a bit, the held-out score rises, and what cannot be fitted is told."""
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from test_cli import svc
+
+from svc import fit, identities
+from svc.convert import Converter
+from svc.data import manifest
+from svc.data.batch import Batch
+from svc.data.dataset import CropDataset
+from svc.data.manifest import Singer
+from svc.data.synthetic import SINGERS, phrase, render, save_rendition
+from svc.voice import Voice
+
+QUICK = {"train.steps": 8, "train.validate_every": 4, "train.checkpoint_every": 4, "train.log_every": 4}
+SETS = [part for name, value in QUICK.items() for part in ("--set", f"{name}={value}")]
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    """A third synthetic singer's phrases, and a file that is none."""
+    folder = tmp_path_factory.mktemp("clips")
+    for number in range(4):
+        save_rendition(folder / f"{number}.wav", render(SINGERS[2], phrase(number)))
+    (folder / "broken.wav").write_bytes(b"nothing")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ready(voice, clips, tmp_path_factory):
+    out = tmp_path_factory.mktemp("ready") / "prepared"
+    fit.prepare_clips(voice, clips, "Cat", out, jobs=1)
+    return manifest.read(out)
+
+
+def test_a_mix_of_the_known_is_found(voice, ready):
+    """Crops of a mix of Ann and Bob are sung by that mix again, better than by either."""
+    config = fit.configured(voice, {"train.crop": 0.4})
+    items = CropDataset(ready, config)
+    crops = Batch.stack([items[0, n] for n in range(4)])
+    weights = torch.tensor([[0.7, 0.3]]).expand(4, -1)
+    with torch.no_grad():
+        audio = voice.generator(crops.conditioning.with_singer(weights), refine=False)
+    start = fit.nearest(voice, Batch(crops.conditioning, audio), config)
+    assert dict(start.names)["Ann"] == pytest.approx(0.7, abs=0.1)
+    assert start.names[0][0] == "Ann"
+
+
+def test_only_what_is_the_singers_own_is_trained(voice, ready, tmp_path):
+    config = fit.configured(voice, QUICK)
+    outcome, start = fit.fit(voice, ready, tmp_path / "run", config, cpu=True)
+    assert outcome.step == 8
+    new = fit.joined(voice, ready, tmp_path / "run", "song")
+    assert [s.name for s in new.singers] == ["Ann", "Bob Ö.", "Cat"]
+    before, after = voice.generator.state_dict(), new.generator.state_dict()
+    for name, value in before.items():
+        assert torch.equal(after[name][:2] if name in identities.ROWS else after[name], value)
+    assert not torch.equal(identities.row_of(new, 2)[identities.ACCENT], start.row[identities.ACCENT])
+    assert new.singers[2].median_f0 == ready.singers[0].median_f0
+    assert torch.isfinite(identities.row_of(new, 2)[identities.EMBEDDING]).all()
+
+
+def test_the_held_out_distance_falls(voice, ready, tmp_path):
+    config = fit.configured(voice, {"train.steps": 30, "train.validate_every": 5, "train.learning_rate": 0.02})
+    fit.fit(voice, ready, tmp_path / "run", config, cpu=True)
+    import json
+
+    lines = (tmp_path / "run" / "validation.jsonl").read_text().splitlines()
+    scores = [json.loads(line)["spectral"] for line in lines]
+    assert min(scores[1:]) < scores[0]
+
+
+def test_speech_is_sung_higher():
+    spoken = Singer("Cat", 60.0, 100.0, 80.0, 150.0, -20.0)
+    assert fit.at_song(spoken, "song") == spoken
+    lifted = fit.at_song(spoken, "speech")
+    ratio = 2 ** (8 / 12)
+    assert lifted.range == pytest.approx((100 * ratio, 80 * ratio, 150 * ratio), abs=0.01)
+
+
+def test_what_glides_is_speech_and_what_holds_is_song():
+    time = np.arange(400)
+    voiced = np.ones(400, dtype=bool)
+    vibrato = 57 + 0.5 * np.sin(2 * np.pi * time / 18)  # a semitone wide, 5.6 Hz
+    assert (fit._moves(vibrato, voiced) < 0.1).all()
+    glide = 57 + 3 * np.sin(2 * np.pi * time / 80)
+    assert np.mean(fit._moves(glide, voiced) < 0.3) < 0.2
+    assert not len(fit._moves(vibrato, time % 25 > 0))  # no stretch is long enough
+
+
+class TestCommand:
+    def test_a_singer_joins(self, world, clips, monkeypatch, capsys):
+        arguments = ["fit", str(clips), "-n", "Cat", "-o", "new.safetensors", "--cpu", "--material", "song", *SETS]
+        code, out, _ = svc(monkeypatch, capsys, *arguments)
+        assert code == 0
+        assert "Cat: 4 files, " in out
+        assert "rejected: 1" in out
+        assert "less than a minute" in out
+        assert "new.safetensors: Cat is number 2" in out
+        assert out.splitlines()[-1] == "next: svc convert --voice new.safetensors --speaker 'Cat' SONG.wav"
+        assert not (world / "new.fit").exists()
+        code, out, _ = svc(monkeypatch, capsys, "convert", "-v", "new.safetensors", "-s", "2", "song.wav")
+        assert code == 0
+        for number in ("0", "1"):
+            for name in ("runs/a/voice.safetensors", "new.safetensors"):
+                svc(monkeypatch, capsys, "convert", "-v", name, "-s", number, "song.wav", "-o", f"{name[:3]}.wav", "-f")
+            assert (world / "run.wav").read_bytes() == (world / "new.wav").read_bytes()
+
+    def test_interrupted_it_goes_on(self, world, clips, monkeypatch, capsys):
+        """Half the steps, then all of them: the same voice as without the pause."""
+        arguments = ["fit", str(clips), "-n", "Cat", "--cpu", *SETS]
+        svc(monkeypatch, capsys, *arguments, "-o", "a.safetensors")
+        from svc.training import loop
+
+        with monkeypatch.context() as patch:
+            patch.setattr(loop, "any_process", lambda *_: True)
+            code, out, _ = svc(monkeypatch, capsys, *arguments, "-o", "b.safetensors")
+        assert code == 0
+        assert "stopped and saved at step 1" in out
+        assert not (world / "b.safetensors").exists()
+        svc(monkeypatch, capsys, *arguments, "-o", "b.safetensors")
+        one, other = (Voice.load(world / name) for name in ("a.safetensors", "b.safetensors"))
+        assert identities._equal(identities.row_of(one, 2), identities.row_of(other, 2))
+
+    @pytest.mark.parametrize(
+        ("arguments", "sentence"),
+        [
+            (["nowhere", "-n", "Cat", "-o", "b.safetensors"], "nowhere: no such folder"),
+            (["empty", "-n", "Cat", "-o", "b.safetensors"], "empty: holds no recordings"),
+            (["bad", "-n", "Cat", "-o", "b.safetensors"], "none of 1 files is usable"),
+            (["good", "-n", "ann", "-o", "b.safetensors"], "in this voice already"),
+            (["good", "-n", "../x", "-o", "b.safetensors"], "no singer's name"),
+            (["good", "-n", "Cat", "-o", "b.wav"], "end it in .safetensors"),
+            (["good", "-n", "Cat", "-o", "b.safetensors", "--material", "noise"], "give auto, speech, song"),
+            (["good", "-n", "Cat", "-o", "b.safetensors", "--set", "train.stepz=3"], "unknown knob"),
+        ],
+        ids=lambda value: value[0] + value[2][:3] if isinstance(value, list) else "",
+    )
+    def test_what_cannot_be_fitted_is_one_sentence(self, world, monkeypatch, capsys, arguments, sentence):
+        for folder in ("empty", "bad", "good"):
+            (world / folder).mkdir()
+        (world / "bad" / "a.wav").write_bytes(b"nothing")
+        shutil.copy(world / "song.wav", world / "good" / "a.wav")
+        code, _, err = svc(monkeypatch, capsys, "fit", *arguments)
+        assert code == 2
+        assert sentence in err.splitlines()[-1]
+        assert not (world / "b.safetensors").exists()
+        assert not (world / "b.fit").exists()
+
+
+def test_a_fitted_singer_sings(voice, ready, tone, tmp_path):
+    config = fit.configured(voice, QUICK)
+    fit.fit(voice, ready, tmp_path / "run", config, cpu=True)
+    new = fit.joined(voice, ready, tmp_path / "run", "song")
+    made, report = Converter(new).convert(tone, "Cat")
+    assert len(made.samples) == len(tone.samples)
+    assert report.transpose % 12 == 0

@@ -1,0 +1,190 @@
+"""Songs in files: as in memory, exact in length and level, and one bad file in a folder stops nothing."""
+
+import math
+import sys
+from dataclasses import replace
+from io import BytesIO
+
+import numpy as np
+import pytest
+import soundfile
+from test_cli import svc
+
+from svc import songs
+from svc.audio import files, lufs, spool
+from svc.audio.files import Audio
+from svc.convert import Converter
+from svc.errors import DataError, WeightsError
+from svc.songs import Wish
+
+
+@pytest.fixture(scope="module")
+def long(tone):
+    """Eleven seconds of notes and silence: more than one chunk is sung."""
+    return Audio(np.concatenate([tone.samples, np.zeros(20_000, np.float32)] * 7), tone.rate)
+
+
+@pytest.mark.parametrize("mapped", [False, True], ids=["in memory", "on the disk"])
+def test_a_file_is_sung_as_in_memory(voice, long, tmp_path, monkeypatch, mapped):
+    if mapped:
+        monkeypatch.setattr(spool, "LONG", 3)
+    files.write(tmp_path / "song.wav", long)
+    read = files.read(tmp_path / "song.wav")
+    converter = Converter(voice)
+    songs.convert_file(converter, tmp_path / "song.wav", tmp_path / "out.wav", Wish("Bob Ö.", -12.0))
+    files.write(tmp_path / "wanted.wav", converter.convert(read, "1", transpose=-12)[0])
+    assert (tmp_path / "out.wav").read_bytes() == (tmp_path / "wanted.wav").read_bytes()
+    made = files.read(tmp_path / "out.wav")
+    assert (len(made.samples), made.rate) == (len(read.samples), read.rate)
+
+
+@pytest.mark.parametrize("wanted", [-30.0, -45.0])
+def test_a_loudness_in_lufs(voice, long, tmp_path, wanted):
+    files.write(tmp_path / "song.wav", long)
+    _, gain = songs.convert_file(
+        Converter(voice), tmp_path / "song.wav", tmp_path / "out.wav", Wish("Ann", loudness=wanted)
+    )
+    made = files.read(tmp_path / "out.wav")
+    assert lufs.integrated(made.samples, made.rate) == pytest.approx(wanted, abs=0.2)
+    assert gain != 0
+
+
+def test_louder_than_full_scale_is_not_clipped(voice, long, tmp_path):
+    files.write(tmp_path / "song.wav", long)
+    songs.convert_file(Converter(voice), tmp_path / "song.wav", tmp_path / "out.wav", Wish("Ann", loudness=0.0))
+    assert np.abs(files.read(tmp_path / "out.wav").samples).max() == pytest.approx(songs.HEADROOM, abs=0.02)
+
+
+def test_as_loud_as_the_singer(voice, long, tmp_path):
+    """A song whose singer is known to sing 6 dB louder than it, at the same level of every note."""
+    files.write(tmp_path / "song.wav", Audio(long.samples * np.float32(0.05), long.rate))
+    converter = Converter(voice)
+    plain, _ = songs.convert_file(converter, tmp_path / "song.wav", tmp_path / "a.wav", Wish("Ann"))
+    with pytest.raises(WeightsError, match="nobody knows how loud Ann is"):
+        songs.convert_file(converter, tmp_path / "song.wav", tmp_path / "b.wav", Wish("Ann", loudness="target"))
+    assert not (tmp_path / "b.wav").exists()
+    level = spool.spool(files.blocks(tmp_path / "song.wav"), 24_000).audio
+    from svc.features.extract import measure_loudness
+
+    loudness = measure_loudness(level)
+    median = float(np.median(loudness[loudness >= loudness.max() - 40]))
+    ann = replace(voice.singers[0], level=median + 6)
+    louder = Converter(replace(voice, singers=(ann, voice.singers[1])))
+    _, gain = songs.convert_file(louder, tmp_path / "song.wav", tmp_path / "b.wav", Wish("Ann", loudness="target"))
+    assert gain == pytest.approx(6, abs=1e-3)
+    a, b = (files.read(tmp_path / name).samples for name in ("a.wav", "b.wav"))
+    np.testing.assert_allclose(b, 10 ** (6 / 20) * a, atol=1e-5)
+    assert plain.seconds == pytest.approx(long.seconds)
+
+
+def test_loudness_is_read():
+    assert [songs.parse_loudness(t) for t in ("source", " Target", "-14LUFS", "-23", "-9.5lufs")] == [
+        "source",
+        "target",
+        -14.0,
+        -23.0,
+        -9.5,
+    ]
+    for text in ("", "loud", "nan", "3LUFS", "-99"):
+        with pytest.raises(DataError, match="give source, target"):
+            songs.parse_loudness(text)
+
+
+class TestFolder:
+    @pytest.fixture
+    def album(self, world):
+        (world / "album" / "two").mkdir(parents=True)
+        (world / "album" / "one.wav").write_bytes((world / "song.wav").read_bytes())
+        (world / "album" / "two" / "one.wav").write_bytes((world / "song.wav").read_bytes())
+        (world / "album" / "broken.wav").write_bytes(b"RIFF of nothing")
+        (world / "album" / "notes.txt").write_text("not a song")
+        return world / "album"
+
+    def test_all_but_the_bad_ones(self, album, monkeypatch, capsys):
+        code, out, err = svc(monkeypatch, capsys, "convert", "-r", "-s", "Ann", "album")
+        assert code == 0
+        assert "2 songs converted, 0 there already, 1 refused" in out
+        assert "broken.wav" in err
+        made = sorted(path.relative_to(album.parent) for path in album.parent.glob("album_Ann/**/*.wav"))
+        assert [str(path) for path in made] == ["album_Ann/one.wav", "album_Ann/two/one.wav"]
+
+    def test_a_batch_goes_on(self, album, monkeypatch, capsys):
+        svc(monkeypatch, capsys, "convert", "-r", "-s", "Ann", "album", "-o", "out")
+        (album.parent / "out" / "one.wav").unlink()
+        before = (album.parent / "out" / "two" / "one.wav").stat().st_mtime_ns
+        _, out, _ = svc(monkeypatch, capsys, "convert", "-r", "-s", "Ann", "album", "-o", "out")
+        assert "1 songs converted, 1 there already, 1 refused" in out
+        assert (album.parent / "out" / "two" / "one.wav").stat().st_mtime_ns == before
+        _, out, _ = svc(monkeypatch, capsys, "convert", "-r", "-f", "-s", "Ann", "album", "-o", "out")
+        assert "2 songs converted, 0 there already, 1 refused" in out
+
+    @pytest.mark.parametrize(
+        ("arguments", "sentence"),
+        [
+            (["nowhere"], "no such folder"),
+            (["album", "-o", "album/in"], "lies inside"),
+            (["album", "--separate"], "-r goes with none of"),
+            (["album", "--save-f0", "x.csv"], "-r goes with none of"),
+        ],
+    )
+    def test_what_cannot_be(self, album, monkeypatch, capsys, arguments, sentence):
+        code, _, err = svc(monkeypatch, capsys, "convert", "-r", "-s", "Ann", *arguments)
+        assert code == 2
+        assert sentence in err
+
+    def test_names_that_would_meet(self, album, monkeypatch, capsys):
+        (album / "one.flac").write_bytes(b"x")
+        code, _, err = svc(monkeypatch, capsys, "convert", "-r", "-s", "Ann", "album")
+        assert code == 2
+        assert "two songs" in err
+
+    def test_nothing_usable(self, world, monkeypatch, capsys):
+        (world / "bad").mkdir()
+        (world / "bad" / "a.wav").write_bytes(b"no")
+        code, _, err = svc(monkeypatch, capsys, "convert", "-r", "-s", "Ann", "bad")
+        assert code == 2
+        assert "none of 1 files" in err
+
+
+class Pipe:
+    def __init__(self, data=b""):
+        self.buffer = BytesIO(data)
+        self.encoding = "utf-8"
+
+    def isatty(self):
+        return False
+
+    def write(self, text):
+        raise AssertionError(text)
+
+    def flush(self):
+        pass
+
+
+def test_a_pipe_through(world, monkeypatch, capsys):
+    svc(monkeypatch, capsys, "convert", "-s", "Ann", "song.wav", "-o", "out.wav")
+    sink = Pipe()
+    monkeypatch.setattr(sys, "stdin", Pipe((world / "song.wav").read_bytes()))
+    monkeypatch.setattr(sys, "stdout", sink)
+    monkeypatch.setattr("sys.argv", ["svc", "convert", "-s", "Ann", "-", "-o", "-"])
+    from svc.cli import main
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    assert sink.buffer.getvalue() == (world / "out.wav").read_bytes()
+    assert soundfile.info(BytesIO(sink.buffer.getvalue())).frames == 44_100
+
+
+def test_a_pipe_needs_a_name(world, monkeypatch, capsys):
+    code, _, err = svc(monkeypatch, capsys, "convert", "-s", "Ann", "-")
+    assert code == 2
+    assert "give the output a name" in err
+
+
+def test_notes_beyond_what_a_singer_is_known_at(world, monkeypatch, capsys):
+    _, out, _ = svc(monkeypatch, capsys, "convert", "-s", "Ann", "-t", "24", "song.wav")
+    assert "100% of the notes lie above what Ann is known at" in out
+    _, out, _ = svc(monkeypatch, capsys, "convert", "-s", "Ann", "song.wav", "-f")
+    assert "lie above" not in out
+    assert math.isclose(files.read(world / "song_Ann.wav").seconds, 1)
