@@ -1,6 +1,6 @@
 """The command line."""
 
-from svc.cli import fitting, judging, keeping, making, singing  # noqa: F401, they join the program
+from svc.cli import fitting, judging, keeping, making, serving, singing  # noqa: F401, they join the program
 from svc.cli.program import app, run, run_app
 
 

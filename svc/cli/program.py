@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 
 VOICE_HELP = "voice file made by `svc export`; the newest runs/*/voice.safetensors if not given"
+SHARES = {"separate": (0, 40), "listen": (0, 60), "sing": (60, 100)}  # of the bar, %
 OUT_OF_MEMORY = (
     "the GPU is out of memory; end what else runs on it, use --device cpu, "
     "or train with --cpu or a smaller train.batch and --accept-changes"
@@ -69,14 +70,15 @@ def check_device(device: str) -> None:
 
 @contextmanager
 def stages() -> Iterator[Callable[[str, float], None]]:
-    """A bar from 0 to 100 % over listening and singing."""
+    """A bar from 0 to 100 % over separating, if that is asked for, listening and singing."""
     from svc.progress import bar
 
     with bar("listen", 100, "%") as meter:
 
         def show(stage: str, share: float) -> None:
             meter.set_description_str(stage, refresh=False)
-            done = 60 * share if stage == "listen" else 60 + 40 * share
+            first, last = SHARES[stage]
+            done = first + (last - first) * share
             meter.update(max(0.0, min(done, 100.0) - meter.n))
 
         yield show

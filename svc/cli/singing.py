@@ -38,6 +38,11 @@ def convert(
     loudness: Annotated[str, typer.Option(help="source, target (as the singer sings), or as -14LUFS")] = "source",
     recursive: Annotated[bool, typer.Option("-r", "--recursive", help="a folder of songs, however deep")] = False,
     separate: Annotated[bool, typer.Option("--separate", help="a full mix: convert its vocal, keep the rest")] = False,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="as it comes: raw 16-bit mono samples from SONG - to -o -")
+    ] = False,
+    rate: Annotated[int, typer.Option(help="Hz of a stream")] = 48_000,
+    block: Annotated[float, typer.Option(min=0.1, max=10, help="seconds of a stream that are sung at a time")] = 1.0,
     f0: Annotated[Path | None, typer.Option(help="CSV of seconds,hz to take for the song's melody")] = None,
     save_f0: Annotated[
         Path | None, typer.Option(help="write the song's melody as such a CSV, before transposition")
@@ -60,12 +65,19 @@ def convert(
     wish = Wish(speaker, wanted, parse_loudness(loudness), f0, save_f0)
     if (recursive and (f0 or save_f0 or separate or song == PIPE)) or (separate and wish.loudness != "source"):
         raise DataError("-r goes with none of --f0, --save-f0, --separate and -; --separate not with --loudness")
+    if stream and (song, out) != (PIPE, PIPE):
+        raise DataError("--stream: goes from a pipe to a pipe; give - as the song, and -o -")
+    if stream and (recursive or separate or f0 or save_f0 or wish.loudness != "source"):
+        raise DataError("--stream: goes with none of -r, --separate, --loudness, --f0 and --save-f0")
     if not recursive and song != PIPE:
         files.check_file(song)
     chosen = voice or newest_voice()
     loaded = Voice.load(chosen)
     label = cast(loaded, speaker).label
     converter = Converter(loaded, device, bf16)
+    if stream:
+        _stream(converter, wish, rate, block)
+        return
     if recursive:
         _folder(converter, song, out or song.with_name(f"{song.resolve().name}_{label}"), wish, force)
         return
@@ -92,6 +104,15 @@ def convert(
     spent = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in report.spent.items())
     say(f"{sum(report.spent.values()) / report.seconds:.3f} s of computing a second of song ({spent} s)")
     say(f"next: listen to {target}")
+
+
+def _stream(converter: "Converter", wish: "Wish", rate: int, block: float) -> None:
+    from svc.stream import Stream, pump
+
+    sung = Stream(converter, wish.speaker, rate, wish.transpose, block)
+    typer.echo(f"{sung.latency:.2f} s behind and the time of computing; raw 16-bit mono at {rate} Hz", err=True)
+    pump(sung, sys.stdin.buffer, sys.stdout.buffer)
+    typer.echo("next: the stream ended; the same command takes another", err=True)
 
 
 def _folder(converter: "Converter", folder: Path, out: Path, wish: "Wish", force: bool) -> None:

@@ -1,0 +1,164 @@
+"""What the page looks like, and which button does what."""
+
+import base64
+from collections.abc import Iterator
+from html import escape
+from typing import Any
+
+from svc.key import MOST
+from svc.web.limits import WAITING
+from svc.web.service import Result, Service, Wish
+
+KEYS = [("Auto (by octaves)", "auto"), ("Match (leaves the key)", "match"), ("By semitones", "semitones")]
+NOBODY = ("nobody", "")
+STEPS = {"listen": (0.0, 0.6, "listening"), "sing": (0.6, 0.4, "singing")}  # begin, length, what to call it
+CSS = """
+.told, .told .html-container { padding: 0 !important; }
+.told p { margin: 0; padding: 10px 14px; border-radius: 4px; border: 1px solid var(--border-color-primary); }
+.told p.wrong { border-color: #b91c1c; border-left-width: 6px; }
+.told img { width: 100%; margin-top: 12px; border-radius: 4px; background: white; }
+body:not(.dark) { --neutral-400: #52525b; }
+#title { overflow: visible !important; }
+footer { display: none !important; }
+"""
+WAVE = {"waveform_color": "#71717a", "waveform_progress_color": "#2563eb"}
+
+
+def theme(gr: Any) -> Any:
+    """Colours of enough contrast, and a font that gradio brings along (of its half-bold one only A and B)."""
+    font = gr.themes.utils.fonts.LocalFont("Source Sans Pro", weights=(400, 700))
+    return gr.themes.Default(primary_hue="blue", font=[font, "system-ui", "sans-serif"]).set(
+        button_primary_background_fill="*primary_600",
+        button_primary_background_fill_hover="*primary_700",
+        block_label_text_color="*neutral_700",
+        block_info_text_color="*neutral_700",
+    )
+
+
+def build(gr: Any, service: Service, fitting: bool) -> Any:
+    """The page, as ``gradio.Blocks``.
+
+    Args:
+        gr: the module gradio.
+        service: that does the work.
+        fitting: whether new singers may be fitted.
+    """
+    with gr.Blocks(title="svc", analytics_enabled=False, delete_cache=(600, 3600)) as page:
+        gr.Markdown("# Sing it in another voice", elem_id="title")
+        with gr.Tabs():
+            with gr.Tab("Convert a song"):
+                menus = _convert_tab(gr, service)
+            if fitting:
+                with gr.Tab("New singer"):
+                    _fit_tab(gr, service, menus)
+        page.load(lambda: _choices(gr, service), None, menus, queue=False, api_visibility="private")
+    return page.queue(max_size=WAITING)
+
+
+def _convert_tab(gr: Any, service: Service) -> list[Any]:
+    """The first tab; its two menus of singers are given back."""
+    minutes, known = service.limits.minutes, service.singers()
+    gr.Markdown(f"Drop or record one voice without accompaniment, up to {minutes:g} minutes. It stays on this machine.")
+    with gr.Row():
+        with gr.Column():
+            song = gr.Audio(
+                sources=["upload", "microphone"], type="filepath", label="Your song", editable=False, buttons=[],
+                waveform_options=WAVE, elem_id="song",
+            )  # fmt: skip
+            with gr.Row():
+                singer = gr.Dropdown(known, value=known[0][1], label="Singer", elem_id="singer")
+                other = gr.Dropdown([NOBODY, *known], value="", label="Mixed with", elem_id="other")
+            share = gr.Slider(0, 100, 50, step=5, label="How much of the second, %", visible=False, elem_id="share")
+            mode = gr.Radio(KEYS, value="auto", label="Key", elem_id="key")
+            semitones = gr.Slider(-MOST // 2, MOST // 2, 0, step=1, label="Semitones", visible=False, elem_id="steps")
+            button = gr.Button("Convert", variant="primary", elem_id="convert")
+        with gr.Column():
+            result = gr.Audio(
+                label="Result", type="filepath", interactive=False, buttons=["download"], waveform_options=WAVE,
+                elem_id="result",
+            )  # fmt: skip
+            told = gr.HTML(_note("Nothing converted yet."), padding=False, elem_id="told", elem_classes="told")
+
+    def convert(
+        song: str | None, singer: str, other: str | None, share: float, mode: str, semitones: float,
+        bar: Any = gr.Progress(),  # noqa: B008, gradio finds it here
+    ) -> tuple[str | None, str]:  # fmt: skip
+        def progress(stage: str, part: float) -> None:
+            begin, size, name = STEPS.get(stage, (0.0, 1.0, stage))
+            bar(begin + size * part, desc=name)
+
+        try:
+            wish = Wish(singer, other or "", share / 100, f"{semitones:g}" if mode == "semitones" else mode)
+            made = service.convert(song, wish, progress)
+        except Exception as error:  # whatever it is, the page goes on
+            return None, _note(service.sentence(error), wrong=True)
+        return str(made.audio), _shown(made)
+
+    quick: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    other.change(lambda chosen: gr.update(visible=bool(chosen)), other, share, **quick)
+    mode.change(lambda chosen: gr.update(visible=chosen == "semitones"), mode, semitones, **quick)
+    button.click(
+        convert, [song, singer, other, share, mode, semitones], [result, told],
+        concurrency_limit=1, concurrency_id="convert", show_progress_on=result, api_visibility="private",
+    )  # fmt: skip
+    return [singer, other]
+
+
+def _fit_tab(gr: Any, service: Service, menus: list[Any]) -> None:
+    limits = service.limits
+    gr.Markdown(
+        "Add a singer from recordings of theirs: a minute or more, speech or song, without accompaniment. "
+        "**Ask them first.**"
+    )
+    with gr.Row():
+        with gr.Column():
+            name = gr.Textbox(label="Name", max_length=64, elem_id="name")
+            clips = gr.File(
+                label=f"Recordings, up to {limits.minutes:g} minutes each, {limits.clip_minutes:g} together",
+                file_count="multiple", type="filepath", height=180, elem_id="clips",
+            )  # fmt: skip
+            button = gr.Button("Fit", variant="primary", elem_id="fit")
+        with gr.Column():
+            told = gr.HTML(_note("A fit takes some minutes."), padding=False, elem_id="fit-told", elem_classes="told")
+            lines = gr.Textbox(label="Progress", lines=8, interactive=False, elem_id="lines")
+            file = gr.File(label="The voice with the new singer, to keep", visible=False, elem_id="voice")
+
+    def fit(name: str, clips: Any) -> Iterator[tuple[Any, ...]]:
+        same = (gr.skip(),) * 3
+        try:
+            for text in service.fit(name or "", clips or []):
+                yield _note("Fitting; you can go on converting meanwhile."), text, *same
+        except Exception as error:  # whatever it is, the page goes on
+            yield _note(service.sentence(error), wrong=True), gr.skip(), *same
+            return
+        known = service.singers()
+        update = gr.update(choices=known, value=known[-1][1])
+        note = _note(f"{known[-1][0]} is ready, and chosen under Convert a song.")
+        yield (
+            note,
+            gr.skip(),
+            gr.update(value=str(service.voice_file), visible=True),
+            update,
+            gr.update(choices=[NOBODY, *known]),
+        )
+
+    button.click(
+        fit, [name, clips], [told, lines, file, *menus],
+        concurrency_limit=1, concurrency_id="fit", show_progress_on=lines, api_visibility="private",
+    )  # fmt: skip
+
+
+def _choices(gr: Any, service: Service) -> list[Any]:
+    known = service.singers()
+    return [gr.update(choices=known), gr.update(choices=[NOBODY, *known])]
+
+
+def _note(text: str, wrong: bool = False) -> str:
+    role, kind = ("alert", ' class="wrong"') if wrong else ("status", "")
+    return f'<p role="{role}"{kind}>{escape(text)}</p>'
+
+
+def _shown(result: Result) -> str:
+    data = base64.b64encode(result.picture).decode()
+    words = "Melodies over time: of the song, and as it was sung, over the range of the singer"
+    return f'{_note(result.told)}<img alt="{words}" src="data:image/png;base64,{data}">'

@@ -1,0 +1,70 @@
+"""The page on this machine: its start, its address, and its end without traces."""
+
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from svc.errors import DataError
+from svc.extras import extra
+from svc.web.gate import Gate
+from svc.web.limits import Limits
+from svc.web.page import CSS, build, theme
+from svc.web.service import Service
+
+HOST = "127.0.0.1"
+
+
+@contextmanager
+def serving(voice: Path, port: int, limits: Limits, fitting: bool = True) -> Iterator[str]:
+    """Serve the page of a voice while the block lasts, and give its address.
+
+    Raises:
+        MissingExtra: gradio is not installed.
+        DataError: the port is taken.
+        WeightsError: the voice is refused.
+    """
+    with tempfile.TemporaryDirectory(prefix="svc-serve-", ignore_cleanup_errors=True) as folder:
+        _keep_to_ourselves(Path(folder).resolve() / "served")
+        gr = extra("gradio", "web")
+        middleware = extra("starlette.middleware", "web").Middleware
+        check_port(port)
+        service = Service(voice, Path(folder).resolve(), limits)
+        page = build(gr, service, fitting)
+        try:
+            page.launch(
+                server_name=HOST, server_port=port, share=False, inbrowser=False, prevent_thread_lock=True, quiet=True,
+                show_error=False, max_file_size=limits.bytes, ssr_mode=False, mcp_server=False, pwa=False,
+                enable_monitoring=False, run_history=False, footer_links=[], num_workers=0,
+                theme=theme(gr), css=CSS, app_kwargs={"middleware": [middleware(Gate)]},
+            )  # fmt: skip
+            yield f"http://{HOST}:{port}"
+        finally:
+            service.close()
+            page.close(verbose=False)
+
+
+def check_port(port: int) -> None:
+    """Refuse a port where somebody else answers.
+
+    Raises:
+        DataError: it is taken, or not ours to take.
+    """
+    with socket.socket() as ours:
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            ours.bind((HOST, port))
+        except OSError as error:
+            raise DataError(f"--port {port}: cannot be used ({error.strerror}); give another") from None
+
+
+def _keep_to_ourselves(served: Path) -> None:
+    """Have gradio keep its files there, and ask nobody outside this machine; it looks at these when it is imported."""
+    os.environ["GRADIO_TEMP_DIR"] = str(served)
+    os.environ["GRADIO_EXAMPLES_CACHE"] = str(served / "examples")
+    os.environ.pop("GRADIO_ALLOWED_PATHS", None)
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["NO_PROXY"] = ",".join(filter(None, [os.environ.get("NO_PROXY"), HOST]))  # it asks whether it is there

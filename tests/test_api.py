@@ -1,0 +1,39 @@
+"""Singing from Python: as on the command line."""
+
+import numpy as np
+import pytest
+from test_fit import QUICK, clips  # noqa: F401, a fixture
+
+from svc.api import Voice
+from svc.convert import Converter
+from svc.errors import WeightsError
+
+
+def test_a_song_is_sung_as_by_the_converter(voice, tone, tmp_path):
+    voice.save(tmp_path / "v.safetensors")
+    loaded = Voice.load(str(tmp_path / "v.safetensors"))
+    assert [speaker.name for speaker in loaded.speakers] == ["Ann", "Bob Ö."]
+    made = loaded.convert(tone.samples.astype(np.float64), tone.rate, speaker=1, transpose=-12)
+    wanted, _ = Converter(voice).convert(tone, "Bob Ö.", transpose=-12)
+    assert np.array_equal(made, wanted.samples)
+    assert loaded.report.transpose == -12
+
+
+def test_what_is_no_audio_is_refused(voice):
+    for wrong in (np.zeros((2, 100)), np.zeros(0), np.array([0.0, np.nan])):
+        with pytest.raises(ValueError, match="finite samples"):
+            Voice(voice).convert(wrong, 44_100, speaker="Ann")
+    with pytest.raises(WeightsError, match="it knows 0 Ann"):
+        Voice(voice).convert(np.zeros(4410), 44_100, speaker="Zoe")
+
+
+def test_singers_come_and_go(voice, clips, tone, tmp_path):  # noqa: F811
+    first = Voice(voice)
+    second = first.fit(clips, "Cat", tmp_path / "work", QUICK)
+    assert len(second.convert(tone.samples, tone.rate, speaker="Cat")) == len(tone.samples)
+    third = second.rename("2", "Chloë").remove("Ann")
+    assert [(s.number, s.name) for s in third.speakers] == [(1, "Bob Ö."), (2, "Chloë")]
+    assert [s.name for s in first.merge(third).speakers] == ["Ann", "Bob Ö.", "Chloë"]
+    assert [s.name for s in first.speakers] == ["Ann", "Bob Ö."]
+    third.save(tmp_path / "v.safetensors")
+    assert Voice.load(tmp_path / "v.safetensors").speakers == third.speakers

@@ -1,0 +1,371 @@
+"""The page as people use it: a server, and Chromium clicking through it. Nothing but 127.0.0.1 can be reached."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from svc import identities
+from svc.audio import files
+from svc.audio.files import Audio
+from svc.data.manifest import Singer
+
+pytest.importorskip("selenium", reason="clicks through the page with selenium")
+if not find_spec("gradio"):
+    pytest.skip("needs gradio", allow_module_level=True)
+if not shutil.which("chromium") or not shutil.which("chromedriver"):
+    pytest.skip("needs chromium and chromedriver", allow_module_level=True)
+
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service as Driver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+PATIENCE = 60.0  # s
+SERVER = """
+import os, shutil, sys, time
+
+def audit(event, args):
+    asked = {"socket.connect": args[1:2], "socket.getaddrinfo": args[:1]}.get(event, ())
+    hosts = [each[0] if isinstance(each, tuple) else each for each in asked]
+    if set(hosts) - {"127.0.0.1", "localhost"}:
+        print("network:", event, hosts)
+
+sys.addaudithook(audit)
+import svc.cli.serving
+from svc.cli import main
+from svc.web import fitting, service
+
+script = "import shutil, sys, time; print('half way', flush=True); time.sleep(1); shutil.copy(*sys.argv[1:])"
+more = os.path.abspath("more.safetensors")
+fitting.command = lambda voice, clips, name, out: [sys.executable, "-c", script, more, str(out)]
+convert = service.Service.convert
+
+def slowly(self, song, wish, *others):
+    if song and "slow" in song:
+        time.sleep(3)
+    if song and "broken" in song:
+        raise RuntimeError("secret")
+    return convert(self, song, wish, *others)
+
+service.Service.convert = slowly
+main()
+"""
+
+
+class Site:
+    """A running server: its address, its folder, its process and what it printed."""
+
+    def __init__(self, folder: Path):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.address, self.temporary = f"http://127.0.0.1:{self.port}", folder / "tmp"
+        self.temporary.mkdir()
+        self.log = folder / "log.txt"
+        words = ["serve", "--voice", "voice.safetensors", "--port", str(self.port), "--max-minutes", "0.1"]
+        paths = os.pathsep.join([str(Path(files.__file__).parents[2]), *filter(None, sys.path)])
+        environment = os.environ | {"TMPDIR": str(self.temporary), "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", SERVER, *words], cwd=folder, env=environment, stdout=log, stderr=log
+            )
+        wait(lambda: "next: open" in self.log.read_text() or self.process.poll() is not None)
+        assert self.process.poll() is None, self.log.read_text()
+
+    def ask(self, path: str, data: bytes | None = None, **headers: str) -> tuple[int, bytes]:
+        """Status and body of an answer."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        request = urllib.request.Request(self.address + path, data=data, headers=named)
+        try:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=20) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read()
+
+    @property
+    def served(self) -> Path:
+        """What browsers may read."""
+        return next(self.temporary.glob("svc-serve-*")) / "served"
+
+
+class Page:
+    """A browser on the page."""
+
+    def __init__(self, address: str):
+        options = webdriver.ChromeOptions()
+        options.binary_location = shutil.which("chromium")
+        for word in (
+            *("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--window-size=1280,1000"),
+            *("--no-proxy-server", "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"),
+            *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),
+        ):
+            options.add_argument(word)
+        self.driver = webdriver.Chrome(service=Driver(shutil.which("chromedriver")), options=options)
+        self.driver.get(address)
+        wait(lambda: self.all("#convert"))
+
+    def all(self, selector: str) -> list:
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def text(self, selector: str) -> str:
+        return self.driver.execute_script("return document.querySelector(arguments[0])?.innerText || ''", selector)
+
+    def click(self, selector: str, text: str = "") -> None:
+        found = wait(lambda: [each for each in self.all(selector) if text in each.text and each.is_displayed()])
+        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", found[0])
+        found[0].click()
+
+    def choose(self, menu: str, text: str) -> None:
+        self.click(f"{menu} input")
+        self.click("[role=option]", text)
+
+    def give(self, where: str, *paths: Path) -> None:
+        """Drop files."""
+        wait(lambda: self.all(f"{where} input[type=file]"))[0].send_keys("\n".join(map(str, paths)))
+
+    def sing(self, song: Path) -> None:
+        """Drop a song in the place of the one that is there, and press the button."""
+        for close in self.all("#song button[aria-label=Clear]"):
+            close.click()
+        self.give("#song", song)
+        wait(lambda: self.all("#song button[aria-label=Clear]"))  # not before it has arrived
+        self.click("#convert")
+
+
+def wait(found, seconds: float = PATIENCE):
+    """What comes, as soon as it does."""
+    end = time.monotonic() + seconds
+    while not (value := found()):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.1)
+    return value
+
+
+@pytest.fixture(scope="module")
+def folder(voice, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("page")
+    voice.save(folder / "voice.safetensors")
+    more = identities.added(voice, Singer("Cy", 60.0, 300.0, 200.0, 500.0), identities.row_of(voice, 0))
+    more.save(folder / "more.safetensors")
+    time_ = np.arange(16_000) / 16_000
+    for name in ("song.wav", "slow.wav", "broken.wav", "clip.wav"):
+        files.write(folder / name, Audio((0.3 * np.sin(2 * np.pi * 220 * time_)).astype(np.float32), 16_000))
+    files.write(folder / "long.wav", Audio(np.tile(np.float32([0.3, -0.3]), 56_000), 16_000))
+    (folder / "text.wav").write_text("no song")
+    soundfile.write(folder / "huge.wav", np.zeros(1_300_000), 16_000, "DOUBLE")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def site(folder):
+    site = Site(folder)
+    yield site
+    if site.process.poll() is None:
+        site.process.kill()
+        site.process.wait()
+
+
+@pytest.fixture(scope="module")
+def page(site):
+    page = Page(site.address)
+    yield page
+    page.driver.quit()
+
+
+def test_a_song_is_converted(page, site, folder):
+    page.choose("#singer", "1 Bob Ö.")
+    page.sing(folder / "song.wav")
+    wait(lambda: page.all("#told img"))
+    assert "Sung by Bob Ö." in page.text("#told")
+    assert page.driver.execute_script("return document.querySelector('#told img').naturalWidth") > 500
+    link = wait(lambda: page.all("#result a[download]"))[0].get_attribute("href")
+    assert wait(lambda: page.all("#song audio, #song .waveform-container"))
+    assert wait(lambda: page.all("#result audio, #result .waveform-container"))
+    (folder / "result").write_bytes(site.ask(link.removeprefix(site.address))[1])
+    info = soundfile.info(folder / "result")
+    assert (info.frames, info.samplerate, info.subtype) == (16_000, 16_000, "PCM_24")
+
+
+def test_mix_and_key(page, folder):
+    assert not [each for each in page.all("#share, #steps") if each.is_displayed()]
+    page.choose("#other", "0 Ann")
+    page.click("#key label", "By semitones")
+    steps = wait(lambda: [each for each in page.all("#steps input[type=number]") if each.is_displayed()])[0]
+    steps.send_keys(Keys.CONTROL, "a")
+    steps.send_keys("-5", Keys.TAB)
+    page.sing(folder / "song.wav")
+    wait(lambda: "Sung by Ann0.5+Bob Ö.0.5, moved by -5 semitones" in page.text("#told"))
+    page.choose("#other", "nobody")
+    page.click("#key label", "Auto")
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("text.wav", "text.wav: not audio that can be read; give a WAV, FLAC, OGG or MP3 file."),
+        ("long.wav", "long.wav: longer than 0.1 minutes"),
+        ("broken.wav", "the reason is in the terminal"),
+    ],
+)
+def test_what_goes_wrong_is_a_sentence_and_the_page_goes_on(page, site, folder, name, sentence):
+    page.sing(folder / name)
+    wait(lambda: sentence in page.text("#told [role=alert]"))
+    assert not page.all("#told img, #result a[download]")
+    assert "secret" not in page.driver.page_source
+    page.sing(folder / "song.wav")
+    wait(lambda: page.all("#told img"))
+
+
+def test_nothing_to_convert(page):
+    page.click("#song button[aria-label=Clear]")
+    page.click("#convert")
+    wait(lambda: "drop a song first" in page.text("#told [role=alert]"))
+
+
+def test_files_of_too_many_bytes_are_not_taken(page, site, folder):
+    before = {path for path in site.served.rglob("*") if path.is_file()}
+    page.give("#song", folder / "huge.wav")
+    wait(lambda: "maximum" in page.text("body").lower())
+    left = {path for path in site.served.rglob("*") if path.is_file()} - before
+    assert not [path for path in left if path.stat().st_size > 10_000]
+    page.driver.refresh()
+    wait(lambda: page.all("#convert"))
+
+
+def test_a_recording_is_converted(page):
+    page.click("#song [aria-label='Record audio']")
+    page.click("#song button", "Record")
+    time.sleep(2)
+    page.click("#song button", "Stop")
+    wait(lambda: page.all("#song button[aria-label=Play]"))
+    page.click("#convert")
+    wait(lambda: page.all("#told img") or page.all("#told [role=alert]"))
+    assert page.all("#told img"), page.text("#told")
+
+
+def test_two_at_once(page, site, folder):
+    other = Page(site.address)
+    try:
+        page.driver.refresh()
+        wait(lambda: page.all("#convert"))
+        page.sing(folder / "slow.wav")
+        wait(lambda: "0." in page.text("#result") or "1." in page.text("#result"))
+        other.sing(folder / "song.wav")
+        wait(lambda: "queue: 1/1" in other.text("#result"))
+        assert not page.all("#told img")
+        wait(lambda: page.all("#told img"))
+        wait(lambda: other.all("#told img"))
+    finally:
+        other.driver.quit()
+
+
+def test_a_new_singer(page, site, folder):
+    page.driver.refresh()
+    page.click("[role=tab]", "New singer")
+    page.click("#fit")
+    wait(lambda: "is no singer's name" in page.text("#fit-told [role=alert]"))
+    page.click("#name textarea, #name input")
+    page.all("#name textarea, #name input")[0].send_keys("Cy")
+    page.give("#clips", folder / "clip.wav", folder / "song.wav")
+    wait(lambda: "clip" in page.text("#clips"))
+    wait(lambda: "song" in page.text("#clips"))
+    page.click("#fit")
+    lines = "return document.querySelector('#lines textarea').value"
+    wait(lambda: "half way" in page.driver.execute_script(lines))
+    wait(lambda: "2 Cy is ready" in page.text("#fit-told"))
+    assert wait(lambda: page.all("#voice a[download]"))
+    page.click("[role=tab]", "Convert a song")
+    page.sing(folder / "song.wav")
+    wait(lambda: "Sung by Cy" in page.text("#told"))
+    assert page.all("#told img")
+    late = Page(site.address)
+    try:
+        late.choose("#singer", "2 Cy")
+        late.sing(folder / "song.wav")
+        wait(lambda: "Sung by Cy" in late.text("#told"))
+    finally:
+        late.driver.quit()
+
+
+def test_nothing_is_asked_of_the_network(page, site):
+    asked = page.driver.execute_script("return performance.getEntriesByType('resource').map(each => each.name)")
+    assert asked
+    assert not [url for url in asked if not url.startswith((site.address, "blob:", "data:"))]
+
+
+# Without the browser ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/gradio_api/file=/etc/passwd",
+        "/gradio_api/file=../../../../../../etc/passwd",
+        "/gradio_api/file=%2Fetc%2Fpasswd",
+        "/gradio_api/file=file:///etc/passwd",
+        "/gradio_api/file=http://127.0.0.1/x",
+        "/gradio_api/file=voice.safetensors",
+        "/gradio_api/file/etc/passwd",
+        "/gradio_api/proxy=https://x.hf.space/x",
+        "/static/../../../../../../etc/passwd",
+        "/file=/etc/passwd",
+    ],
+)
+def test_only_what_the_page_made_is_served(site, folder, path):
+    for asked in (path, path.replace("voice.safetensors", str(folder / "voice.safetensors"))):
+        assert site.ask(asked)[0] in (403, 404)
+
+
+def test_other_sites_are_refused(site):
+    assert site.ask("/")[0] == 200
+    assert site.ask("/", Origin=site.address)[0] == 200
+    assert site.ask("/", Origin="http://evil.example")[0] == 403
+    assert site.ask("/", Host="evil.example")[0] == 403
+
+
+def test_a_path_is_no_upload(site, folder):
+    """Whoever sends the path of a file of this machine, as if it had been uploaded, gets nothing of it."""
+    parts = json.loads(site.ask("/config")[1])["dependencies"]
+    number = next(part["id"] for part in parts if len(part["inputs"]) == 6)
+    song = {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}
+    wish = {"data": [song, "0", "", 50, "auto", 0], "fn_index": number, "session_hash": "me"}
+    assert site.ask("/gradio_api/queue/join", json.dumps(wish).encode(), Content_Type="application/json")[0] == 200
+    stream = site.ask("/gradio_api/queue/data?session_hash=me")[1].decode()
+    told = [json.loads(line[5:]) for line in stream.split("\n") if line.startswith("data:")]
+    done = next(each for each in told if each["msg"] == "process_completed")
+    assert not done["success"]
+    assert not list(site.served.rglob("passwd"))
+
+
+def test_names_of_uploads_do_not_leave_the_folder(site, folder):
+    head = b'Content-Disposition: form-data; name="files"; filename="../../../../evil.wav"'
+    body = b"--x\r\n" + head + b"\r\n\r\nhello\r\n--x--\r\n"
+    status, text = site.ask("/gradio_api/upload", body, Content_Type="multipart/form-data; boundary=x")
+    assert status == 200
+    assert Path(json.loads(text)[0]).is_relative_to(site.served)
+    assert [path.is_relative_to(site.served) for path in folder.rglob("evil.wav")] == [True]
+
+
+def test_it_ends_without_traces(page, site, folder):
+    page.driver.get("about:blank")
+    site.process.send_signal(signal.SIGINT)
+    assert site.process.wait(30) == 0
+    assert "nothing is kept" in site.log.read_text()
+    assert not list(site.temporary.glob("svc-serve-*"))
+    assert "network:" not in site.log.read_text()
+    errors = [line for line in site.log.read_text().splitlines() if "Error: " in line]  # for whoever runs the server
+    assert [error.split(":")[0] for error in errors] == ["RuntimeError", "gradio.exceptions.InvalidPathError"]

@@ -1,0 +1,444 @@
+import asyncio
+import io
+import os
+import socket
+import struct
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from matplotlib.image import imread
+from zoo import chunk, fmt, make_zoo, pcm, riff, tone
+
+from svc import identities
+from svc.audio import files
+from svc.audio.files import Audio
+from svc.data.manifest import Singer
+from svc.errors import DataError, SvcError
+from svc.extras import MissingExtra
+from svc.voice import Voice
+from svc.web import curves, fitting, limits, server
+from svc.web.gate import Gate
+from svc.web.limits import Deadline, Limits
+from svc.web.service import UNEXPECTED, Service, Wish
+
+
+@pytest.fixture
+def service(voice, tmp_path):
+    folder = tmp_path / "server"
+    folder.mkdir()
+    voice.save(tmp_path / "voice.safetensors")
+    return Service(tmp_path / "voice.safetensors", folder, Limits(minutes=1, clip_minutes=2, clips=3))
+
+
+def upload(service: Service, name: str = "song.wav", data: bytes | None = None) -> str:
+    """A file where gradio puts uploads: in a folder named by a hash."""
+    folder = service.served / "0a1b"
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    if data is None:
+        files.write(path, Audio(tone().astype(np.float32), 16_000))
+    else:
+        path.write_bytes(data)
+    return str(path)
+
+
+def everything(folder: Path) -> set[Path]:
+    return set(folder.rglob("*"))
+
+
+def test_a_song_is_sung(service):
+    stages = []
+    result = service.convert(upload(service), Wish("1", key="-12"), lambda stage, share: stages.append((stage, share)))
+    assert result.audio.is_relative_to(service.served)
+    assert result.audio.name == "song_Bob Ö..wav"
+    info = soundfile.info(result.audio)
+    assert (info.frames, info.samplerate) == (16_000, 16_000)
+    assert result.picture.startswith(b"\x89PNG")
+    assert "Sung by Bob Ö., moved by -12 semitones; 1.0 s" in result.told
+    assert {stage for stage, _ in stages} == {"listen", "sing"}
+    assert all(0 <= share <= 1 for _, share in stages)
+
+
+def test_a_long_name_is_made_short(service):
+    name = service.convert(upload(service, "歌" * 80 + ".wav"), Wish("0", "1", 0.5)).audio.name
+    assert name == "歌" * 33 + "_Ann0.5+Bob Ö.0.5.wav"
+
+
+def test_the_range_is_told(service):
+    """The tone is 440 Hz; Ann sings from 150 to 400 Hz, an octave is none of her business."""
+    told = [service.convert(upload(service), Wish("0", key=key)).told for key in ("0", "24", "auto")]
+    assert "range: 100% above. Another key" in told[0]
+    assert "range: 100% above. Another key" in told[1]
+    assert "Notes outside the singer's range: none." in told[2]
+
+
+@pytest.mark.parametrize(
+    ("wish", "speaker"),
+    [
+        (Wish("0"), "0"),
+        (Wish("0", "1", 0.25), "0:0.7500,1:0.2500"),
+        (Wish("0", "1", 0.0), "0"),
+        (Wish("0", "0", 0.5), "0"),
+        (Wish("0", "", 0.5), "0"),
+    ],
+)
+def test_a_mix_is_written(wish, speaker):
+    assert wish.speaker == speaker
+
+
+def test_a_mix_is_sung(service):
+    assert "Ann0.75+Bob Ö.0.25" in service.convert(upload(service), Wish("0", "1", 0.25)).told
+
+
+def test_everybody_is_meant_by_one_word(voice, service):
+    """Also who is called as somebody else's number, which is why numbers alone would not do."""
+    assert service.singers() == [("0 Ann", "0"), ("1 Bob Ö.", "1")]
+    service._converter.voice = identities.renamed(voice, "Ann", "1")
+    words = [word for _, word in service.singers()]
+    assert [service.voice.row(word) for word in words] == [0, 1]
+
+
+def test_whatever_comes_is_one_sentence_and_nothing_is_left(service):
+    bad, _ = make_zoo(service.served / "zoo")
+    del bad["symlink loop"]  # uploads are no links
+    before = everything(service.folder)
+    for what, path in bad.items():
+        with pytest.raises(SvcError) as caught:
+            service.convert(str(path), Wish("0"))
+        sentence = service.sentence(caught.value)
+        assert str(service.folder) not in sentence, what
+        assert sentence.isprintable(), what
+        assert 20 < len(sentence) < 300, what
+    assert everything(service.folder) == before
+    assert service.convert(upload(service), Wish("0")).audio.exists()
+
+
+def test_odd_but_good_files_are_sung(service):
+    _, good = make_zoo(service.served / "zoo")
+    for what in ("8 channels", "mp3", "streamed", "no extension", "named $(touch x).wav", "named " + "x" * 20):
+        path = good.get(what) or good[f"named {what}"]
+        assert service.convert(str(path), Wish("0")).audio.is_relative_to(service.served), what
+
+
+@pytest.mark.parametrize(
+    ("wish", "reason"),
+    [
+        (Wish("9"), "choose a singer"),
+        (Wish(""), "no singer"),
+        (Wish("0", "9", 0.5), "choose a singer"),
+        (Wish("0", key="1e9"), "semitones between"),
+        (Wish("0", "1", float("nan")), "shares of a mix"),
+        (Wish("/etc/mixes.csv"), "choose a singer"),
+    ],
+)
+def test_senseless_wishes(service, wish, reason):
+    with pytest.raises(SvcError, match=reason):
+        service.convert(upload(service), wish)
+
+
+@pytest.mark.parametrize("path", [None, "", "/etc/passwd", "../voice.safetensors", "served/../../voice.safetensors"])
+def test_only_uploads_are_read(service, path):
+    with pytest.raises(DataError, match="drop"):
+        service.convert(path and str(service.folder / path), Wish("0"))
+    with pytest.raises(DataError, match="drop"):
+        list(service.fit("Cy", [path and str(service.folder / path)]))
+
+
+def test_the_unexpected_is_told_without_its_text(service, capsys):
+    assert service.sentence(RuntimeError("secret")) == UNEXPECTED
+    assert "RuntimeError: secret" in capsys.readouterr().err
+
+
+# Length ---------------------------------------------------------------------------------------------------------
+
+
+def four_hours() -> tuple[bytes, int]:
+    """The head of a WAV of 8 bits at 8 kHz, and how long the file has to be for it to be true."""
+    size = 4 * 3600 * 8_000
+    return riff(fmt(8_000, bits=8), chunk(b"data", b"", size), length=36 + size), 44 + size
+
+
+def test_four_hours_are_refused_by_the_header(service, monkeypatch):
+    head, size = four_hours()
+    path = upload(service, "long.wav", head)
+    os.truncate(path, size)  # of holes: nothing of it is on the disk
+    monkeypatch.setattr(files, "blocks", None)  # so that nobody decodes it
+    with pytest.raises(SvcError, match=r"long\.wav: longer than 1 minutes"):
+        service.convert(path, Wish("0"))
+    with pytest.raises(SvcError, match=r"long\.wav: longer than 1 minutes"):
+        list(service.fit("Cy", [path]))
+
+
+def test_a_forged_header_is_refused(service):
+    head, _ = four_hours()
+    with pytest.raises(SvcError, match="cut short"):
+        service.convert(upload(service, "forged.wav", head + bytes(8_000)), Wish("0"))
+    soundfile.write(service.served / "forged.flac", tone(), 16_000)
+    data = bytearray((service.served / "forged.flac").read_bytes())
+    word = struct.unpack(">Q", data[18:26])[0]  # STREAMINFO: rate, channels, bits, and 36 bits of length
+    data[18:26] = struct.pack(">Q", word >> 36 << 36 | 4 * 3600 * 16_000)
+    with pytest.raises(SvcError, match="longer than"):
+        service.convert(upload(service, "forged.flac", bytes(data)), Wish("0"))
+
+
+def test_a_header_that_claims_less_is_no_way_in(tmp_path, monkeypatch):
+    files.write(tmp_path / "a.wav", Audio(tone(seconds=3.0).astype(np.float32), 16_000))
+    monkeypatch.setattr(files, "_READ_SAMPLES", 16_000)
+    monkeypatch.setattr(limits, "length", lambda path, minutes: 0.0)
+    assert limits.read(tmp_path / "a.wav", 0.06).seconds == 3.0
+    with pytest.raises(SvcError, match="longer than"):
+        limits.read(tmp_path / "a.wav", 0.04)
+
+
+def test_reading_is_that_of_everybody_else(tmp_path):
+    (tmp_path / "a.wav").write_bytes(riff(fmt(), chunk(b"data", pcm(tone()))))
+    read, known = limits.read(tmp_path / "a.wav", 1), files.read(tmp_path / "a.wav")
+    assert read.rate == known.rate
+    np.testing.assert_array_equal(read.samples, known.samples)
+
+
+def test_who_computes_too_long_gives_up(service, voice):
+    hasty = Service(service.voice_file, service.folder, Limits(convert_seconds=0))
+    before = everything(service.folder)
+    with pytest.raises(DataError, match="took longer than 0 minutes"):
+        hasty.convert(upload(service), Wish("0"))
+    assert everything(service.folder) - before == {service.served / "0a1b", service.served / "0a1b" / "song.wav"}
+
+
+# Fitting --------------------------------------------------------------------------------------------------------
+
+
+def stand_in(monkeypatch, script: str, *words: object) -> None:
+    """Instead of the fit a program that gets the folder of clips, the name, the voice to write, and words."""
+
+    def command(voice: Path, clips: Path, name: str, out: Path) -> list[str]:
+        return [sys.executable, "-I", "-S", "-c", script, str(clips), name, str(out), *map(str, words)]
+
+    monkeypatch.setattr(fitting, "command", command)
+    monkeypatch.setattr(fitting, "POLL", 0.02)
+    monkeypatch.setattr(fitting, "PATIENCE", 0.5)
+
+
+COPY = """
+import os, shutil, sys
+print(*sorted(os.listdir(sys.argv[1])), sep="|", flush=True)
+sys.stderr.write("train:  10%\\rtrain: 100%\\n")
+shutil.copy(sys.argv[4], sys.argv[3])
+print(sys.argv[3] + ": Cy is number 2\\nnext: svc convert", flush=True)
+"""
+
+
+@pytest.fixture
+def fitted(voice, tmp_path) -> Path:
+    """The voice that a fit of Cy would write."""
+    more = identities.added(voice, Singer("Cy", 60.0, 300.0, 200.0, 500.0), identities.row_of(voice, 0))
+    more.save(tmp_path / "more.safetensors")
+    return tmp_path / "more.safetensors"
+
+
+def test_the_command():
+    words = fitting.command(Path("v"), Path("c"), "Ann", Path("o"))
+    assert words[:5] == [sys.executable, "-m", "svc", "fit", "c"]
+    assert words[5:] == ["--voice", "v", "--name", "Ann", "-o", "o"]
+
+
+def test_a_singer_is_fitted_and_sung(service, fitted, monkeypatch):
+    stand_in(monkeypatch, COPY, fitted)
+    clips = [upload(service, "a.wav"), upload(service, "$(touch x); rm.WAV")]
+    told = list(service.fit(" Cy ", clips))
+    lines = ["000 a.wav|001 __touch x__ rm.wav", "train: 100%", "voice.safetensors: Cy is number 2"]
+    assert told[-1].split("\n") == lines
+    assert service.singers()[-1] == ("2 Cy", "2")
+    assert service.voice_file.name == "voice_Cy.safetensors"
+    assert not list(service.folder.glob("fit-*"))
+    assert Voice.load(service.voice_file).singers[2].name == "Cy"
+    assert "Sung by Cy" in service.convert(upload(service), Wish("2")).told
+    with pytest.raises(DataError, match="in this voice already"):
+        list(service.fit("cy", clips))
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("import sys; print('noise'); sys.exit('svc: Cy: nothing usable')", "^Cy: nothing usable"),
+        ("raise ValueError('secret')", "^the fit did not end well"),
+        ("pass", "cannot be read"),
+        ("import sys; open(sys.argv[3], 'w').write('no voice')", "not a safetensors file"),
+    ],
+)
+def test_a_fit_that_fails_leaves_nothing(service, monkeypatch, script, reason):
+    stand_in(monkeypatch, script)
+    clips, known = [upload(service)], service.voice_file
+    before = everything(service.folder)
+    with pytest.raises(SvcError, match=reason):
+        list(service.fit("Cy", clips))
+    assert everything(service.folder) == before
+    assert (service.voice_file, len(service.voice.singers)) == (known, 2)
+
+
+SLEEP = """
+import subprocess, sys
+child = subprocess.Popen(["sleep", "60"])
+print(child.pid, flush=True)
+child.wait()
+"""
+
+
+def alive(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="looks at processes as Linux shows them")
+@pytest.mark.parametrize("ended_by", ["reader", "server", "clock"])
+def test_a_fit_ends_with_all_that_it_started(service, monkeypatch, ended_by):
+    stand_in(monkeypatch, SLEEP)
+    clips = [upload(service)]
+    before = everything(service.folder)
+    told = service.fit("Cy", clips)
+    pid = next(int(text) for text in told if text)
+    assert alive(pid)
+    if ended_by == "reader":
+        told.close()
+    elif ended_by == "server":
+        service.close()
+        with pytest.raises(DataError, match="did not end well"):
+            list(told)
+    else:
+        monkeypatch.setattr(time, "monotonic", lambda now=time.monotonic: now() + 1e6)
+        with pytest.raises(DataError, match="took longer than 120 minutes"):
+            list(told)
+    assert not alive(pid)
+    assert everything(service.folder) == before
+
+
+@pytest.mark.parametrize("name", ["", " ", "../x", "a/b", "-o", ".hidden", "x" * 65, "a\nb", "Ann", "BOB ö."])
+def test_names_that_nobody_gets(service, monkeypatch, name):
+    stand_in(monkeypatch, "raise SystemExit('must not run')")
+    with pytest.raises(DataError):
+        list(service.fit(name, [upload(service)]))
+
+
+def test_too_many_or_too_long_clips(service):
+    clip = upload(service)
+    with pytest.raises(DataError, match="3 clips of 2 minutes at most"):
+        list(service.fit("Cy", [clip] * 4))
+    minute = upload(service, "minute.wav", riff(fmt(), chunk(b"data", bytes(2 * 16_000 * 55))))
+    with pytest.raises(DataError, match="3 clips of 2 minutes at most"):
+        list(service.fit("Cy", [minute] * 3))
+    with pytest.raises(DataError, match="drop some clips"):
+        list(service.fit("Cy", []))
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("../../etc/passwd", "007 passwd"),
+        ("..\\..\\boot.ini", "007 boot"),
+        ("-rf.WAV", "007 -rf.wav"),
+        ("a;b|c$(d).mp3", "007 a_b_c__d_.mp3"),
+        ("Für Élise 🎵.flac", "007 Für Élise _.flac"),
+        ("..", "007 __"),
+        ("x" * 300 + ".wav", "007 " + "x" * 40 + ".wav"),
+    ],
+)
+def test_names_of_uploads_do_no_harm(name, kept):
+    assert fitting.safe_name(7, name) == kept
+
+
+def test_a_deadline():
+    Deadline(60, "it").check()
+    with pytest.raises(DataError, match="it took longer than -1 minutes"):
+        Deadline(-60, "it").check()
+
+
+# The picture and the gate ---------------------------------------------------------------------------------------
+
+
+def drawn(melody: float, sung: float, range_=(0.0, 0.0, 0.0), frames: int = 300) -> tuple[float, float]:
+    """How high in a picture the two curves are, 0 at its top and 1 at its bottom; NaN where there is none."""
+    curve = np.ones(frames, dtype=np.float32)
+    pixels = imread(io.BytesIO(curves.picture(melody * curve, sung * curve, range_, "$Ann$ & Bob")))[50:, :, :3]
+    found = []
+    for colour in ("#93c5fd", "#b91c1c"):
+        wanted = np.array([int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5)])
+        rows = np.flatnonzero((np.abs(pixels - wanted).max(axis=2) < 0.02).sum(axis=1) > 50)
+        found.append(float(rows.mean()) / len(pixels) if len(rows) else np.nan)
+    return found[0], found[1]
+
+
+def test_the_picture_shows_both_melodies():
+    song, sung = drawn(220, 440)
+    assert sung < song - 0.3  # an octave up
+    song, sung = drawn(440, 220)
+    assert song < sung - 0.3
+    song, sung = drawn(0, 440)
+    assert np.isnan(song)
+    assert not np.isnan(sung)
+    assert np.isnan(drawn(0, 0, (220.0, 150.0, 400.0))).all()
+    assert np.isnan(drawn(1, 1, frames=0)).all()
+    assert not np.isnan(drawn(220, 440, frames=60_000)).any()  # ten minutes
+
+
+def answer(path: str, **headers: str) -> int:
+    """The status that the gate lets through or gives."""
+    sent = []
+
+    async def page(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200})
+
+    async def send(message):
+        sent.append(message)
+
+    named = [(name.encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": "http", "path": path, "headers": named}
+    asyncio.run(Gate(page)(scope, None, send))
+    return sent[0]["status"]
+
+
+@pytest.mark.parametrize(
+    ("status", "path", "headers"),
+    [
+        (200, "/", {"host": "127.0.0.1:7860"}),
+        (200, "/", {"host": "localhost:9000", "origin": "http://localhost:9000"}),
+        (403, "/", {}),
+        (403, "/", {"host": "evil.example:7860"}),
+        (403, "/", {"host": "127.0.0.1.evil.example"}),
+        (403, "/", {"host": "127.0.0.1:7860", "origin": "http://evil.example"}),
+        (403, "/", {"host": "127.0.0.1:7860", "origin": "http://127.0.0.1:8000"}),
+        (403, "/", {"host": "127.0.0.1:7860", "origin": "null"}),
+        (403, "/", {"host": "[", "origin": "http://["}),
+        (403, "/gradio_api/file=http://example.com/x", {"host": "127.0.0.1:7860"}),
+        (403, "/gradio_api/file=HTTPS://example.com/x", {"host": "127.0.0.1:7860"}),
+        (403, "/gradio_api/proxy=https://x.hf.space", {"host": "127.0.0.1:7860"}),
+    ],
+)
+def test_the_gate(status, path, headers):
+    assert answer(path, **headers) == status
+
+
+def test_without_gradio_it_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setattr(server, "_keep_to_ourselves", lambda served: None)
+    monkeypatch.setattr(server.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    with (
+        pytest.raises(MissingExtra, match=r"gradio is not installed; run `pip install -e '\.\[web\]'"),
+        server.serving(tmp_path / "voice.safetensors", 0, Limits()),
+    ):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_taken_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(DataError, match="Address already in use"):
+            server.check_port(taken.getsockname()[1])
+    server.check_port(0)
