@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svc import key
-from svc.audio.files import Audio
-from svc.conditioning import one_hot
+from svc.audio.files import Audio, Samples
+from svc.conditioning import Conditioning, one_hot
 from svc.convert import Converter
 from svc.data import manifest
 from svc.data.dataset import read_features
@@ -59,8 +59,14 @@ def _entry(store: Store, clip: Clip, converter: Converter, others: int) -> Array
 
 def heard(store: Store, clip: Clip, converter: Converter, singer: int) -> NDArray[np.float32]:
     """Content (C, N) of a clip as sung by the singer at a place, in the octave that suits them."""
+    config = converter.voice.config
+    sung = Audio(rendition(store, clip, converter, singer)[1], config.sample_rate)
+    return content.extract(sung, clip.frames, measure_loudness(sung), config.features.content)
+
+
+def rendition(store: Store, clip: Clip, converter: Converter, singer: int) -> tuple[Conditioning, Samples]:
+    """A clip as sung by the singer at a place, in the octave that suits them: what was asked, and samples (T,)."""
     voice, told = converter.voice, read_features(store, clip, 0, clip.frames)
     octaves = key.choose("auto", told.f0[told.voiced], voice.singers[singer].range)
     asked = told.conditioning(one_hot(singer, len(voice.singers))).transposed(octaves)
-    sung = Audio(np.concatenate(list(converter.stream(asked))), voice.config.sample_rate)
-    return content.extract(sung, clip.frames, measure_loudness(sung), voice.config.features.content)
+    return asked, np.concatenate(list(converter.stream(asked)))

@@ -25,6 +25,7 @@ LEVELS = (
     "convert export onnx",
     "songs stream translate",
     "fit evaluate",
+    "tune",
     "api",
     "web",
     "cli",

@@ -1,5 +1,6 @@
 """A new singer: nobody else changes by a bit, the held-out score rises, and what cannot be fitted is told."""
 
+import json
 import shutil
 
 import numpy as np
@@ -7,13 +8,15 @@ import pytest
 import torch
 from test_cli import svc
 
-from svc import fit, identities
+from svc import fit, identities, tune
+from svc.conditioning import one_hot
 from svc.convert import Converter
 from svc.data import manifest
 from svc.data.batch import Batch
-from svc.data.dataset import CropDataset
+from svc.data.dataset import CropDataset, read_features
 from svc.data.manifest import Singer
 from svc.data.synthetic import SINGERS, phrase, render, save_rendition
+from svc.features.store import Store, samples_of
 from svc.voice import Voice
 
 QUICK = {"train.steps": 8, "train.validate_every": 4, "train.checkpoint_every": 4, "train.log_every": 4}
@@ -67,8 +70,6 @@ def test_only_what_is_the_singers_own_is_trained(voice, ready, tmp_path):
 def test_the_held_out_distance_falls(voice, ready, tmp_path):
     config = fit.configured(voice, {"train.steps": 30, "train.validate_every": 5, "train.learning_rate": 0.02})
     fit.fit(voice, ready, tmp_path / "run", config, cpu=True)
-    import json
-
     lines = (tmp_path / "run" / "validation.jsonl").read_text().splitlines()
     scores = [json.loads(line)["spectral"] for line in lines]
     assert min(scores[1:]) < scores[0]
@@ -152,10 +153,47 @@ class TestCommand:
         assert not (world / "b.fit").exists()
 
 
-def test_a_fitted_singer_sings(voice, ready, tone, tmp_path):
-    config = fit.configured(voice, QUICK)
-    fit.fit(voice, ready, tmp_path / "run", config, cpu=True)
-    new = fit.joined(voice, ready, tmp_path / "run", "song")
-    made, report = Converter(new).convert(tone, "Cat")
-    assert len(made.samples) == len(tone.samples)
-    assert report.transpose % 12 == 0
+@pytest.fixture(scope="module")
+def fitted(voice, ready, tmp_path_factory):
+    run = tmp_path_factory.mktemp("fitted") / "run"
+    fit.fit(voice, ready, run, fit.configured(voice, QUICK), cpu=True)
+    return fit.joined(voice, ready, run, "song")
+
+
+class TestTuning:
+    def test_the_old_rehearse_what_they_sound_like(self, fitted, ready, tmp_path, monkeypatch):
+        """The clips of old singers are what the voice sings as them, in their octave."""
+        monkeypatch.setattr(tune, "REHEARSED", 3.0)
+        rehearsed = tune.rehearse(fitted, ready, tmp_path / "rehearsed")
+        assert [s.name for s in rehearsed.singers] == ["Ann", "Bob Ö.", "Cat"]
+        assert {c.path for c in rehearsed.clips if c.singer == "Cat"} == {c.path for c in ready.clips}
+        store = Store(rehearsed.folder / "store")
+        for singer in fitted.singers[:2]:
+            own = [c for c in rehearsed.clips if c.singer == singer.name]
+            assert 3 <= sum(c.frames for c in own) / 100 < 12
+            assert {c.split for c in own} == {"train"}
+            features = read_features(store, own[0], 0, own[0].frames)
+            told = features.conditioning(one_hot(fitted.row(singer.name), 3))
+            with torch.inference_mode():
+                wanted = fitted.generator(told)[0].numpy()
+            stored = samples_of(store.get(own[0].key, "audio"))
+            assert np.abs(stored - wanted).max() < 1e-4 + 1e-3 * np.abs(wanted).max()
+
+    def test_all_weights_move_and_the_old_singers_hardly(self, fitted, ready, tone, tmp_path):
+        rehearsed = tune.rehearse(fitted, ready, tmp_path / "rehearsed")
+        config = tune.tuning(fitted, QUICK)
+        outcome = tune.tune(fitted, rehearsed, tmp_path / "run", config, cpu=True)
+        assert outcome.step == 8
+        new = tune.tuned(fitted, tmp_path / "run")
+        assert [s.kind for s in new.singers] == ["trained", "trained", "tuned"]
+        assert identities.base(new) != identities.base(fitted)
+        before, after = (Converter(v).convert(tone, "Ann")[0].samples for v in (fitted, new))
+        assert 0 < np.sqrt(np.mean((after - before) ** 2)) < 0.3 * np.sqrt(np.mean(before**2))
+
+    def test_the_command(self, world, clips, monkeypatch, capsys):
+        arguments = ["fit", str(clips), "-n", "Cat", "-o", "new.safetensors", "--cpu", "--full", *SETS]
+        code, out, _ = svc(monkeypatch, capsys, *arguments)
+        assert code == 0
+        assert "the others changed a little with it" in out
+        assert Voice.load(world / "new.safetensors").singers[2].kind == "tuned"
+        assert not (world / "new.fit").exists()

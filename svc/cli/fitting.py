@@ -24,6 +24,9 @@ def fit(
     material: Annotated[
         str, typer.Option(help="speech or song: who only speaks is thought to sing higher; auto: by ear")
     ] = "auto",
+    full: Annotated[
+        bool, typer.Option("--full", help="then train the whole voice: nearer, slower, and the others change a little")
+    ] = False,
     overrides: Overrides = None,
     jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="processes that prepare")] = None,
     cpu: Annotated[bool, typer.Option("--cpu", help="leave accelerators alone")] = False,
@@ -42,12 +45,14 @@ def fit(
     if main:
         free_voice(out, force)
     from svc import fit as fitting
+    from svc import tune as tuning
     from svc.data import manifest
     from svc.voice import Voice
 
     chosen = voice or newest_voice()
     loaded = Voice.load(chosen)
-    config = fitting.configured(loaded, parse_overrides(overrides or []))
+    changes = parse_overrides(overrides or [])
+    config = fitting.configured(loaded, changes)
     work = out.with_suffix(".fit")
     begun = work.exists()
     try:
@@ -61,22 +66,27 @@ def fit(
     prepared = manifest.read(work / "prepared")
     heard = fitting.material_of(prepared) if material == "auto" else material
     outcome, start = fitting.fit(loaded, prepared, work / "run", config, cpu=cpu)
+    if full and not outcome.interrupted:
+        new = fitting.joined(loaded, prepared, work / "run", heard)
+        rehearsed = crew().once(lambda: tuning.rehearse(new, prepared, work / "rehearsed"))
+        outcome = tuning.tune(new, rehearsed, work / "tuned", tuning.tuning(loaded, changes), cpu=cpu)
     if not main:
         return
     if outcome.interrupted:
         typer.echo(f"stopped and saved at step {outcome.step} in {work}")
         typer.echo("next: the same command again, to go on")
         return
-    new = fitting.joined(loaded, prepared, work / "run", heard)
+    new = tuning.tuned(new, work / "tuned") if full else fitting.joined(loaded, prepared, work / "run", heard)
     new.save(out)
     shutil.rmtree(work)
     added = new.singers[-1]
     near = ", ".join(f"{who} {share:.0%}" for who, share in start.names[:3] if share > 0.01)
-    typer.echo(f"nearest of those it knew: {near}; from there {outcome.best_step} of {outcome.step} steps were kept")
+    typer.echo(f"nearest of those it knew: {near}; the best was step {outcome.best_step} of {outcome.step}")
     pitch = f"{added.low_f0:.0f}–{added.high_f0:.0f} Hz"
     higher = f", {fitting.SUNG_ABOVE_SPOKEN:.0f} semitones above the speech" if heard == "speech" else ""
     typer.echo(f"heard as {heard}; --transpose auto will take {added.name} to sing at {pitch}{higher}")
-    typer.echo(f"{out}: {added.name} is number {added.number}; the others sound as they did in {chosen}")
+    others = "the others changed a little with it" if full else f"the others sound as they did in {chosen}"
+    typer.echo(f"{out}: {added.name} is number {added.number}; {others}")
     typer.echo(f"next: svc convert --voice {out} --speaker {added.name!r} SONG.wav")
 
 
