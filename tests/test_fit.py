@@ -175,7 +175,7 @@ class TestTuning:
             features = read_features(store, own[0], 0, own[0].frames)
             told = features.conditioning(one_hot(fitted.row(singer.name), 3))
             with torch.inference_mode():
-                wanted = fitted.generator(told)[0].numpy()
+                wanted = fitted.generator(told)[0].clamp(-1, 1).numpy()  # untrained, it is too loud
             stored = samples_of(store.get(own[0].key, "audio"))
             assert np.abs(stored - wanted).max() < 1e-4 + 1e-3 * np.abs(wanted).max()
 

@@ -9,7 +9,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from svc import stream as streams
 from svc.audio.files import Audio
 from svc.audio.resample import resample
 from svc.conditioning import phase_track
@@ -17,7 +16,9 @@ from svc.convert import Converter
 from svc.data.synthetic import SINGERS, phrase, render
 from svc.errors import AudioError, WeightsError
 from svc.features import extract
-from svc.stream import Stream, pump
+from svc.stream import listening
+from svc.stream import stream as streams
+from svc.stream.stream import Stream, pump
 
 RATE = 24_000
 
@@ -135,7 +136,7 @@ def test_the_phase_goes_on_from_block_to_block_to_the_bit(long):
 
 def test_windows_sound_as_the_whole_does():
     samples = np.random.default_rng(0).normal(0, 0.1, 3 * RATE).astype(np.float32)
-    past = streams._Past(RATE)
+    past = listening.Past(RATE)
     for part in np.split(samples, [1, 7_000, 50_000]):
         past.add(part)
     past.forget(40)
@@ -265,7 +266,7 @@ def test_memory_is_constant(converter, monkeypatch):
         slots = [getattr(thing, name) for name in getattr(type(thing), "__slots__", ()) if hasattr(thing, name)]
         return sum(size(one, seen) for one in [*inside, *slots])
 
-    monkeypatch.setattr(streams, "PRIOR", 0)
+    monkeypatch.setattr(listening, "PRIOR", 0)
     stream = Stream(converter, "0", RATE)
     stream.push(np.concatenate([song(1)[:RATE], np.zeros(5 * RATE, dtype=np.float32)]))
     before = size(stream, set())

@@ -107,7 +107,7 @@ def convert(
 
 
 def _stream(converter: "Converter", wish: "Wish", rate: int, block: float) -> None:
-    from svc.stream import Stream, pump
+    from svc.stream.stream import Stream, pump
 
     sung = Stream(converter, wish.speaker, rate, wish.transpose, block)
     typer.echo(f"{sung.latency:.2f} s behind and the time of computing; raw 16-bit mono at {rate} Hz", err=True)

@@ -4,38 +4,29 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import fields, replace
-from functools import lru_cache
 from typing import BinaryIO
 
 import numpy as np
 import soxr
 import torch
-from numpy.typing import NDArray
 
 from svc import key
 from svc.audio.files import MAX_PEAK, MAX_RATE, MIN_RATE, Audio, Samples
-from svc.audio.loudness import FLOOR, WINDOW_FRAMES
+from svc.audio.loudness import WINDOW_FRAMES
 from svc.audio.parts import parts
-from svc.audio.resample import fit_length, resample, resampled_length
-from svc.audio.spectrogram import frame
-from svc.conditioning import Conditioning, hold
-from svc.config import ContentConfig, F0Config
+from svc.audio.resample import fit_length, resampled_length
+from svc.conditioning import Conditioning
 from svc.convert import Converter
-from svc.data.synthetic import SINGERS, phrase, render
-from svc.encoders.crepe import BINS, HOP, WINDOW, Crepe, normalise
+from svc.encoders.crepe import Crepe
 from svc.errors import AudioError
-from svc.features import content, f0, refine
 from svc.features.extract import Features, measure_loudness
-from svc.features.f0 import BATCH, UNSURE, Curve
+from svc.features.f0 import Curve
 from svc.identities import cast
-from svc.units import FRAMES_PER_SECOND, db_to_gain, hop_samples
+from svc.stream.listening import EDGE, NOTHING, REFINE_MARGIN, Melody, Past, Words
+from svc.units import FRAMES_PER_SECOND
 
-PATH, CONTEXT = 40, f0.OVERLAP  # frames after and before a block that the melody's path is found with
-EDGE = 2  # frames around a window within which resampling hears its ends
-REFINE_MARGIN = 5  # frames on either side that a refined melody depends on: four periods of 50 Hz
+PATH = 40  # frames after a block that the melody's path is found with
 QUIET = -45.0  # dB; the loudest frame counts as no quieter than this
-PRIOR = 300  # active frames; as long as there are fewer, those of synthetic singers make up for them
-NOTHING = np.zeros(0, dtype=np.float32)
 
 
 class Stream:
@@ -73,8 +64,8 @@ class Stream:
             raise AudioError(f"a stream of {rate} Hz: give a rate between {MIN_RATE} and {MAX_RATE} Hz")
         config, ours = converter.voice.config, converter.voice.config.sample_rate
         self._converter, self._cast, self._key = converter, cast(converter.voice, speaker), transpose
-        self._audio = _Past(ours)
-        self._melody, self._words = _Melody(config.features.f0, converter.device), _Words(config.features.content)
+        self._audio = Past(ours)
+        self._melody, self._words = Melody(config.features.f0, converter.device), Words(config.features.content)
         self._frames = 2 * max(1, round(block * FRAMES_PER_SECOND / 2))  # even: some encoders answer every other frame
         self._ahead = max(PATH + Crepe.margin, self._words.encoder.margin) + EDGE
         self._behind = max(REFINE_MARGIN, self._words.encoder.margin) + EDGE
@@ -144,120 +135,6 @@ class Stream:
         audio.forget(last - self._behind)
         asked = Features(sung, voiced[:count], level, words).conditioning(torch.from_numpy(weights))
         return replace(asked, phase=torch.from_numpy(phase)[None])
-
-
-class _Past:
-    """The end of the audio so far, at the voice's rate, its frames numbered from the beginning."""
-
-    def __init__(self, rate: int):
-        self.rate, self.hop = rate, hop_samples(rate)
-        self.length = self.frames = self._first = 0  # samples and whole frames so far; the first frame that is kept
-        self._kept: list[Samples] = []
-
-    def add(self, samples: Samples) -> None:
-        """What comes next."""
-        self._kept.append(samples)
-        self.length += len(samples)
-        self.frames = self.length // self.hop
-
-    def around(self, first: int, last: int, margin: int, rate: int) -> tuple[Samples, slice]:
-        """Audio, as of the whole at a rate, of frames first … last − 1 and those around them; and where they are."""
-        start, stop = max(0, first - margin), min(last + margin, self.frames)
-        low, high = max(0, start - EDGE), min(stop + EDGE, self.frames)
-        self._kept = [np.concatenate(self._kept)]
-        window = self._kept[0][(low - self._first) * self.hop : (high - self._first) * self.hop]
-        made, hop = resample(Audio(window, self.rate), rate).samples, hop_samples(rate)
-        return made[(start - low) * hop : (stop - low) * hop], slice(first - start, last - start)
-
-    def forget(self, before: int) -> None:
-        """All before a frame."""
-        gone = max(0, before - self._first)
-        self._kept, self._first = [np.concatenate(self._kept)[gone * self.hop :]], self._first + gone
-
-
-class _Melody:
-    """f0 and voicing: the networks are asked about a frame once, and its path is found anew with every block."""
-
-    def __init__(self, knobs: F0Config, device: str):
-        self._knobs, self._device = knobs, device
-        self._curve, self._voiced = NOTHING, np.zeros(0, dtype=np.bool_)  # of decided frames, of CONTEXT at most
-        self._probabilities = np.zeros((0, BINS), dtype=np.float32)  # of these and of all that was seen after them
-
-    def find(self, audio: _Past, first: int, last: int, audible: NDArray[np.bool_]) -> tuple[Curve, NDArray[np.bool_]]:
-        """Held f0 in Hz and voicing of frames from ``first`` on, audible or not (K,); forecasts from ``last``."""
-        before, lead = len(self._curve), min(first, REFINE_MARGIN)
-        rough, periodicity = self._hear(audio, first - before, audible)
-        curve = rough[before - lead :]
-        if self._knobs.refine:
-            samples, _ = audio.around(first - lead, first + len(audible), 0, refine.RATE)
-            curve = refine.refine(torch.from_numpy(samples), torch.from_numpy(curve)).numpy()
-            curve = curve.clip(self._knobs.fmin, self._knobs.fmax)
-        voiced = np.append(self._voiced, audible & (periodicity[before:] >= self._knobs.periodicity))
-        sources = voiced.copy()
-        sources[: min(1, before)] = True  # of what was sung before it
-        held = hold(np.append(self._curve, curve[lead:]), sources)
-        kept = slice(max(0, before + last - first - CONTEXT), before + last - first)
-        self._curve, self._voiced, self._probabilities = held[kept], voiced[kept], self._probabilities[kept.start :]
-        return held[before:], voiced[before:]
-
-    def _hear(self, audio: _Past, start: int, audible: NDArray[np.bool_]) -> tuple[Curve, Curve]:
-        """Rough f0 and periodicity of the frames from ``start`` on; the audible ones at the end are heard if new."""
-        known, end = self._probabilities, start + len(self._curve) + len(audible)
-        samples, inner = audio.around(start + len(known), end, Crepe.margin, Crepe.sample_rate)
-        windows = frame(torch.from_numpy(samples)[None], WINDOW, HOP)[0, inner]
-        where = np.flatnonzero(audible[len(audible) - len(windows) :])
-        fresh = np.zeros((len(windows), BINS), dtype=np.float32)
-        for network in f0.networks(self._knobs):
-            for places in (where[n : n + BATCH] for n in range(0, len(where), BATCH)):
-                asked = normalise(windows[torch.from_numpy(places)].to(self._device))
-                with torch.inference_mode():
-                    fresh[places] = network.layers(asked)["pitch"].cpu().numpy()
-            self._probabilities = np.concatenate([known, fresh])
-            rough, periodicity = f0.decode(self._probabilities, self._knobs.fmin, self._knobs.fmax)
-            recent = periodicity[len(known) :]
-            where = np.flatnonzero((recent > UNSURE[0]) & (recent < UNSURE[1]))
-            if not len(where):
-                break
-        return rough, periodicity
-
-
-class _Words:
-    """Content, with zero mean and unit variance over what was active so far: moments are kept by level."""
-
-    def __init__(self, config: ContentConfig):
-        self.encoder, self._layer, self._prior = content.load(config.encoder), config.layer, _prior(config)
-        self._moments = np.zeros((120, 1 + 2 * content.channels(config)))  # in each dB above the floor
-
-    def hear(self, audio: _Past, first: int, last: int, level: Curve, loudest: float) -> Curve:
-        """(C, N) of N frames, first … last − 1, of levels (N,) in dB, as ``loudest`` is."""
-        samples, inner = audio.around(first, last, self.encoder.margin, self.encoder.sample_rate)
-        gain = np.float32(db_to_gain(content.LEVEL - loudest))
-        heard = content.encode(self.encoder, self._layer, samples * gain)[:, inner]
-        if self.encoder.normalised == "no":
-            return heard
-        np.add.at(self._moments, (level - FLOOR).astype(int).clip(0, len(self._moments) - 1), _moments(heard))
-        total = self._moments[max(0, int(loudest - content.ACTIVE - FLOOR)) :].sum(axis=0)
-        total += max(0.0, PRIOR - total[0]) * self._prior
-        mean, square = np.split(total[1:, None] / total[0], 2)
-        variance = square - mean**2
-        variance = variance.mean() if self.encoder.normalised == "together" else variance
-        return ((heard - mean) / np.sqrt(np.maximum(variance, 1e-6))).astype(np.float32)
-
-
-@lru_cache(maxsize=2)
-def _prior(config: ContentConfig) -> NDArray[np.float64]:
-    """Mean moments (1 + 2 C,) of synthetic singers."""
-    encoder = content.load(config.encoder)
-    sung = [render(singer, phrase(number), encoder.sample_rate).samples for number, singer in enumerate(SINGERS)]
-    audio = Audio(np.concatenate(sung), encoder.sample_rate)
-    level = measure_loudness(audio)
-    heard = content.encode(encoder, config.layer, content.at_level(audio, level).samples)
-    return _moments(heard[:, level >= level.max() - content.ACTIVE]).mean(axis=0)
-
-
-def _moments(heard: Curve) -> NDArray[np.float64]:
-    """1, features and squared features (N, 1 + 2 C) of features (C, N)."""
-    return np.concatenate([np.ones((1, heard.shape[1])), heard, np.square(heard, dtype=np.float64)]).T
 
 
 def _joined(one: Conditioning, other: Conditioning) -> Conditioning:

@@ -1,0 +1,1 @@
+"""Block-wise conversion of a recording that is still growing."""
