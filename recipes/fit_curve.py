@@ -71,7 +71,7 @@ def fitted(voice: "Voice", clips: Path, name: str, seconds: float, out: Path) ->
             shutil.copy(found[number], out / "clips")
             heard += read(found[number]).seconds
     fit.prepare_clips(voice, out / "clips", name, out / "prepared")
-    prepared = manifest.read(out / "prepared")
+    prepared = fit.with_high_notes(voice, manifest.read(out / "prepared"), out / "raised")
     fit.fit(voice, prepared, out / "run", fit.configured(voice, {}), cpu=True)
     fit.joined(voice, prepared, out / "run", "speech").save(out / "voice.safetensors")
 

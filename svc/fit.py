@@ -18,10 +18,14 @@ from torch import Tensor, nn
 
 from svc import identities
 from svc.config import Config, from_tree, to_tree
+from svc.data import manifest
 from svc.data.batch import Batch
 from svc.data.dataset import CropDataset
 from svc.data.manifest import Manifest, Singer
 from svc.data.prepare import Summary, prepare
+from svc.data.processes import crew
+from svc.data.raised import raise_clips
+from svc.extras import MissingExtra
 from svc.features.store import Store
 from svc.losses.objective import reconstruction_terms
 from svc.training import checkpoint
@@ -33,10 +37,10 @@ from svc.voice import Voice
 
 NEVER = 10**6  # a step that no fit reaches
 EMBEDDING_ONLY = {
-    "train.steps": 200,
+    "train.steps": 300,
     "train.refine_start": NEVER,  # the front alone: who sings is said there, and a step costs a fifth
     "train.adversary_start": NEVER,
-    "train.learning_rate": 5e-3,
+    "train.learning_rate": 5e-2,
     "train.warmup": 10,
     "train.ema": 0.95,
     "train.validate_every": 20,
@@ -86,6 +90,15 @@ def prepare_clips(voice: Voice, clips: Path, name: str, out: Path, jobs: int | N
         DataError: the name is taken, or nothing is usable.
     """
     return prepare(clips, out, voice.config, jobs, singer=identities.check_free(voice, name))
+
+
+def with_high_notes(voice: Voice, prepared: Manifest, out: Path) -> Manifest:
+    """Speech, and the same at the pitches of song; only the speech where Praat (extra ``eval``) is not installed."""
+    try:
+        crew().once(lambda: raise_clips(prepared, out, voice.config))
+    except MissingExtra:
+        return prepared
+    return manifest.read(out)
 
 
 def fit(voice: Voice, prepared: Manifest, run: Path, config: Config, *, cpu: bool = False) -> tuple[Outcome, Start]:

@@ -39,7 +39,7 @@ def fit(
     from svc.config import parse_overrides
     from svc.data.processes import crew
 
-    main = crew().main  # joined before anything can go wrong: who does not come would be waited for
+    main = crew(cpu).main  # joined before anything can go wrong: who does not come would be waited for
     if material not in MATERIALS:
         raise DataError(f"--material {material}: give {', '.join(MATERIALS)}")
     if main:

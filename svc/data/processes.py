@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -100,19 +99,30 @@ class Crew:
         return results
 
 
-@cache
-def crew() -> Crew:
-    """The processes this one belongs to; joined once.
+_CREW: list[Crew] = []
+
+
+def crew(cpu: bool = True) -> Crew:
+    """The processes this one belongs to; joined once, when first asked.
+
+    Args:
+        cpu: leave accelerators alone; who trains later as well says False, for how they joined is how they train.
 
     Raises:
         DataError: they do not find each other.
     """
+    if not _CREW:
+        _CREW.append(_join(cpu))
+    return _CREW[0]
+
+
+def _join(cpu: bool) -> Crew:
     if all(int(os.environ.get(name) or 1) == 1 for name in _SIZES):
         return Crew()
     from accelerate import PartialState
 
     with _talking(_LOST):
-        state = PartialState(cpu=True)  # they only talk; what computes is no matter of theirs
+        state = PartialState(cpu=cpu)
         group = torch.distributed.new_group(timeout=_PATIENCE, backend="gloo")
     atexit.register(state.destroy_process_group)  # left to the interpreter, it aborts now and then
     return Crew(state.process_index, state.num_processes, state.local_process_index, group)

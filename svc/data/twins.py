@@ -25,6 +25,7 @@ TYPICAL = 150.0  # Hz, of a recording in which it finds nothing
 OCTAVES, MEDIANS, SPANS = (-1.0, 1.2), (75.0, 750.0), (0.0, 0.3, 1.0)  # of a spoken twin; Hz; of the intonation
 DRAWN = dict.fromkeys(VOWELS.split(), (1.2, 5.0))  # times as long as spoken, at least and at most
 DRAWN |= dict.fromkeys(("m", "n", "ŋ", "l", "ɹ", "w", "j", "z", "v", "ʒ", "ð", "s", "ʃ", "f"), (1.0, 1.8))
+SINGING_SPAN = 0.4  # of the intonation, of speech that is to be like singing
 TONIC, TONICS = (-0.5, 1.6), (80.0, 650.0)  # octaves from the speaker's median, Hz
 SCALE, DOWN, UP, LEAP = (0, 2, 4, 5, 7, 9, 11), -4, 7, 3  # semitones; steps of it from the tonic, and at once
 NEW_NOTE = 0.7  # of the vowels
@@ -37,6 +38,15 @@ def another_voice(audio: Audio, rng: np.random.Generator) -> Samples:
     tract, pitch = _tract(rng), float(np.clip(median * 2 ** rng.uniform(*OCTAVES), *MEDIANS))
     changed = _changed(sound, tract, pitch, float(rng.choice(SPANS)))
     return fit_length(changed.values[0], len(audio.samples))
+
+
+def higher(audio: Audio, semitones: float) -> Audio:
+    """The same words at the same times by the same vocal tract, so much higher, with less of the intonation."""
+    sound, median = _heard(audio)
+    changed = _changed(sound, 1.0, median * semitones_to_ratio(semitones), SINGING_SPAN)
+    samples = fit_length(changed.values[0], len(audio.samples))
+    level = np.abs(audio.samples).max() / max(float(np.abs(samples).max()), 1e-6)
+    return Audio(samples * np.float32(level), audio.rate)
 
 
 @dataclass(frozen=True, slots=True)
