@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from svc import fit, identities, voice
-from svc.audio.files import Audio
+from svc import identities, joining, voice
+from svc.audio.files import MAX_RATE, MIN_RATE, Audio
 from svc.convert import Converter, Report
-from svc.data import manifest
 from svc.key import Key
+from svc.units import FRAMES_PER_SECOND
 
 
 class Voice:
@@ -68,32 +68,49 @@ class Voice:
             transpose: semitones, ``auto`` or ``match``, see ``svc.key.choose``.
 
         Raises:
-            ValueError: the audio is not (T,) with T > 0, or a sample is not a number.
+            ValueError: the audio is not (T,), shorter than 10 ms or at no usual rate, or a sample is not a number.
             WeightsError: there is no such singer.
         """
         samples = np.asarray(audio, dtype=np.float32)
-        if samples.ndim != 1 or not len(samples) or not np.isfinite(samples).all():
+        if samples.ndim != 1 or not np.isfinite(samples).all():
             raise ValueError(f"audio must be finite samples (T,), not of shape {samples.shape}")
+        if not MIN_RATE <= rate <= MAX_RATE or len(samples) * FRAMES_PER_SECOND < rate:
+            raise ValueError(f"audio must be 10 ms or more at {MIN_RATE} to {MAX_RATE} Hz")
         made, self.report = self.converter.convert(Audio(samples, rate), str(speaker), transpose=transpose)
         return made.samples
 
-    def fit(self, clips: str | Path, name: str, work: str | Path, changes: Mapping[str, Any] | None = None) -> Voice:
+    def fit(
+        self,
+        clips: str | Path,
+        name: str,
+        work: str | Path,
+        *,
+        full: bool = False,
+        changes: Mapping[str, Any] | None = None,
+        jobs: int = 1,
+    ) -> Voice:
         """The voice with a new singer, from a folder of clips; the same call goes on where one was stopped.
+
+        Call it in the main thread, for Ctrl-C stops it; with more than one job, below ``if __name__ == "__main__"``.
 
         Args:
             clips: folder of one singer's recordings.
             name: of the singer.
             work: folder for what is made on the way, to be removed when the voice is saved.
+            full: train the whole voice for the singer, see ``svc.tune``.
             changes: knobs of svc/config.py by dotted names, as ``{"train.steps": 100}``.
+            jobs: processes that prepare.
 
         Raises:
             SvcError: the name is taken, or nothing is usable.
+            KeyboardInterrupt: it was stopped, and saved.
         """
-        folder = Path(work)
-        fit.prepare_clips(self.model, Path(clips), name, folder / "prepared")
-        prepared = manifest.read(folder / "prepared")
-        fit.fit(self.model, prepared, folder / "run", fit.configured(self.model, changes or {}))
-        return self._with(fit.joined(self.model, prepared, folder / "run", fit.material_of(prepared)))
+        wish, place = joining.Wish(name, full=full, changes=changes), Path(work)
+        joining.prepare(self.model, Path(clips), wish, place, jobs)
+        joined = joining.join(self.model, wish, place, cpu=self.device == "cpu")
+        if joined.outcome.interrupted:
+            raise KeyboardInterrupt(f"stopped and saved in {place}; call it again to go on")
+        return self._with(joined.voice)
 
     def rename(self, who: str, name: str) -> Voice:
         """With another name for a singer."""

@@ -63,6 +63,19 @@ class Report:
         self._since = now
 
 
+def check_encoder(voice: Voice) -> None:
+    """The content encoder here is the one that a voice was trained with.
+
+    Raises:
+        WeightsError: it is not.
+    """
+    if voice.encoder not in ("", content.stamp(voice.config.features.content)):
+        raise WeightsError(
+            f"this voice was trained with other weights of {printable(voice.encoder.partition(' ')[0])} than are "
+            "here; convert with the svc that made it, or train it anew"
+        )
+
+
 class Converter:
     """Sings in a voice.
 
@@ -82,11 +95,7 @@ class Converter:
         self.generator = copy.copy(voice.generator.to(device))  # the same weights, another precision
         self.generator.bf16 = bf16
         features.listen_on(device, voice.config)
-        if voice.encoder not in ("", content.stamp(voice.config.features.content)):
-            raise WeightsError(
-                f"this voice was trained with other weights of {printable(voice.encoder.partition(' ')[0])} than are "
-                "here; convert with the svc that made it, or train it anew"
-            )
+        check_encoder(voice)
 
     def convert(
         self,

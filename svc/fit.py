@@ -1,15 +1,15 @@
 """A new singer for a voice, from a little speech or song.
 
 The clips are prepared as for training. Of the singers that the voice knows, those are sought who together come nearest;
-from there their embedding is trained, by the same loop as everything else, while the generator stays as it is: so
-nobody else's sound changes by a bit.
+from there what is the new singer's own, embedding and accent, is trained by the same loop as everything else, while the
+generator stays as it is: so nobody else's sound changes by a bit.
 """
 
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -36,7 +36,7 @@ from svc.units import semitones_to_ratio
 from svc.voice import Voice
 
 NEVER = 10**6  # a step that no fit reaches
-EMBEDDING_ONLY = {
+SINGER_ONLY = {
     "train.steps": 300,
     "train.refine_start": NEVER,  # the front alone: who sings is said there, and a step costs a fifth
     "train.adversary_start": NEVER,
@@ -49,8 +49,6 @@ EMBEDDING_ONLY = {
     "train.phrases": 8,
     "train.keep": 1,
     "train.trackers": [],
-    "train.back_translated": 0.0,
-    "others.share": 0.0,
 }
 SUNG_ABOVE_SPOKEN = 8.0  # semitones, the median of twelve singers, see recipes/LOG.md
 VIBRATO, HELD_FRAMES = 18, 12  # frames
@@ -72,13 +70,15 @@ class Start:
 
 
 def configured(voice: Voice, changes: Mapping[str, Any]) -> Config:
-    """How to fit: the voice's own configuration but for the training, and changes by dotted names.
+    """How to fit: the voice's own configuration but for the training, of which it knows only what is near.
 
     Raises:
         ConfigError: a change is wrong.
     """
-    tree = to_tree(voice.config)
-    for name, value in {**EMBEDDING_ONLY, **changes}.items():
+    own, tree = to_tree(voice.config), to_tree(Config())
+    tree |= {name: own[name] for name in ("sample_rate", "features", "model")}
+    tree["loss"] |= {name: own["loss"][name] for name in ("scales", "spectral", "repulsion")}
+    for name, value in {**SINGER_ONLY, **changes}.items():
         put(tree, name, value)
     return from_tree(tree, where="--set")
 
@@ -158,7 +158,7 @@ def joined(voice: Voice, prepared: Manifest, run: Path, material: str) -> Voice:
     Raises:
         TrainingError: the run holds no checkpoint.
     """
-    weights = checkpoint.average_weights(checkpoint.at(run, "best"))
+    weights = checkpoint.average_weights(checkpoint.best_or_last(run))
     row = {name: weights[name][0] for name in identities.ROWS}
     return identities.added(voice, at_song(prepared.singers[0], material), row)
 
@@ -170,7 +170,7 @@ def at_song(singer: Singer, material: str) -> Singer:
     return replace(singer, median_f0=median, low_f0=low, high_f0=high)
 
 
-def material_of(prepared: Manifest) -> str:
+def material_of(prepared: Manifest) -> Literal["speech", "song"]:
     """``song`` or ``speech``, by how much of the melody is held.
 
     Sung notes stay where they are but for vibrato; spoken ones glide. Counted are stretches of 0.3 s with a pitch

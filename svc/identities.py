@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from svc.conditioning import one_hot
 from svc.data.manifest import Singer, checked_name
 from svc.errors import DataError, WeightsError
+from svc.models.generator import ACCENT
 from svc.units import FRAMES_PER_SECOND
-from svc.voice import ACCENT, MAX_SINGERS, Known, Voice
+from svc.voice import MAX_SINGERS, Known, Voice
 
 EMBEDDING = "conditioner.embedding"
 ROWS = (EMBEDDING, ACCENT)  # the weights of a voice that belong to its singers, a row each
@@ -53,11 +54,11 @@ def cast(voice: Voice, text: str) -> Cast:
         WeightsError: the voice has no such singer.
         DataError: the mix or the table cannot be read.
     """
-    if Path(text).suffix.lower() == ".csv":
-        return _described(voice, Path(text).stem, changing(voice, Path(text)))
     try:
         return _described(voice, "", one_hot(voice.row(text), len(voice.singers)).numpy()[:, None])
     except WeightsError:
+        if Path(text).suffix.lower() == ".csv":
+            return _described(voice, Path(text).stem, changing(voice, Path(text)))
         if ":" not in text and "," not in text:
             raise
     weights = np.zeros((len(voice.singers), 1), dtype=np.float32)
@@ -84,13 +85,16 @@ def changing(voice: Voice, path: Path) -> NDArray[np.float32]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
             head, *rows = [row for row in csv.reader(stream) if row]
-        table = np.array([[float(value) for value in row] for row in rows[:MAX_ROWS]], dtype=np.float64)
-    except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{path}: is no table of mixes ({reason}); begin with a line seconds,Ann,Bob") from None
-    times, shares = (table[:, 0], table[:, 1:]) if table.ndim == 2 else (table, table)
-    if table.ndim != 2 or table.shape[1] != len(head) or len(head) < 2 or not np.isfinite(table).all():
+        numbers = [[float(value) for value in row] for row in rows]
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+    except (UnicodeDecodeError, csv.Error, ValueError):
+        raise DataError(f"{path}: is no table of mixes; begin with a line seconds,Ann,Bob, then numbers") from None
+    whole = len(head) >= 2 and 1 <= len(rows) <= MAX_ROWS and all(len(row) == len(head) for row in rows)
+    if not whole or not np.isfinite(numbers).all():
         raise DataError(f"{path}: every line needs the seconds and a share for each of {len(head) - 1} singers")
+    table = np.array(numbers)
+    times, shares = table[:, 0], table[:, 1:]
     if (np.diff(times) <= 0).any() or not 0 <= times[0] <= times[-1] < 1e5 or shares.min() < 0:
         raise DataError(f"{path}: times must rise and shares be 0 or more; mend the table")
     if (shares.sum(axis=1) <= 0).any():
@@ -113,7 +117,7 @@ def _described(voice: Voice, label: str, weights: NDArray[np.float32]) -> Cast:
     total = sum(share for share, _ in known) or 1.0
     logs = sum(share / total * np.log(singer.range) for share, singer in known)
     median, low, high = np.exp(logs).tolist() if known else (0.0, 0.0, 0.0)
-    level = float(sum(share * singer.level for share, singer in parts))
+    level = float(sum(share * singer.level for share, singer in parts)) if all(s.level for _, s in parts) else 0.0
     return Cast(name, weights, Singer(name, sum(singer.seconds for _, singer in parts), median, low, high, level))
 
 
@@ -129,6 +133,14 @@ def base(voice: Voice) -> str:
 def row_of(voice: Voice, place: int) -> Row:
     """What belongs to the singer at a place."""
     return {name: voice.generator.get_parameter(name)[place].detach().cpu() for name in ROWS}
+
+
+def singers_of(voice: Voice) -> str:
+    """Hash of what belongs to the singers of a voice."""
+    digest = hashlib.sha256()
+    for name in ROWS:
+        digest.update(voice.generator.get_parameter(name).detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def added(voice: Voice, singer: Singer, row: Row, kind: str = "fitted") -> Voice:

@@ -47,6 +47,19 @@ class Wish:
     save_f0: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """Gain in dB that a loudness needed, and what of it was left away so that nothing clips."""
+
+    given: float = 0.0
+    withheld: float = 0.0
+
+    def told(self) -> str:
+        """In words; nothing where nothing was done."""
+        short = f", {self.withheld:.1f} dB less than asked so that nothing clips" if self.withheld else ""
+        return f"made {abs(self.given):.1f} dB {'louder' if self.given > 0 else 'quieter'}{short}" if self.given else ""
+
+
 def parse_loudness(text: str) -> str | float:
     """``source``, ``target``, or something like ``-14LUFS``.
 
@@ -67,28 +80,30 @@ def parse_loudness(text: str) -> str | float:
 
 def convert_file(
     converter: Converter, song: Path, target: Path, wish: Wish, progress: Progress = quiet
-) -> tuple[Report, float]:
+) -> tuple[Report, Gain]:
     """Sing a file into another, which has its rate and to the sample its length, and appears whole or not at all.
 
     Returns:
-        The report, and the gain in dB that was needed for the loudness.
+        The report, and what was done for the loudness.
 
     Raises:
         SvcError: an input cannot be read, or the output not be written.
     """
     files.check_format(target)
-    voice = converter.voice
+    voice, rate = converter.voice, converter.voice.config.sample_rate
     singer = cast(voice, wish.speaker)
-    spooled = spool(files.blocks(song), voice.config.sample_rate)
+    if wish.loudness == "target" and not singer.singer.level:
+        raise WeightsError(f"--loudness target: nobody knows how loud {singer.label} is; give LUFS as -14LUFS")
+    spooled = spool(files.blocks(song), rate)
     files.check_format(target, spooled.rate)
     report = Report(seconds=spooled.seconds)
     report.mark("resample")
     asked = converter.listen(
         spooled.audio, singer, report, transpose=wish.transpose, curve=wish.curve, progress=progress
     )
-    made, gain = _levelled(converter.sing(asked, report, progress), asked, singer, wish, voice.config.sample_rate)
+    made, gain = _levelled(converter.sing(asked, report, progress), asked, singer, wish, (rate, spooled.rate))
     with files.writing(target, spooled.rate) as file:
-        for part in resampled(made, voice.config.sample_rate, spooled.rate, spooled.length):
+        for part in resampled(made, rate, spooled.rate, spooled.length):
             file.write(part)
     if wish.save_f0:
         write_csv(wish.save_f0, report.melody)
@@ -97,26 +112,25 @@ def convert_file(
 
 
 def _levelled(
-    sung: Iterator[Samples], asked: Conditioning, singer: Cast, wish: Wish, rate: int
-) -> tuple[Iterable[Samples], float]:
-    """What is sung at the loudness that is wished for, and the gain in dB."""
+    sung: Iterator[Samples], asked: Conditioning, singer: Cast, wish: Wish, rates: tuple[int, int]
+) -> tuple[Iterable[Samples], Gain]:
+    """What is sung, at the first rate, at the loudness that is wished for, so that it does not clip at the second."""
     if wish.loudness == "source":
-        return sung, 0.0
-    whole = spool((Audio(part, rate) for part in sung), rate).audio.samples
+        return sung, Gain()
+    whole = spool((Audio(part, rates[0]) for part in sung), rates[0]).audio.samples
     if wish.loudness == "target":
         gain = _of_the_singer(asked, singer)
     else:
-        measured = lufs.integrated(whole, rate)
+        measured = lufs.integrated(whole, rates[0])
         gain = float(wish.loudness) - measured if math.isfinite(measured) else 0.0
-    peak = max((float(np.abs(part).max()) for part in parts(whole)), default=0.0)
-    gain = min(gain, 20 * math.log10(HEADROOM / peak)) if peak * db_to_gain(gain) > HEADROOM else gain
-    return (part * np.float32(db_to_gain(gain)) for part in parts(whole)), gain
+    peak = max((float(np.abs(part).max()) for part in resampled(parts(whole), *rates)), default=0.0)
+    withheld = max(0.0, 20 * math.log10(peak * db_to_gain(gain) / HEADROOM)) if peak else 0.0
+    given = gain - withheld
+    return (part * np.float32(db_to_gain(given)) for part in parts(whole)), Gain(given, withheld)
 
 
 def _of_the_singer(asked: Conditioning, singer: Cast) -> float:
     """Gain in dB from the level of a song where somebody sings to that of the singer's own recordings."""
-    if not singer.singer.level:
-        raise WeightsError(f"--loudness target: nobody knows how loud {singer.label} is; give LUFS as -14LUFS")
     level = asked.loudness[0].numpy()
     return singer.singer.level - float(np.median(level[level >= level.max() - ACTIVE]))
 

@@ -106,6 +106,6 @@ def tuned(voice: Voice, run: Path) -> Voice:
         TrainingError: the run holds no checkpoint.
     """
     generator = copy.deepcopy(voice.generator).cpu()
-    generator.load_state_dict(checkpoint.average_weights(checkpoint.at(run, "best")))
+    generator.load_state_dict(checkpoint.average_weights(checkpoint.best_or_last(run)))
     *others, new = voice.singers
     return replace(voice, generator=generator, singers=(*others, replace(new, kind="tuned")))

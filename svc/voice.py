@@ -21,13 +21,13 @@ from svc.config import Config, from_tree, to_tree
 from svc.data.manifest import Singer, checked_name
 from svc.errors import SvcError, WeightsError
 from svc.features.content import channels
-from svc.models.generator import Generator
+from svc.models.generator import ACCENT, Generator, complete
 
 FORMAT = 3
-WITHOUT_ACCENT = 2  # a format before, which can be read still
-ACCENT = "conditioner.accent"
+WITHOUT_ACCENT = 2  # the format before, which can be read still
 MAX_HEADER = 4 << 20  # bytes
 MAX_SINGERS = 4096
+MAX_HZ = 20_000
 KINDS = ("trained", "fitted", "tuned")
 
 
@@ -134,10 +134,11 @@ class Voice:
         with torch.device("meta"):
             generator = Generator(config, content=content, singers=len(singers))
         wanted = generator.state_dict()
-        late = wanted.pop(ACCENT) if header["format"] == WITHOUT_ACCENT else None
+        if header["format"] == WITHOUT_ACCENT:
+            del wanted[ACCENT]
         tensors = weights.read(path, wanted, "ask for another copy")
         generator = Generator(config, content=content, singers=len(singers))
-        generator.load_state_dict(tensors | ({} if late is None else {ACCENT: torch.zeros(late.shape)}))
+        generator.load_state_dict(complete(tensors, generator))
         card = {str(key): str(value) for key, value in card.items()} if isinstance(card, dict) else {}
         return Voice(generator.eval().requires_grad_(False), config, singers, card, encoder, given)
 
@@ -164,7 +165,9 @@ def _singer(row: dict[str, Any], place: int) -> Known:
     name = checked_name(row["name"])
     told = {key: float(row[key]) for key in ("seconds", "median_f0", "low_f0", "high_f0")}
     level, kind = float(row.get("level", 0)), row.get("kind", KINDS[0])
-    if not all(0 <= value < 1e9 for value in told.values()) or not -200 <= level <= 50 or kind not in KINDS:
+    median, low, high = told["median_f0"], told["low_f0"], told["high_f0"]
+    sung = median == low == high == 0 or 0 < low <= median <= high < MAX_HZ
+    if not (sung and 0 <= told["seconds"] < 1e9 and -200 <= level <= 50 and kind in KINDS):
         raise ValueError(f"singer {name} has values out of range")
     return Known(name, **told, level=level, number=_count(row.get("number", place)), kind=kind)
 

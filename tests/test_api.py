@@ -20,16 +20,19 @@ def test_a_song_is_sung_as_by_the_converter(voice, tone, tmp_path):
 
 
 def test_what_is_no_audio_is_refused(voice):
-    for wrong in (np.zeros((2, 100)), np.zeros(0), np.array([0.0, np.nan])):
+    for wrong in (np.zeros((2, 1000)), np.array([0.0, np.nan] * 500)):
         with pytest.raises(ValueError, match="finite samples"):
             Voice(voice).convert(wrong, 44_100, speaker="Ann")
+    for length, rate in ((0, 44_100), (440, 44_100), (1000, 0), (1000, 10**6)):
+        with pytest.raises(ValueError, match="10 ms or more"):
+            Voice(voice).convert(np.zeros(length), rate, speaker="Ann")
     with pytest.raises(WeightsError, match="it knows 0 Ann"):
         Voice(voice).convert(np.zeros(4410), 44_100, speaker="Zoe")
 
 
 def test_singers_come_and_go(voice, clips, tone, tmp_path):  # noqa: F811
     first = Voice(voice)
-    second = first.fit(clips, "Cat", tmp_path / "work", QUICK)
+    second = first.fit(clips, "Cat", tmp_path / "work", changes=QUICK)
     assert len(second.convert(tone.samples, tone.rate, speaker="Cat")) == len(tone.samples)
     third = second.rename("2", "Chloë").remove("Ann")
     assert [(s.number, s.name) for s in third.speakers] == [(1, "Bob Ö."), (2, "Chloë")]

@@ -26,6 +26,7 @@ LEVELS = (
     "songs stream translate",
     "fit evaluate",
     "tune",
+    "joining",
     "api",
     "web",
     "cli",

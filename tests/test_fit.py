@@ -2,13 +2,14 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from test_cli import svc
 
-from svc import fit, identities, tune
+from svc import fit, identities, joining, tune
 from svc.conditioning import one_hot
 from svc.convert import Converter
 from svc.data import manifest
@@ -16,7 +17,9 @@ from svc.data.batch import Batch
 from svc.data.dataset import CropDataset, read_features
 from svc.data.manifest import Singer
 from svc.data.synthetic import SINGERS, phrase, render, save_rendition
+from svc.errors import DataError, WeightsError
 from svc.features.store import Store, samples_of
+from svc.training import loop
 from svc.voice import Voice
 
 QUICK = {"train.steps": 8, "train.validate_every": 4, "train.checkpoint_every": 4, "train.log_every": 4}
@@ -115,8 +118,6 @@ class TestCommand:
         """Half the steps, then all of them: the same voice as without the pause."""
         arguments = ["fit", str(clips), "-n", "Cat", "--cpu", *SETS]
         svc(monkeypatch, capsys, *arguments, "-o", "a.safetensors")
-        from svc.training import loop
-
         with monkeypatch.context() as patch:
             patch.setattr(loop, "any_process", lambda *_: True)
             code, out, _ = svc(monkeypatch, capsys, *arguments, "-o", "b.safetensors")
@@ -136,7 +137,7 @@ class TestCommand:
             (["good", "-n", "ann", "-o", "b.safetensors"], "in this voice already"),
             (["good", "-n", "../x", "-o", "b.safetensors"], "no singer's name"),
             (["good", "-n", "Cat", "-o", "b.wav"], "end it in .safetensors"),
-            (["good", "-n", "Cat", "-o", "b.safetensors", "--material", "noise"], "give auto, speech, song"),
+            (["good", "-n", "Cat", "-o", "b.safetensors", "--material", "noise"], "give auto, speech or song"),
             (["good", "-n", "Cat", "-o", "b.safetensors", "--set", "train.stepz=3"], "unknown knob"),
         ],
         ids=lambda value: value[0] + value[2][:3] if isinstance(value, list) else "",
@@ -158,6 +159,93 @@ def fitted(voice, ready, tmp_path_factory):
     run = tmp_path_factory.mktemp("fitted") / "run"
     fit.fit(voice, ready, run, fit.configured(voice, QUICK), cpu=True)
     return fit.joined(voice, ready, run, "song")
+
+
+@pytest.fixture
+def quick(voice, clips, tmp_path):
+    """A function that prepares and joins in a folder."""
+
+    def run(voice=voice, clips=clips, **changes):
+        wish = joining.Wish("Cat", "song", changes=QUICK | changes)
+        joining.prepare(voice, clips, wish, tmp_path / "work", jobs=1)
+        return joining.join(voice, wish, tmp_path / "work", cpu=True)
+
+    return run
+
+
+def test_a_single_recording_will_do(quick, clips, tmp_path):
+    (tmp_path / "one").mkdir()
+    shutil.copy(clips / "0.wav", tmp_path / "one")
+    joined = quick(clips=tmp_path / "one")
+    assert joined.voice.singers[-1].name == "Cat"
+    assert joined.outcome.best_step == 0
+
+
+def test_another_voice_is_another_run(voice, quick, tmp_path, monkeypatch):
+    """What was begun with one voice is not gone on with in another."""
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "any_process", lambda *_: True)
+        assert quick().outcome.interrupted
+    other = identities.renamed(voice, "0", "Zoe")
+    other.generator.conditioner.embedding.data += 1
+    try:
+        joined = quick(voice=other)
+    finally:
+        other.generator.conditioner.embedding.data -= 1
+    assert joined.outcome.step == QUICK["train.steps"]
+    assert len([path for path in (tmp_path / "work").iterdir() if (path / "checkpoints").exists()]) == 2
+
+
+def test_a_folder_of_somebody_else_is_left_alone(quick, tmp_path):
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "thesis.txt").write_text("all of it")
+    with pytest.raises(DataError, match="is in the way"):
+        quick()
+    assert (tmp_path / "work" / "thesis.txt").read_text() == "all of it"
+
+
+def test_a_voice_of_other_ears_is_refused_first(voice, quick, tmp_path):
+    with pytest.raises(WeightsError, match="other weights of cepstral"):
+        quick(voice=replace(voice, encoder="cepstral/1 " + "0" * 64))
+    assert not (tmp_path / "work").exists()
+
+
+def test_a_stranger_decides_nothing_of_the_training(voice):
+    """Of the configuration in a voice only what it sings by is taken over."""
+    wild = replace(voice.config.train, workers=1000, batch=10**6)
+    config = replace(voice.config, train=wild, loss=replace(voice.config.loss, identity=1.0, words=1.0))
+    taken = fit.configured(replace(voice, config=config), {})
+    assert (taken.train.workers, taken.train.batch) == (0, 8)
+    assert (taken.loss.identity, taken.loss.words) == (0, 0)
+    assert (taken.model, taken.features, taken.loss.scales) == (config.model, config.features, config.loss.scales)
+
+
+def test_speech_is_heard_as_such(ready, voice, tmp_path, monkeypatch):
+    """Sung phrases hold their notes; the same glide once their melody is drawn out over two octaves."""
+    assert fit.material_of(ready) == "song"
+    get = Store.get
+
+    def gliding(store, key, name, *span):
+        found = get(store, key, name, *span)
+        return found * 2 ** np.sin(np.arange(len(found)) / 20) if name == "f0" else found
+
+    monkeypatch.setattr(Store, "get", gliding)
+    assert fit.material_of(ready) == "speech"
+
+
+def test_speech_is_raised_to_the_pitches_of_song(voice, ready, tmp_path):
+    pytest.importorskip("parselmouth")
+    raised = fit.with_high_notes(voice, ready, tmp_path / "raised")
+    own, more = (raised.clips[: len(ready.clips)], raised.clips[len(ready.clips) :])
+    assert list(own) == list(ready.clips)
+    assert [clip.path for clip in more] == [f"{clip.path} raised" for clip in ready.split("train")]
+    store = Store(raised.folder / "store")
+    for before, after in zip(ready.split("train"), more, strict=True):
+        assert after.frames == before.frames
+        low, high = (
+            np.median(store.get(c.key, "f0")[store.get(c.key, "voiced").astype(bool)]) for c in (before, after)
+        )
+        assert 1 < 12 * np.log2(high / low) < 11
 
 
 class TestTuning:

@@ -64,7 +64,7 @@ def test_shares_of_a_mix_sum_to_one(voice, shares):
         ("Ann:0,1:0", DataError, "not all of them 0"),
         ("Ann:inf,1:1", DataError, "0 or more"),
         ("Ann:nan", DataError, "0 or more"),
-        ("none.csv", DataError, "seconds,Ann,Bob"),
+        ("none.csv", DataError, "cannot be read"),
     ],
 )
 def test_who_cannot_sing_is_told(voice, text, error, way_out):

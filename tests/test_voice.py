@@ -44,6 +44,20 @@ def test_round_trip(voice, tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_voice_of_the_format_before_is_read(voice, tmp_path):
+    """It has no accents, numbers, kinds and levels."""
+
+    def older(header, tensors):
+        header["format"] = 2
+        del tensors["conditioner.accent"]
+
+    again = Voice.load(stored(voice, tmp_path / "v.safetensors", older))
+    assert [(s.number, s.kind, s.level) for s in again.singers] == [(0, "trained", 0.0), (1, "trained", 0.0)]
+    assert again.given == 2
+    assert not again.generator.conditioner.accent.any()
+    assert torch.equal(again.generator.conditioner.embedding, voice.generator.conditioner.embedding)
+
+
 def test_singers_by_name_and_number(voice):
     assert (voice.row("Bob Ö."), voice.row("0"), voice.row("1")) == (1, 0, 1)
     assert voice.row("ann") == 0
@@ -165,6 +179,29 @@ def infinite_statistics(header, tensors):
 
 
 @changed
+def range_upside_down(header, tensors):
+    header["singers"][0] |= {"median_f0": 220.0, "low_f0": 0.0, "high_f0": 400.0}
+
+
+@changed
+def two_of_one_number(header, tensors):
+    for row in header["singers"]:
+        row["number"] = 1
+    header["given"] = 2
+
+
+@changed
+def number_never_given(header, tensors):
+    header["singers"][0]["number"] = 7
+    header["given"] = 2
+
+
+@changed
+def unknown_kind(header, tensors):
+    header["singers"][0]["kind"] = "stolen"
+
+
+@changed
 def future_format(header, tensors):
     header["format"] = FORMAT + 1
 
@@ -195,6 +232,10 @@ HOSTILE = [
     largest_model_allowed,
     unknown_knob,
     infinite_statistics,
+    range_upside_down,
+    two_of_one_number,
+    number_never_given,
+    unknown_kind,
     future_format,
     content_channels_wild,
 ]

@@ -2,17 +2,16 @@
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
 from svc.cli.program import VOICE_HELP, Force, Overrides, app, free_voice, newest_voice
-from svc.errors import DataError, SvcError
+from svc.errors import DataError
 
 if TYPE_CHECKING:
     from svc.data.prepare import Summary
-
-MATERIALS = ("auto", "speech", "song")
+    from svc.joining import Joined
 
 
 @app.command()
@@ -40,65 +39,52 @@ def fit(
     from svc.data.processes import crew
 
     main = crew(cpu).main  # joined before anything can go wrong: who does not come would be waited for
-    if material not in MATERIALS:
-        raise DataError(f"--material {material}: give {', '.join(MATERIALS)}")
+    if material not in ("auto", "speech", "song"):
+        raise DataError(f"--material {material}: give auto, speech or song")
     if main:
         free_voice(out, force)
-    from svc import fit as fitting
-    from svc import tune as tuning
-    from svc.data import manifest
+    from svc import joining
     from svc.voice import Voice
 
-    chosen = voice or newest_voice()
+    given = None if material == "auto" else cast(Literal["speech", "song"], material)
+    wish = joining.Wish(name, given, full, parse_overrides(overrides or []))
+    chosen, work = voice or newest_voice(), out.with_suffix(".fit")
     loaded = Voice.load(chosen)
-    changes = parse_overrides(overrides or [])
-    config = fitting.configured(loaded, changes)
-    work = out.with_suffix(".fit")
-    begun = work.exists()
-    try:
-        summary = fitting.prepare_clips(loaded, clips, name, work / "prepared", jobs)
-    except SvcError:
-        if main and not begun:
-            shutil.rmtree(work, ignore_errors=True)
-        raise
+    summary = joining.prepare(loaded, clips, wish, work, jobs)
     if main:
-        _tell(summary, work)
-    prepared = manifest.read(work / "prepared")
-    heard = fitting.material_of(prepared) if material == "auto" else material
-    outcome, start = fitting.fit(loaded, prepared, work / "run", config, cpu=cpu)
-    if full and not outcome.interrupted:
-        new = fitting.joined(loaded, prepared, work / "run", heard)
-        rehearsed = crew().once(lambda: tuning.rehearse(new, prepared, work / "rehearsed"))
-        outcome = tuning.tune(new, rehearsed, work / "tuned", tuning.tuning(loaded, changes), cpu=cpu)
+        _tell(summary)
+    joined = joining.join(loaded, wish, work, cpu=cpu)
     if not main:
         return
-    if outcome.interrupted:
-        typer.echo(f"stopped and saved at step {outcome.step} in {work}")
+    if joined.outcome.interrupted:
+        typer.echo(f"stopped and saved at step {joined.outcome.step} in {work}")
         typer.echo("next: the same command again, to go on")
         return
-    new = tuning.tuned(new, work / "tuned") if full else fitting.joined(loaded, prepared, work / "run", heard)
-    new.save(out)
+    joined.voice.save(out)
     shutil.rmtree(work)
-    added = new.singers[-1]
-    near = ", ".join(f"{who} {share:.0%}" for who, share in start.names[:3] if share > 0.01)
-    typer.echo(f"nearest of those it knew: {near}; the best was step {outcome.best_step} of {outcome.step}")
-    pitch = f"{added.low_f0:.0f}–{added.high_f0:.0f} Hz"
-    higher = f", {fitting.SUNG_ABOVE_SPOKEN:.0f} semitones above the speech" if heard == "speech" else ""
-    typer.echo(f"heard as {heard}; --transpose auto will take {added.name} to sing at {pitch}{higher}")
-    others = "the others changed a little with it" if full else f"the others sound as they did in {chosen}"
-    typer.echo(f"{out}: {added.name} is number {added.number}; {others}")
-    typer.echo(f"next: svc convert --voice {out} --speaker {added.name!r} SONG.wav")
+    _conclude(joined, out, f"the others {'changed a little with it' if full else f'sound as they did in {chosen}'}")
 
 
-def _tell(summary: "Summary", work: Path) -> None:
+def _tell(summary: "Summary") -> None:
     """What was accepted, and what was not and why."""
     singer = summary.singers[0]
     for row in summary.rejected:
         typer.echo(f"  rejected {row['reason']}")
     minutes = f"{singer.seconds / 60:.1f} min" if singer.seconds >= 120 else f"{singer.seconds:.0f} s"
     typer.echo(f"{singer.name}: {len(summary.clips)} files, {minutes}; rejected: {len(summary.rejected)}")
-    if not singer.median_f0:
-        shutil.rmtree(work)
-        raise DataError(f"{singer.name}: no pitch was found in the clips; record speech or song")
     if singer.seconds < 60:
         typer.echo(f"  {singer.name}: less than a minute; expect a poorer likeness")
+
+
+def _conclude(joined: "Joined", out: Path, others: str) -> None:
+    from svc.fit import SUNG_ABOVE_SPOKEN
+
+    singer, outcome = joined.voice.singers[-1], joined.outcome
+    near = ", ".join(f"{who} {share:.0%}" for who, share in joined.start.names[:3] if share > 0.01)
+    best = f"the best was step {outcome.best_step} of {outcome.step}" if outcome.best_step else "no clip was held out"
+    typer.echo(f"nearest of those it knew: {near}; {best}")
+    higher = f", {SUNG_ABOVE_SPOKEN:.0f} semitones above the speech" if joined.material == "speech" else ""
+    pitch = f"{singer.low_f0:.0f}–{singer.high_f0:.0f} Hz"
+    typer.echo(f"heard as {joined.material}; --transpose auto will take {singer.name} to sing at {pitch}{higher}")
+    typer.echo(f"{out}: {singer.name} is number {singer.number}; {others}")
+    typer.echo(f"next: svc convert --voice {out} --speaker {singer.name!r} SONG.wav")

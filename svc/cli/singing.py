@@ -79,7 +79,7 @@ def convert(
         _stream(converter, wish, rate, block)
         return
     if recursive:
-        _folder(converter, song, out or song.with_name(f"{song.resolve().name}_{label}"), wish, force)
+        _folder(converter, song, out or song.resolve().with_name(f"{song.resolve().name}_{label}"), wish, force)
         return
     if song == PIPE and out is None:
         raise DataError("-: give the output a name with -o, or -o - for standard output")
@@ -96,7 +96,7 @@ def convert(
                 from svc.songs import convert_file
 
                 report, gain = convert_file(converter, source, sink, wish, stage)
-                levels = f"made {gain:+.1f} dB louder" if gain else ""
+                levels = gain.told()
     say = partial(typer.echo, err=target == PIPE)  # standard output is the song
     say(f"{target}: {report.seconds:.1f} s as {label}, {report.transpose:+g} semitones, voice {chosen}")
     for line in [levels] * bool(levels) + _beyond(report, label):
@@ -145,6 +145,8 @@ def _check(source: Path, sink: Path, wish: "Wish", force: bool) -> None:
     if wish.curve:
         files.check_file(wish.curve)
     files.check_format(sink)
+    if wish.save_f0 and wish.save_f0.resolve() == sink.resolve():
+        raise DataError(f"{sink}: is to be both the song and its melody; give --save-f0 another name")
     for path in (sink, wish.save_f0):
         if path is None:
             continue

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from svc.atomic import write_bytes
 from svc.audio.files import Audio, Samples
 from svc.audio.parts import Block, overlapping, parts
 from svc.audio.resample import resampled
@@ -174,11 +175,16 @@ def read_csv(path: Path, frames: int) -> Curve:
 
 
 def write_csv(path: Path, f0: Curve) -> None:
-    """Write a curve as lines ``seconds,hz``, readable by ``read_csv``."""
-    with Path(path).open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["seconds", "hz"])
-        writer.writerows([f"{(n + 0.5) / 100:.3f}", f"{value:.3f}"] for n, value in enumerate(f0))
+    """Write a curve as lines ``seconds,hz``, readable by ``read_csv``; the file appears whole or not at all.
+
+    Raises:
+        DataError: the folder does not take it.
+    """
+    lines = [f"{(n + 0.5) / 100:.3f},{value:.3f}" for n, value in enumerate(f0)]
+    try:
+        write_bytes(Path(path), "\r\n".join(["seconds,hz", *lines, ""]).encode())
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror}); give another name") from None
 
 
 def _on_clock(times: NDArray[np.float64], values: NDArray[np.float64], frames: int) -> Curve:

@@ -1,5 +1,7 @@
 """The generator: sings what a conditioning says."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -11,6 +13,14 @@ from svc.models.subbands import FilterBank
 from svc.models.wavenet import WaveNet, interpolate
 
 SINE_LEVEL = 0.1  # of the excitation without a front, full scale
+
+
+ACCENT = "conditioner.accent"
+
+
+def complete(stored: Mapping[str, Tensor], generator: nn.Module) -> dict[str, Tensor]:
+    """Weights by name, with accents of nothing where they were stored before there were accents."""
+    return {ACCENT: torch.zeros(generator.get_parameter(ACCENT).shape), **stored}
 
 
 class Generator(nn.Module):

@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from svc.errors import TrainingError
+from svc.models.generator import complete
 from svc.training.state import TrainState
 
 META = "meta.json"
@@ -96,6 +97,16 @@ def at(run: Path, which: str) -> Checkpoint:
     return best
 
 
+def best_or_last(run: Path) -> Checkpoint:
+    """The best checkpoint of a run, or the last where nothing was held out to judge by.
+
+    Raises:
+        TrainingError: there is none.
+    """
+    last = at(run, "last")
+    return at(run, "best") if last.meta["best_step"] else last
+
+
 def restore(checkpoint: Checkpoint, state: TrainState) -> None:
     """Put a checkpoint into a state whose networks are not wrapped, to the bit.
 
@@ -104,8 +115,8 @@ def restore(checkpoint: Checkpoint, state: TrainState) -> None:
     """
     stored = {name: load_file(checkpoint.folder / name) for name in _parts(state)}
     with _of_this_model(checkpoint):
-        state.generator.load_state_dict(stored["generator.safetensors"])
-        state.average.load_state_dict(stored["average.safetensors"])
+        state.generator.load_state_dict(complete(stored["generator.safetensors"], state.average))
+        state.average.load_state_dict(complete(stored["average.safetensors"], state.average))
         state.discriminator.load_state_dict(stored["discriminator.safetensors"])
     _restore_adam(state.generator_optimizer, state.generator, stored["generator_adam.safetensors"])
     _restore_adam(state.discriminator_optimizer, state.discriminator, stored["discriminator_adam.safetensors"])

@@ -84,10 +84,11 @@ def _reason(lines: list[str]) -> str:
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
     """See to it that neither a program nor one that it started goes on."""
-    if process.poll() is not None:
-        return
-    for order in (signal.SIGTERM, signal.SIGKILL):
+    if process.poll() is None:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, order)
+            os.killpg(process.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(PATIENCE)
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # those that it started may be there still
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -17,7 +17,7 @@ from filelock import FileLock
 
 from svc.cli import main
 from svc.config import to_tree
-from svc.data import entry, prepare
+from svc.data import entry, prepare, processes
 from svc.data.processes import Crew, crew
 from svc.errors import DataError
 
@@ -40,7 +40,7 @@ def launched(tiny, tmp_path, monkeypatch):
 
 def one_rank(data: str, mishap) -> None:
     torch.set_num_threads(1)
-    crew.cache_clear()  # of the process that was forked
+    processes._CREW.clear()  # of the process that was forked
     rank = crew().rank
     done, out, err = [], io.StringIO(), io.StringIO()
     real = entry.analyse

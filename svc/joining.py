@@ -1,0 +1,121 @@
+"""From a folder of clips to a voice with a singer more: prepared, heard, fitted, and tuned if that is asked."""
+
+import hashlib
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from svc import fit, identities, tune
+from svc.config import Config
+from svc.convert import check_encoder
+from svc.data import manifest
+from svc.data.manifest import Manifest
+from svc.data.prepare import Summary
+from svc.data.processes import crew
+from svc.errors import DataError, SvcError
+from svc.training.loop import Outcome
+from svc.voice import Voice
+
+Material = Literal["speech", "song"]
+MARK = ".svc-fit"  # the file that tells a folder of ours
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked for.
+
+    Attributes:
+        name: of the singer.
+        material: what the clips are; found out if not given.
+        full: whether the whole voice is trained for the singer.
+        changes: knobs by their dotted names.
+    """
+
+    name: str
+    material: Material | None = None
+    full: bool = False
+    changes: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What came of it.
+
+    Attributes:
+        voice: with the new singer, the last; the one that was given if the training was interrupted.
+        start: the known singers who come nearest.
+        outcome: of the last training.
+        material: what the clips were taken for.
+    """
+
+    voice: Voice
+    start: fit.Start
+    outcome: Outcome
+    material: Material
+
+
+def prepare(voice: Voice, clips: Path, wish: Wish, work: Path, jobs: int | None = None) -> Summary:
+    """Check and analyse the clips, in a folder for all that is made on the way.
+
+    Raises:
+        SvcError: the name is taken, a knob is wrong, no clip is usable, or the folder is somebody else's; that is left as it
+            was.
+    """
+    check_encoder(voice)
+    _configs(voice, wish)
+    mine, begun = crew().main, work.exists()
+    if begun and not (work / MARK).exists():
+        raise DataError(f"{work}: is in the way; move it, or give the voice another name")
+    try:
+        summary = fit.prepare_clips(voice, clips, wish.name, work / "prepared", jobs)
+        if not summary.singers[0].median_f0:
+            raise DataError(f"{clips}: no pitch was found in any clip; record speech or song")
+    except SvcError:
+        if mine and not begun:
+            shutil.rmtree(work, ignore_errors=True)
+        raise
+    if mine:
+        (work / MARK).touch()
+    return summary
+
+
+def join(voice: Voice, wish: Wish, work: Path, *, cpu: bool = False) -> Joined:
+    """Train what is to be trained for the singer of the prepared clips; called again it goes on.
+
+    Args:
+        voice: left as it is.
+        wish: see there.
+        work: see ``prepare``.
+        cpu: leave accelerators alone.
+
+    Raises:
+        SvcError: a knob is wrong, or the training cannot go on.
+    """
+    config, whole = _configs(voice, wish)
+    prepared = manifest.read(work / "prepared")
+    material = wish.material or fit.material_of(prepared)
+    heard = fit.with_high_notes(voice, prepared, work / "raised") if material == "speech" else prepared
+    run = work / _fingerprint(voice, heard, config)
+    outcome, start = fit.fit(voice, heard, run, config, cpu=cpu)
+    if outcome.interrupted:
+        return Joined(voice, start, outcome, material)
+    new = fit.joined(voice, prepared, run, material)
+    if wish.full:
+        place = work / _fingerprint(new, heard, whole)
+        rehearsed = crew().once(lambda: tune.rehearse(new, heard, place / "rehearsed"))
+        outcome = tune.tune(new, rehearsed, place / "run", whole, cpu=cpu)
+        new = voice if outcome.interrupted else tune.tuned(new, place / "run")
+    return Joined(new, start, outcome, material)
+
+
+def _configs(voice: Voice, wish: Wish) -> tuple[Config, Config]:
+    """For the fit, and for the whole voice."""
+    return fit.configured(voice, wish.changes or {}), tune.tuning(voice, wish.changes or {})
+
+
+def _fingerprint(voice: Voice, prepared: Manifest, config: Config) -> str:
+    """A name for the run of a voice, clips and knobs: with others it is another run."""
+    told = (identities.base(voice), identities.singers_of(voice), prepared.sha256, repr(config))
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
