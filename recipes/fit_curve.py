@@ -38,8 +38,9 @@ def main(
     for name in singer:
         for length in seconds:
             place = out / f"{name}_{length:g}"
-            if not (place / "rows.json").exists():
+            if not (place / "voice.safetensors").exists():
                 fitted(known, layout / "by_speech" / name, name, length, place)
+            if not (place / "rows.json").exists():
                 found = judged(place, name, layout, songs or layout / "songs")
                 write_bytes(place / "rows.json", json.dumps(found).encode())
             rows += [{**row, "seconds": length} for row in json.loads((place / "rows.json").read_text())]

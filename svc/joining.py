@@ -60,8 +60,8 @@ def prepare(voice: Voice, clips: Path, wish: Wish, work: Path, jobs: int | None 
     """Check and analyse the clips, in a folder for all that is made on the way.
 
     Raises:
-        SvcError: the name is taken, a knob is wrong, no clip is usable, or the folder is somebody else's; that is left as it
-            was.
+        SvcError: the name is taken, a knob is wrong, no clip is usable, or the folder is somebody else's, which is
+            left as it was.
     """
     check_encoder(voice)
     _configs(voice, wish)

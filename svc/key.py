@@ -14,6 +14,7 @@ Curve = NDArray[np.floating]
 Key = float | Literal["auto", "match"]
 
 MOST = 48  # semitones
+OUTSIDE = 3.0  # what a semitone outside of the range counts beside one from the median
 SLACK = 1.0  # semitones past a singer's range that are as good as within
 
 
@@ -40,9 +41,9 @@ def parse(text: str) -> Key:
 def choose(key: Key, f0: Curve, range_: tuple[float, float, float]) -> float:
     """Semitones for a song of voiced f0 (K,) and a singer's median, lowest and highest f0; all in Hz, 0 if not known.
 
-    ``auto`` is the number of octaves that leaves the song least far outside of the range, and of those that are as
-    good, brings its median nearest to the singer's; so it stays in key with its backing track. ``match`` brings the
-    medians together, as the paper does with the means, and leaves the key.
+    ``auto`` is the number of octaves that brings the song's median nearest to the singer's, where every semitone that
+    its notes lie outside of the range on average counts as three; so it stays in key with its backing track. ``match``
+    brings the medians together, as the paper does with the means, and leaves the key.
     """
     if key not in ("auto", "match"):
         return float(key)
@@ -53,7 +54,7 @@ def choose(key: Key, f0: Curve, range_: tuple[float, float, float]) -> float:
     if key == "match":
         return round(away, 2)
     octaves = [12.0 * count for count in range(-4, 5)]
-    return min(octaves, key=lambda shift: (round(_outside(f0, shift, low, high), 1), abs(away - shift)))
+    return min(octaves, key=lambda shift: abs(away - shift) + OUTSIDE * _outside(f0, shift, low, high))
 
 
 def shifted(f0: Curve, semitones: float) -> NDArray[np.float32]:

@@ -29,7 +29,7 @@ def test_octaves_bring_the_song_home():
     assert key.choose("auto", A3, (55.0, 45.0, 70.0)) == -24
 
 
-def test_the_range_counts_before_the_median():
+def test_the_range_counts_more_than_the_median():
     """A song of two octaves whose median is far from the singer's, but which only fits as it is."""
     song = np.concatenate([np.full(40, 110.0), np.full(60, 392.0)])
     assert key.choose("auto", song, (140.0, 108.0, 395.0)) == 0
@@ -65,3 +65,8 @@ def test_notes_beyond_the_range_are_counted():
 
 def test_a_shifted_melody_stays_within_what_can_be_asked():
     assert key.shifted(np.array([30.0, 220.0, 3000.0]), 12.0).tolist() == [60.0, 440.0, LIMITS[1]]
+
+
+def test_a_few_notes_outside_move_nothing():
+    song = np.concatenate([np.full(15, 140.0), np.full(85, 165.0)])
+    assert key.choose("auto", song, (218.0, 151.0, 520.0)) == 0
