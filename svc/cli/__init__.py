@@ -1,6 +1,8 @@
-"""The command line."""
+"""The command line: commands are listed in the order in which they join."""
 
-from svc.cli import fitting, judging, keeping, making, serving, singing  # noqa: F401, they join the program
+# ruff: noqa: I001
+
+from svc.cli import making, singing, fitting, keeping, serving, judging  # noqa: F401, they join the program
 from svc.cli.program import app, run, run_app
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from svc import __version__
 from svc.errors import DataError, SvcError, printable
 from svc.machine import keep_memory
 
@@ -28,6 +29,21 @@ OUT_OF_MEMORY = (
 )
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="knob=value, e.g. features.f0.model=full")]
 Force = Annotated[bool, typer.Option("-f", "--force", help="overwrite the output")]
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _svc(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="say which svc this is")
+    ] = False,
+) -> None:
+    pass
 
 
 def free(path: Path, force: bool) -> None:
