@@ -106,7 +106,8 @@ def advise(told: Sequence[Scores]) -> str:
     steps = [int(scores["step"]) for scores in told]
     scores = np.array([scores["overall"] for scores in told])
     if len(scores) < FEWEST:
-        return f"Too few validations ({len(scores)}) to say whether more training would help; {FEWEST} would be enough (train.validate_every)."
+        few = f"Too few validations ({len(scores)}) to say whether more training would help"
+        return f"{few}; {FEWEST} would be enough (train.validate_every)."
     window = len(scores) // 4
     means = np.convolve(scores, np.ones(window) / window, mode="valid")
     noise = float(np.std(np.diff(scores, 2))) / math.sqrt(6) * math.sqrt(2 / window)
