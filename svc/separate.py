@@ -3,8 +3,6 @@
 The network is torchaudio's Hybrid Demucs (Défossez 2111.03600), trained on MUSDB-HQ and 150 more songs.
 """
 
-import contextlib
-import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -203,25 +201,9 @@ def write(path: Path, samples: Samples, rate: int) -> None:
     Raises:
         AudioError: the folder or the format does not take the file, or a sample is not a number.
     """
-    files.check_format(path, rate)
-    if not np.isfinite(samples).all():
-        raise AudioError(f"{_named(path)}: not written, its samples are not numbers; try another voice or checkpoint")
-    kind, subtype = files.FORMATS[path.suffix.lower()]
-    temporary = path.with_name(f".svc-{secrets.token_hex(8)}")
-    try:
-        with (
-            temporary.open("xb", buffering=0) as file,
-            soundfile.SoundFile(file.fileno(), "w", rate, 2, subtype, format=kind, closefd=False) as stream,
-        ):
-            for start in range(0, samples.shape[1], rate):  # libsndfile 1.2 dies of a long OGG written at once
-                stream.write(np.clip(samples[:, start : start + rate].T, -1.0, 1.0))
-        temporary.replace(path)
-    except (soundfile.SoundFileError, OSError, ValueError) as error:
-        reason = printable(getattr(error, "strerror", None) or str(error))
-        raise AudioError(f"{_named(path)}: cannot be written ({reason}); choose another folder or a .wav") from None
-    finally:
-        with contextlib.suppress(OSError, ValueError):
-            temporary.unlink()
+    with files.writing(path, rate, channels=2) as file:
+        for start in range(0, samples.shape[1], rate):
+            file.write(samples[:, start : start + rate].T)
 
 
 def _bundle() -> Any:

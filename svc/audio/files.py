@@ -119,15 +119,15 @@ def write(path: Path, audio: Audio) -> None:
         file.write(audio.samples)
 
 
-def writing(path: Path, rate: int) -> AbstractContextManager[Writer]:
-    """``write`` a part at a time: the file appears when the block ends well.
+def writing(path: Path, rate: int, channels: int = 1) -> AbstractContextManager[Writer]:
+    """``write`` a part at a time, of one or two channels: the file appears when the block ends well.
 
     Raises:
         AudioError: the folder or the format does not take the file, or a sample is not a number.
     """
     path = Path(path)
     check_format(path, rate)
-    return encoding(path, rate, *FORMATS[path.suffix.lower()])
+    return encoding(path, rate, *FORMATS[path.suffix.lower()], channels=channels)
 
 
 def check_file(path: Path) -> None:

@@ -15,7 +15,7 @@ _AT_ONCE = 1 << 16  # samples: libsndfile 1.2 dies of a long OGG written at once
 
 
 class Writer:
-    """A mono file on its way.
+    """A file on its way.
 
     Args:
         path: where it will be.
@@ -24,10 +24,10 @@ class Writer:
 
     def __init__(self, path: Path, stream: "soundfile.SoundFile"):
         self._path, self._stream = path, stream
-        self._held = np.zeros(0, dtype=np.float32)
+        self._held = np.zeros((0,) if stream.channels == 1 else (0, stream.channels), dtype=np.float32)
 
     def write(self, samples: NDArray[np.float32]) -> None:
-        """Add samples (T,), clipped at ±1; in which parts they come makes no difference to the file.
+        """Add samples (T,), of two channels (T, 2), clipped at ±1; the file is the same in whatever parts they come.
 
         Raises:
             AudioError: one is not a number, or the disk is full.
@@ -53,7 +53,7 @@ class Writer:
 
 
 @contextlib.contextmanager
-def encoding(path: Path, rate: int, kind: str, subtype: str) -> Iterator[Writer]:
+def encoding(path: Path, rate: int, kind: str, subtype: str, channels: int = 1) -> Iterator[Writer]:
     """A file of a format of libsndfile that appears when the block ends well; otherwise nothing is left.
 
     Raises:
@@ -66,7 +66,7 @@ def encoding(path: Path, rate: int, kind: str, subtype: str) -> Iterator[Writer]
             # By descriptor: libsndfile takes a name of - for standard output.
             file = undo.enter_context(temporary.open("xb", buffering=0))
             stream = soundfile.SoundFile(
-                file.fileno(), "w", rate, channels=1, subtype=subtype, format=kind, closefd=False
+                file.fileno(), "w", rate, channels=channels, subtype=subtype, format=kind, closefd=False
             )
         undo.callback(_abandon, stream)
         writer = Writer(path, stream)
