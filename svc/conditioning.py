@@ -67,7 +67,7 @@ class Conditioning:
         return replace(self, f0=f0, phase=torch.from_numpy(phase).to(f0.device))
 
     def with_singer(self, singer: Tensor) -> Conditioning:
-        """The same sung by somebody else, (B, S)."""
+        """The same sung by somebody else, (B, S) or (B, S, N)."""
         return replace(self, singer=singer)
 
     @staticmethod

@@ -35,7 +35,7 @@ class Features:
     content: NDArray[np.float32]
 
     def conditioning(self, singer: torch.Tensor) -> Conditioning:
-        """A batch of one, sung by somebody (S,)."""
+        """A batch of one, sung by somebody (S,), or (S, N) where that changes."""
         return Conditioning(
             f0=torch.from_numpy(self.f0)[None],
             voiced=torch.from_numpy(self.voiced).float()[None],
