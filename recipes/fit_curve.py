@@ -60,9 +60,9 @@ def fitted(voice: "Voice", clips: Path, name: str, seconds: float, out: Path) ->
     """Fit a singer from the first so many seconds of a folder's clips, in the order of a fixed shuffle."""
     import numpy as np
 
-    from svc import fit
     from svc.audio.files import read
     from svc.data import manifest
+    from svc.fit import singer
 
     shutil.rmtree(out, ignore_errors=True)
     (out / "clips").mkdir(parents=True)
@@ -71,10 +71,10 @@ def fitted(voice: "Voice", clips: Path, name: str, seconds: float, out: Path) ->
         if heard < seconds:
             shutil.copy(found[number], out / "clips")
             heard += read(found[number]).seconds
-    fit.prepare_clips(voice, out / "clips", name, out / "prepared")
-    prepared = fit.with_high_notes(voice, manifest.read(out / "prepared"), out / "raised")
-    fit.fit(voice, prepared, out / "run", fit.configured(voice, {}), cpu=True)
-    fit.joined(voice, prepared, out / "run", "speech").save(out / "voice.safetensors")
+    singer.prepare_clips(voice, out / "clips", name, out / "prepared")
+    prepared = singer.with_high_notes(voice, manifest.read(out / "prepared"), out / "raised")
+    singer.fit(voice, prepared, out / "run", singer.configured(voice, {}), cpu=True)
+    singer.joined(voice, prepared, out / "run", "speech").save(out / "voice.safetensors")
 
 
 def judged(out: Path, name: str, layout: Path, songs: Path) -> "list[Row]":

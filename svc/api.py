@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from svc import identities, joining, voice
+from svc import identities, voice
 from svc.audio.files import MAX_RATE, MIN_RATE, Audio
 from svc.convert import Converter, Report
+from svc.fit import joining
 from svc.key import Key
 from svc.units import FRAMES_PER_SECOND
 
@@ -97,7 +98,7 @@ class Voice:
             clips: folder of one singer's recordings.
             name: of the singer.
             work: folder for what is made on the way, to be removed when the voice is saved.
-            full: train the whole voice for the singer, see ``svc.tune``.
+            full: train the whole voice for the singer, see ``svc.fit.whole``.
             changes: knobs of svc/config.py by dotted names, as ``{"train.steps": 100}``.
             jobs: processes that prepare.
 

@@ -25,8 +25,6 @@ LEVELS = (
     "convert export onnx",
     "songs stream translate",
     "fit evaluate",
-    "tune",
-    "joining",
     "api",
     "web",
     "cli",

@@ -9,7 +9,7 @@ import pytest
 import torch
 from test_cli import svc
 
-from svc import fit, identities, joining, tune
+from svc import identities
 from svc.conditioning import one_hot
 from svc.convert import Converter
 from svc.data import manifest
@@ -19,6 +19,7 @@ from svc.data.manifest import Singer
 from svc.data.synthetic import SINGERS, phrase, render, save_rendition
 from svc.errors import DataError, WeightsError
 from svc.features.store import Store, samples_of
+from svc.fit import joining, material, singer, whole
 from svc.training import loop
 from svc.voice import Voice
 
@@ -39,28 +40,28 @@ def clips(tmp_path_factory):
 @pytest.fixture(scope="module")
 def ready(voice, clips, tmp_path_factory):
     out = tmp_path_factory.mktemp("ready") / "prepared"
-    fit.prepare_clips(voice, clips, "Cat", out, jobs=1)
+    singer.prepare_clips(voice, clips, "Cat", out, jobs=1)
     return manifest.read(out)
 
 
 def test_a_mix_of_the_known_is_found(voice, ready):
     """Crops of a mix of Ann and Bob are sung by that mix again, better than by either."""
-    config = fit.configured(voice, {"train.crop": 0.4})
+    config = singer.configured(voice, {"train.crop": 0.4})
     items = CropDataset(ready, config)
     crops = Batch.stack([items[0, n] for n in range(4)])
     weights = torch.tensor([[0.7, 0.3]]).expand(4, -1)
     with torch.no_grad():
         audio = voice.generator(crops.conditioning.with_singer(weights), refine=False)
-    start = fit.nearest(voice, Batch(crops.conditioning, audio), config)
+    start = singer.nearest(voice, Batch(crops.conditioning, audio), config)
     assert dict(start.names)["Ann"] == pytest.approx(0.7, abs=0.1)
     assert start.names[0][0] == "Ann"
 
 
 def test_only_what_is_the_singers_own_is_trained(voice, ready, tmp_path):
-    config = fit.configured(voice, QUICK)
-    outcome, start = fit.fit(voice, ready, tmp_path / "run", config, cpu=True)
+    config = singer.configured(voice, QUICK)
+    outcome, start = singer.fit(voice, ready, tmp_path / "run", config, cpu=True)
     assert outcome.step == 8
-    new = fit.joined(voice, ready, tmp_path / "run", "song")
+    new = singer.joined(voice, ready, tmp_path / "run", "song")
     assert [s.name for s in new.singers] == ["Ann", "Bob Ö.", "Cat"]
     before, after = voice.generator.state_dict(), new.generator.state_dict()
     for name, value in before.items():
@@ -71,8 +72,8 @@ def test_only_what_is_the_singers_own_is_trained(voice, ready, tmp_path):
 
 
 def test_the_held_out_distance_falls(voice, ready, tmp_path):
-    config = fit.configured(voice, {"train.steps": 30, "train.validate_every": 5, "train.learning_rate": 0.02})
-    fit.fit(voice, ready, tmp_path / "run", config, cpu=True)
+    config = singer.configured(voice, {"train.steps": 30, "train.validate_every": 5, "train.learning_rate": 0.02})
+    singer.fit(voice, ready, tmp_path / "run", config, cpu=True)
     lines = (tmp_path / "run" / "validation.jsonl").read_text().splitlines()
     scores = [json.loads(line)["spectral"] for line in lines]
     assert min(scores[1:]) < scores[0]
@@ -80,8 +81,8 @@ def test_the_held_out_distance_falls(voice, ready, tmp_path):
 
 def test_speech_is_sung_higher():
     spoken = Singer("Cat", 60.0, 100.0, 80.0, 150.0, -20.0)
-    assert fit.at_song(spoken, "song") == spoken
-    lifted = fit.at_song(spoken, "speech")
+    assert material.at_song(spoken, "song") == spoken
+    lifted = material.at_song(spoken, "speech")
     ratio = 2 ** (8 / 12)
     assert lifted.range == pytest.approx((100 * ratio, 80 * ratio, 150 * ratio), abs=0.01)
 
@@ -90,10 +91,10 @@ def test_what_glides_is_speech_and_what_holds_is_song():
     time = np.arange(400)
     voiced = np.ones(400, dtype=bool)
     vibrato = 57 + 0.5 * np.sin(2 * np.pi * time / 18)  # a semitone wide, 5.6 Hz
-    assert (fit._moves(vibrato, voiced) < 0.1).all()
+    assert (material._moves(vibrato, voiced) < 0.1).all()
     glide = 57 + 3 * np.sin(2 * np.pi * time / 80)
-    assert np.mean(fit._moves(glide, voiced) < 0.3) < 0.2
-    assert not len(fit._moves(vibrato, time % 25 > 0))  # no stretch is long enough
+    assert np.mean(material._moves(glide, voiced) < 0.3) < 0.2
+    assert not len(material._moves(vibrato, time % 25 > 0))  # no stretch is long enough
 
 
 class TestCommand:
@@ -157,8 +158,8 @@ class TestCommand:
 @pytest.fixture(scope="module")
 def fitted(voice, ready, tmp_path_factory):
     run = tmp_path_factory.mktemp("fitted") / "run"
-    fit.fit(voice, ready, run, fit.configured(voice, QUICK), cpu=True)
-    return fit.joined(voice, ready, run, "song")
+    singer.fit(voice, ready, run, singer.configured(voice, QUICK), cpu=True)
+    return singer.joined(voice, ready, run, "song")
 
 
 @pytest.fixture
@@ -214,7 +215,7 @@ def test_a_stranger_decides_nothing_of_the_training(voice):
     """Of the configuration in a voice only what it sings by is taken over."""
     wild = replace(voice.config.train, workers=1000, batch=10**6)
     config = replace(voice.config, train=wild, loss=replace(voice.config.loss, identity=1.0, words=1.0))
-    taken = fit.configured(replace(voice, config=config), {})
+    taken = singer.configured(replace(voice, config=config), {})
     assert (taken.train.workers, taken.train.batch) == (0, 8)
     assert (taken.loss.identity, taken.loss.words) == (0, 0)
     assert (taken.model, taken.features, taken.loss.scales) == (config.model, config.features, config.loss.scales)
@@ -222,7 +223,7 @@ def test_a_stranger_decides_nothing_of_the_training(voice):
 
 def test_speech_is_heard_as_such(ready, voice, tmp_path, monkeypatch):
     """Sung phrases hold their notes; the same glide once their melody is drawn out over two octaves."""
-    assert fit.material_of(ready) == "song"
+    assert material.material_of(ready) == "song"
     get = Store.get
 
     def gliding(store, key, name, *span):
@@ -230,12 +231,12 @@ def test_speech_is_heard_as_such(ready, voice, tmp_path, monkeypatch):
         return found * 2 ** np.sin(np.arange(len(found)) / 20) if name == "f0" else found
 
     monkeypatch.setattr(Store, "get", gliding)
-    assert fit.material_of(ready) == "speech"
+    assert material.material_of(ready) == "speech"
 
 
 def test_speech_is_raised_to_the_pitches_of_song(voice, ready, tmp_path):
     pytest.importorskip("parselmouth")
-    raised = fit.with_high_notes(voice, ready, tmp_path / "raised")
+    raised = singer.with_high_notes(voice, ready, tmp_path / "raised")
     own, more = (raised.clips[: len(ready.clips)], raised.clips[len(ready.clips) :])
     assert list(own) == list(ready.clips)
     assert [clip.path for clip in more] == [f"{clip.path} raised" for clip in ready.split("train")]
@@ -251,28 +252,28 @@ def test_speech_is_raised_to_the_pitches_of_song(voice, ready, tmp_path):
 class TestTuning:
     def test_the_old_rehearse_what_they_sound_like(self, fitted, ready, tmp_path, monkeypatch):
         """The clips of old singers are what the voice sings as them, in their octave."""
-        monkeypatch.setattr(tune, "REHEARSED", 3.0)
-        rehearsed = tune.rehearse(fitted, ready, tmp_path / "rehearsed")
+        monkeypatch.setattr(whole, "REHEARSED", 3.0)
+        rehearsed = whole.rehearse(fitted, ready, tmp_path / "rehearsed")
         assert [s.name for s in rehearsed.singers] == ["Ann", "Bob Ö.", "Cat"]
         assert {c.path for c in rehearsed.clips if c.singer == "Cat"} == {c.path for c in ready.clips}
         store = Store(rehearsed.folder / "store")
-        for singer in fitted.singers[:2]:
-            own = [c for c in rehearsed.clips if c.singer == singer.name]
+        for known in fitted.singers[:2]:
+            own = [c for c in rehearsed.clips if c.singer == known.name]
             assert 3 <= sum(c.frames for c in own) / 100 < 12
             assert {c.split for c in own} == {"train"}
             features = read_features(store, own[0], 0, own[0].frames)
-            told = features.conditioning(one_hot(fitted.row(singer.name), 3))
+            told = features.conditioning(one_hot(fitted.row(known.name), 3))
             with torch.inference_mode():
                 wanted = fitted.generator(told)[0].clamp(-1, 1).numpy()  # untrained, it is too loud
             stored = samples_of(store.get(own[0].key, "audio"))
             assert np.abs(stored - wanted).max() < 1e-4 + 1e-3 * np.abs(wanted).max()
 
     def test_all_weights_move_and_the_old_singers_hardly(self, fitted, ready, tone, tmp_path):
-        rehearsed = tune.rehearse(fitted, ready, tmp_path / "rehearsed")
-        config = tune.tuning(fitted, QUICK)
-        outcome = tune.tune(fitted, rehearsed, tmp_path / "run", config, cpu=True)
+        rehearsed = whole.rehearse(fitted, ready, tmp_path / "rehearsed")
+        config = whole.tuning(fitted, QUICK)
+        outcome = whole.tune(fitted, rehearsed, tmp_path / "run", config, cpu=True)
         assert outcome.step == 8
-        new = tune.tuned(fitted, tmp_path / "run")
+        new = whole.tuned(fitted, tmp_path / "run")
         assert [s.kind for s in new.singers] == ["trained", "trained", "tuned"]
         assert identities.base(new) != identities.base(fitted)
         before, after = (Converter(v).convert(tone, "Ann")[0].samples for v in (fitted, new))

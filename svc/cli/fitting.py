@@ -11,7 +11,7 @@ from svc.errors import DataError
 
 if TYPE_CHECKING:
     from svc.data.prepare import Summary
-    from svc.joining import Joined
+    from svc.fit.joining import Joined
 
 
 @app.command()
@@ -43,7 +43,7 @@ def fit(
         raise DataError(f"--material {material}: give auto, speech or song")
     if main:
         free_voice(out, force)
-    from svc import joining
+    from svc.fit import joining
     from svc.voice import Voice
 
     given = None if material == "auto" else cast(Literal["speech", "song"], material)
@@ -77,7 +77,7 @@ def _tell(summary: "Summary") -> None:
 
 
 def _conclude(joined: "Joined", out: Path, others: str) -> None:
-    from svc.fit import SUNG_ABOVE_SPOKEN
+    from svc.fit.material import SUNG_ABOVE_SPOKEN
 
     singer, outcome = joined.voice.singers[-1], joined.outcome
     near = ", ".join(f"{who} {share:.0%}" for who, share in joined.start.names[:3] if share > 0.01)

@@ -18,7 +18,7 @@ from svc.convert import Converter
 from svc.data import manifest
 from svc.data.manifest import Clip, Manifest
 from svc.features.store import Arrays, Store, sixteen_bits
-from svc.fit import NEVER, configured
+from svc.fit.singer import NEVER, configured
 from svc.progress import progress
 from svc.training import checkpoint
 from svc.training.loop import Outcome, train
@@ -39,7 +39,7 @@ ALL_OF_IT = {
 
 
 def tuning(voice: Voice, changes: Mapping[str, Any]) -> Config:
-    """How to tune: as ``svc.fit.configured``, but for all weights.
+    """How to tune: as ``singer.configured``, but for all weights.
 
     Raises:
         ConfigError: a change is wrong.
@@ -89,7 +89,7 @@ def _entry(store: Store, clip: Clip, converter: Converter, place: int) -> Arrays
 
 
 def tune(voice: Voice, rehearsed: Manifest, run: Path, config: Config, *, cpu: bool = False) -> Outcome:
-    """Train all weights of a voice on a folder of ``rehearse``; the arguments are those of ``svc.fit.fit``."""
+    """Train all weights of a voice on a folder of ``rehearse``; the arguments are those of ``singer.fit``."""
 
     def begin(state: TrainState) -> None:
         for generator in (state.generator, state.average):

@@ -7,13 +7,11 @@ generator stays as it is: so nobody else's sound changes by a bit.
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from svc import identities
@@ -21,18 +19,17 @@ from svc.config import Config, from_tree, to_tree
 from svc.data import manifest
 from svc.data.batch import Batch
 from svc.data.dataset import CropDataset
-from svc.data.manifest import Manifest, Singer
+from svc.data.manifest import Manifest
 from svc.data.prepare import Summary, prepare
 from svc.data.processes import crew
 from svc.data.raised import raise_clips
 from svc.extras import MissingExtra
-from svc.features.store import Store
+from svc.fit import material
 from svc.losses.objective import reconstruction_terms
 from svc.training import checkpoint
 from svc.training.loop import Outcome, train
 from svc.training.state import TrainState
 from svc.tree import put
-from svc.units import semitones_to_ratio
 from svc.voice import Voice
 
 NEVER = 10**6  # a step that no fit reaches
@@ -50,9 +47,6 @@ SINGER_ONLY = {
     "train.keep": 1,
     "train.trackers": [],
 }
-SUNG_ABOVE_SPOKEN = 8.0  # semitones, the median of twelve singers, see recipes/LOG.md
-VIBRATO, HELD_FRAMES = 18, 12  # frames
-HELD_SEMITONES, HELD_SHARE = 0.3, 0.4
 MIX_STEPS, MIX_RATE, MIX_CROPS = 40, 0.1, 16
 
 
@@ -152,7 +146,7 @@ def _crops(prepared: Manifest, config: Config) -> Batch:
     return Batch.stack([items[n // len(items), n % len(items)] for n in range(MIX_CROPS)])
 
 
-def joined(voice: Voice, prepared: Manifest, run: Path, material: str) -> Voice:
+def joined(voice: Voice, prepared: Manifest, run: Path, heard: str) -> Voice:
     """The voice with the singer of a prepared folder, as a run left them at their best.
 
     Raises:
@@ -160,36 +154,4 @@ def joined(voice: Voice, prepared: Manifest, run: Path, material: str) -> Voice:
     """
     weights = checkpoint.average_weights(checkpoint.best_or_last(run))
     row = {name: weights[name][0] for name in identities.ROWS}
-    return identities.added(voice, at_song(prepared.singers[0], material), row)
-
-
-def at_song(singer: Singer, material: str) -> Singer:
-    """A singer with the range to be sung in: who is known by ``speech`` only sings higher than that."""
-    ratio = semitones_to_ratio(SUNG_ABOVE_SPOKEN) if material == "speech" else 1.0
-    median, low, high = (round(value * ratio, 2) for value in singer.range)
-    return replace(singer, median_f0=median, low_f0=low, high_f0=high)
-
-
-def material_of(prepared: Manifest) -> Literal["speech", "song"]:
-    """``song`` or ``speech``, by how much of the melody is held.
-
-    Sung notes stay where they are but for vibrato; spoken ones glide. Counted are stretches of 0.3 s with a pitch
-    whose mean over a period of vibrato moves less than 0.3 semitones within 0.12 s.
-    """
-    store = Store(prepared.folder / "store")
-    moves = [
-        _moves(12 * np.log2(store.get(clip.key, "f0")), store.get(clip.key, "voiced").astype(bool))
-        for clip in prepared.clips
-    ]
-    held = np.concatenate(moves) < HELD_SEMITONES
-    return "song" if len(held) and held.mean() > HELD_SHARE else "speech"
-
-
-def _moves(notes: NDArray[np.floating], voiced: NDArray[np.bool_]) -> NDArray[np.floating]:
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], voiced.astype(int), [0]])))
-    moves = [np.zeros(0)]
-    for first, last in zip(edges[::2], edges[1::2], strict=True):
-        if last - first >= VIBRATO + HELD_FRAMES:
-            smooth = np.convolve(notes[first:last], np.ones(VIBRATO) / VIBRATO, "valid")
-            moves.append(np.abs(smooth[HELD_FRAMES:] - smooth[:-HELD_FRAMES]))
-    return np.concatenate(moves)
+    return identities.added(voice, material.at_song(prepared.singers[0], heard), row)

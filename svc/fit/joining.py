@@ -5,9 +5,9 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from svc import fit, identities, tune
+from svc import identities
 from svc.config import Config
 from svc.convert import check_encoder
 from svc.data import manifest
@@ -15,10 +15,11 @@ from svc.data.manifest import Manifest
 from svc.data.prepare import Summary
 from svc.data.processes import crew
 from svc.errors import DataError, SvcError
+from svc.fit import singer, whole
+from svc.fit.material import Material, material_of
 from svc.training.loop import Outcome
 from svc.voice import Voice
 
-Material = Literal["speech", "song"]
 MARK = ".svc-fit"  # the file that tells a folder of ours
 
 
@@ -51,7 +52,7 @@ class Joined:
     """
 
     voice: Voice
-    start: fit.Start
+    start: singer.Start
     outcome: Outcome
     material: Material
 
@@ -65,20 +66,30 @@ def prepare(voice: Voice, clips: Path, wish: Wish, work: Path, jobs: int | None 
     """
     check_encoder(voice)
     _configs(voice, wish)
-    mine, begun = crew().main, work.exists()
-    if begun and not (work / MARK).exists():
-        raise DataError(f"{work}: is in the way; move it, or give the voice another name")
+    begun = crew().once(lambda: _claim(work))
     try:
-        summary = fit.prepare_clips(voice, clips, wish.name, work / "prepared", jobs)
+        summary = singer.prepare_clips(voice, clips, wish.name, work / "prepared", jobs)
         if not summary.singers[0].median_f0:
             raise DataError(f"{clips}: no pitch was found in any clip; record speech or song")
     except SvcError:
-        if mine and not begun:
+        if crew().main and not begun:
             shutil.rmtree(work, ignore_errors=True)
         raise
-    if mine:
-        (work / MARK).touch()
     return summary
+
+
+def _claim(work: Path) -> bool:
+    """Make a folder ours; whether it was before."""
+    try:
+        if work.exists():
+            if not (work / MARK).exists():
+                raise DataError(f"{work}: is in the way; move it, or give the voice another name")
+            return True
+        work.mkdir()
+        (work / MARK).touch()
+    except OSError as error:
+        raise DataError(f"{work}: cannot be made ({error.strerror}); give the voice another place") from None
+    return False
 
 
 def join(voice: Voice, wish: Wish, work: Path, *, cpu: bool = False) -> Joined:
@@ -93,26 +104,26 @@ def join(voice: Voice, wish: Wish, work: Path, *, cpu: bool = False) -> Joined:
     Raises:
         SvcError: a knob is wrong, or the training cannot go on.
     """
-    config, whole = _configs(voice, wish)
+    config, all_of_it = _configs(voice, wish)
     prepared = manifest.read(work / "prepared")
-    material = wish.material or fit.material_of(prepared)
-    heard = fit.with_high_notes(voice, prepared, work / "raised") if material == "speech" else prepared
+    material = wish.material or material_of(prepared)
+    heard = singer.with_high_notes(voice, prepared, work / "raised") if material == "speech" else prepared
     run = work / _fingerprint(voice, heard, config)
-    outcome, start = fit.fit(voice, heard, run, config, cpu=cpu)
+    outcome, start = singer.fit(voice, heard, run, config, cpu=cpu)
     if outcome.interrupted:
         return Joined(voice, start, outcome, material)
-    new = fit.joined(voice, prepared, run, material)
+    new = singer.joined(voice, prepared, run, material)
     if wish.full:
-        place = work / _fingerprint(new, heard, whole)
-        rehearsed = crew().once(lambda: tune.rehearse(new, heard, place / "rehearsed"))
-        outcome = tune.tune(new, rehearsed, place / "run", whole, cpu=cpu)
-        new = voice if outcome.interrupted else tune.tuned(new, place / "run")
+        place = work / _fingerprint(new, heard, all_of_it)
+        rehearsed = crew().once(lambda: whole.rehearse(new, heard, place / "rehearsed"))
+        outcome = whole.tune(new, rehearsed, place / "run", all_of_it, cpu=cpu)
+        new = voice if outcome.interrupted else whole.tuned(new, place / "run")
     return Joined(new, start, outcome, material)
 
 
 def _configs(voice: Voice, wish: Wish) -> tuple[Config, Config]:
     """For the fit, and for the whole voice."""
-    return fit.configured(voice, wish.changes or {}), tune.tuning(voice, wish.changes or {})
+    return singer.configured(voice, wish.changes or {}), whole.tuning(voice, wish.changes or {})
 
 
 def _fingerprint(voice: Voice, prepared: Manifest, config: Config) -> str:
