@@ -34,7 +34,7 @@ def main(
     from svc.atomic import write_bytes
     from svc.voice import Voice
 
-    known, rows = Voice.load(voice), []
+    known, rows, seconds = Voice.load(voice), [], sorted(seconds)
     for name in singer:
         for length in seconds:
             place = out / f"{name}_{length:g}"
