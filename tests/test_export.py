@@ -10,6 +10,7 @@ from test_cli import svc
 from test_voice import stored
 
 from svc.config import to_tree
+from svc.data.manifest import Singer
 from svc.features import extract
 from svc.training import checkpoint, state
 from svc.voice import FORMAT, Voice
@@ -23,7 +24,7 @@ def write_run(run: Path, voice: Voice, change=lambda meta: None, **knobs) -> Non
         "config": to_tree(voice.config),
         "features": json.loads(json.dumps(extract.identity(voice.config))),
         "content_channels": 20,
-        "singers": [asdict(singer) for singer in voice.singers],
+        "singers": [asdict(Singer(s.name, s.seconds, *s.range, s.level)) for s in voice.singers],
     }
     change(meta)
     checkpoint.write(run, current, meta, keep=1)
@@ -98,7 +99,7 @@ def test_a_run_of_another_version_is_refused_and_nothing_is_written(
 @pytest.mark.parametrize(
     ("number", "way_out"),
     [
-        (FORMAT - 1, "train it anew, or use the svc that made it"),
+        (FORMAT - 2, "train it anew, or use the svc that made it"),
         (FORMAT + 1, "update svc to read it"),
         ("two", "train it anew, or use the svc that made it"),
     ],
