@@ -123,11 +123,11 @@ def test_a_format_is_told_before_what_it_changed(voice, tmp_path, monkeypatch, c
     """An older voice has other knobs, singers and weights too; its format is the reason that is given."""
 
     def older(header, tensors):
-        header |= {"format": FORMAT - 1, "config": {"gone": 1}, "singers": 0}
+        header |= {"format": FORMAT - 2, "config": {"gone": 1}, "singers": 0}
         tensors.clear()
         tensors["embedding"] = torch.zeros(1)
 
     stored(voice, tmp_path / "v.safetensors", older)
     code, _, err = svc(monkeypatch, capsys, "speakers", tmp_path / "v.safetensors")
     assert code == 2
-    assert f"a voice of format {FORMAT - 1}; train it anew" in err
+    assert f"a voice of format {FORMAT - 2}; train it anew" in err
