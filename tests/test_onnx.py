@@ -157,12 +157,14 @@ def test_what_pytorch_cannot_draw_is_one_sentence(tmp_path, monkeypatch):
 def test_command(tmp_path, monkeypatch, capsys):
     voice, graph = exported("both")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("svc.export.voice_of", lambda *_: voice)
+    made = replace(voice, card={"made": "step 7 of 9"})
+    monkeypatch.setattr("svc.export.voice_of", lambda *_: made)
     monkeypatch.setattr(onnx, "_draw", lambda *_: graph)
     arguments = ["export", "run", "-o", "v.safetensors", "--onnx", "v.onnx"]
     code, out, _ = svc(monkeypatch, capsys, *arguments)
     assert code == 0
     assert "v.onnx: 0." in out
+    assert "MB; step 7 of 9" in out
     assert (tmp_path / "v.onnx").read_bytes() == graph
     assert Voice.load(tmp_path / "v.safetensors").config == voice.config
     (tmp_path / "v.safetensors").unlink()
@@ -170,7 +172,7 @@ def test_command(tmp_path, monkeypatch, capsys):
     assert code == 2
     assert "v.onnx: exists already; add -f" in err
     assert svc(monkeypatch, capsys, *arguments, "-f")[0] == 0
-    code, _, err = svc(monkeypatch, capsys, "export", "run", "-o", "a", "--onnx", "a")
+    code, _, err = svc(monkeypatch, capsys, "export", "run", "-o", "a.safetensors", "--onnx", "a.safetensors")
     assert code == 2
-    assert "--onnx a: is the voice file, too" in err
+    assert "--onnx a.safetensors: is the voice file, too" in err
     assert sorted(p.name for p in tmp_path.iterdir()) == ["v.onnx", "v.safetensors"]
