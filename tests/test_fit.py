@@ -23,7 +23,7 @@ from svc.fit import joining, material, singer, whole
 from svc.training import loop
 from svc.voice import Voice
 
-QUICK = {"train.steps": 8, "train.validate_every": 4, "train.checkpoint_every": 4, "train.log_every": 4}
+QUICK = {"train.steps": 4, "train.validate_every": 2, "train.checkpoint_every": 2, "train.log_every": 2}
 SETS = [part for name, value in QUICK.items() for part in ("--set", f"{name}={value}")]
 
 
@@ -60,7 +60,7 @@ def test_a_mix_of_the_known_is_found(voice, ready):
 def test_only_what_is_the_singers_own_is_trained(voice, ready, tmp_path):
     config = singer.configured(voice, QUICK)
     outcome, start = singer.fit(voice, ready, tmp_path / "run", config, cpu=True)
-    assert outcome.step == 8
+    assert outcome.step == QUICK["train.steps"]
     new = singer.joined(voice, ready, tmp_path / "run", "song")
     assert [s.name for s in new.singers] == ["Ann", "Bob Ö.", "Cat"]
     before, after = voice.generator.state_dict(), new.generator.state_dict()
@@ -272,7 +272,7 @@ class TestTuning:
         rehearsed = whole.rehearse(fitted, ready, tmp_path / "rehearsed")
         config = whole.tuning(fitted, QUICK)
         outcome = whole.tune(fitted, rehearsed, tmp_path / "run", config, cpu=True)
-        assert outcome.step == 8
+        assert outcome.step == QUICK["train.steps"]
         new = whole.tuned(fitted, tmp_path / "run")
         assert [s.kind for s in new.singers] == ["trained", "trained", "tuned"]
         assert identities.base(new) != identities.base(fitted)

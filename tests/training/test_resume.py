@@ -96,7 +96,7 @@ def test_best_checkpoint_is_written_when_it_is_best(uninterrupted, prepared, tin
     assert checkpoint.at(tmp_path, "best").step == checkpoint.newest(tmp_path).meta["best_step"]
 
 
-@pytest.mark.parametrize(("kills", "steps"), [(5, 120), pytest.param(20, 480, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("kills", "steps"), [(3, 72), pytest.param(20, 480, marks=pytest.mark.slow)])
 def test_killed_again_and_again_then_resumed(kills, steps, prepared, tiny, tmp_path):
     longer = replaced(tiny, steps=steps, validate_every=40)
     train(prepared, tmp_path / "whole", longer, cpu=True)
