@@ -24,9 +24,7 @@ from svc.features.store import Arrays, Store
 from svc.progress import progress
 
 
-def translate(
-    prepared: Manifest, out: Path, converter: Converter, others: int, identity: Mapping[str, object], main: bool = True
-) -> None:
+def translate(prepared: Manifest, out: Path, converter: Converter, others: int, identity: Mapping[str, object]) -> None:
     """Copy a prepared folder, with the content of conversions of every clip to train on to a few other singers.
 
     Args:
@@ -35,10 +33,9 @@ def translate(
         converter: who converts.
         others: singers that each clip is converted to.
         identity: what the conversions depend on besides the clips.
-        main: whether to show progress.
     """
     source, made, clips = Store(prepared.folder / "store"), Store(out / "store"), []
-    for clip in progress(prepared.clips, "convert", "clip", len(prepared.clips), quiet=not main):
+    for clip in progress(prepared.clips, "convert", "clip", len(prepared.clips)):
         entry = made.key(clip.key, {**identity, "others": others})
         if not made.has(entry):
             made.put(entry, _entry(source, clip, converter, others))
@@ -48,7 +45,7 @@ def translate(
 
 def _entry(store: Store, clip: Clip, converter: Converter, others: int) -> Arrays:
     """All that is stored of a clip, and if it is to train on, ``translated`` (K, C, N)."""
-    known = {name: store.get(clip.key, name) for name in store.shapes(clip.key)}
+    known = store.whole(clip.key)
     if clip.split != "train":
         return known
     rng = np.random.default_rng(int(clip.key[:8], 16))

@@ -16,23 +16,22 @@ from svc.progress import progress
 SEMITONES = (2.0, 10.0)  # above what is spoken, drawn for every clip
 
 
-def raise_clips(prepared: Manifest, out: Path, config: Config, quiet: bool = False) -> None:
+def raise_clips(prepared: Manifest, out: Path, config: Config) -> None:
     """Copy a prepared folder, and add to the clips to train on each of them once more at a higher pitch.
 
     Args:
         prepared: of speech.
         out: folder to make; what is there is not made again.
         config: sample rate and features.
-        quiet: without progress.
 
     Raises:
         MissingExtra: Praat is not installed.
     """
     source, made = Store(prepared.folder / "store"), Store(out / "store")
     clips = list(prepared.clips)
-    for clip in progress(prepared.clips, "raise", "clip", len(prepared.clips), quiet=quiet):
+    for clip in progress(prepared.clips, "raise", "clip", len(prepared.clips)):
         if not made.has(clip.key):
-            made.put(clip.key, {name: source.get(clip.key, name) for name in source.shapes(clip.key)})
+            made.put(clip.key, source.whole(clip.key))
         if clip.split == "train":
             raised = _raised(clip, source, made, config)
             clips += [] if raised is None else [raised]

@@ -86,6 +86,14 @@ class Store:
         except (OSError, SafetensorError) as error:
             raise self._unreadable(key, error) from None
 
+    def whole(self, key: str) -> dict[str, NDArray[np.generic]]:
+        """All arrays of an entry, by name.
+
+        Raises:
+            DataError: the entry is absent or damaged.
+        """
+        return {name: self.get(key, name) for name in self.shapes(key)}
+
     def shapes(self, key: str) -> dict[str, tuple[int, ...]]:
         """The shape of every array of an entry; none of them is read.
 

@@ -19,6 +19,7 @@ from svc.data import manifest
 from svc.data.manifest import Clip, Manifest
 from svc.features.store import Arrays, Store, sixteen_bits
 from svc.fit.singer import NEVER, configured
+from svc.models.generator import ACCENT
 from svc.progress import progress
 from svc.training import checkpoint
 from svc.training.loop import Outcome, train
@@ -47,23 +48,22 @@ def tuning(voice: Voice, changes: Mapping[str, Any]) -> Config:
     return configured(voice, {**ALL_OF_IT, **changes})
 
 
-def rehearse(voice: Voice, prepared: Manifest, out: Path, quiet: bool = False) -> Manifest:
+def rehearse(voice: Voice, prepared: Manifest, out: Path) -> Manifest:
     """A prepared folder of the new singer's clips, and of some of them as every other singer of the voice.
 
     Args:
         voice: with the new singer, the last.
         prepared: the new singer's.
         out: folder to make; what is there is not made again.
-        quiet: without progress.
     """
     source, made, converter = Store(prepared.folder / "store"), Store(out / "store"), Converter(voice)
     clips = [*prepared.clips]
     for clip in prepared.clips:
         if not made.has(clip.key):
-            made.put(clip.key, {name: source.get(clip.key, name) for name in source.shapes(clip.key)})
+            made.put(clip.key, source.whole(clip.key))
     base = identities.base(voice)
     old = voice.singers[:-1]
-    for place, singer in enumerate(progress(old, "rehearse", "singer", len(old), quiet=quiet)):
+    for place, singer in enumerate(progress(old, "rehearse", "singer", len(old))):
         for clip in _chosen(prepared.split("train"), place):
             entry = made.key(clip.key, {"base": base, "singer": singer.name})
             if not made.has(entry):
@@ -83,9 +83,8 @@ def _chosen(clips: Sequence[Clip], place: int) -> list[Clip]:
 
 def _entry(store: Store, clip: Clip, converter: Converter, place: int) -> Arrays:
     """What is stored of a clip, as the singer at a place sings it."""
-    known = {name: store.get(clip.key, name) for name in store.shapes(clip.key)}
     asked, sung = rendition(store, clip, converter, place)
-    return known | {"audio": sixteen_bits(sung), "f0": asked.f0[0].numpy()}
+    return store.whole(clip.key) | {"audio": sixteen_bits(sung), "f0": asked.f0[0].numpy()}
 
 
 def tune(voice: Voice, rehearsed: Manifest, run: Path, config: Config, *, cpu: bool = False) -> Outcome:
@@ -94,7 +93,7 @@ def tune(voice: Voice, rehearsed: Manifest, run: Path, config: Config, *, cpu: b
     def begin(state: TrainState) -> None:
         for generator in (state.generator, state.average):
             generator.load_state_dict(voice.generator.state_dict())
-        state.generator.get_parameter(identities.ROWS[-1]).requires_grad_(True)
+        state.generator.get_parameter(ACCENT).requires_grad_(True)
 
     return train(rehearsed, run, config, cpu=cpu, begin=begin)
 
