@@ -16,11 +16,11 @@ from svc import key
 from svc.audio.files import Audio, Samples
 from svc.audio.resample import resampled
 from svc.audio.spool import spool
+from svc.casting import Cast, cast
 from svc.conditioning import Conditioning
 from svc.errors import WeightsError, printable
 from svc.features import content, f0
 from svc.features import extract as features
-from svc.identities import Cast, cast
 from svc.units import FRAMES_PER_SECOND
 from svc.voice import Voice
 

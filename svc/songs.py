@@ -14,13 +14,13 @@ from svc.audio.files import Audio, Samples
 from svc.audio.parts import parts
 from svc.audio.resample import resampled
 from svc.audio.spool import spool
+from svc.casting import Cast, cast
 from svc.conditioning import Conditioning
 from svc.convert import Converter, Progress, Report, quiet
 from svc.data.prepare import files_below
 from svc.errors import AudioError, DataError, SvcError, WeightsError, printable
 from svc.features.content import ACTIVE
 from svc.features.f0 import write_csv
-from svc.identities import Cast, cast
 from svc.separate import Separator
 from svc.units import db_to_gain
 
@@ -33,7 +33,7 @@ class Wish:
     """What is asked of a song.
 
     Attributes:
-        speaker: see ``svc.identities.cast``.
+        speaker: see ``svc.casting.cast``.
         transpose: see ``svc.key.choose``.
         loudness: ``source``, as the song is; ``target``, as the singer sings; or LUFS.
         curve: CSV of ``seconds,hz`` to take for the melody.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import struct
 from dataclasses import asdict, dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,10 @@ class Voice:
         if singer.isdecimal() and singer.isascii() and len(singer) < 9 and int(singer) in numbers:
             return numbers.index(int(singer))
         known = ", ".join(f"{s.number} {s.name}" for s in self.singers[:12])
-        raise WeightsError(f"no singer {singer!r} in this voice; it knows {known}")
+        near = get_close_matches(singer.casefold(), [name.casefold() for name in names], 1)
+        meant = [name for name in names if name.casefold() in near]
+        guess = f"did you mean {meant[0]}? It" if meant else "it"
+        raise WeightsError(f"no singer {singer!r} in this voice; {guess} knows {known}")
 
     def save(self, path: Path) -> None:
         """Write the file; it appears whole or not at all.

@@ -21,7 +21,7 @@ LEVELS = (
     "data losses",
     "training",
     "voice",
-    "identities separate",
+    "casting identities separate",
     "convert export onnx",
     "songs stream translate",
     "fit evaluate",

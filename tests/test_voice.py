@@ -61,8 +61,10 @@ def test_a_voice_of_the_format_before_is_read(voice, tmp_path):
 def test_singers_by_name_and_number(voice):
     assert (voice.row("Bob Ö."), voice.row("0"), voice.row("1")) == (1, 0, 1)
     assert voice.row("ann") == 0
-    for wrong in ("2", "-1", "an", "", "1.0", "¹"):
-        with pytest.raises(WeightsError, match="it knows 0 Ann, 1 Bob"):
+    with pytest.raises(WeightsError, match=r"did you mean Ann\? It knows 0 Ann, 1 Bob"):
+        voice.row("anne")
+    for wrong in ("2", "-1", "x", "", "1.0", "¹"):
+        with pytest.raises(WeightsError, match="voice; it knows 0 Ann, 1 Bob"):
             voice.row(wrong)
 
 

@@ -57,18 +57,16 @@ def convert(
     wanted = key.parse(transpose)
     check_device(device)
     from svc.audio import files
+    from svc.casting import cast
     from svc.convert import Converter
-    from svc.identities import cast
     from svc.songs import Wish, parse_loudness
     from svc.voice import Voice
 
     wish = Wish(speaker, wanted, parse_loudness(loudness), f0, save_f0)
-    if (recursive and (f0 or save_f0 or separate or song == PIPE)) or (separate and wish.loudness != "source"):
-        raise DataError("-r goes with none of --f0, --save-f0, --separate and -; --separate not with --loudness")
-    if stream and (song, out) != (PIPE, PIPE):
-        raise DataError("--stream: goes from a pipe to a pipe; give - as the song, and -o -")
-    if stream and (recursive or separate or f0 or save_f0 or wish.loudness != "source"):
-        raise DataError("--stream: goes with none of -r, --separate, --loudness, --f0 and --save-f0")
+    alone = bool(f0 or save_f0 or separate or song == PIPE)
+    _check_together(wish, folder=recursive, alone=alone, separate=separate)
+    if stream:
+        _check_stream(wish, pipes=(song, out) == (PIPE, PIPE), others=recursive or separate)
     if not recursive and song != PIPE:
         files.check_file(song)
     chosen = voice or newest_voice()
@@ -77,28 +75,47 @@ def convert(
     converter = Converter(loaded, device, bf16)
     if stream:
         _stream(converter, wish, rate, block)
-        return
-    if recursive:
+    elif recursive:
         _folder(converter, song, out or song.resolve().with_name(f"{song.resolve().name}_{label}"), wish, force)
-        return
-    if song == PIPE and out is None:
+    elif song == PIPE and out is None:
         raise DataError("-: give the output a name with -o, or -o - for standard output")
-    target = out or song.with_name(f"{song.stem}_{label}.wav")
-    with _piped(song, target) as (source, sink):
-        _check(source, sink, wish, force)
-        with stages() as stage:
-            if separate:
-                from svc.separate import Separator
-                from svc.songs import convert_mix
+    else:
+        target = out or song.with_name(f"{song.stem}_{label}.wav")
+        with _piped(song, target) as (source, sink):
+            _check(source, sink, wish, force)
+            report, levels = _one(converter, source, sink, wish, separate)
+        _tell(report, levels, target, f"{label}, {report.transpose:+g} semitones, voice {chosen}", label)
 
-                report, levels = convert_mix(converter, Separator(device), source, sink, wish, stage)
-            else:
-                from svc.songs import convert_file
 
-                report, gain = convert_file(converter, source, sink, wish, stage)
-                levels = gain.told()
+def _check_together(wish: "Wish", *, folder: bool, alone: bool, separate: bool) -> None:
+    """Refuse what does not go together for files; ``alone`` is what a folder cannot have."""
+    if (folder and alone) or (separate and wish.loudness != "source"):
+        raise DataError("-r goes with none of --f0, --save-f0, --separate and -; --separate not with --loudness")
+
+
+def _check_stream(wish: "Wish", *, pipes: bool, others: bool) -> None:
+    if not pipes:
+        raise DataError("--stream: goes from a pipe to a pipe; give - as the song, and -o -")
+    if others or wish.curve or wish.save_f0 or wish.loudness != "source":
+        raise DataError("--stream: goes with none of -r, --separate, --loudness, --f0 and --save-f0")
+
+
+def _one(converter: "Converter", source: Path, sink: Path, wish: "Wish", separate: bool) -> "tuple[Report, str]":
+    """Convert a file; what is to be told, and its levels in words."""
+    from svc.songs import convert_file, convert_mix
+
+    with stages() as stage:
+        if separate:
+            from svc.separate import Separator
+
+            return convert_mix(converter, Separator(converter.device), source, sink, wish, stage)
+        report, gain = convert_file(converter, source, sink, wish, stage)
+        return report, gain.told()
+
+
+def _tell(report: "Report", levels: str, target: Path, how: str, label: str) -> None:
     say = partial(typer.echo, err=target == PIPE)  # standard output is the song
-    say(f"{target}: {report.seconds:.1f} s as {label}, {report.transpose:+g} semitones, voice {chosen}")
+    say(f"{target}: {report.seconds:.1f} s as {how}")
     for line in [levels] * bool(levels) + _beyond(report, label):
         say(f"  {line}")
     spent = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in report.spent.items())

@@ -15,13 +15,13 @@ from svc.audio.files import MAX_PEAK, MAX_RATE, MIN_RATE, Audio, Samples
 from svc.audio.loudness import WINDOW_FRAMES
 from svc.audio.parts import parts
 from svc.audio.resample import fit_length, resampled_length
+from svc.casting import cast
 from svc.conditioning import Conditioning
 from svc.convert import Converter
 from svc.encoders.crepe import Crepe
 from svc.errors import AudioError
 from svc.features.extract import Features, measure_loudness
 from svc.features.f0 import Curve
-from svc.identities import cast
 from svc.stream.listening import EDGE, NOTHING, REFINE_MARGIN, Melody, Past, Words
 from svc.units import FRAMES_PER_SECOND
 
@@ -46,7 +46,7 @@ class Stream:
 
     Args:
         converter: of the voice.
-        speaker: as for ``svc.identities.cast``; a table of mixes runs from the first sample on.
+        speaker: as for ``svc.casting.cast``; a table of mixes runs from the first sample on.
         rate: Hz of what is pushed and of what comes out.
         transpose: semitones, ``auto`` or ``match``; as an attribute the semitones of the last block.
         block: seconds, in steps of 20 ms. Short ones cost more: the generator sings its margins with each.
@@ -55,7 +55,7 @@ class Stream:
         latency: seconds by which a sample comes out after its input at most; the time of computing comes on top.
 
     Raises:
-        WeightsError, DataError: as ``svc.identities.cast``.
+        WeightsError, DataError: as ``svc.casting.cast``.
         AudioError: the rate is out of range.
     """
 

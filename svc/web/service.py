@@ -10,9 +10,10 @@ from pathlib import Path
 
 from svc import key
 from svc.audio import files
+from svc.casting import Cast, cast
 from svc.convert import Converter, Progress, Report, quiet
 from svc.errors import DataError, SvcError, printable
-from svc.identities import Cast, cast, check_free
+from svc.identities import check_free
 from svc.voice import Voice
 from svc.web import curves, fitting
 from svc.web.limits import Deadline, Limits, length, read
@@ -39,7 +40,7 @@ class Wish:
 
     @property
     def speaker(self) -> str:
-        """As ``svc.identities.cast`` reads it."""
+        """As ``svc.casting.cast`` reads it."""
         if not self.other or self.share <= 0 or self.other == self.singer:
             return self.singer
         return f"{self.singer}:{1 - self.share:.4f},{self.other}:{self.share:.4f}"
