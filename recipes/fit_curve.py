@@ -14,6 +14,7 @@ from svc import cli
 
 if TYPE_CHECKING:
     from svc.evaluate.measures import Row
+    from svc.fit.joining import Wish
     from svc.voice import Voice
 
 PICTURE, SCORES = "fit_curve.png", "fit_curve.json"
@@ -27,11 +28,13 @@ def main(
     singer: Annotated[list[str], typer.Option(help="to be fitted; repeatable")],
     seconds: Annotated[list[float], typer.Option(help="of speech; repeatable")] = [10.0, 30.0, 60.0, 180.0],  # noqa: B006
     songs: Annotated[Path | None, typer.Option(help="songs to convert, LAYOUT/songs if not given")] = None,
+    full: Annotated[bool, typer.Option("--full", help="train the whole voice for each, as `svc fit --full`")] = False,
 ) -> None:
     """Fit, convert and judge for every length of speech, and draw the curve; what is there is not made again."""
     import json
 
     from svc.atomic import write_bytes
+    from svc.fit.joining import Wish
     from svc.voice import Voice
 
     known, rows, seconds = Voice.load(voice), [], sorted(seconds)
@@ -39,7 +42,7 @@ def main(
         for length in seconds:
             place = out / f"{name}_{length:g}"
             if not (place / "voice.safetensors").exists():
-                fitted(known, layout / "by_speech" / name, name, length, place)
+                fitted(known, layout / "by_speech" / name, Wish(name, "speech", full), length, place)
             if not (place / "rows.json").exists():
                 found = judged(place, name, layout, songs or layout / "songs")
                 write_bytes(place / "rows.json", json.dumps(found).encode())
@@ -56,13 +59,12 @@ def main(
     typer.echo(f"next: look at {out / PICTURE}, listen in {out}/*/converted")
 
 
-def fitted(voice: "Voice", clips: Path, name: str, seconds: float, out: Path) -> None:
+def fitted(voice: "Voice", clips: Path, wish: "Wish", seconds: float, out: Path) -> None:
     """Fit a singer from the first so many seconds of a folder's clips, in the order of a fixed shuffle."""
     import numpy as np
 
     from svc.audio.files import read
-    from svc.data import manifest
-    from svc.fit import singer
+    from svc.fit import joining
 
     shutil.rmtree(out, ignore_errors=True)
     (out / "clips").mkdir(parents=True)
@@ -71,10 +73,8 @@ def fitted(voice: "Voice", clips: Path, name: str, seconds: float, out: Path) ->
         if heard < seconds:
             shutil.copy(found[number], out / "clips")
             heard += read(found[number]).seconds
-    singer.prepare_clips(voice, out / "clips", name, out / "prepared")
-    prepared = singer.with_high_notes(voice, manifest.read(out / "prepared"), out / "raised")
-    singer.fit(voice, prepared, out / "run", singer.configured(voice, {}), cpu=True)
-    singer.joined(voice, prepared, out / "run", "speech").save(out / "voice.safetensors")
+    joining.prepare(voice, out / "clips", wish, out / "fit")
+    joining.join(voice, wish, out / "fit", cpu=True).voice.save(out / "voice.safetensors")
 
 
 def judged(out: Path, name: str, layout: Path, songs: Path) -> "list[Row]":

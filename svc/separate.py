@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 import torch
 from torch import Tensor
 
@@ -181,18 +180,11 @@ def read(path: Path) -> tuple[Samples, int]:
     Raises:
         AudioError: the file is refused there, or has more channels.
     """
-    mono = files.read(path)
-    changed = f"{_named(path)}: changed while it was read; try again"
-    try:
-        with path.open("rb", buffering=0) as file, soundfile.SoundFile(file.fileno(), closefd=False) as stream:
-            samples = stream.read(dtype="float32", always_2d=True).T
-    except (soundfile.SoundFileError, OSError, ValueError):
-        raise AudioError(changed) from None
-    if samples.shape[1] != len(mono.samples):
-        raise AudioError(changed)
+    parts = list(files.channels(path))
+    samples = np.concatenate([part for part, _ in parts]).T
     if len(samples) > 2:
         raise AudioError(f"{_named(path)}: has {len(samples)} channels; mix it down to two")
-    return _stereo(samples), mono.rate
+    return _stereo(samples), parts[0][1]
 
 
 def write(path: Path, samples: Samples, rate: int) -> None:

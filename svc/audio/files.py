@@ -84,6 +84,15 @@ def blocks(path: Path) -> Iterator[Audio]:
     Raises:
         AudioError: as ``read``.
     """
+    return (Audio(samples.mean(axis=1), rate) for samples, rate in channels(path))
+
+
+def channels(path: Path) -> Iterator[tuple[Samples, int]]:
+    """What ``blocks`` averages: samples (T, C) of all channels, and their rate in Hz.
+
+    Raises:
+        AudioError: as ``read``.
+    """
     path = Path(path)
     check_file(path)
     try:
@@ -104,7 +113,7 @@ def blocks(path: Path) -> Iterator[Audio]:
         ):
             _check_header(path, stream)
             for samples in _decode(path, stream, lengths):
-                yield Audio(samples, stream.samplerate)
+                yield samples, stream.samplerate
     except (soundfile.SoundFileError, OSError, ValueError) as error:
         raise refusal(path, f"damaged ({detail(error)}); copy it again or export it as WAV") from None
 
@@ -188,7 +197,7 @@ def _check_header(path: Path, stream: "soundfile.SoundFile") -> None:
 
 
 def _decode(path: Path, stream: "soundfile.SoundFile", lengths: range | None) -> Iterator[Samples]:
-    """Average the channels, checking them on the way.
+    """Parts (T, C) of a file, checked on the way, as is their average.
 
     Args:
         path: for the errors.
@@ -201,11 +210,10 @@ def _decode(path: Path, stream: "soundfile.SoundFile", lengths: range | None) ->
     loudest = loudest_sum = -np.inf
     while len(block := stream.read(step, dtype="float32", always_2d=True)):
         _check_values(path, block)
-        averaged = block.mean(axis=1)
         count += len(block)
         loudest = max(loudest, _peak_level(block, hop))
-        loudest_sum = max(loudest_sum, _peak_level(averaged, hop))
-        yield averaged
+        loudest_sum = max(loudest_sum, _peak_level(block.mean(axis=1), hop))
+        yield block
     if lengths is not None and count not in lengths:
         raise _contradiction(path)
     if lengths is None and count != stream.frames:
