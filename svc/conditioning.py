@@ -24,6 +24,7 @@ class Conditioning:
         voiced: (B, N) 1 where the voice has a pitch, else 0.
         phase: (B, N) cycles in [0, 1) at the centre of each frame.
         loudness: (B, N) A-weighted level in dB.
+        effort: (B, N) dB by which that is above what is usual of the singer, wherever the microphone stood.
         content: (B, C, N) content features.
         singer: (B, S) weights over the known singers; one-hot for one singer, convex for a mix, (B, S, N) for one
             that changes.
@@ -34,6 +35,7 @@ class Conditioning:
     voiced: Tensor
     phase: Tensor
     loudness: Tensor
+    effort: Tensor
     content: Tensor
     singer: Tensor
     start: Tensor
@@ -78,7 +80,7 @@ class Conditioning:
         )
 
 
-_ON_THE_CLOCK = ("f0", "voiced", "phase", "loudness", "content")
+_ON_THE_CLOCK = ("f0", "voiced", "phase", "loudness", "effort", "content")
 
 
 def one_hot(number: int, count: int) -> Tensor:

@@ -8,7 +8,7 @@ from svc.config import from_tree
 from svc.errors import ConfigError, TrainingError
 from svc.features import content
 from svc.features import extract as features
-from svc.models.generator import Generator, complete
+from svc.models.generator import Generator
 from svc.training import checkpoint
 from svc.voice import Known, Voice
 
@@ -24,7 +24,7 @@ def voice_of(run: Path, which: str, card: dict[str, str]) -> Voice:
         config = from_tree(found.meta["config"])
         singers = tuple(Known(**row, number=number) for number, row in enumerate(found.meta["singers"]))
         generator = Generator(config, content=int(found.meta["content_channels"]), singers=len(singers))
-        generator.load_state_dict(complete(checkpoint.average_weights(found), generator))
+        generator.load_state_dict(checkpoint.average_weights(found))
     except (ConfigError, KeyError, TypeError, RuntimeError):
         raise _of_another_version(found) from None
     if "features" in found.meta and features.differing(found.meta["features"], config):

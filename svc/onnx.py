@@ -74,6 +74,7 @@ def example(voice: Voice, frames: int) -> tuple[Tensor, ...]:
         voiced=torch.from_numpy(np.arange(frames) % 20 > 4).float()[None],
         phase=torch.from_numpy(phase_track(f0))[None],
         loudness=torch.from_numpy(draw.uniform(-40, -15, (1, frames))).float(),
+        effort=torch.from_numpy(draw.uniform(-20, 10, (1, frames))).float(),
         content=torch.from_numpy(draw.standard_normal((1, voice.generator.content, frames))).float(),
         singer=torch.from_numpy(draw.dirichlet(np.ones(len(voice.singers)))).float()[None],
         start=torch.tensor([frames]),

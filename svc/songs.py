@@ -19,7 +19,7 @@ from svc.conditioning import Conditioning
 from svc.convert import Converter, Progress, Report, quiet
 from svc.data.prepare import files_below
 from svc.errors import AudioError, DataError, SvcError, WeightsError, printable
-from svc.features.content import ACTIVE
+from svc.features.extract import usual
 from svc.features.f0 import write_csv
 from svc.separate import Separator
 from svc.units import db_to_gain
@@ -131,8 +131,7 @@ def _levelled(
 
 def _of_the_singer(asked: Conditioning, singer: Cast) -> float:
     """Gain in dB from the level of a song where somebody sings to that of the singer's own recordings."""
-    level = asked.loudness[0].numpy()
-    return singer.singer.level - float(np.median(level[level >= level.max() - ACTIVE]))
+    return singer.singer.level - float(usual(asked.loudness[0].numpy()))
 
 
 def convert_mix(

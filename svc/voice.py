@@ -22,10 +22,8 @@ from svc.config import Config, from_tree, to_tree
 from svc.data.manifest import Singer, checked_name
 from svc.errors import SvcError, WeightsError
 from svc.features.content import channels
-from svc.models.generator import ACCENT, Generator, complete
+from svc.models.generator import VERSION, Generator
 
-FORMAT = 3
-WITHOUT_ACCENT = 2  # the format before, which can be read still
 MAX_HEADER = 4 << 20  # bytes
 MAX_SINGERS = 4096
 MAX_HZ = 20_000
@@ -93,7 +91,7 @@ class Voice:
             WeightsError: the folder does not take it.
         """
         header = {
-            "format": FORMAT,
+            "format": VERSION,
             "config": to_tree(self.config),
             "content_channels": self.generator.content,
             "encoder": self.encoder,
@@ -118,14 +116,14 @@ class Voice:
         path = Path(path)
         header = _header(path)
         try:
-            if header["format"] not in (WITHOUT_ACCENT, FORMAT):
-                newer = isinstance(header["format"], int) and header["format"] > FORMAT
+            if header["format"] != VERSION:
+                newer = isinstance(header["format"], int) and header["format"] > VERSION
                 way_out = "update svc to read it" if newer else "train it anew, or use the svc that made it"
                 raise WeightsError(f"{path}: a voice of format {header['format']}; {way_out}")
             config = from_tree(header["config"])
-            singers = tuple(_singer(row, place) for place, row in enumerate(header["singers"]))
-            content, card, encoder = header["content_channels"], header["card"], str(header.get("encoder", ""))
-            given = _count(header.get("given", len(singers)))
+            singers = tuple(_singer(row) for row in header["singers"])
+            content, card, encoder = header["content_channels"], header["card"], str(header["encoder"])
+            given = _count(header["given"])
             _check_together(singers, given)
         except WeightsError:
             raise
@@ -137,12 +135,9 @@ class Voice:
             raise WeightsError(f"{path}: refused, its header is not a voice's; ask for another copy")
         with torch.device("meta"):
             generator = Generator(config, content=content, singers=len(singers))
-        wanted = generator.state_dict()
-        if header["format"] == WITHOUT_ACCENT:
-            del wanted[ACCENT]
-        tensors = weights.read(path, wanted, "ask for another copy")
+        tensors = weights.read(path, generator.state_dict(), "ask for another copy")
         generator = Generator(config, content=content, singers=len(singers))
-        generator.load_state_dict(complete(tensors, generator))
+        generator.load_state_dict(tensors)
         card = {str(key): str(value) for key, value in card.items()} if isinstance(card, dict) else {}
         return Voice(generator.eval().requires_grad_(False), config, singers, card, encoder, given)
 
@@ -165,15 +160,15 @@ def _header(path: Path) -> dict[str, Any]:
     return header
 
 
-def _singer(row: dict[str, Any], place: int) -> Known:
+def _singer(row: dict[str, Any]) -> Known:
     name = checked_name(row["name"])
     told = {key: float(row[key]) for key in ("seconds", "median_f0", "low_f0", "high_f0")}
-    level, kind = float(row.get("level", 0)), row.get("kind", KINDS[0])
+    level, kind = float(row["level"]), row["kind"]
     median, low, high = told["median_f0"], told["low_f0"], told["high_f0"]
     sung = median == low == high == 0 or 0 < low <= median <= high < MAX_HZ
     if not (sung and 0 <= told["seconds"] < 1e9 and -200 <= level <= 50 and kind in KINDS):
         raise ValueError(f"singer {name} has values out of range")
-    return Known(name, **told, level=level, number=_count(row.get("number", place)), kind=kind)
+    return Known(name, **told, level=level, number=_count(row["number"]), kind=kind)
 
 
 def _count(value: Any) -> int:

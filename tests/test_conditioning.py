@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from svc.conditioning import Conditioning, hold, phase_track
 
-ON_THE_CLOCK = ("f0", "voiced", "phase", "loudness", "content")
+ON_THE_CLOCK = ("f0", "voiced", "phase", "loudness", "effort", "content")
 
 
 def numbered(batch: int, frames: int, start: int = 0) -> Conditioning:
     """Every value is its frame number plus 1000 times its item."""
     track = torch.arange(frames).float() + 1000 * torch.arange(batch)[:, None]
     return Conditioning(
-        **dict.fromkeys(("f0", "voiced", "phase", "loudness"), track),
+        **dict.fromkeys(("f0", "voiced", "phase", "loudness", "effort"), track),
         content=track[:, None].expand(batch, 3, frames),
         singer=torch.eye(4)[:batch],
         start=torch.full((batch,), start),

@@ -23,6 +23,7 @@ def conditioning(frames: int, batch: int = 1) -> Conditioning:
         voiced=torch.ones(batch, frames),
         phase=torch.arange(frames).mul(2.0).remainder(1.0).expand(batch, frames),
         loudness=torch.full((batch, frames), -20.0),
+        effort=torch.zeros(batch, frames),
         content=torch.randn(batch, 20, frames),
         singer=torch.eye(3)[:batch],
         start=torch.zeros(batch, dtype=torch.long),

@@ -19,7 +19,7 @@ def song(frames: int, seed: int = 0) -> Features:
     f0 = (220 * 2 ** np.cumsum(rng.normal(0, 0.01, frames))).astype(np.float32)
     voiced = np.repeat(rng.random(-(-frames // 10)) < 0.7, 10)[:frames]
     loudness = (-30 + 10 * rng.random(frames)).astype(np.float32)
-    return Features(f0, voiced, loudness, rng.normal(size=(20, frames)).astype(np.float32))
+    return Features(f0, voiced, loudness, loudness + 25, rng.normal(size=(20, frames)).astype(np.float32))
 
 
 @pytest.mark.parametrize("chunk", [37, 100, 299])
@@ -54,6 +54,17 @@ def test_same_song_twice_is_the_same_to_the_bit(voice, tone):
     first, _ = Converter(voice).convert(tone, "Ann")
     second, _ = Converter(voice).convert(tone, "0")
     np.testing.assert_array_equal(first.samples, second.samples)
+
+
+@pytest.mark.parametrize("db", [-20, 10])
+def test_wherever_the_microphone_stood_it_is_the_same_song(voice, db):
+    """A glide that swells, and the same recorded louder or more softly: sung alike, but for the gain."""
+    time = np.arange(44_100) / 22_050
+    swell = 0.02 * 10 ** (0.5 * time) * np.sin(2 * np.pi * (220 * time + 20 * time**2))
+    plain, _ = Converter(voice).convert(Audio(swell.astype(np.float32), 22_050), "Ann")
+    moved, _ = Converter(voice).convert(Audio((swell * 10 ** (db / 20)).astype(np.float32), 22_050), "Ann")
+    back = moved.samples * 10 ** (-db / 20)
+    assert np.abs(back - plain.samples).max() < 0.01 * np.abs(plain.samples).max()
 
 
 def test_features_of_another_encoder_are_not_sung_from(voice):

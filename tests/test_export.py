@@ -12,8 +12,9 @@ from test_voice import stored
 from svc.config import to_tree
 from svc.data.manifest import Singer
 from svc.features import extract
+from svc.models.generator import VERSION
 from svc.training import checkpoint, state
-from svc.voice import FORMAT, Voice
+from svc.voice import Voice
 
 
 def write_run(run: Path, voice: Voice, change=lambda meta: None, **knobs) -> None:
@@ -99,8 +100,8 @@ def test_a_run_of_another_version_is_refused_and_nothing_is_written(
 @pytest.mark.parametrize(
     ("number", "way_out"),
     [
-        (FORMAT - 2, "train it anew, or use the svc that made it"),
-        (FORMAT + 1, "update svc to read it"),
+        (VERSION - 2, "train it anew, or use the svc that made it"),
+        (VERSION + 1, "update svc to read it"),
         ("two", "train it anew, or use the svc that made it"),
     ],
 )
@@ -123,11 +124,11 @@ def test_a_format_is_told_before_what_it_changed(voice, tmp_path, monkeypatch, c
     """An older voice has other knobs, singers and weights too; its format is the reason that is given."""
 
     def older(header, tensors):
-        header |= {"format": FORMAT - 2, "config": {"gone": 1}, "singers": 0}
+        header |= {"format": VERSION - 2, "config": {"gone": 1}, "singers": 0}
         tensors.clear()
         tensors["embedding"] = torch.zeros(1)
 
     stored(voice, tmp_path / "v.safetensors", older)
     code, _, err = svc(monkeypatch, capsys, "speakers", tmp_path / "v.safetensors")
     assert code == 2
-    assert f"a voice of format {FORMAT - 2}; train it anew" in err
+    assert f"a voice of format {VERSION - 2}; train it anew" in err

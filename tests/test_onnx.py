@@ -91,7 +91,7 @@ def test_the_graph_says_what_is_needed_to_run_it():
     voice, graph = exported("both")
     singer = session(graph)
     assert {i.name: i.shape for i in singer.get_inputs()} == {
-        **{name: [1, "frames"] for name in ("f0", "voiced", "phase", "loudness")},
+        **{name: [1, "frames"] for name in ("f0", "voiced", "phase", "loudness", "effort")},
         "content": [1, 20, "frames"],
         "singer": [1, 2],
         "start": [1],

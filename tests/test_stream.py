@@ -27,6 +27,15 @@ def level(samples) -> float:
     return 10 * np.log10(np.square(samples, dtype=np.float64).mean() + 1e-30)
 
 
+def test_the_usual_level_is_the_median_so_far():
+    """Of the active frames, to a tenth of a dB; a frame that was active until somebody sang louder no longer counts."""
+    heard, levels = listening.Usual(), np.random.default_rng(0).uniform(-90, -20, (3, 200)).astype(np.float32)
+    for number in range(3):
+        known = levels[: number + 1].ravel()
+        usual = heard.hear(levels[number], float(known.max()))
+        assert usual == pytest.approx(np.median(known[known >= known.max() - 40]), abs=0.3)
+
+
 def song(*numbers: int, rate: int = RATE) -> np.ndarray:
     """Phrases of the alto over faint noise."""
     samples = np.concatenate([render(SINGERS[0], phrase(number), rate).samples for number in numbers])

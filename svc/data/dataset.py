@@ -12,7 +12,7 @@ from svc.config import Config
 from svc.data.batch import ROUNDING, Batch
 from svc.data.manifest import Clip, Manifest
 from svc.errors import DataError
-from svc.features.extract import Features
+from svc.features.extract import Features, usual
 from svc.features.store import Store, samples_of
 
 Place = tuple[int, int]  # epoch, index
@@ -89,10 +89,12 @@ def read_features(store: Store, clip: Clip, first: int, last: int, content: np.n
     """Features of the frames first … last − 1 of a clip."""
     if content is None:
         content = store.get(clip.key, "content", first, last).astype(np.float32)
+    loudness = store.get(clip.key, "loudness").astype(np.float32)
     return Features(
         store.get(clip.key, "f0", first, last).astype(np.float32),
         store.get(clip.key, "voiced", first, last).astype(bool),
-        store.get(clip.key, "loudness", first, last).astype(np.float32),
+        loudness[first:last],
+        (loudness - usual(loudness))[first:last],
         content,
     )
 

@@ -26,12 +26,14 @@ class Features:
         f0: (N,) Hz, held through unvoiced frames.
         voiced: (N,).
         loudness: (N,) dB.
+        effort: (N,) dB by which that is above what is usual of the singer.
         content: (C, N).
     """
 
     f0: NDArray[np.float32]
     voiced: NDArray[np.bool_]
     loudness: NDArray[np.float32]
+    effort: NDArray[np.float32]
     content: NDArray[np.float32]
 
     def conditioning(self, singer: torch.Tensor) -> Conditioning:
@@ -41,6 +43,7 @@ class Features:
             voiced=torch.from_numpy(self.voiced).float()[None],
             phase=torch.from_numpy(phase_track(self.f0))[None],
             loudness=torch.from_numpy(self.loudness)[None],
+            effort=torch.from_numpy(self.effort)[None],
             content=torch.from_numpy(self.content)[None],
             singer=singer[None],
             start=torch.zeros(1, dtype=torch.long),
@@ -73,7 +76,12 @@ def extract(
     words = content.extract(
         audio, frames, level, config.features.content, progress=lambda done: progress("content", done)
     )
-    return Features(hold(pitch, voiced), voiced, level, words)
+    return Features(hold(pitch, voiced), voiced, level, level - usual(level), words)
+
+
+def usual(loudness: NDArray[np.float32]) -> np.float32:
+    """The level in dB where somebody sings: the median of the frames (N,) within 40 dB of the loudest."""
+    return np.float32(np.median(loudness[loudness >= loudness.max(initial=-np.inf) - content.ACTIVE]))
 
 
 def listen_on(device: str, config: Config) -> None:

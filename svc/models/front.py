@@ -1,6 +1,6 @@
 """The source–filter front: at the frame rate, what the vocal tract does to pulse and noise.
 
-A conditioning network turns content, melody, loudness and singer into a hidden track; two log envelopes are read
+A conditioning network turns content, melody, effort and singer into a hidden track; two log envelopes are read
 off it and applied to the harmonic and the noise excitation as minimum-phase filters, frame by frame.
 """
 
@@ -46,7 +46,7 @@ class ConditioningNetwork(nn.Module):
     def forward(self, conditioning: Conditioning) -> Tensor:
         """(B, N, H)."""
         c = conditioning
-        tracks = torch.stack([torch.log2(c.f0 / 220), c.voiced, (c.loudness + 40) / 20], dim=-1)
+        tracks = torch.stack([torch.log2(c.f0 / 220), c.voiced, c.effort / 20], dim=-1)
         hidden = self.entry(torch.cat([c.content.transpose(1, 2), tracks], dim=-1))
         singer = c.singer[:, None] if c.singer.ndim == 2 else c.singer.transpose(1, 2)
         steered = self.steering(singer @ self.embedding) + singer @ self.accent

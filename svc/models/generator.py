@@ -1,7 +1,5 @@
 """The generator: sings what a conditioning says."""
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor, nn
 
@@ -16,11 +14,7 @@ SINE_LEVEL = 0.1  # of the excitation without a front, full scale
 
 
 ACCENT = "conditioner.accent"
-
-
-def complete(stored: Mapping[str, Tensor], generator: nn.Module) -> dict[str, Tensor]:
-    """Weights by name, with accents of nothing where they were stored before there were accents."""
-    return {ACCENT: torch.zeros(generator.get_parameter(ACCENT).shape), **stored}
+VERSION = 4  # of what weights mean; those of another are of no use
 
 
 class Generator(nn.Module):
@@ -29,7 +23,7 @@ class Generator(nn.Module):
     With the source–filter front, the WaveNet adds to the shaped excitation what the front cannot say, both near unit
     power, and the loudness that is asked for is the gain of their sum: so every level is sung alike, silence stays
     silent, and the WaveNet's gates are in their range. Without the front (the paper's form) the WaveNet makes the
-    sound from the bare excitation. The WaveNet may run on sub-bands.
+    sound from the bare excitation, and what is usual in the recording is the gain. The WaveNet may run on sub-bands.
 
     Args:
         config: sizes and sample rate.
@@ -94,13 +88,16 @@ class Generator(nn.Module):
         hidden = self.conditioner(conditioning)
         source = self.excite(conditioning)
         if self.front is None:
-            return self._waves(source, hidden)
+            return self._waves(source, hidden) * self._gain(conditioning.loudness - conditioning.effort)
         source = self.front(source, hidden)
         shaped = source.sum(dim=1)
         if refine and self.wavenet is not None:
             shaped = shaped + self._waves(source, hidden)
-        level = 10 ** (conditioning.loudness[:, None] / 20)
-        return shaped * interpolate(level, self.hop)[:, 0]
+        return shaped * self._gain(conditioning.loudness)
+
+    def _gain(self, level: Tensor) -> Tensor:
+        """Of levels (B, N) in dB: (B, N·hop)."""
+        return interpolate(10 ** (level[:, None] / 20), self.hop)[:, 0]
 
     def _waves(self, source: Tensor, hidden: Tensor) -> Tensor:
         assert self.wavenet is not None

@@ -103,6 +103,21 @@ class Melody:
         return rough, periodicity
 
 
+class Usual:
+    """The level that is usual so far: the median of all frames that were active."""
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(1200, dtype=np.int64)  # in each tenth of a dB above the floor
+
+    def hear(self, level: Curve, loudest: float) -> np.float32:
+        """What it is in dB when frames (N,) of these levels have been heard, of which none is above ``loudest``."""
+        places = ((level - FLOOR) * 10).astype(int).clip(0, len(self._counts) - 1)
+        np.add.at(self._counts, places, 1)
+        quiet = max(0, int((loudest - content.ACTIVE - FLOOR) * 10))
+        counted = self._counts[quiet:].cumsum()
+        return np.float32(FLOOR + (quiet + int(np.searchsorted(counted, (counted[-1] + 1) // 2)) + 0.5) / 10)
+
+
 class Words:
     """Content, with zero mean and unit variance over what was active so far: moments are kept by level."""
 

@@ -22,7 +22,7 @@ from svc.encoders.crepe import Crepe
 from svc.errors import AudioError
 from svc.features.extract import Features, measure_loudness
 from svc.features.f0 import Curve
-from svc.stream.listening import EDGE, NOTHING, REFINE_MARGIN, Melody, Past, Words
+from svc.stream.listening import EDGE, NOTHING, REFINE_MARGIN, Melody, Past, Usual, Words
 from svc.units import FRAMES_PER_SECOND
 
 PATH = 40  # frames after a block that the melody's path is found with
@@ -38,6 +38,7 @@ class Stream:
 
     - the loudest frame, which sets from what level on frames can be voiced and how loud the encoder hears, is the
       loudest so far (.4 s after the block included), and counts as −45 dB at least;
+    - the usual level, above which a note is an effort, is the median of all active frames so far;
     - mean and variance of content are those of all active frames so far; less than 3 s of them are filled up with
       synthetic singers. What was active only until somebody sang louder no longer counts;
     - the melody's path is found with 2 s before and .4 s after a block. A pause keeps the melody before it until the
@@ -66,6 +67,7 @@ class Stream:
         self._converter, self._cast, self._key = converter, cast(converter.voice, speaker), transpose
         self._audio = Past(ours)
         self._melody, self._words = Melody(config.features.f0, converter.device), Words(config.features.content)
+        self._usual = Usual()
         self._frames = 2 * max(1, round(block * FRAMES_PER_SECOND / 2))  # even: some encoders answer every other frame
         self._ahead = max(PATH + Crepe.margin, self._words.encoder.margin) + EDGE
         self._behind = max(REFINE_MARGIN, self._words.encoder.margin) + EDGE
@@ -133,7 +135,8 @@ class Stream:
         weights = self._cast.weights[:, np.arange(first, last).clip(max=self._cast.weights.shape[1] - 1)]
         self._decided, self._level = last, self._level[count:]
         audio.forget(last - self._behind)
-        asked = Features(sung, voiced[:count], level, words).conditioning(torch.from_numpy(weights))
+        effort = level - self._usual.hear(level, self._loudest)
+        asked = Features(sung, voiced[:count], level, effort, words).conditioning(torch.from_numpy(weights))
         return replace(asked, phase=torch.from_numpy(phase)[None])
 
 

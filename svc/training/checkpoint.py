@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from svc.errors import TrainingError
-from svc.models.generator import complete
+from svc.models.generator import VERSION
 from svc.training.state import TrainState
 
 META = "meta.json"
@@ -53,6 +53,7 @@ def write(run: Path, state: TrainState, extra: dict[str, Any], keep: int) -> Che
         hashes = {name: _write_file(temporary / name, save(part)) for name, part in _parts(state).items()}
         meta = extra | {
             "step": state.step,
+            "weights": VERSION,
             "best_score": state.best if math.isfinite(state.best) else None,
             "best_step": state.best_step,
             "left_out": state.left_out,
@@ -115,8 +116,8 @@ def restore(checkpoint: Checkpoint, state: TrainState) -> None:
     """
     stored = {name: load_file(checkpoint.folder / name) for name in _parts(state)}
     with _of_this_model(checkpoint):
-        state.generator.load_state_dict(complete(stored["generator.safetensors"], state.average))
-        state.average.load_state_dict(complete(stored["average.safetensors"], state.average))
+        state.generator.load_state_dict(stored["generator.safetensors"])
+        state.average.load_state_dict(stored["average.safetensors"])
         state.discriminator.load_state_dict(stored["discriminator.safetensors"])
     _restore_adam(state.generator_optimizer, state.generator, stored["generator_adam.safetensors"])
     _restore_adam(state.discriminator_optimizer, state.discriminator, stored["discriminator_adam.safetensors"])
@@ -143,6 +144,8 @@ def graft(checkpoint: Checkpoint, state: TrainState) -> None:
 
 @contextmanager
 def _of_this_model(checkpoint: Checkpoint) -> Iterator[None]:
+    if checkpoint.meta.get("weights") != VERSION:
+        raise TrainingError(f"{checkpoint.folder}: made by another version of svc; train anew, or use that one")
     try:
         yield
     except RuntimeError as error:
@@ -151,8 +154,13 @@ def _of_this_model(checkpoint: Checkpoint) -> Iterator[None]:
 
 
 def average_weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    """The averaged weights of the generator, which are what is exported."""
-    return load_file(checkpoint.folder / "average.safetensors")
+    """The averaged weights of the generator, which are what is exported.
+
+    Raises:
+        TrainingError: they are of another version.
+    """
+    with _of_this_model(checkpoint):
+        return load_file(checkpoint.folder / "average.safetensors")
 
 
 def _parts(state: TrainState) -> dict[str, dict[str, Tensor]]:

@@ -21,6 +21,7 @@ def song(frames: int, batch: int = 1, seed: int = 0, dtype: torch.dtype = torch.
         "voiced": (torch.arange(frames) % 40 < 30).float().expand(batch, frames),
         "phase": torch.stack([torch.from_numpy(phase_track(row.float().numpy())) for row in f0]),
         "loudness": -20 + 3 * torch.randn(batch, frames, generator=rng),
+        "effort": 3 * torch.randn(batch, frames, generator=rng),
         "content": torch.randn(batch, CONTENT, frames, generator=rng),
         "singer": torch.eye(SINGERS)[torch.arange(batch) % SINGERS],
     }

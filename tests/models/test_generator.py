@@ -52,7 +52,7 @@ def test_margin_is_how_far_it_looks(front, subbands, layers, hidden):
     generator = build(front=front, subbands=subbands, layers=layers, cycle=9, hidden_layers=hidden).double()
     frames, middle = 2 * generator.margin + 9, generator.margin + 4
     whole = song(frames, dtype=torch.float64, voiced=torch.ones(1, frames))
-    tracks = {name: getattr(whole, name).clone().requires_grad_() for name in ("f0", "loudness", "content")}
+    tracks = {name: getattr(whole, name).clone().requires_grad_() for name in ("f0", "loudness", "effort", "content")}
     samples = generator(replace(whole, **tracks))[0].unflatten(0, (frames, -1))[middle]
     gradients = torch.autograd.grad((samples * torch.randn_like(samples)).sum(), list(tracks.values()))
     touched = torch.stack([g.reshape(-1, frames).abs().sum(0) for g in gradients]).sum(0).nonzero()[:, 0]

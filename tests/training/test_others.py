@@ -126,7 +126,9 @@ def test_parts_and_processes_draw_what_the_whole_would(told, tiny, world, accumu
 def test_others_are_heard_at_the_level_of_their_source():
     real = torch.tensor([[1.0], [0.1]]) * torch.ones(2, 2_400)
     some = torch.zeros(3, 1)
-    asked = Conditioning(f0=some, voiced=some, phase=some, loudness=some, content=some, singer=some, start=some)
+    asked = Conditioning(
+        f0=some, voiced=some, phase=some, loudness=some, effort=some, content=some, singer=some, start=some
+    )
     part = Part(real, asked, [1], None, {DISCRIMINATOR: slice(None)})
     heard, truth = part.heard(torch.cat([real, real[1:]]), DISCRIMINATOR)
     torch.testing.assert_close(truth, torch.ones(2, 2_400))

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from safetensors.torch import load_file
 
 from svc.config import load, to_tree
 from svc.errors import TrainingError
+from svc.models.generator import VERSION
 from svc.training import checkpoint, step, update
 from svc.training.loop import train
 from svc.training.state import create
@@ -141,6 +143,17 @@ def test_changed_config_is_shown_and_refused(uninterrupted, prepared, tiny):
         train(prepared, uninterrupted, longer, cpu=True)
 
 
+def test_weights_of_another_version_are_refused(uninterrupted, prepared, tiny, tmp_path):
+    """They would be heard as what they are not."""
+    run = shutil.copytree(uninterrupted, tmp_path / "run")
+    for meta in run.glob(f"checkpoints/*/{checkpoint.META}"):
+        meta.write_text(meta.read_text().replace(f'"weights": {VERSION}', f'"weights": {VERSION - 1}'))
+    with pytest.raises(TrainingError, match="made by another version of svc; train anew"):
+        train(prepared, run, tiny, cpu=True)
+    with pytest.raises(TrainingError, match="made by another version of svc"):
+        checkpoint.average_weights(checkpoint.at(run, "last"))
+
+
 def test_damaged_checkpoint_is_passed_over(prepared, tiny, tmp_path):
     train(prepared, tmp_path, tiny, cpu=True)
     newest = checkpoint.newest(tmp_path)
@@ -230,10 +243,10 @@ def test_bf16_comes_near_fp32(uninterrupted, prepared, tiny, tmp_path):
     assert rough["spectral"] == pytest.approx(exact["spectral"], rel=0.05)
 
 
-GOLDEN = {1: 6.8058424, 6: 7.0568833, 12: 6.8737764}
+GOLDEN = {1: 6.8104367, 6: 7.0586424, 12: 6.8773265}
 
 
 def test_golden_losses(uninterrupted):
     """A refactor reproduces these; a change that is meant to move them moves them here, by hand."""
     total = {row["step"]: row["spectral"] for row in losses(uninterrupted)}
-    assert {step: total[step] for step in GOLDEN} == pytest.approx(GOLDEN, rel=1e-3)
+    assert {step: total[step] for step in GOLDEN} == pytest.approx(GOLDEN, rel=1e-4)

@@ -25,7 +25,9 @@ from svc.training.step import train_step
 def part_of(audio: torch.Tensor, place: slice, others: int = 0) -> Part:
     """Crops of which the discriminator hears a place, the first so many of them sung by others as well."""
     some = torch.zeros(len(audio) + others, 1)
-    asked = Conditioning(f0=some, voiced=some, phase=some, loudness=some, content=some, singer=some, start=some)
+    asked = Conditioning(
+        f0=some, voiced=some, phase=some, loudness=some, effort=some, content=some, singer=some, start=some
+    )
     return Part(audio, asked, list(range(others)), None, {DISCRIMINATOR: place})
 
 

@@ -96,6 +96,7 @@ def conditioning(seconds: float, channels: int, device: str, batch: int = 1) -> 
         voiced=torch.ones(batch, frames),
         phase=torch.from_numpy(np.stack([phase_track(curve) for curve in f0.numpy()])),
         loudness=torch.full((batch, frames), -20.0),
+        effort=torch.zeros(batch, frames),
         content=torch.randn(batch, channels, frames, generator=generator),
         singer=torch.eye(KNOWN)[torch.arange(batch) % KNOWN],
         start=torch.zeros(batch, dtype=torch.long),
