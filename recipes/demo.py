@@ -43,7 +43,7 @@ def main(
         typer.echo("next: run the same command again to go on")
         return
     started = time.perf_counter()
-    voice = voice_of(out, "last", {"licence": "CC0: the singers are synthetic", "singers": "nobody"})
+    voice = voice_of(out, "last", {"licence": "CC0: the singers are synthetic", "people": "none"})
     voice.save(out / "voice.safetensors")
     rows = judge(out)
     seconds = trained + time.perf_counter() - started

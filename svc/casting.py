@@ -82,7 +82,9 @@ def changing(voice: Voice, path: Path) -> NDArray[np.float32]:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check the path") from None
     except (UnicodeDecodeError, csv.Error, ValueError):
         raise DataError(f"{path}: is no table of mixes; begin with a line seconds,Ann,Bob, then numbers") from None
-    whole = len(head) >= 2 and 1 <= len(rows) <= MAX_ROWS and all(len(row) == len(head) for row in rows)
+    if head[0].strip().lower() != "seconds" or len(head) < 2:
+        raise DataError(f"{path}: does not say whose the shares are; begin with a line seconds,Ann,Bob")
+    whole = 1 <= len(rows) <= MAX_ROWS and all(len(row) == len(head) for row in rows)
     if not whole or not np.isfinite(numbers).all():
         raise DataError(f"{path}: every line needs the seconds and a share for each of {len(head) - 1} singers")
     table = np.array(numbers)

@@ -60,11 +60,18 @@ def check_free(voice: Voice, name: str) -> str:
     Raises:
         DataError: it is taken or unfit, or the voice is full.
     """
-    name = checked_name(name)
+    name = _checked(name)
     if name.casefold() in {known.name.casefold() for known in voice.singers}:
         raise DataError(f"{name}: is in this voice already; give another --name, or remove that singer first")
     if len(voice.singers) >= MAX_SINGERS:
         raise DataError(f"the voice is full with {MAX_SINGERS} singers; remove some")
+    return name
+
+
+def _checked(name: str) -> str:
+    name = checked_name(name)
+    if name.isdecimal():
+        raise DataError(f"{name}: is a number, and singers have one already; give a name")
     return name
 
 
@@ -75,7 +82,7 @@ def renamed(voice: Voice, who: str, name: str) -> Voice:
         WeightsError: the voice has no such singer.
         DataError: the name is taken or unfit.
     """
-    place, name = voice.row(who), checked_name(name)
+    place, name = voice.row(who), _checked(name)
     if any(name.casefold() == known.name.casefold() for n, known in enumerate(voice.singers) if n != place):
         raise DataError(f"{name}: is in this voice already; give another name")
     singers = list(voice.singers)

@@ -1,5 +1,6 @@
 """Songs in files: hours long in constant memory, at the loudness that is asked for, one or a folder of them."""
 
+import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,7 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from svc import key, separate
+from svc import identities, key, separate
+from svc.atomic import write_bytes
 from svc.audio import files, lufs
 from svc.audio.files import Audio, Samples
 from svc.audio.parts import parts
@@ -23,7 +25,9 @@ from svc.features.extract import usual
 from svc.features.f0 import write_csv
 from svc.separate import Separator
 from svc.units import db_to_gain
+from svc.voice import Voice
 
+MARK = ".svc-songs"  # in a folder of songs: who sings them, and how
 HEADROOM = 0.99  # full scale that a song made louder stays below
 LUFS = (-70.0, 0.0)
 
@@ -188,6 +192,31 @@ def plan(folder: Path, out: Path, ending: str) -> list[tuple[Path, Path]]:
     if not pairs:
         raise DataError(f"{folder}: holds no songs; name a folder of recordings")
     return pairs
+
+
+def claim(out: Path, voice: Voice, wish: Wish, *, again: bool = False) -> None:
+    """Write into a folder what its songs are, or find it there; ``again`` is for songs that are made anew.
+
+    Raises:
+        DataError: its songs are something else, or it cannot be written.
+    """
+    mark = out / MARK
+    told = {
+        "speaker": cast(voice, wish.speaker).label,
+        "transpose": wish.transpose,
+        "loudness": wish.loudness,
+        "voice": identities.base(voice) + identities.singers_of(voice),
+    }
+    try:
+        before = json.loads(mark.read_bytes()) if mark.exists() and not again else told
+        changed = [name for name, value in told.items() if before.get(name) != value]
+        if changed:
+            was = "" if changed[0] == "voice" else f", {before.get(changed[0])}"
+            raise DataError(f"{out}: its songs are of another {changed[0]}{was}; choose another -o, or -f for all anew")
+        out.mkdir(parents=True, exist_ok=True)
+        write_bytes(mark, json.dumps(told).encode())
+    except (OSError, ValueError, AttributeError) as error:
+        raise DataError(f"{mark}: cannot be used ({error}); remove it, or choose another -o") from None
 
 
 def convert_all(

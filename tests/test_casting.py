@@ -67,6 +67,8 @@ def test_a_mix_that_changes(voice, tmp_path):
     [
         ("", "begin with a line"),
         ("seconds,Ann\n", "every line needs"),
+        ("0,1,0\n0.5,0,1\n", "does not say whose"),
+        ("seconds\n0\n", "does not say whose"),
         ("seconds,Ann\n0,1,2\n", "every line needs"),
         ("seconds,Ann\n0,x\n", "begin with a line"),
         ("seconds,Ann\n0,nan\n", "every line needs"),

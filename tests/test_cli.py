@@ -90,7 +90,7 @@ def test_convert_never_overwrites_without_force(world, monkeypatch, capsys):
 WRONG = {
     "no such singer": (["convert", "-s", "7", "song.wav"], "no singer '7' in this voice"),
     "output is the song": (["convert", "-s", "0", "-f", "song.wav", "-o", "song.wav"], "is an input"),
-    "folder as a song": (["convert", "-s", "0", "."], "is a folder; name an audio file"),
+    "folder as a song": (["convert", "-s", "0", "."], "is a folder; add -r"),
     "long name": (["convert", "-s", "0", "song.wav", "-o", "x" * 300 + ".wav"], "cannot be a file's name"),
     "no such song": (["convert", "-s", "0", "none.wav"], "no such file"),
     "no such voice": (["convert", "-s", "0", "-v", "none", "song.wav"], "cannot be read"),

@@ -85,6 +85,15 @@ def test_converting_out_of_memory(world, monkeypatch, capsys):
     assert sorted(world.rglob("*")) == before
 
 
+def test_what_is_not_installed_is_told(world, monkeypatch, capsys):
+    def missing(*_given, **_named):
+        raise ModuleNotFoundError("No module named 'novel'", name="novel")
+
+    monkeypatch.setattr(Generator, "forward", missing)
+    sentence = "novel is not installed here; bash tools/setup installs what this version of svc needs"
+    refused(svc(monkeypatch, capsys, "convert", "-s", "0", "song.wav"), sentence)
+
+
 def test_preparing_out_of_memory(singers_folder, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(prepare.features, "extract", too_small)
     told = svc(monkeypatch, capsys, "prepare", singers_folder, "-o", tmp_path / "out", "--jobs", "1")

@@ -133,6 +133,8 @@ class TestCommand:
         ("arguments", "sentence"),
         [
             (["nowhere", "-n", "Cat", "-o", "b.safetensors"], "nowhere: no such folder"),
+            (["song.wav", "-n", "Cat", "-o", "b.safetensors"], "song.wav: is a file; put it into a folder"),
+            (["good", "-n", "5", "-o", "b.safetensors"], "is a number"),
             (["empty", "-n", "Cat", "-o", "b.safetensors"], "empty: holds no recordings"),
             (["bad", "-n", "Cat", "-o", "b.safetensors"], "none of 1 files is usable"),
             (["good", "-n", "ann", "-o", "b.safetensors"], "in this voice already"),

@@ -30,6 +30,15 @@ def who(voice):
     return [(singer.number, singer.name) for singer in voice.singers]
 
 
+def test_a_number_is_no_name(three):
+    for change in (
+        lambda: identities.renamed(three, "Ann", "2"),
+        lambda: identities.added(three, replace(CAT, name="7"), row(torch.zeros(4))),
+    ):
+        with pytest.raises(DataError, match="is a number, and singers have one already"):
+            change()
+
+
 def test_old_singers_sound_the_same_to_the_bit(voice, three, tone):
     for name in ("Ann", "Bob Ö."):
         before, after = (Converter(v).convert(tone, name)[0].samples for v in (voice, three))

@@ -127,16 +127,36 @@ class TestFolder:
     @pytest.mark.parametrize(
         ("arguments", "sentence"),
         [
-            (["nowhere"], "no such folder"),
+            (["nowhere"], "is no folder"),
             (["album", "-o", "album/in"], "lies inside"),
-            (["album", "--separate"], "-r goes with none of"),
-            (["album", "--save-f0", "x.csv"], "-r goes with none of"),
+            (["album", "--separate"], "-r: goes with none of"),
+            (["album", "--save-f0", "x.csv"], "-r: goes with none of"),
         ],
     )
     def test_what_cannot_be(self, album, monkeypatch, capsys, arguments, sentence):
         code, _, err = svc(monkeypatch, capsys, "convert", "-r", "-s", "Ann", *arguments)
         assert code == 2
         assert sentence in err
+
+    @pytest.mark.parametrize(
+        ("arguments", "sentence"),
+        [
+            (["-s", "1"], "its songs are of another speaker, Ann; choose"),
+            (["-s", "Ann", "-t", "3"], "of another transpose, auto"),
+            (["-s", "Ann", "--loudness", "-20"], "of another loudness, source"),
+            (["-s", "Ann", "-v", "other.safetensors"], "of another voice; choose"),
+        ],
+    )
+    def test_what_is_there_must_be_the_same(self, album, voice, monkeypatch, capsys, arguments, sentence):
+        world = album.parent
+        replace(voice, encoder="").save(world / "other.safetensors")
+        (world / "few").mkdir()
+        (world / "few" / "one.wav").write_bytes((world / "song.wav").read_bytes())
+        svc(monkeypatch, capsys, "convert", "-r", "-s", "Ann", "few", "-o", "out", "-v", "runs/a/voice.safetensors")
+        code, _, err = svc(monkeypatch, capsys, "convert", "-r", "few", "-o", "out", *arguments)
+        assert (code, sentence in err) == (2, True), err
+        code, out, _ = svc(monkeypatch, capsys, "convert", "-r", "few", "-o", "out", "-f", *arguments)
+        assert "1 songs converted" in out
 
     def test_here_is_a_folder_too(self, album, monkeypatch, capsys):
         monkeypatch.chdir(album)

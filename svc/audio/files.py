@@ -168,7 +168,7 @@ def check_format(path: Path, rate: int | None = None) -> None:
     """
     ending = path.suffix.lower()
     if ending not in FORMATS:
-        raise refusal(path, "unknown audio format; end the name in .wav or .flac")
+        raise refusal(path, "unknown audio format; end the name in .wav, .flac, .mp3 or .ogg")
     kind, subtype = FORMATS[ending]
     if not soundfile.check_format(kind, subtype):
         raise refusal(path, f"{ending} is not in this build of libsndfile; end the name in .wav")

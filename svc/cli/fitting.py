@@ -53,6 +53,7 @@ def fit(
     summary = joining.prepare(loaded, clips, wish, work, jobs)
     if main:
         _tell(summary)
+        typer.echo(f"heard as {joining.heard_as(wish, work)}; they join {chosen}, and what is half done is in {work}")
     joined = joining.join(loaded, wish, work, cpu=cpu)
     if not main:
         return
@@ -85,6 +86,6 @@ def _conclude(joined: "Joined", out: Path, others: str) -> None:
     typer.echo(f"nearest of those it knew: {near}; {best}")
     higher = f", {SUNG_ABOVE_SPOKEN:.0f} semitones above the speech" if joined.material == "speech" else ""
     pitch = f"{singer.low_f0:.0f}–{singer.high_f0:.0f} Hz"
-    typer.echo(f"heard as {joined.material}; --transpose auto will take {singer.name} to sing at {pitch}{higher}")
+    typer.echo(f"--transpose auto will take {singer.name} to sing at {pitch}{higher}")
     typer.echo(f"{out}: {singer.name} is number {singer.number}; {others}")
     typer.echo(f"next: svc convert --voice {out} --speaker {singer.name!r} SONG.wav")

@@ -45,7 +45,8 @@ def rename(
     from svc.voice import Voice
 
     free_voice(out, force)
-    _write(renamed(Voice.load(voice), who, name), out)
+    loaded = Voice.load(voice)
+    _write(renamed(loaded, who, name), out, loaded.row(who))
 
 
 @app.command()
@@ -84,8 +85,8 @@ def _list(voice: "Voice") -> None:
         typer.echo(f"{singer.number:4d}  {singer.name:{width}}  {singer.seconds / 60:5.1f} min  {singer.kind}  {pitch}")
 
 
-def _write(voice: "Voice", out: Path) -> None:
+def _write(voice: "Voice", out: Path, place: int = -1) -> None:
     voice.save(out)
     _list(voice)
     typer.echo(f"{out}: {len(voice.singers)} singers")
-    typer.echo(f"next: svc convert --voice {out} --speaker {voice.singers[-1].name!r} SONG.wav")
+    typer.echo(f"next: svc convert --voice {out} --speaker {voice.singers[place].name!r} SONG.wav")

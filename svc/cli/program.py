@@ -114,6 +114,10 @@ def run_app(program: typer.Typer) -> None:
         program()
     except SvcError as error:
         _give_up(str(error))
+    except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] == "svc":
+            raise
+        _give_up(f"{error.name} is not installed here; bash tools/setup installs what this version of svc needs")
     except RuntimeError as error:
         import torch
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from svc.cli.program import VOICE_HELP, Force, app, check_device, free, newest_voice, stages
-from svc.errors import DataError
+from svc.errors import DataError, WeightsError
 
 if TYPE_CHECKING:
     from svc.convert import Converter, Report
@@ -63,15 +63,22 @@ def convert(
     from svc.voice import Voice
 
     wish = Wish(speaker, wanted, parse_loudness(loudness), f0, save_f0)
-    alone = bool(f0 or save_f0 or separate or song == PIPE)
-    _check_together(wish, folder=recursive, alone=alone, separate=separate)
+    if recursive and (f0 or save_f0 or separate or song == PIPE):
+        raise DataError("-r: goes with none of --f0, --save-f0, --separate and -; convert such songs one by one")
+    if separate and wish.loudness != "source":
+        raise DataError("--separate: puts the voice back as loud as it was; leave --loudness away")
     if stream:
         _check_stream(wish, pipes=(song, out) == (PIPE, PIPE), others=recursive or separate)
     if not recursive and song != PIPE:
+        if song.is_dir():
+            raise DataError(f"{song}: is a folder; add -r to convert what is in it")
         files.check_file(song)
     chosen = voice or newest_voice()
     loaded = Voice.load(chosen)
-    label = cast(loaded, speaker).label
+    try:
+        label = cast(loaded, speaker).label
+    except WeightsError as error:
+        raise WeightsError(f"{chosen}: {error}") from None
     converter = Converter(loaded, device, bf16)
     if stream:
         _stream(converter, wish, rate, block)
@@ -85,12 +92,6 @@ def convert(
             _check(source, sink, wish, force)
             report, levels = _one(converter, source, sink, wish, separate)
         _tell(report, levels, target, f"{label}, {report.transpose:+g} semitones, voice {chosen}", label)
-
-
-def _check_together(wish: "Wish", *, folder: bool, alone: bool, separate: bool) -> None:
-    """Refuse what does not go together for files; ``alone`` is what a folder cannot have."""
-    if (folder and alone) or (separate and wish.loudness != "source"):
-        raise DataError("-r goes with none of --f0, --save-f0, --separate and -; --separate not with --loudness")
 
 
 def _check_stream(wish: "Wish", *, pipes: bool, others: bool) -> None:
@@ -119,7 +120,8 @@ def _tell(report: "Report", levels: str, target: Path, how: str, label: str) -> 
     for line in [levels] * bool(levels) + _beyond(report, label):
         say(f"  {line}")
     spent = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in report.spent.items())
-    say(f"{sum(report.spent.values()) / report.seconds:.3f} s of computing a second of song ({spent} s)")
+    total = sum(report.spent.values())
+    say(f"{total:.1f} s of computing, {total / report.seconds:.3f} a second of song ({spent})")
     say(f"next: listen to {target}")
 
 
@@ -134,11 +136,12 @@ def _stream(converter: "Converter", wish: "Wish", rate: int, block: float) -> No
 
 def _folder(converter: "Converter", folder: Path, out: Path, wish: "Wish", force: bool) -> None:
     from svc.progress import progress
-    from svc.songs import convert_all, plan
+    from svc.songs import claim, convert_all, plan
 
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; name one, or leave -r away for a single song")
+        raise DataError(f"{folder}: is no folder; name one, or leave -r away for a single song")
     pairs = plan(folder, out, ".wav")
+    claim(out, converter.voice, wish, again=force)
     bar = progress(convert_all(converter, pairs, wish, again=force), "convert", "song", len(pairs))
     done = []
     for one in bar:

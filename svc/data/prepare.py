@@ -125,6 +125,8 @@ def find_one(data: Path, singer: str) -> list[tuple[str, Path]]:
     Raises:
         DataError: the folder is not there, or holds nothing that may be audio.
     """
+    if data.is_file():
+        raise DataError(f"{data}: is a file; put it into a folder of {singer}'s recordings and name that")
     if not data.is_dir():
         raise DataError(f"{data}: no such folder; name one that holds recordings of {singer}")
     found = [(manifest.checked_name(singer), path) for path in files_below(data)]

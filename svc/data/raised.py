@@ -29,7 +29,7 @@ def raise_clips(prepared: Manifest, out: Path, config: Config) -> None:
     """
     source, made = Store(prepared.folder / "store"), Store(out / "store")
     clips = list(prepared.clips)
-    for clip in progress(prepared.clips, "raise", "clip", len(prepared.clips)):
+    for clip in progress(prepared.clips, "sing higher", "clip", len(prepared.clips)):
         if not made.has(clip.key):
             made.put(clip.key, source.whole(clip.key))
         if clip.split == "train":

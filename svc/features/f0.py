@@ -27,6 +27,7 @@ BATCH = 16  # frames; measured fastest on CPUs
 BLOCK = 60_000  # frames, ten minutes: what is longer is tracked in blocks
 OVERLAP = 200  # frames on either side of a block that its path is found with; it has forgotten what is further off
 MAX_SECONDS, MAX_HZ = 1e6, 20_000.0  # of a curve given by the user
+MAX_MISSING = 1.0  # s of a song that a given curve may end before
 UNSURE = 0.1, 0.7  # periodicity of frames that a second network is asked about; below there is no melody
 _REACH = 11  # bins between neighbouring frames that the path may cross
 _MEAN_BINS = 4  # on either side of the path
@@ -151,7 +152,7 @@ def read_csv(path: Path, frames: int) -> Curve:
     Values are interpolated in cents between voiced points and held unvoiced otherwise.
 
     Raises:
-        DataError: the file is not such a table.
+        DataError: the file is not such a table, or ends a second before the frames do.
     """
     try:
         with Path(path).open(newline="", encoding="utf-8-sig") as stream:
@@ -171,6 +172,9 @@ def read_csv(path: Path, frames: int) -> Curve:
     in_range = (table >= 0) & (table <= (MAX_SECONDS, MAX_HZ))
     if not in_range.all() or (np.diff(table[:, 0]) <= 0).any():
         raise DataError(f"{path}: times must rise and frequencies lie in 0–{MAX_HZ:.0f} Hz; mend the table")
+    if table[-1, 0] < frames / 100 - MAX_MISSING:
+        reach = f"ends at {table[-1, 0]:.1f} s of {frames / 100:.1f} s"
+        raise DataError(f"{path}: {reach}; bring it to the end, with 0 Hz where nobody sings")
     return _on_clock(table[:, 0], table[:, 1], frames)
 
 

@@ -92,6 +92,11 @@ def _claim(work: Path) -> bool:
     return False
 
 
+def heard_as(wish: Wish, work: Path) -> Material:
+    """What the prepared clips are taken for."""
+    return wish.material or material_of(manifest.read(work / "prepared"))
+
+
 def join(voice: Voice, wish: Wish, work: Path, *, cpu: bool = False) -> Joined:
     """Train what is to be trained for the singer of the prepared clips; called again it goes on.
 
@@ -105,8 +110,7 @@ def join(voice: Voice, wish: Wish, work: Path, *, cpu: bool = False) -> Joined:
         SvcError: a knob is wrong, or the training cannot go on.
     """
     config, all_of_it = _configs(voice, wish)
-    prepared = manifest.read(work / "prepared")
-    material = wish.material or material_of(prepared)
+    prepared, material = manifest.read(work / "prepared"), heard_as(wish, work)
     heard = singer.with_high_notes(voice, prepared, work / "raised") if material == "speech" else prepared
     run = work / _fingerprint(voice, heard, config)
     outcome, start = singer.fit(voice, heard, run, config, cpu=cpu)
