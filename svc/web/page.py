@@ -1,7 +1,7 @@
 """What the page looks like, and which button does what."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html import escape
 from typing import Any
 
@@ -51,6 +51,7 @@ def build(gr: Any, service: Service, fitting: bool) -> Any:
             if fitting:
                 with gr.Tab("New singer"):
                     _fit_tab(gr, service, menus)
+        page.unload(_leaving(gr, service))
         page.load(lambda: _choices(gr, service), None, menus, queue=False, api_visibility="private")
     return page.queue(max_size=WAITING)
 
@@ -81,7 +82,7 @@ def _convert_tab(gr: Any, service: Service) -> list[Any]:
 
     def convert(
         song: str | None, singer: str, other: str | None, share: float, mode: str, semitones: float,
-        bar: Any = gr.Progress(),  # noqa: B008, gradio finds it here
+        request: Any, bar: Any = gr.Progress(),  # noqa: B008, gradio finds it here
     ) -> tuple[str | None, str]:  # fmt: skip
         def progress(stage: str, part: float) -> None:
             begin, size, name = STEPS.get(stage, (0.0, 1.0, stage))
@@ -89,11 +90,12 @@ def _convert_tab(gr: Any, service: Service) -> list[Any]:
 
         try:
             wish = Wish(singer, other or "", share / 100, f"{semitones:g}" if mode == "semitones" else mode)
-            made = service.convert(song, wish, progress)
+            made = service.convert(song, wish, progress, request.session_hash)
         except Exception as error:  # whatever it is, the page goes on
             return None, _note(service.sentence(error), wrong=True)
         return str(made.audio), _shown(made)
 
+    convert.__annotations__["request"] = gr.Request  # by which gradio finds it
     quick: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     other.change(lambda chosen: gr.update(visible=bool(chosen)), other, share, **quick)
     mode.change(lambda chosen: gr.update(visible=chosen == "semitones"), mode, semitones, **quick)
@@ -146,6 +148,14 @@ def _fit_tab(gr: Any, service: Service, menus: list[Any]) -> None:
         fit, [name, clips], [told, lines, file, *menus],
         concurrency_limit=1, concurrency_id="fit", show_progress_on=lines, api_visibility="private",
     )  # fmt: skip
+
+
+def _leaving(gr: Any, service: Service) -> Callable[..., None]:
+    def leave(request: Any) -> None:
+        service.leave(request.session_hash)
+
+    leave.__annotations__["request"] = gr.Request
+    return leave
 
 
 def _choices(gr: Any, service: Service) -> list[Any]:

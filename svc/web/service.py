@@ -4,6 +4,7 @@ import re
 import secrets
 import shutil
 import traceback
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +81,7 @@ class Service:
         self.voice_file = voice
         self._programs = fitting.Programs()
         self._converter = Converter(Voice.load(voice))
+        self._closed: deque[str] = deque(maxlen=1000)  # pages
 
     @property
     def voice(self) -> Voice:
@@ -94,8 +96,14 @@ class Service:
             for singer in self.voice.singers
         ]
 
-    def convert(self, song: str | None, wish: Wish, progress: Progress = quiet) -> Result:
+    def convert(self, song: str | None, wish: Wish, progress: Progress = quiet, page: str = "") -> Result:
         """Sing an uploaded song.
+
+        Args:
+            song: the file.
+            wish: see there.
+            progress: called with the name of a stage and the share of it that is done.
+            page: who asks, for ``leave``.
 
         Raises:
             SvcError: there is no song, it is refused or takes too long, or the wish makes no sense.
@@ -105,6 +113,8 @@ class Service:
 
         def watched(stage: str, share: float) -> None:
             deadline.check()
+            if page in self._closed:
+                raise DataError("the conversion was given up, as its page was closed; open it again")
             progress(stage, min(1.0, share))
 
         if not {wish.singer, wish.other} <= {word for _, word in self.singers()} | {""}:
@@ -122,6 +132,10 @@ class Service:
             raise
         drawn = curves.picture(report.melody, report.f0, singer.singer.range, singer.label)
         return Result(target, drawn, _told(singer, report))
+
+    def leave(self, page: str) -> None:
+        """A page was closed: what it has asked for ends."""
+        self._closed.append(page)
 
     def fit(self, name: str, clips: Sequence[str]) -> Iterator[str]:
         """Fit a new singer, telling what goes on; in the end the voice has one more.

@@ -56,6 +56,12 @@ convert = service.Service.convert
 def slowly(self, song, wish, *others):
     if song and "slow" in song:
         time.sleep(3)
+    if song and "endless" in song:
+        try:
+            return convert(self, song, wish, lambda *_: time.sleep(3), *others[1:])
+        except Exception as error:
+            print(error, flush=True)
+            raise
     if song and "broken" in song:
         raise RuntimeError("secret")
     return convert(self, song, wish, *others)
@@ -162,7 +168,7 @@ def folder(voice, tmp_path_factory) -> Path:
     more = identities.added(voice, Singer("Cy", 60.0, 300.0, 200.0, 500.0), identities.row_of(voice, 0))
     more.save(folder / "more.safetensors")
     time_ = np.arange(16_000) / 16_000
-    for name in ("song.wav", "slow.wav", "broken.wav", "clip.wav"):
+    for name in ("song.wav", "slow.wav", "endless.wav", "broken.wav", "clip.wav"):
         files.write(folder / name, Audio((0.3 * np.sin(2 * np.pi * 220 * time_)).astype(np.float32), 16_000))
     files.write(folder / "long.wav", Audio(np.tile(np.float32([0.3, -0.3]), 56_000), 16_000))
     (folder / "text.wav").write_text("no song")
@@ -271,6 +277,14 @@ def test_two_at_once(page, site, folder):
         wait(lambda: other.all("#told img"))
     finally:
         other.driver.quit()
+
+
+def test_who_closes_the_page_ends_the_conversion(site, folder):
+    other = Page(site.address)
+    other.sing(folder / "endless.wav")
+    wait(lambda: "0." in other.text("#result") or "1." in other.text("#result"))
+    other.driver.quit()
+    wait(lambda: "was given up, as its page was closed" in site.log.read_text())
 
 
 def test_a_new_singer(page, site, folder):

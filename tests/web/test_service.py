@@ -209,6 +209,18 @@ def test_who_computes_too_long_gives_up(service, voice):
     assert everything(service.folder) - before == {service.served / "0a1b", service.served / "0a1b" / "song.wav"}
 
 
+def test_who_leaves_ends_what_they_asked_for_and_nothing_else(service):
+    path, before = upload(service), everything(service.folder)
+
+    def leaving(page):
+        return lambda _stage, _share: service.leave(page)
+
+    with pytest.raises(DataError, match="given up, as its page was closed"):
+        service.convert(path, Wish("0"), leaving("mine"), "mine")
+    assert everything(service.folder) == before
+    assert service.convert(path, Wish("0"), leaving("yours"), "another").audio.exists()
+
+
 # Fitting --------------------------------------------------------------------------------------------------------
 
 
