@@ -40,9 +40,12 @@ def main(
     known, rows, seconds = Voice.load(voice), [], sorted(seconds)
     for name in singer:
         for length in seconds:
-            place = out / f"{name}_{length:g}"
+            place = out / f"{name}_{length:g}{'_full' if full else ''}"
             if not (place / "voice.safetensors").exists():
-                fitted(known, layout / "by_speech" / name, Wish(name, "speech", full), length, place)
+                wish = Wish(name, "speech", full)
+                if not fitted(known, layout / "by_speech" / name, wish, length, place):
+                    typer.echo("next: the same command again, to go on")
+                    return
             if not (place / "rows.json").exists():
                 found = judged(place, name, layout, songs or layout / "songs")
                 write_bytes(place / "rows.json", json.dumps(found).encode())
@@ -59,22 +62,25 @@ def main(
     typer.echo(f"next: look at {out / PICTURE}, listen in {out}/*/converted")
 
 
-def fitted(voice: "Voice", clips: Path, wish: "Wish", seconds: float, out: Path) -> None:
-    """Fit a singer from the first so many seconds of a folder's clips, in the order of a fixed shuffle."""
+def fitted(voice: "Voice", clips: Path, wish: "Wish", seconds: float, out: Path) -> bool:
+    """Fit a singer from the first so many seconds of clips, in a fixed order; whether it came to the end."""
     import numpy as np
 
     from svc.audio.files import read
     from svc.fit import joining
 
-    shutil.rmtree(out, ignore_errors=True)
-    (out / "clips").mkdir(parents=True)
+    (out / "clips").mkdir(parents=True, exist_ok=True)
     found, heard = sorted(clips.iterdir()), 0.0
     for number in np.random.default_rng(0).permutation(len(found)):
         if heard < seconds:
             shutil.copy(found[number], out / "clips")
             heard += read(found[number]).seconds
     joining.prepare(voice, out / "clips", wish, out / "fit")
-    joining.join(voice, wish, out / "fit", cpu=True).voice.save(out / "voice.safetensors")
+    joined = joining.join(voice, wish, out / "fit", cpu=True)
+    if joined.outcome.interrupted:
+        return False
+    joined.voice.save(out / "voice.safetensors")
+    return True
 
 
 def judged(out: Path, name: str, layout: Path, songs: Path) -> "list[Row]":

@@ -30,7 +30,8 @@ GENERATORS: dict[str, Knobs] = {  # channels and layers traded for about the sam
     "8 bands": {"model.subbands": 8, "model.channels": 64, "model.layers": 10, "model.cycle": 5},
     "16 bands": {"model.subbands": 16, "model.channels": 128, "model.layers": 8, "model.cycle": 4},
 }
-MELODY: Knobs = {"loss.melody": 0.5}
+BARE: Knobs = {"loss.words": 0.0}
+MELODY = BARE | {"loss.melody": 0.5}
 WORDS = MELODY | {"loss.words": 0.5}
 OTHERS = WORDS | {
     "others.share": 0.25,
@@ -40,8 +41,8 @@ OTHERS = WORDS | {
     "loss.other_words": 0.5,
 }
 OBJECTIVES: dict[str, Knobs] = {  # each adds to the one before
-    "spectral": {"train.adversary_start": 10**6},
-    "adversarial": {},
+    "spectral": BARE | {"train.adversary_start": 10**6},
+    "adversarial": BARE,
     "melody": MELODY,
     "words": WORDS,
     "others": OTHERS,

@@ -24,7 +24,7 @@ class Conditioning:
         voiced: (B, N) 1 where the voice has a pitch, else 0.
         phase: (B, N) cycles in [0, 1) at the centre of each frame.
         loudness: (B, N) A-weighted level in dB.
-        effort: (B, N) dB by which that is above what is usual of the singer, wherever the microphone stood.
+        effort: (B, N) dB by which that is above what is usual in the recording (``features.extract.usual``).
         content: (B, C, N) content features.
         singer: (B, S) weights over the known singers; one-hot for one singer, convex for a mix, (B, S, N) for one
             that changes.

@@ -36,7 +36,8 @@ def save(voice: Voice, path: Path) -> float:
 
     The inputs are the fields of a `Conditioning` by their names, B = 1, N of any size; the output is ``audio``
     (1, N·hop), fp32. ``singer`` is (1, S): of mixes that change the graph knows nothing. The noise is made by the
-    graph, from ``start``. The metadata, each as JSON, say the rest:
+    graph, from ``start``. ``effort`` is the loudness less its median over voiced frames within 40 dB of the loudest.
+    The metadata, each as JSON, say the rest:
     ``sample_rate`` Hz, ``hop`` samples, ``margin`` (frames on either side that a stretch of a song needs to come out
     as in the whole; stretches of some 10 s are best, as places within them are counted in fp32), ``content_channels``,
     ``singers`` (names, in the order of the weights), ``features`` (how recordings are analysed) and ``card``.

@@ -181,10 +181,11 @@ def read(path: Path) -> tuple[Samples, int]:
         AudioError: the file is refused there, or has more channels.
     """
     parts = list(files.channels(path))
-    samples = np.concatenate([part for part, _ in parts]).T
+    rate, samples = parts[0][1], np.concatenate([part for part, _ in parts]).T
+    del parts
     if len(samples) > 2:
         raise AudioError(f"{_named(path)}: has {len(samples)} channels; mix it down to two")
-    return _stereo(samples), parts[0][1]
+    return _stereo(samples), rate
 
 
 def write(path: Path, samples: Samples, rate: int) -> None:

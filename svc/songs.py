@@ -1,16 +1,13 @@
-"""Songs in files: hours long in constant memory, at the loudness that is asked for, one or a folder of them."""
+"""Songs in files: hours long in constant memory, at the loudness that is asked for."""
 
-import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
-from svc import identities, key, separate
-from svc.atomic import write_bytes
+from svc import key, separate
 from svc.audio import files, lufs
 from svc.audio.files import Audio, Samples
 from svc.audio.parts import parts
@@ -19,15 +16,12 @@ from svc.audio.spool import spool
 from svc.casting import Cast, cast
 from svc.conditioning import Conditioning
 from svc.convert import Converter, Progress, Report, quiet
-from svc.data.prepare import files_below
-from svc.errors import AudioError, DataError, SvcError, WeightsError, printable
+from svc.errors import AudioError, DataError, WeightsError
 from svc.features.extract import usual
 from svc.features.f0 import write_csv
 from svc.separate import Separator
 from svc.units import db_to_gain
-from svc.voice import Voice
 
-MARK = ".svc-songs"  # in a folder of songs: who sings them, and how
 HEADROOM = 0.99  # full scale that a song made louder stays below
 LUFS = (-70.0, 0.0)
 
@@ -135,7 +129,7 @@ def _levelled(
 
 def _of_the_singer(asked: Conditioning, singer: Cast) -> float:
     """Gain in dB from the level of a song where somebody sings to that of the singer's own recordings."""
-    return singer.singer.level - float(usual(asked.loudness[0].numpy()))
+    return singer.singer.level - float(usual(asked.loudness[0].numpy(), asked.voiced[0].numpy() > 0))
 
 
 def convert_mix(
@@ -164,80 +158,3 @@ def convert_mix(
         write_csv(wish.save_f0, report.melody)
     lowered = f", all lowered by {done.lowered:.1f} dB so that nothing clips" if done.lowered else ""
     return report, f"the vocal was {separate.level(mix) - heard:.1f} dB below the mix{lowered}"
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What became of a song of a folder: ``made``, ``there`` already, or ``refused``; and more in words."""
-
-    song: Path
-    target: Path
-    became: Literal["made", "there", "refused"]
-    words: str
-
-
-def plan(folder: Path, out: Path, ending: str) -> list[tuple[Path, Path]]:
-    """Every song below a folder, and where it goes, at the same place below another.
-
-    Raises:
-        DataError: there are no songs, or two would have one name.
-    """
-    if out.resolve().is_relative_to(folder.resolve()):
-        raise DataError(f"{out}: lies inside {folder}, where it would pass for a song; choose another -o")
-    pairs = [(song, out / song.relative_to(folder).with_suffix(ending)) for song in files_below(folder)]
-    targets = [target for _, target in pairs]
-    double = next((target for target in targets if targets.count(target) > 1), None)
-    if double:
-        raise DataError(f"{double}: two songs in {folder} would get this name; rename one of them")
-    if not pairs:
-        raise DataError(f"{folder}: holds no songs; name a folder of recordings")
-    return pairs
-
-
-def claim(out: Path, voice: Voice, wish: Wish, *, again: bool = False) -> None:
-    """Write into a folder what its songs are, or find it there; ``again`` is for songs that are made anew.
-
-    Raises:
-        DataError: its songs are something else, or it cannot be written.
-    """
-    mark = out / MARK
-    told = {
-        "speaker": cast(voice, wish.speaker).label,
-        "transpose": wish.transpose,
-        "loudness": wish.loudness,
-        "voice": identities.base(voice) + identities.singers_of(voice),
-    }
-    try:
-        before = json.loads(mark.read_bytes()) if mark.exists() and not again else told
-        changed = [name for name, value in told.items() if before.get(name) != value]
-        if changed:
-            was = "" if changed[0] == "voice" else f", {before.get(changed[0])}"
-            raise DataError(f"{out}: its songs are of another {changed[0]}{was}; choose another -o, or -f for all anew")
-        out.mkdir(parents=True, exist_ok=True)
-        write_bytes(mark, json.dumps(told).encode())
-    except (OSError, ValueError, AttributeError) as error:
-        raise DataError(f"{mark}: cannot be used ({error}); remove it, or choose another -o") from None
-
-
-def convert_all(
-    converter: Converter, pairs: Sequence[tuple[Path, Path]], wish: Wish, *, again: bool = False
-) -> Iterator[Done]:
-    """Convert songs one after the other; one that is refused stops nothing.
-
-    What is there already is left as it is, so that a batch goes on where it was stopped, unless ``again``.
-
-    Raises:
-        DataError: the folder does not take a file.
-    """
-    for song, target in pairs:
-        if target.exists() and not again:
-            yield Done(song, target, "there", "")
-            continue
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            report, _ = convert_file(converter, song, target, wish)
-            yield Done(song, target, "made", f"{report.seconds:.1f} s, {report.transpose:+g} semitones")
-        except SvcError as error:
-            yield Done(song, target, "refused", printable(str(error)))
-        except OSError as error:
-            raise DataError(f"{target}: cannot be written ({error.strerror}); choose another -o") from None

@@ -24,6 +24,7 @@ LEVELS = (
     "casting identities separate",
     "convert export onnx",
     "songs stream translate",
+    "album",
     "fit evaluate",
     "api",
     "web",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from svc.audio.files import Audio
 from svc.convert import Converter
 from svc.errors import WeightsError
-from svc.features.extract import Features
+from svc.features.extract import Features, usual
 
 
 def song(frames: int, seed: int = 0) -> Features:
@@ -54,6 +54,13 @@ def test_same_song_twice_is_the_same_to_the_bit(voice, tone):
     first, _ = Converter(voice).convert(tone, "Ann")
     second, _ = Converter(voice).convert(tone, "0")
     np.testing.assert_array_equal(first.samples, second.samples)
+
+
+def test_the_usual_level_is_that_of_the_voice():
+    """Whatever else there is in a pause; and where nobody sings, that of what there is."""
+    level = np.repeat(np.float32([-25, -55, -90]), (40, 100, 9))
+    assert usual(level, level > -30) == -25
+    assert usual(level, level < -100) == -55
 
 
 @pytest.mark.parametrize("db", [-20, 10])

@@ -63,6 +63,8 @@ def test_every_study_varies_what_there_is():
         assert len({json.dumps(to_tree(config)) for config in configs}) == len(study)
     spectral = load(base, module.BOTH | module.OBJECTIVES["spectral"])
     assert spectral.train.adversary_start > spectral.train.steps
+    adversarial = load(base, module.BOTH | module.OBJECTIVES["adversarial"])
+    assert adversarial.loss.words == spectral.loss.words == 0
 
 
 def test_a_study_that_there_is_not_is_told(search):

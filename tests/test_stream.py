@@ -28,8 +28,9 @@ def level(samples) -> float:
 
 
 def test_the_usual_level_is_the_median_so_far():
-    """Of the active frames, to a tenth of a dB; a frame that was active until somebody sang louder no longer counts."""
+    """Of frames within 40 dB of the loudest, to a tenth of a dB; before somebody sings it is the loudest."""
     heard, levels = listening.Usual(), np.random.default_rng(0).uniform(-90, -20, (3, 200)).astype(np.float32)
+    assert heard.hear(levels[0, :0], -30.0) == -30.0
     for number in range(3):
         known = levels[: number + 1].ravel()
         usual = heard.hear(levels[number], float(known.max()))
@@ -191,6 +192,7 @@ def test_after_ten_seconds_it_hears_what_the_whole_says(long):
     cents = np.abs(1200 * np.log2(asked.f0[0].numpy() / whole.f0))[whole.voiced & voiced]
     assert (cents < 1).mean() > 0.99
     np.testing.assert_allclose(asked.loudness[0].numpy(), whole.loudness, atol=1e-3)
+    np.testing.assert_allclose(asked.effort[0, 1_100:].numpy(), whole.effort[1_100:], atol=0.1)  # the last block
     active = whole.loudness[late] > whole.loudness.max() - 40
     off = (asked.content[0].numpy() - whole.content)[:, late][:, active]
     assert np.sqrt(np.square(off).mean()) < 0.05  # of a deviation

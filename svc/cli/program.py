@@ -115,7 +115,7 @@ def run_app(program: typer.Typer) -> None:
     except SvcError as error:
         _give_up(str(error))
     except ModuleNotFoundError as error:
-        if str(error.name).partition(".")[0] == "svc":
+        if (error.name or "svc").partition(".")[0] == "svc":
             raise
         _give_up(f"{error.name} is not installed here; bash tools/setup installs what this version of svc needs")
     except RuntimeError as error:

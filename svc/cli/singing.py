@@ -68,7 +68,7 @@ def convert(
     if separate and wish.loudness != "source":
         raise DataError("--separate: puts the voice back as loud as it was; leave --loudness away")
     if stream:
-        _check_stream(wish, pipes=(song, out) == (PIPE, PIPE), others=recursive or separate)
+        _check_stream(wish, pipes=(song, out) == (PIPE, PIPE), others=separate)
     if not recursive and song != PIPE:
         if song.is_dir():
             raise DataError(f"{song}: is a folder; add -r to convert what is in it")
@@ -135,13 +135,13 @@ def _stream(converter: "Converter", wish: "Wish", rate: int, block: float) -> No
 
 
 def _folder(converter: "Converter", folder: Path, out: Path, wish: "Wish", force: bool) -> None:
+    from svc.album import claim, convert_all, plan
     from svc.progress import progress
-    from svc.songs import claim, convert_all, plan
 
     if not folder.is_dir():
         raise DataError(f"{folder}: is no folder; name one, or leave -r away for a single song")
     pairs = plan(folder, out, ".wav")
-    claim(out, converter.voice, wish, again=force)
+    claim(pairs, out, converter.voice, wish, again=force)
     bar = progress(convert_all(converter, pairs, wish, again=force), "convert", "song", len(pairs))
     done = []
     for one in bar:

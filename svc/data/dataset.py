@@ -90,11 +90,12 @@ def read_features(store: Store, clip: Clip, first: int, last: int, content: np.n
     if content is None:
         content = store.get(clip.key, "content", first, last).astype(np.float32)
     loudness = store.get(clip.key, "loudness").astype(np.float32)
+    voiced = store.get(clip.key, "voiced").astype(bool)
     return Features(
         store.get(clip.key, "f0", first, last).astype(np.float32),
-        store.get(clip.key, "voiced", first, last).astype(bool),
+        voiced[first:last],
         loudness[first:last],
-        (loudness - usual(loudness))[first:last],
+        (loudness - usual(loudness, voiced))[first:last],
         content,
     )
 

@@ -48,7 +48,7 @@ class Singer:
         median_f0: Hz over all voiced frames.
         low_f0: Hz, 5th percentile.
         high_f0: Hz, 95th percentile.
-        level: dB, median A-weighted level where somebody sings; 0 if nobody knows.
+        level: dB, A-weighted, where somebody sings: the mean over clips of their medians; 0 if nobody knows.
     """
 
     name: str

@@ -218,8 +218,11 @@ def _describe(name: str, clips: list[Clip], store: Store) -> Singer:
     pitch = np.concatenate(curves)
     low, median, high = np.percentile(pitch, (5, 50, 95)) if len(pitch) else (0.0, 0.0, 0.0)
     seconds = sum(c.frames for c in own) / 100
-    levels = [store.get(c.key, "loudness")[store.get(c.key, "active").astype(bool)] for c in own]
-    level = float(np.median(np.concatenate(levels)))
+    levels = [
+        features.usual(store.get(c.key, "loudness").astype(np.float32), store.get(c.key, "voiced").astype(bool))
+        for c in own
+    ]
+    level = float(np.average(levels, weights=[max(1, c.active) for c in own]))
     return Singer(name, seconds, *(round(float(value), 2) for value in (median, low, high, level)))
 
 

@@ -26,7 +26,7 @@ class Features:
         f0: (N,) Hz, held through unvoiced frames.
         voiced: (N,).
         loudness: (N,) dB.
-        effort: (N,) dB by which that is above what is usual of the singer.
+        effort: (N,) dB by which that is above what is usual in the file, see ``usual``.
         content: (C, N).
     """
 
@@ -76,12 +76,17 @@ def extract(
     words = content.extract(
         audio, frames, level, config.features.content, progress=lambda done: progress("content", done)
     )
-    return Features(hold(pitch, voiced), voiced, level, level - usual(level), words)
+    return Features(hold(pitch, voiced), voiced, level, level - usual(level, voiced), words)
 
 
-def usual(loudness: NDArray[np.float32]) -> np.float32:
-    """The level in dB where somebody sings: the median of the frames (N,) within 40 dB of the loudest."""
-    return np.float32(np.median(loudness[loudness >= loudness.max(initial=-np.inf) - content.ACTIVE]))
+def usual(loudness: NDArray[np.float32], voiced: NDArray[np.bool_]) -> np.float32:
+    """The level in dB at which somebody sings: the median of the voiced frames (N,), of all where none is voiced.
+
+    Counted are frames within 40 dB of the loudest.
+    """
+    active = loudness >= loudness.max(initial=-np.inf) - content.ACTIVE
+    sung = active & voiced
+    return np.float32(np.median(loudness[sung if sung.any() else active]))
 
 
 def listen_on(device: str, config: Config) -> None:

@@ -104,17 +104,19 @@ class Melody:
 
 
 class Usual:
-    """The level that is usual so far: the median of all frames that were active."""
+    """The level at which somebody sings: the median so far of voiced frames within 40 dB of the loudest."""
 
     def __init__(self) -> None:
         self._counts = np.zeros(1200, dtype=np.int64)  # in each tenth of a dB above the floor
 
     def hear(self, level: Curve, loudest: float) -> np.float32:
-        """What it is in dB when frames (N,) of these levels have been heard, of which none is above ``loudest``."""
+        """What it is in dB when voiced frames of these levels (N,) were heard, too; ``loudest`` if none ever was."""
         places = ((level - FLOOR) * 10).astype(int).clip(0, len(self._counts) - 1)
         np.add.at(self._counts, places, 1)
         quiet = max(0, int((loudest - content.ACTIVE - FLOOR) * 10))
         counted = self._counts[quiet:].cumsum()
+        if not counted[-1]:
+            return np.float32(loudest)
         return np.float32(FLOOR + (quiet + int(np.searchsorted(counted, (counted[-1] + 1) // 2)) + 0.5) / 10)
 
 

@@ -38,7 +38,8 @@ class Stream:
 
     - the loudest frame, which sets from what level on frames can be voiced and how loud the encoder hears, is the
       loudest so far (.4 s after the block included), and counts as −45 dB at least;
-    - the usual level, above which a note is an effort, is the median of all active frames so far;
+    - the usual level, above which a note is an effort, is the median of all voiced frames so far, and before there
+      are any the loudest; where it moves, from one block to the next, so does the effort;
     - mean and variance of content are those of all active frames so far; less than 3 s of them are filled up with
       synthetic singers. What was active only until somebody sang louder no longer counts;
     - the melody's path is found with 2 s before and .4 s after a block. A pause keeps the melody before it until the
@@ -135,7 +136,7 @@ class Stream:
         weights = self._cast.weights[:, np.arange(first, last).clip(max=self._cast.weights.shape[1] - 1)]
         self._decided, self._level = last, self._level[count:]
         audio.forget(last - self._behind)
-        effort = level - self._usual.hear(level, self._loudest)
+        effort = level - self._usual.hear(level[voiced[:count]], self._loudest)
         asked = Features(sung, voiced[:count], level, effort, words).conditioning(torch.from_numpy(weights))
         return replace(asked, phase=torch.from_numpy(phase)[None])
 

@@ -51,13 +51,20 @@ class Deadline:
 
     def __init__(self, seconds: float, what: str):
         self._end, self._seconds, self._what = time.monotonic() + seconds, seconds, what
+        self._left = False
+
+    def leave(self) -> None:
+        """Nobody waits any more."""
+        self._left = True
 
     def check(self) -> None:
-        """Give up if it is time.
+        """Give up if it is time, or nobody waits any more.
 
         Raises:
-            DataError: it is.
+            DataError: so it is.
         """
+        if self._left:
+            raise DataError(f"{self._what} was given up, as its page was closed; open it again")
         if time.monotonic() > self._end:
             raise DataError(f"{self._what} took longer than {self._seconds / 60:g} minutes; give something shorter")
 

@@ -4,7 +4,6 @@ import re
 import secrets
 import shutil
 import traceback
-from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +80,7 @@ class Service:
         self.voice_file = voice
         self._programs = fitting.Programs()
         self._converter = Converter(Voice.load(voice))
-        self._closed: deque[str] = deque(maxlen=1000)  # pages
+        self._asked: list[tuple[str, Deadline]] = []  # conversions under way, and the pages that wait for them
 
     @property
     def voice(self) -> Voice:
@@ -108,13 +107,18 @@ class Service:
         Raises:
             SvcError: there is no song, it is refused or takes too long, or the wish makes no sense.
         """
+        asked = page, Deadline(self.limits.convert_seconds, "the conversion")
+        self._asked.append(asked)
+        try:
+            return self._sing(song, wish, progress, asked[1])
+        finally:
+            self._asked.remove(asked)
+
+    def _sing(self, song: str | None, wish: Wish, progress: Progress, deadline: Deadline) -> Result:
         path, converter = self._received(song, "drop a song first, or record one"), self._converter
-        deadline = Deadline(self.limits.convert_seconds, "the conversion")
 
         def watched(stage: str, share: float) -> None:
             deadline.check()
-            if page in self._closed:
-                raise DataError("the conversion was given up, as its page was closed; open it again")
             progress(stage, min(1.0, share))
 
         if not {wish.singer, wish.other} <= {word for _, word in self.singers()} | {""}:
@@ -134,8 +138,10 @@ class Service:
         return Result(target, drawn, _told(singer, report))
 
     def leave(self, page: str) -> None:
-        """A page was closed: what it has asked for ends."""
-        self._closed.append(page)
+        """A page was closed: its conversion, if one is under way, ends."""
+        for waiting, deadline in list(self._asked):
+            if waiting == page:
+                deadline.leave()
 
     def fit(self, name: str, clips: Sequence[str]) -> Iterator[str]:
         """Fit a new singer, telling what goes on; in the end the voice has one more.

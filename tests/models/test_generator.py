@@ -70,6 +70,19 @@ def test_bf16_is_40_db_below_the_wavenets_own_sound():
     assert 0 < error.square().mean() < 1e-4 * (exact - front).square().mean()
 
 
+def test_without_a_front_what_is_usual_is_the_gain():
+    """And effort is heard, not applied."""
+    generator, whole = build(front="none"), song(30)
+    with torch.no_grad():
+        plain = generator(whole)
+        louder = generator(replace(whole, loudness=whole.loudness + 20))
+        both = generator(replace(whole, loudness=whole.loudness + 20, effort=whole.effort + 20))
+        harder = generator(replace(whole, loudness=whole.loudness + 1, effort=whole.effort + 1))
+    torch.testing.assert_close(louder, 10 * plain)
+    assert 0.001 < rms(harder - plain) / rms(plain) < 1
+    assert rms(both) < 5 * rms(plain)
+
+
 @pytest.mark.parametrize(("front", "subbands"), KINDS)
 def test_chunks_equal_the_whole(front, subbands):
     generator = build(front=front, subbands=subbands)

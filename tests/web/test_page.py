@@ -281,9 +281,11 @@ def test_two_at_once(page, site, folder):
 
 def test_who_closes_the_page_ends_the_conversion(site, folder):
     other = Page(site.address)
-    other.sing(folder / "endless.wav")
-    wait(lambda: "0." in other.text("#result") or "1." in other.text("#result"))
-    other.driver.quit()
+    try:
+        other.sing(folder / "endless.wav")
+        wait(lambda: "0." in other.text("#result") or "1." in other.text("#result"))
+    finally:
+        other.driver.quit()
     wait(lambda: "was given up, as its page was closed" in site.log.read_text())
 
 
