@@ -98,7 +98,7 @@ class Voice:
             clips: folder of one singer's recordings.
             name: of the singer.
             work: folder for what is made on the way, to be removed when the voice is saved.
-            full: train the whole voice for the singer, see ``svc.fit.whole``.
+            full: train the voice as well as the singer, see ``svc.fit.whole``.
             changes: knobs of svc/config.py by dotted names, as ``{"train.steps": 100}``.
             jobs: processes that prepare.
 

@@ -164,12 +164,16 @@ class Converter:
             yield part
             report.mark("resample")
 
-    def stream(self, conditioning: Conditioning, chunk: int = CHUNK) -> Iterator[Samples]:
-        """Audio of ``chunk`` frames at a time, each made with as much context as the generator looks at."""
+    def stream(self, conditioning: Conditioning, chunk: int = CHUNK, refine: bool = True) -> Iterator[Samples]:
+        """Audio of ``chunk`` frames at a time, each made with as much context as the generator looks at.
+
+        Without ``refine`` the WaveNet is left out, where there is a front.
+        """
         margin, hop = self.generator.margin, self.voice.config.hop
         for first in range(0, conditioning.frames, chunk):
             last = min(conditioning.frames, first + chunk)
             before, after = max(0, first - margin), min(conditioning.frames, last + margin)
             with torch.inference_mode():
-                audio = self.generator(conditioning.crop(before, after).to(self.device))[0].cpu().numpy()
+                asked = conditioning.crop(before, after).to(self.device)
+                audio = self.generator(asked, refine)[0].cpu().numpy()
             yield audio[(first - before) * hop : (last - before) * hop]

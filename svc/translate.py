@@ -61,9 +61,11 @@ def heard(store: Store, clip: Clip, converter: Converter, singer: int) -> NDArra
     return content.extract(sung, clip.frames, measure_loudness(sung), config.features.content)
 
 
-def rendition(store: Store, clip: Clip, converter: Converter, singer: int) -> tuple[Conditioning, Samples]:
+def rendition(
+    store: Store, clip: Clip, converter: Converter, singer: int, refine: bool = True
+) -> tuple[Conditioning, Samples]:
     """A clip as sung by the singer at a place, in the octave that suits them: what was asked, and samples (T,)."""
     voice, told = converter.voice, read_features(store, clip, 0, clip.frames)
     octaves = key.choose("auto", told.f0[told.voiced], voice.singers[singer].range)
     asked = told.conditioning(one_hot(singer, len(voice.singers))).transposed(octaves)
-    return asked, np.concatenate(list(converter.stream(asked)))
+    return asked, np.concatenate(list(converter.stream(asked, refine=refine)))

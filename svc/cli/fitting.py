@@ -24,7 +24,8 @@ def fit(
         str, typer.Option(help="speech or song: who only speaks is thought to sing higher; auto: by ear")
     ] = "auto",
     full: Annotated[
-        bool, typer.Option("--full", help="then train the whole voice: nearer, slower, and the others change a little")
+        bool,
+        typer.Option("--full", help="then train the voice as well: nearer, slower, and the others change a little"),
     ] = False,
     overrides: Overrides = None,
     jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="processes that prepare")] = None,

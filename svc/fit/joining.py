@@ -30,7 +30,7 @@ class Wish:
     Attributes:
         name: of the singer.
         material: what the clips are; found out if not given.
-        full: whether the whole voice is trained for the singer.
+        full: whether the voice is trained as well, see ``svc.fit.whole``.
         changes: knobs by their dotted names.
     """
 

@@ -1,4 +1,4 @@
-"""A new singer's last step: the generator is trained, too, while the old singers, as they sound, are rehearsed.
+"""A new singer's last step: the front is trained, too, while the old singers, as they sound, are rehearsed.
 
 A voice holds no recordings, so what the old singers rehearse is what the voice itself makes of the new singer's clips
 as each of them (learning without forgetting, Li and Hoiem 1606.09282).
@@ -31,8 +31,8 @@ from svc.voice import Voice
 REHEARSED = 15.0  # seconds of every old singer
 ALL_OF_IT = {
     "train.steps": 400,
-    "train.learning_rate": 2e-4,
-    "train.refine_start": 0,
+    "train.learning_rate": 5e-4,
+    "train.refine_start": NEVER,  # the front alone: the WaveNet would unlearn its texture without an adversary
     "train.adversary_start": NEVER,
     "train.ema": 0.98,
     "train.validate_every": 100,
@@ -40,7 +40,7 @@ ALL_OF_IT = {
 
 
 def tuning(voice: Voice, changes: Mapping[str, Any]) -> Config:
-    """How to tune: as ``singer.configured``, but for all weights.
+    """How to tune: as ``singer.configured``, but slower and longer.
 
     Raises:
         ConfigError: a change is wrong.
@@ -82,13 +82,13 @@ def _chosen(clips: Sequence[Clip], place: int) -> list[Clip]:
 
 
 def _entry(store: Store, clip: Clip, converter: Converter, place: int) -> Arrays:
-    """What is stored of a clip, as the singer at a place sings it."""
-    asked, sung = rendition(store, clip, converter, place)
+    """What is stored of a clip, as the singer at a place sings it, by the front that is to be trained."""
+    asked, sung = rendition(store, clip, converter, place, refine=False)
     return store.whole(clip.key) | {"audio": sixteen_bits(sung), "f0": asked.f0[0].numpy()}
 
 
 def tune(voice: Voice, rehearsed: Manifest, run: Path, config: Config, *, cpu: bool = False) -> Outcome:
-    """Train all weights of a voice on a folder of ``rehearse``; the arguments are those of ``singer.fit``."""
+    """Train the front of a voice, all of it where there is none, on a folder of ``rehearse``; see ``singer.fit``."""
 
     def begin(state: TrainState) -> None:
         for generator in (state.generator, state.average):
