@@ -253,7 +253,7 @@ def test_speech_is_raised_to_the_pitches_of_song(voice, ready, tmp_path):
 
 class TestTuning:
     def test_the_old_rehearse_what_they_sound_like(self, fitted, ready, tmp_path, monkeypatch):
-        """The clips of old singers are what the voice sings as them, in their octave."""
+        """The clips of old singers are what the front sings as them, in their octave."""
         monkeypatch.setattr(whole, "REHEARSED", 3.0)
         rehearsed = whole.rehearse(fitted, ready, tmp_path / "rehearsed")
         assert [s.name for s in rehearsed.singers] == ["Ann", "Bob Ö.", "Cat"]
@@ -266,11 +266,11 @@ class TestTuning:
             features = read_features(store, own[0], 0, own[0].frames)
             told = features.conditioning(one_hot(fitted.row(known.name), 3))
             with torch.inference_mode():
-                wanted = fitted.generator(told)[0].clamp(-1, 1).numpy()  # untrained, it is too loud
+                wanted = fitted.generator(told, refine=False)[0].clamp(-1, 1).numpy()  # untrained, it is too loud
             stored = samples_of(store.get(own[0].key, "audio"))
             assert np.abs(stored - wanted).max() < 1e-4 + 1e-3 * np.abs(wanted).max()
 
-    def test_all_weights_move_and_the_old_singers_hardly(self, fitted, ready, tone, tmp_path):
+    def test_the_front_moves_and_the_old_singers_hardly(self, fitted, ready, tone, tmp_path):
         rehearsed = whole.rehearse(fitted, ready, tmp_path / "rehearsed")
         config = whole.tuning(fitted, QUICK)
         outcome = whole.tune(fitted, rehearsed, tmp_path / "run", config, cpu=True)
@@ -278,6 +278,11 @@ class TestTuning:
         new = whole.tuned(fitted, tmp_path / "run")
         assert [s.kind for s in new.singers] == ["trained", "trained", "tuned"]
         assert identities.base(new) != identities.base(fitted)
+        assert all(
+            torch.equal(new.generator.get_parameter(n), w)
+            for n, w in fitted.generator.named_parameters()
+            if "wavenet" in n
+        )
         before, after = (Converter(v).convert(tone, "Ann")[0].samples for v in (fitted, new))
         assert 0 < np.sqrt(np.mean((after - before) ** 2)) < 0.3 * np.sqrt(np.mean(before**2))
 
