@@ -28,7 +28,7 @@ def main(
     singer: Annotated[list[str], typer.Option(help="to be fitted; repeatable")],
     seconds: Annotated[list[float], typer.Option(help="of speech; repeatable")] = [10.0, 30.0, 60.0, 180.0],  # noqa: B006
     songs: Annotated[Path | None, typer.Option(help="songs to convert, LAYOUT/songs if not given")] = None,
-    full: Annotated[bool, typer.Option("--full", help="train the whole voice for each, as `svc fit --full`")] = False,
+    full: Annotated[bool, typer.Option("--full", help="train the voice as well for each, as `svc fit --full`")] = False,
 ) -> None:
     """Fit, convert and judge for every length of speech, and draw the curve; what is there is not made again."""
     import json

@@ -11,8 +11,6 @@ from svc.models.subbands import FilterBank
 from svc.models.wavenet import WaveNet, interpolate
 
 SINE_LEVEL = 0.1  # of the excitation without a front, full scale
-
-
 ACCENT = "conditioner.accent"
 VERSION = 4  # of what weights mean; those of another are of no use
 
