@@ -31,23 +31,25 @@ GENERATORS: dict[str, Knobs] = {  # channels and layers traded for about the sam
     "16 bands": {"model.subbands": 16, "model.channels": 128, "model.layers": 8, "model.cycle": 4},
 }
 BARE: Knobs = {"loss.words": 0.0}
-MELODY = BARE | {"loss.melody": 0.5}
-WORDS = MELODY | {"loss.words": 0.5}
+WORDS: Knobs = {"loss.words": 0.5}
 OTHERS = WORDS | {
     "others.share": 0.25,
     "others.mixed": 0.0,
     "loss.other_adversarial": 0.3,
-    "loss.other_melody": 0.5,
     "loss.other_words": 0.5,
 }
-OBJECTIVES: dict[str, Knobs] = {  # each adds to the one before
+MIXES = OTHERS | {"others.mixed": 0.5}
+OBJECTIVES: dict[str, Knobs] = {
     "spectral": BARE | {"train.adversary_start": 10**6},
     "adversarial": BARE,
-    "melody": MELODY,
+    "melody": BARE | {"loss.melody": 0.5},
     "words": WORDS,
+    "melody and words": WORDS | {"loss.melody": 0.5},
+    "penalty": WORDS | {"discriminator.penalty": 1.0},
+    "identity": WORDS | {"loss.identity": 0.5},
     "others": OTHERS,
-    "mixes": OTHERS | {"others.mixed": 0.5},
-    "conditional": OTHERS | {"others.mixed": 0.5, "discriminator.conditional": True},
+    "mixes": MIXES,
+    "conditional": MIXES | {"discriminator.conditional": True},
 }
 STUDIES = {"generator": GENERATORS, "objective": OBJECTIVES}
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from svc.audio import files
 from svc.audio.files import Audio
 from svc.audio.resample import resample
@@ -145,6 +147,12 @@ class Panel:
             "cosine_source": float(source.embedding @ output.embedding),
             "likeness": (self.identity.likeness(output.embedding, target) - floor) / way,
         }
+
+    def again(self, take: Heard, source: Heard) -> Scores:
+        """``words`` of another rendition of a source, brought onto its clock: what singing it again makes of them."""
+        frames = spectrum.on_clock(take=take.audio, source=source.audio)
+        content = take.content[:, np.minimum(frames, take.content.shape[1] - 1)]
+        return {"words": words.word_error(source.content, content, source.audio)}
 
     def opine(self, audio: Audio) -> Scores:
         """Predicted opinions, of the judges that were asked for."""

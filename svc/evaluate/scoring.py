@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from svc.audio.files import Audio
 from svc.errors import SvcError
 from svc.evaluate import baselines, cases
-from svc.evaluate.cases import Case
+from svc.evaluate.cases import Case, Song
 from svc.evaluate.measures import Row
 from svc.evaluate.panel import Heard, Panel, read
 from svc.evaluate.spectrum import warped_distances
@@ -82,6 +82,8 @@ class Scorer:
                 self._case(case, source, found)
             except SvcError as error:
                 found.skipped.append(f"{case.output if self.made else case.song.path}: {error}")
+        if source and found.cases and (again := self._again(planned[0].song, source, found)):
+            found.rows.append(again)
         return found
 
     def _case(self, case: Case, source: Heard, found: Scored) -> None:
@@ -104,17 +106,28 @@ class Scorer:
             if takes:
                 rows[system] |= warped_distances(output=output.audio, truth=takes[0])
         if takes:
-            rows["truth"] = self._truth(case, takes)
+            rows["truth"] = self._truth(case, takes, source)
         names: Row = {"song": song.key, "singer": song.singer, "target": target}
         found.rows += [{"system": system} | names | scores for system, scores in rows.items()]
         found.cases.append(case)
         if other and self.made:
             found.journeys.append((target, source.embedding, outputs["voice"].embedding))
 
-    def _truth(self, case: Case, takes: Sequence[Audio]) -> dict[str, float]:
+    def _truth(self, case: Case, takes: Sequence[Audio], source: Heard) -> dict[str, float]:
         heard = self.panel.hear(takes[0])
         scores = self.panel.identify(heard.embedding, case.song.singer, case.target) | self.panel.opine(heard.audio)
+        scores |= self.panel.again(heard, source)
         return scores | (warped_distances(output=takes[1], truth=takes[0]) if len(takes) > 1 else {})
+
+    def _again(self, song: Song, source: Heard, found: Scored) -> Row | None:
+        """The singer of the source herself, another time, if that was recorded."""
+        paths = cases.takes(self.parallel, song.singer, song) if self.parallel and song.singer else []
+        for path in paths:
+            take = try_read(path, found.skipped)
+            if take and not np.array_equal(take.samples, source.audio.samples):
+                names: Row = {"system": "again", "song": song.key, "singer": song.singer, "target": song.singer}
+                return names | self.panel.again(self.panel.hear(take), source)
+        return None
 
     def _takes(self, case: Case, found: Scored) -> list[Audio]:
         """The target's own renditions of a song, the parallel one and perhaps another."""

@@ -86,11 +86,11 @@ def warped_distances(*, output: Audio, truth: Audio) -> dict[str, float]:
     """
     spectra = [log_mel(audio) for audio in _alike(output, truth)]
     guess, right = (cepstra(spectrum) for spectrum in spectra)
-    step = -(-max(guess.shape[1], right.shape[1]) // LONGEST)
+    step = _stride(guess, right)
     spectra, guess, right = [s[:, ::step] for s in spectra], guess[:, ::step], right[:, ::step]
     if min(guess.shape[1], right.shape[1]) < 2:
         return dict.fromkeys(("mcd", "log_mel", "stretch"), math.nan)
-    path = librosa.sequence.dtw(guess[1:], right[1:], backtrack=True)[1][::-1]
+    path = _path(guess, right)
     straight = path[:, 1] * (guess.shape[1] - 1) / (right.shape[1] - 1)
     stretch = 10.0 * step * float(np.sqrt(np.mean(np.square(path[:, 0] - straight))))
     path = path[active(right[0])[path[:, 1]]]
@@ -101,6 +101,27 @@ def warped_distances(*, output: Audio, truth: Audio) -> dict[str, float]:
         "log_mel": float(np.mean(np.sqrt(np.mean(np.square(difference), axis=0)))) / float(NEPERS),
         "stretch": stretch,
     }
+
+
+def on_clock(*, take: Audio, source: Audio) -> NDArray[np.intp]:
+    """Frame (N,) of another rendition of a song while each frame of this one sounds, by the path of least distance."""
+    later, clock = (mel_cepstra(audio) for audio in _alike(take, source))
+    step, frames = _stride(later, clock), np.arange(clock.shape[1])
+    if min(later.shape[1], clock.shape[1]) <= step:
+        return np.zeros(len(frames), dtype=np.intp)
+    path = step * _path(later[:, ::step], clock[:, ::step])
+    heard, first, count = np.unique(path[:, 1], return_index=True, return_counts=True)
+    middle = (path[first, 0] + path[first + count - 1, 0]) / 2
+    return np.interp(frames, heard, middle).round().astype(np.intp)
+
+
+def _stride(guess: Array, right: Array) -> int:
+    return -(-max(guess.shape[1], right.shape[1]) // LONGEST)
+
+
+def _path(guess: Array, right: Array) -> NDArray[np.intp]:
+    """Frames (K, 2) of both that sound at once, from first to last."""
+    return np.asarray(librosa.sequence.dtw(guess[1:], right[1:], backtrack=True)[1][::-1])
 
 
 def _distortion(guess: Array, right: Array) -> float:

@@ -66,7 +66,8 @@ def track(
         return rough, periodicity
     refined = np.empty_like(rough)
     for block, samples in _blocks(audio, refine.RATE, frames):
-        curve = refine.refine(torch.from_numpy(samples), torch.from_numpy(rough[block.heard])).numpy()
+        heard = (samples, rough[block.heard], periodicity[block.heard])
+        curve = refine.refine(*map(torch.from_numpy, heard)).numpy()
         refined[block.kept] = curve[block.inner].clip(config.fmin, config.fmax)
     return refined, periodicity
 

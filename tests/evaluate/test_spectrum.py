@@ -138,6 +138,20 @@ class TestWarpedDistances:
         assert loudness_scores(output=voice(song=late), source=voice())["lag"] == 150
         assert melody_scores(sung=sing(SINGERS[1], late).f0, asked=sing(SINGERS[1]).f0)["f0_rmse"] > 100
 
+    def test_a_take_on_the_clock_of_another(self):
+        """What begins so many frames late is found so many frames later, in whatever stride it is looked at."""
+        still = voice()
+        moved = Audio(np.concatenate([np.zeros(RATE // 10, np.float32), still.samples]), RATE)
+        where = spectrum.active(spectrum.mel_cepstra(still)[0])
+        later = spectrum.on_clock(take=moved, source=still) - np.arange(SONG.frames)
+        assert (np.abs(later[where] - 10) <= 1).mean() > 0.95
+        whole = Audio(np.tile(still.samples, 1 + spectrum.LONGEST // SONG.frames), RATE)
+        same = spectrum.on_clock(take=whole, source=whole)
+        assert len(same) == len(whole.samples) * 100 // RATE > spectrum.LONGEST
+        assert np.abs(same - np.arange(len(same))).max() <= 1
+        nothing = Audio(still.samples[: RATE // 20], RATE)
+        assert spectrum.on_clock(take=nothing, source=whole).max() == 4
+
     @pytest.mark.parametrize("singer", SINGERS)
     def test_copy_then_take_then_stranger(self, singer):
         """A take has other noise and timing; the strangers keep even the truth's melody."""

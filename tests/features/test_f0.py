@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -9,7 +10,7 @@ from svc.audio.files import Audio
 from svc.config import F0Config
 from svc.encoders.crepe import BINS
 from svc.errors import DataError
-from svc.features import f0
+from svc.features import f0, refine
 
 RATE = 24_000
 CENTRES = f0.bin_cents()
@@ -50,8 +51,34 @@ def test_vibrato_is_followed(hz, extent):
 
     found, _ = f0.track(sung(curve(np.arange(RATE) / RATE)), 100, F0Config())
     error = cents(found, curve((np.arange(100) + 0.5) / 100))
-    assert np.median(error) < 2
+    assert np.median(error) < extent / 40
     assert error[4:-4].max() < 10
+
+
+def test_a_frame_that_jumps_is_steadied_where_nobody_is_sure():
+    hz, sure = torch.full((9,), 200.0), torch.full((9,), 0.5)
+    hz[4] *= 2 ** (60 / 1200)
+
+    def moved() -> np.ndarray:
+        return 1200 * np.log2(refine.steadied(hz, sure).numpy() / 200)
+
+    np.testing.assert_allclose(moved(), [0, 0, 0, 20, 20, 20, 0, 0, 0], atol=1e-3)  # neighbours count as much
+    sure[3] = sure[5] = 1
+    np.testing.assert_allclose(moved(), [0, 0, 0, 0, 60 / 9, 0, 0, 0, 0], atol=1e-3)  # four times as much
+    sure[:] = 1
+    np.testing.assert_allclose(moved(), [0, 0, 0, 0, 60, 0, 0, 0, 0], atol=1e-3)
+
+
+def test_steadying_keeps_leaps_tones_and_the_depth_of_a_vibrato():
+    octave = torch.tensor([200.0] * 5 + [400.0] * 5)
+    for sure in (0.0, 0.5, 1.0):
+        torch.testing.assert_close(refine.steadied(octave, torch.full((10,), sure)), octave)
+    sway = torch.sin(2 * torch.pi * 6 * torch.arange(200) / 100)
+    found = 1200 * torch.log2(refine.steadied(200 * 2 ** (50 * sway / 1200), torch.full((200,), 0.9)) / 200)
+    kept = (1 + 0.4 * np.cos(2 * np.pi * 0.06)) / 1.4
+    torch.testing.assert_close(found[1:-1], 50 * kept * sway[1:-1], atol=0.01, rtol=0)
+    assert kept > 0.979
+    assert len(refine.steadied(torch.zeros(0), torch.zeros(0))) == 0
 
 
 def test_what_is_not_audible_is_not_listened_to():
