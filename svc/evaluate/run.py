@@ -20,7 +20,10 @@ from svc.evaluate.panel import Judges, Panel
 from svc.evaluate.scoring import try_read
 from svc.progress import progress
 
-REFERENCES = 10  # recordings that each singer is known by, at most
+REFERENCES, ENOUGH = (
+    60,
+    300.0,
+)  # recordings that each singer is known by, at most, and seconds after which no more is read
 T = TypeVar("T")
 CONVERTED = "converted"  # folder for conversions, below that for everything
 
@@ -137,18 +140,20 @@ def _known(request: Request, songs: Sequence[Song], skipped: list[str]) -> dict[
 
 
 def _enrol(known: Mapping[str, Sequence[Path]], skipped: list[str]) -> dict[str, list[Audio]]:
-    """The beginnings of some recordings of every singer, evenly from all there are."""
+    """The beginnings of recordings of every singer, evenly from all there are, until they are known for long enough."""
     enrolled: dict[str, list[Audio]] = {}
-    chosen = [(name, path) for name, paths in known.items() for path in evenly(paths, REFERENCES)]
-    for name, path in progress(chosen, "enrol", "file", len(chosen)):
-        audio = try_read(path, skipped)
-        if audio is None:
-            continue
-        start = audio.first(LONGEST).samples.copy()  # the rest of a long song is let go
-        if 20 * np.log10(np.abs(start).max() + 1e-10) < files.MIN_LEVEL:
-            skipped.append(f"{path}: silent for its first {LONGEST:.0f} s; cut them off")
-        else:
+    for name, paths in progress(known.items(), "enrol", "singer", len(known)):
+        heard, chosen = 0.0, evenly(paths, REFERENCES)
+        for place in np.random.default_rng(0).permutation(len(chosen)):
+            path = chosen[place]
+            if heard >= ENOUGH or (audio := try_read(path, skipped)) is None:
+                continue
+            start = audio.first(LONGEST).samples.copy()  # the rest of a long song is let go
+            if 20 * np.log10(np.abs(start).max() + 1e-10) < files.MIN_LEVEL:
+                skipped.append(f"{path}: silent for its first {LONGEST:.0f} s; cut them off")
+                continue
             enrolled.setdefault(name, []).append(Audio(start, audio.rate))
+            heard += enrolled[name][-1].seconds
     return enrolled
 
 

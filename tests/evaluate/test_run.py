@@ -11,7 +11,7 @@ from svc.audio.files import Audio, write
 from svc.convert import Converter
 from svc.data.synthetic import SINGERS, phrase, render
 from svc.errors import DataError
-from svc.evaluate import publish
+from svc.evaluate import publish, run
 from svc.evaluate.measures import sorts
 from svc.evaluate.panel import Judges
 from svc.evaluate.run import Request, evaluate
@@ -163,6 +163,16 @@ def test_references_that_nobody_can_be_known_by(folders, tmp_path):
     assert known.samples.base is None  # the rest is not kept
     with pytest.raises(DataError, match="no recordings to know soprano by; put some in a folder for --references"):
         evaluate(replace(asked, speakers=("soprano",)))
+
+
+def test_a_singer_is_known_by_as_much_as_is_enough(folders, monkeypatch):
+    paths = sorted((folders / "references" / "alto").iterdir())
+    for seconds, count in ((300.0, 3), (0.1, 1)):
+        monkeypatch.setattr(run, "ENOUGH", seconds)
+        assert len(run._enrol({"alto": paths}, [])["alto"]) == count
+    monkeypatch.setattr(run, "REFERENCES", 2)
+    monkeypatch.setattr(run, "ENOUGH", 300.0)
+    assert len(run._enrol({"alto": paths}, [])["alto"]) == 2
 
 
 @pytest.fixture(scope="module")
