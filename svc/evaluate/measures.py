@@ -124,7 +124,7 @@ SYSTEMS = {
     "copied": "source copied",
     "equalised": "source, pitch shifted and equalised",
     "truth": "truth",
-    "again": "another take of the source",
+    "take": "another take of the source",
     "reference": "the target's references",
 }
 

@@ -149,8 +149,13 @@ class Panel:
         }
 
     def again(self, take: Heard, source: Heard) -> Scores:
-        """``words`` of another rendition of a source, brought onto its clock: what singing it again makes of them."""
+        """``words`` of another rendition of a source, brought onto its clock; NaN if it is too short for that.
+
+        Warping flatters: other words brought onto the clock so read less than 1.
+        """
         frames = spectrum.on_clock(take=take.audio, source=source.audio)
+        if frames is None:
+            return {"words": math.nan}
         content = take.content[:, np.minimum(frames, take.content.shape[1] - 1)]
         return {"words": words.word_error(source.content, content, source.audio)}
 

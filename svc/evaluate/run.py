@@ -20,10 +20,8 @@ from svc.evaluate.panel import Judges, Panel
 from svc.evaluate.scoring import try_read
 from svc.progress import progress
 
-REFERENCES, ENOUGH = (
-    60,
-    300.0,
-)  # recordings that each singer is known by, at most, and seconds after which no more is read
+REFERENCES = 60  # recordings that each singer is known by, at most
+ENOUGH = 300.0  # seconds of them, after which no more are read
 T = TypeVar("T")
 CONVERTED = "converted"  # folder for conversions, below that for everything
 
@@ -35,7 +33,7 @@ class Request:
     Attributes:
         sources: ``DIR/<singer>/**/*``, or ``DIR/*``.
         references: ``DIR/<singer>/**/*``; the sources themselves if not given.
-        parallel: ``DIR/<singer>/<song>.*``, if there is such a thing.
+        parallel: ``DIR/<singer>/<song>.*``, of targets and of the sources' singers, if there is such a thing.
         converted: ready conversions ``DIR/<target>/<source>.*``; else the converter makes them.
         out: the folder for everything that is written.
         targets: how many others each song is turned into.
@@ -144,7 +142,7 @@ def _enrol(known: Mapping[str, Sequence[Path]], skipped: list[str]) -> dict[str,
     enrolled: dict[str, list[Audio]] = {}
     for name, paths in progress(known.items(), "enrol", "singer", len(known)):
         heard, chosen = 0.0, evenly(paths, REFERENCES)
-        for place in np.random.default_rng(0).permutation(len(chosen)):
+        for place in np.random.default_rng(0).permutation(len(chosen)):  # evenly, wherever it stops
             path = chosen[place]
             if heard >= ENOUGH or (audio := try_read(path, skipped)) is None:
                 continue

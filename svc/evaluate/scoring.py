@@ -17,6 +17,8 @@ from svc.evaluate.spectrum import warped_distances
 
 Embedding = NDArray[np.float64]
 
+SAME = 0.03  # of the words' distance; a take so near is a copy in another format
+
 
 @dataclass(slots=True)
 class Scored:
@@ -61,7 +63,7 @@ class Scorer:
     Attributes:
         panel: the judges.
         enrolled: the recordings that singers are known by.
-        parallel: folder of the targets' own renditions, if there is one.
+        parallel: folder of the targets' own renditions, and of other takes of the sources, if there is one.
         made: whether there are conversions, or only floor and ceiling to measure.
     """
 
@@ -82,8 +84,8 @@ class Scorer:
                 self._case(case, source, found)
             except SvcError as error:
                 found.skipped.append(f"{case.output if self.made else case.song.path}: {error}")
-        if source and found.cases and (again := self._again(planned[0].song, source, found)):
-            found.rows.append(again)
+        if source and found.cases and (take := self._again(planned[0].song, source, found)):
+            found.rows.append(take)
         return found
 
     def _case(self, case: Case, source: Heard, found: Scored) -> None:
@@ -120,13 +122,16 @@ class Scorer:
         return scores | (warped_distances(output=takes[1], truth=takes[0]) if len(takes) > 1 else {})
 
     def _again(self, song: Song, source: Heard, found: Scored) -> Row | None:
-        """The singer of the source herself, another time, if that was recorded."""
+        """The singer of the source another time, if that was recorded; the source itself is no other take."""
         paths = cases.takes(self.parallel, song.singer, song) if self.parallel and song.singer else []
         for path in paths:
             take = try_read(path, found.skipped)
-            if take and not np.array_equal(take.samples, source.audio.samples):
-                names: Row = {"system": "again", "song": song.key, "singer": song.singer, "target": song.singer}
-                return names | self.panel.again(self.panel.hear(take), source)
+            if take is None or np.array_equal(take.samples, source.audio.samples):
+                continue
+            names: Row = {"system": "take", "song": song.key, "singer": song.singer, "target": song.singer}
+            scores = self.panel.again(self.panel.hear(take), source)
+            if not scores["words"] < SAME:
+                return names | scores
         return None
 
     def _takes(self, case: Case, found: Scored) -> list[Audio]:

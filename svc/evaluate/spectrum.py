@@ -103,16 +103,20 @@ def warped_distances(*, output: Audio, truth: Audio) -> dict[str, float]:
     }
 
 
-def on_clock(*, take: Audio, source: Audio) -> NDArray[np.intp]:
-    """Frame (N,) of another rendition of a song while each frame of this one sounds, by the path of least distance."""
+def on_clock(*, take: Audio, source: Audio) -> NDArray[np.intp] | None:
+    """Frame of another rendition while each frame (N,) of this one sounds, 10 ms each, by the path of least distance.
+
+    As ``warped_distances``. The path finds likeness where there is none: of other words, too. None of a rendition of
+    no length.
+    """
     later, clock = (mel_cepstra(audio) for audio in _alike(take, source))
-    step, frames = _stride(later, clock), np.arange(clock.shape[1])
+    step = _stride(later, clock)
     if min(later.shape[1], clock.shape[1]) <= step:
-        return np.zeros(len(frames), dtype=np.intp)
+        return None
     path = step * _path(later[:, ::step], clock[:, ::step])
     heard, first, count = np.unique(path[:, 1], return_index=True, return_counts=True)
     middle = (path[first, 0] + path[first + count - 1, 0]) / 2
-    return np.interp(frames, heard, middle).round().astype(np.intp)
+    return np.interp(np.arange(clock.shape[1]), heard, middle).round().astype(np.intp)
 
 
 def _stride(guess: Array, right: Array) -> int:

@@ -44,7 +44,7 @@ def track(
 
     The path is the most probable one whose neighbours are less than 12 bins apart (Viterbi, as in torchcrepe);
     the frequency is the mean of the bins around it, weighted by their probabilities, then refined on the
-    harmonics themselves. No randomness anywhere.
+    harmonics themselves and steadied where the network is not sure. No randomness anywhere.
 
     Args:
         audio: any rate.

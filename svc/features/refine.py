@@ -18,9 +18,10 @@ PERIODS = 4  # of f0 in the Hann window; more smooths glides away
 HARMONICS = 10  # at most, below 3.6 kHz
 HIGHEST = 3600.0  # Hz
 FURTHEST = 120.0  # cents; a frame that wants to move further keeps its rough f0
-LEAP = 200.0  # cents; a neighbour further off is another note
+LEAP = 200.0  # cents; a neighbour so far off is not asked
+SMALL = 3.0  # cents, about what the mean takes from the crest of a deep vibrato
 _CHUNK = 512  # frames
-IDENTITY = f"refine/2 {PERIODS} {HARMONICS} {HIGHEST} {FURTHEST} {LEAP}"
+IDENTITY = f"refine/2 {PERIODS} {HARMONICS} {HIGHEST} {FURTHEST} {LEAP} {SMALL}"
 
 
 def refine(audio: Tensor, f0: Tensor, periodicity: Tensor) -> Tensor:
@@ -35,10 +36,10 @@ def refine(audio: Tensor, f0: Tensor, periodicity: Tensor) -> Tensor:
 
 
 def steadied(f0: Tensor, periodicity: Tensor) -> Tensor:
-    """The mean of each frame (N,) and its neighbours, in cents, weighted by squared periodicity.
+    """f0 (N,) in Hz, each frame moved towards its mean with both neighbours, in cents, all but the last 3 cents.
 
-    The less sure a frame is the more its neighbours count, up to twice: a vibrato of 6 Hz keeps 98 % of its depth where
-    the periodicity is .9.
+    The mean is weighted by squared periodicity (N,), and each neighbour counts the more the less sure a frame itself
+    is, up to twice. Neighbours 200 cents off or more are left out. So a vibrato stays as it is, and so does a leap.
     """
     if not len(f0):
         return f0
@@ -46,7 +47,8 @@ def steadied(f0: Tensor, periodicity: Tensor) -> Tensor:
     sure = functional.pad(periodicity.double(), (1, 1)).unfold(0, 3, 1)
     weight = (sure.square() + 1e-9) * ((cents - cents[:, 1:2]).abs() < LEAP)
     weight[:, ::2] *= 2 * (1 - sure[:, 1:2])
-    return (2 ** ((weight * cents).sum(dim=1) / weight.sum(dim=1) / 1200)).to(f0.dtype)
+    moved = (weight * cents).sum(dim=1) / weight.sum(dim=1) - cents[:, 1]
+    return f0 * (2 ** (functional.softshrink(moved, SMALL) / 1200)).to(f0.dtype)
 
 
 def by_harmonics(audio: Tensor, f0: Tensor) -> Tensor:

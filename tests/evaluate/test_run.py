@@ -1,6 +1,7 @@
 """A whole evaluation, with judges that need no extra: every system, every file that cannot be scored, the report."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +12,11 @@ from svc.audio.files import Audio, write
 from svc.convert import Converter
 from svc.data.synthetic import SINGERS, phrase, render
 from svc.errors import DataError
-from svc.evaluate import publish, run
+from svc.evaluate import publish, run, spectrum
 from svc.evaluate.measures import sorts
-from svc.evaluate.panel import Judges
+from svc.evaluate.panel import Judges, read
 from svc.evaluate.run import Request, evaluate
+from svc.evaluate.words import word_error
 
 JUDGES = Judges(pitch="crepe", identity="cepstral", words="mfcc")  # none needs an extra
 ALTO, BASS, SOPRANO = SINGERS[:3]
@@ -39,8 +41,9 @@ def folders(tmp_path_factory):
             sing(root / "references" / singer.name / f"{seed}.wav", singer, seed)
     sing(root / "truths" / "bass" / "50.wav", BASS, 50)
     sing(root / "truths" / "bass" / "50.other.wav", BASS, 50, semitones=0.2)
-    sing(root / "truths" / "alto" / "50.wav", ALTO, 50)
-    sing(root / "truths" / "alto" / "50.other.wav", ALTO, 50, semitones=1.0)
+    sing(root / "truths" / "alto" / "50.wav", ALTO, 50, gain=0.5)
+    higher = render(ALTO, phrase(50), f0=render(ALTO, phrase(50)).f0 * 2 ** (1 / 12))
+    write(root / "truths" / "alto" / "50.other.wav", Audio(np.pad(higher.samples, (4800, 0)), higher.rate))
     return root
 
 
@@ -91,11 +94,17 @@ class TestReadyConversions:
         assert baseline["cosine"] > floor["cosine"]
         assert baseline["mcd"] < floor["mcd"]
 
-    def test_words_of_who_sings_it_again(self, found):
-        """Neither take is held against the source's own clock; the recording itself is no take of it."""
-        again, truth, baseline = (self.row(found, system, "alto/50") for system in ("again", "truth", "equalised"))
-        assert again["singer"] == again["target"] == "alto"
-        assert 0 < again["words"] < truth["words"] < baseline["words"]
+    def test_words_of_who_sings_it_again(self, found, folders, monkeypatch):
+        """Takes are brought onto the source's clock; the source itself, softer, is no other take."""
+        take, truth, baseline = (self.row(found, system, "alto/50") for system in ("take", "truth", "equalised"))
+        assert take["singer"] == take["target"] == "alto"
+        assert take["words"] < truth["words"] < baseline["words"]
+        source, late = (
+            found.panel.hear(read(folders / place)) for place in ("songs/alto/50.wav", "truths/alto/50.other.wav")
+        )
+        assert 0.03 < 3 * take["words"] < word_error(source.content, late.content, source.audio)
+        monkeypatch.setattr(spectrum, "on_clock", lambda **_: None)
+        assert math.isnan(found.panel.again(late, source)["words"])
 
     def test_references_stand_for_the_ceiling(self, found):
         own = [row for row in found.scored.rows if row["system"] == "reference"]
@@ -133,7 +142,7 @@ def test_bad_files_are_skipped_with_their_reason(folders, tmp_path):
     asked = request(folders, tmp_path / "out", sources=tmp_path / "songs", converted=tmp_path / "made")
     found = evaluate(asked)
     assert {(case.song.name, case.target) for case in found.scored.cases} == {("50", "bass"), ("51", "bass")}
-    assert {row["target"] for row in found.scored.rows if row["system"] != "again"} == {"bass"}
+    assert {row["target"] for row in found.scored.rows if row["system"] != "take"} == {"bass"}
     reasons = {Path(reason.split(": ")[0]).name: reason for reason in found.scored.skipped}
     assert sorted(reasons) == ["50.wav", "51.wav", "broken.wav", "stranger.wav"]
     assert "silent" in reasons["50.wav"]
@@ -222,7 +231,7 @@ class TestFloorAndCeilingAlone:
         rows = [(row["song"], row["target"], row["system"]) for row in found.scored.rows]
         first, second = ("alto/50", "bass"), ("alto/51", "soprano")
         assert sorted(rows[:6]) == [
-            ("alto/50", "alto", "again"),
+            ("alto/50", "alto", "take"),
             *((*first, system) for system in ("copied", "equalised", "truth")),
             *((*second, system) for system in ("copied", "equalised")),
         ]
