@@ -44,7 +44,7 @@ def track(
 
     The path is the most probable one whose neighbours are less than 12 bins apart (Viterbi, as in torchcrepe);
     the frequency is the mean of the bins around it, weighted by their probabilities, then refined on the
-    harmonics themselves and steadied where the network is not sure. No randomness anywhere.
+    harmonics themselves. No randomness anywhere.
 
     Args:
         audio: any rate.
@@ -66,8 +66,7 @@ def track(
         return rough, periodicity
     refined = np.empty_like(rough)
     for block, samples in _blocks(audio, refine.RATE, frames):
-        heard = (samples, rough[block.heard], periodicity[block.heard])
-        curve = refine.refine(*map(torch.from_numpy, heard)).numpy()
+        curve = refine.refine(torch.from_numpy(samples), torch.from_numpy(rough[block.heard])).numpy()
         refined[block.kept] = curve[block.inner].clip(config.fmin, config.fmax)
     return refined, periodicity
 

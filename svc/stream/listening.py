@@ -23,7 +23,7 @@ from svc.units import db_to_gain, hop_samples
 
 CONTEXT = f0.OVERLAP  # frames before a block that the melody's path is found with
 EDGE = 2  # frames around a window within which resampling hears its ends
-REFINE_MARGIN = 6  # frames on either side that a refined melody depends on: four periods of 50 Hz, and a neighbour
+REFINE_MARGIN = 5  # frames on either side that a refined melody depends on: four periods of 50 Hz
 PRIOR = 300  # active frames; as long as there are fewer, those of synthetic singers make up for them
 NOTHING = np.zeros(0, dtype=np.float32)
 
@@ -72,8 +72,7 @@ class Melody:
         curve = rough[before - lead :]
         if self._knobs.refine:
             samples, _ = audio.around(first - lead, first + len(audible), 0, refine.RATE)
-            sure = torch.from_numpy(periodicity[before - lead :])
-            curve = refine.refine(torch.from_numpy(samples), torch.from_numpy(curve), sure).numpy()
+            curve = refine.refine(torch.from_numpy(samples), torch.from_numpy(curve)).numpy()
             curve = curve.clip(self._knobs.fmin, self._knobs.fmax)
         voiced = np.append(self._voiced, audible & (periodicity[before:] >= self._knobs.periodicity))
         sources = voiced.copy()

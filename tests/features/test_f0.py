@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -10,7 +9,7 @@ from svc.audio.files import Audio
 from svc.config import F0Config
 from svc.encoders.crepe import BINS
 from svc.errors import DataError
-from svc.features import f0, refine
+from svc.features import f0
 
 RATE = 24_000
 CENTRES = f0.bin_cents()
@@ -53,37 +52,6 @@ def test_vibrato_is_followed(hz, extent):
     error = cents(found, curve((np.arange(100) + 0.5) / 100))
     assert np.median(error) < 2
     assert error[4:-4].max() < 10
-
-
-def moved(cents: list[float], sure: list[float] | float) -> list[float]:
-    hz = torch.tensor(200 * 2 ** (np.array(cents) / 1200))
-    found = refine.steadied(hz, torch.as_tensor(sure).expand(len(cents)))
-    return (1200 * torch.log2(found / 200)).tolist()
-
-
-def test_a_frame_that_jumps_is_steadied_where_nobody_is_sure():
-    """To 3 cents from the mean of three, in which neighbours count as much at a periodicity of .5."""
-    jump = [0.0, 0, 0, 60, 0, 0, 0]
-    assert moved(jump, 0.5) == pytest.approx([0, 0, 17, 23, 17, 0, 0], abs=1e-3)
-    assert moved(jump, [0.5, 0.5, 1, 0.5, 1, 0.5, 0.5]) == pytest.approx([0, 0, 0, 60 / 9 + 3, 0, 0, 0], abs=1e-3)
-    assert moved(jump, 1.0) == pytest.approx(jump, abs=1e-3)
-
-
-@pytest.mark.parametrize("sure", [0.0, 0.5, 1.0])
-def test_leaps_are_left_alone_and_steps_are_not(sure):
-    assert moved([0.0] * 3 + [201] * 3, sure) == pytest.approx([0] * 3 + [201] * 3, abs=1e-3)
-    step = 199 / 3 - 3 if sure == 0.5 else 2 * 199 / 5 - 3 if sure == 0 else 0
-    assert moved([0.0] * 3 + [199] * 3, sure) == pytest.approx([0, 0, step, 199 - step, 199, 199], abs=1e-3)
-
-
-@given(depth=st.floats(0, 90), rate=st.floats(4, 6), sure=st.floats(0.8, 1))
-def test_a_vibrato_is_left_alone(depth, rate, sure):
-    sway = (depth * np.sin(2 * np.pi * rate * np.arange(60) / 100)).tolist()
-    assert moved(sway, sure)[1:-1] == pytest.approx(sway[1:-1], abs=0.02)
-
-
-def test_nothing_is_steady():
-    assert moved([], 0.5) == []
 
 
 def test_what_is_not_audible_is_not_listened_to():
