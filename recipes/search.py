@@ -39,7 +39,7 @@ OTHERS = WORDS | {
     "loss.other_words": 0.5,
 }
 MIXES = OTHERS | {"others.mixed": 0.5}
-OBJECTIVES: dict[str, Knobs] = {
+OBJECTIVES: dict[str, Knobs] = {  # "words" is the base; what comes after it adds to it
     "spectral": BARE | {"train.adversary_start": 10**6},
     "adversarial": BARE,
     "melody": BARE | {"loss.melody": 0.5},

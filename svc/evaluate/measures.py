@@ -106,14 +106,14 @@ def sorts(rows: Sequence[Row]) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = {}
     for system in dict.fromkeys(row["system"] for row in rows):
         own = [row for row in rows if row["system"] == system]
-        again = [row for row in own if row["singer"] == row["target"]]
+        resung = [row for row in own if row["singer"] == row["target"]]
         if system != "voice":
             found[SYSTEMS[system]] = own
             continue
         others = [row for row in own if row["singer"] != row["target"]]
         far = [row for row in others if abs(row.get("shift") or 0.0) >= OCTAVE]
         near = [row for row in others if not abs(row.get("shift") or 0.0) >= OCTAVE]
-        found |= {"reconstructed": again, "converted": others}
+        found |= {"reconstructed": resung, "converted": others}
         if 0 < len(near) < len(others):
             found |= {"· same octave": near, "· by octaves": far}
     return {name: rows for name, rows in found.items() if rows}
