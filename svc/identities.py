@@ -16,6 +16,8 @@ from svc.voice import MAX_SINGERS, Known, Voice
 EMBEDDING = "conditioner.embedding"
 ROWS = (EMBEDDING, ACCENT)  # the weights of a voice that belong to its singers, a row each
 
+LATER = "joined later"  # a heading of the card
+
 Row = Mapping[str, Tensor]  # one singer's, by these names
 
 
@@ -62,7 +64,7 @@ def check_free(voice: Voice, name: str) -> str:
     """
     name = _checked(name)
     if name.casefold() in {known.name.casefold() for known in voice.singers}:
-        raise DataError(f"{name}: is in this voice already; give another --name, or remove that singer first")
+        raise DataError(f"{name}: is in this voice already; choose another name, or remove that singer first")
     if len(voice.singers) >= MAX_SINGERS:
         raise DataError(f"the voice is full with {MAX_SINGERS} singers; remove some")
     return name
@@ -87,7 +89,7 @@ def renamed(voice: Voice, who: str, name: str) -> Voice:
         raise DataError(f"{name}: is in this voice already; give another name")
     singers = list(voice.singers)
     singers[place] = replace(singers[place], name=name)
-    return replace(voice, singers=tuple(singers))
+    return replace(voice, singers=tuple(singers), card=_card(voice, singers))
 
 
 def removed(voice: Voice, who: str) -> Voice:
@@ -134,4 +136,11 @@ def _with(voice: Voice, rows: Sequence[Row], singers: tuple[Known, ...], given: 
     for name in ROWS:
         stacked = torch.stack([row[name] for row in rows])
         setattr(generator.conditioner, name.rpartition(".")[2], nn.Parameter(stacked, requires_grad=False))
-    return replace(voice, generator=generator, singers=singers, given=given)
+    return replace(voice, generator=generator, singers=singers, given=given, card=_card(voice, singers))
+
+
+def _card(voice: Voice, singers: Sequence[Known]) -> dict[str, str]:
+    """The voice's card, and whom it does not speak of: who came later."""
+    later = ", ".join(singer.name for singer in singers if singer.kind != "trained")
+    card = {heading: text for heading, text in voice.card.items() if heading != LATER}
+    return card | ({LATER: f"{later}; what else is said here is not of them: ask them"} if later else {})

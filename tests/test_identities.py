@@ -81,6 +81,16 @@ def test_another_name(three):
         identities.renamed(three, "Cat", "../up")
 
 
+def test_the_card_speaks_of_those_who_were_trained_alone(voice, three):
+    """``three`` has a singer who was fitted."""
+    assert "joined later" not in voice.card
+    name = three.singers[-1].name
+    assert three.card == voice.card | {"joined later": f"{name}; what else is said here is not of them: ask them"}
+    renamed = identities.renamed(three, name, "Zoë")
+    assert renamed.card["joined later"].startswith("Zoë; ")
+    assert identities.removed(renamed, "Zoë").card == voice.card
+
+
 def test_voices_of_one_base_are_merged(voice, three):
     dan = identities.added(voice, replace(CAT, name="Dan"), row(torch.ones(4)))
     both, told = identities.merged(three, dan)

@@ -332,6 +332,13 @@ class Trickle(io.RawIOBase):
         return part
 
 
+def test_a_wav_file_is_no_stream(converter):
+    sink = io.BytesIO()
+    with pytest.raises(AudioError, match="begins like a WAV file, and a stream is raw samples"):
+        pump(Stream(converter, "0", RATE, block=0.3), io.BytesIO(b"RIFF" + bytes(RATE)), sink)
+    assert sink.getvalue() == b""
+
+
 def test_pcm_is_pumped_as_it_comes(converter):
     samples = (song(1)[: RATE + 100] * 2**15).round().astype("<i2")
     whole = sung(Stream(converter, "0", RATE, block=0.3), samples.astype(np.float32) / 2**15)

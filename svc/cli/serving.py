@@ -29,4 +29,4 @@ def serve(
             typer.echo(f"next: open {address}, Ctrl-C ends")
             threading.Event().wait()
     except KeyboardInterrupt:
-        typer.echo("ended; nothing is kept of what was uploaded")
+        typer.echo("ended; nothing is kept of what was uploaded, nor of voices that were not downloaded")

@@ -163,8 +163,13 @@ def resampling_lag(old: int, new: int) -> float:
 
 
 def pump(stream: Stream, source: BinaryIO, sink: BinaryIO) -> None:
-    """Convert 16-bit little-endian mono PCM as it comes, until its end, or nobody reads the sink, which closes."""
+    """Convert 16-bit little-endian mono PCM as it comes, until its end, or nobody reads the sink, which closes.
+
+    Raises:
+        AudioError: it begins as a WAV file does, which says at what rate and width; nothing is written then.
+    """
     read, rest = getattr(source, "read1", source.read), b""
+    beginning = b""
 
     def give(samples: Samples) -> None:
         sink.write((samples * 2**15).round().clip(-(2**15), 2**15 - 1).astype("<i2").tobytes())
@@ -173,6 +178,9 @@ def pump(stream: Stream, source: BinaryIO, sink: BinaryIO) -> None:
     try:
         while data := read(2 * round(stream.block * stream.rate)):
             data = rest + data
+            beginning = beginning or data[:4]
+            if beginning == b"RIFF":
+                raise AudioError("-: begins like a WAV file, and a stream is raw samples; convert it without --stream")
             rest = data[len(data) // 2 * 2 :]
             give(stream.push(np.frombuffer(data, "<i2", len(data) // 2) * np.float32(2**-15)))
         give(stream.finish())

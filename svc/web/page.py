@@ -50,7 +50,8 @@ def build(gr: Any, service: Service, fitting: bool) -> Any:
                 menus = _convert_tab(gr, service)
             if fitting:
                 with gr.Tab("New singer"):
-                    _fit_tab(gr, service, menus)
+                    file = _fit_tab(gr, service, menus)
+                page.load(lambda: _made(gr, service), None, file, queue=False, api_visibility="private")
         page.unload(_leaving(gr, service))
         page.load(lambda: _choices(gr, service), None, menus, queue=False, api_visibility="private")
     return page.queue(max_size=WAITING)
@@ -106,7 +107,8 @@ def _convert_tab(gr: Any, service: Service) -> list[Any]:
     return [singer, other]
 
 
-def _fit_tab(gr: Any, service: Service, menus: list[Any]) -> None:
+def _fit_tab(gr: Any, service: Service, menus: list[Any]) -> Any:
+    """The second tab; its file to download is given back."""
     limits = service.limits
     gr.Markdown(
         "Add a singer from recordings of theirs: a minute or more, speech or song, without accompaniment. "
@@ -135,19 +137,20 @@ def _fit_tab(gr: Any, service: Service, menus: list[Any]) -> None:
             return
         known = service.singers()
         update = gr.update(choices=known, value=known[-1][1])
-        note = _note(f"{known[-1][0]} is ready, and chosen under Convert a song.")
-        yield (
-            note,
-            gr.skip(),
-            gr.update(value=str(service.voice_file), visible=True),
-            update,
-            gr.update(choices=[NOBODY, *known]),
-        )
+        ready = f"{known[-1][0]} is ready, and chosen under Convert a song."
+        note = _note(f"{ready} Download the voice to keep it: it is gone when the server ends.")
+        yield note, gr.skip(), _made(gr, service), update, gr.update(choices=[NOBODY, *known], value=NOBODY[1])
 
     button.click(
         fit, [name, clips], [told, lines, file, *menus],
         concurrency_limit=1, concurrency_id="fit", show_progress_on=lines, api_visibility="private",
     )  # fmt: skip
+    return file
+
+
+def _made(gr: Any, service: Service) -> Any:
+    """The voice with new singers, once there is one."""
+    return gr.update(value=str(service.made), visible=True) if service.made else gr.skip()
 
 
 def _leaving(gr: Any, service: Service) -> Callable[..., None]:

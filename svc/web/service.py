@@ -87,6 +87,11 @@ class Service:
         """As it is now, with who has been fitted."""
         return self._converter.voice
 
+    @property
+    def made(self) -> Path | None:
+        """The file of the voice with who has been fitted; it goes when the server ends."""
+        return self.voice_file if self.voice_file.is_relative_to(self.folder) else None
+
     def singers(self) -> list[tuple[str, str]]:
         """What to show and what to write in a wish for everybody in the voice."""
         names = {singer.name for singer in self.voice.singers}
@@ -149,6 +154,8 @@ class Service:
         Raises:
             SvcError: the name is taken or unfit, a clip is refused, or the fit failed.
         """
+        if not name.strip():
+            raise DataError("give the singer a name first")
         name = check_free(self.voice, name.strip())
         paths = [self._received(clip, "drop some clips of the singer first") for clip in clips or [""]]
         seconds = [length(path, self.limits.minutes) for path in paths]
