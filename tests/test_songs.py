@@ -156,7 +156,7 @@ def test_a_pipe_needs_a_name(world, monkeypatch, capsys):
 
 def test_notes_beyond_what_a_singer_is_known_at(world, monkeypatch, capsys):
     _, out, _ = svc(monkeypatch, capsys, "convert", "-s", "Ann", "-t", "24", "song.wav")
-    assert "100% of the notes lie above what Ann is known at" in out
+    assert "100% of the notes lie more than a semitone above what Ann is known at" in out
     _, out, _ = svc(monkeypatch, capsys, "convert", "-s", "Ann", "song.wav", "-f")
     assert "lie above" not in out
     assert math.isclose(files.read(world / "song_Ann.wav").seconds, 1)

@@ -177,8 +177,9 @@ def _check(source: Path, sink: Path, wish: "Wish", force: bool) -> None:
 
 def _beyond(report: "Report", label: str) -> list[str]:
     """Notes that the singer was never heard at, in words."""
+    told = "of the notes lie more than a semitone {} what {} is known at"
     sides = [(report.below, "below"), (report.above, "above")]
-    return [f"{share:.0%} of the notes lie {side} what {label} is known at" for share, side in sides if share >= 0.01]
+    return [f"{share:.0%} {told.format(side, label)}" for share, side in sides if share >= 0.01]
 
 
 @contextmanager

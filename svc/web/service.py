@@ -215,5 +215,5 @@ def _told(singer: Cast, report: Report) -> str:
         return f"{text} The singer's range is not known."
     shares = {"below": report.below, "above": report.above}
     beyond = ", ".join(f"{share:.0%} {where}" for where, share in shares.items() if share >= 0.005)
-    text += f" Notes outside the singer's range: {beyond or 'none'}."
+    text += f" Notes more than a semitone outside the singer's range: {beyond or 'none'}."
     return f"{text} Another key may sound better." if report.below + report.above > FAR else text

@@ -74,7 +74,7 @@ def test_the_range_is_told(service):
     told = [service.convert(upload(service), Wish("0", key=key)).told for key in ("0", "24", "auto")]
     assert "range: 100% above. Another key" in told[0]
     assert "range: 100% above. Another key" in told[1]
-    assert "Notes outside the singer's range: none." in told[2]
+    assert "Notes more than a semitone outside the singer's range: none." in told[2]
 
 
 @pytest.mark.parametrize(
