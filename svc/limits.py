@@ -101,7 +101,7 @@ def _rules(knobs: Mapping[str, Any]) -> list[tuple[bool, str]]:
             "loss.other_… count only with others.share above 0",
         ),
         (
-            knobs["train.batch"] % knobs["train.accumulate"] == 0,
+            knobs["train.accumulate"] > 0 and knobs["train.batch"] % knobs["train.accumulate"] == 0,
             "train.batch must be a multiple of train.accumulate (and of that times the processes)",
         ),
         (

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from svc.config import Config, differences, flatten, from_tree, load, parse_overrides, to_tree
@@ -314,6 +314,7 @@ def usable(config: Config) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(tree=SHAPED | TREES)
+@example(tree={"train": {"accumulate": 0}})
 def test_any_tree_is_a_config_or_a_sentence(tree):
     try:
         config = from_tree(tree)
