@@ -143,8 +143,11 @@ def _enrol(known: Mapping[str, Sequence[Path]], skipped: list[str]) -> dict[str,
     for name, paths in progress(known.items(), "enrol", "singer", len(known)):
         heard, chosen = 0.0, evenly(paths, REFERENCES)
         for place in np.random.default_rng(0).permutation(len(chosen)):  # evenly, wherever it stops
+            if heard >= ENOUGH:
+                break
             path = chosen[place]
-            if heard >= ENOUGH or (audio := try_read(path, skipped)) is None:
+            audio = try_read(path, skipped)
+            if audio is None:
                 continue
             start = audio.first(LONGEST).samples.copy()  # the rest of a long song is let go
             if 20 * np.log10(np.abs(start).max() + 1e-10) < files.MIN_LEVEL:
