@@ -17,6 +17,7 @@ from svc.data.ravdess import Recording, find
 from svc.errors import DataError, printable
 
 EVERY = 7  # songs: prime, so that all melodies, statements and repetitions come up
+WORDS = {"01": "Kids are talking by the door.", "02": "Dogs are sitting by the door."}  # statement
 OTHER = {"01": "02", "02": "01"}  # repetition
 
 
@@ -27,7 +28,10 @@ def main(
         Path | None, typer.Option(help="folder made by `svc prepare`, whose held-out songs are the sources")
     ] = None,
 ) -> None:
-    """Make OUT/{songs,by_song,by_speech,truths}/<actor>/; sources are every seventh song if none are held out."""
+    """Make OUT/{songs,by_song,by_speech,truths}/<actor>/, the words beside the songs.
+
+    Sources are every seventh song if none are held out.
+    """
     if os.path.lexists(out):
         raise DataError(f"{out}: exists already; remove it or choose another -o")
     recordings, left_out = find(data)
@@ -42,7 +46,8 @@ def main(
             raise DataError(f"{prepared}: holds no song of {data} out; prepare that folder, or leave --prepared away")
     if not sources:
         raise DataError(f"{data}: {len(songs)} songs, of which every seventh is a source; add more, or give --prepared")
-    copy(plan(recordings, sources), out)
+    texts = {place(song): WORDS[song.statement] for song in sources if song.statement in WORDS}
+    copy(plan(recordings, sources), texts, out)
     typer.echo(f"{out}: {len(sources)} songs of {len({song.actor for song in sources})} singers")
     folders = f"--sources {out}/songs --references {out}/by_song --parallel {out}/truths"
     typer.echo(f"next: svc evaluate --voice VOICE {folders} -o OUT")
@@ -65,12 +70,17 @@ def plan(recordings: Sequence[Recording], sources: Collection[Recording]) -> dic
             copies[f"truths/{actor}/{piece}{repetition}.flac"] = recording.path
             copies[f"truths/{actor}/{piece}{OTHER[repetition]}.other.flac"] = recording.path
         if recording in sources:
-            copies[f"songs/{actor}/{piece}{repetition}.flac"] = recording.path
+            copies[place(recording)] = recording.path
     return copies
 
 
-def copy(copies: dict[str, Path], out: Path) -> None:
-    """Make a folder of copies, or nothing.
+def place(song: Recording) -> str:
+    """Of a source, below the folder for all."""
+    return f"songs/{song.actor}/{song.piece}{song.repetition}.flac"
+
+
+def copy(copies: dict[str, Path], texts: dict[str, str], out: Path) -> None:
+    """Make a folder of copies and of the words beside some of them, or nothing.
 
     Raises:
         DataError: the folder cannot be made, or a file cannot be copied.
@@ -83,6 +93,8 @@ def copy(copies: dict[str, Path], out: Path) -> None:
         for name, path in copies.items():
             (out / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, out / name)
+        for name, words in texts.items():
+            (out / name).with_suffix(".txt").write_text(f"{words}\n", encoding="utf-8")
     except OSError as error:
         shutil.rmtree(out, ignore_errors=True)
         raise DataError(

@@ -150,6 +150,7 @@ def test_ravdess_is_laid_out(tmp_path, capsys, monkeypatch):
     assert "4 songs of 2 singers" in capsys.readouterr().out
     found = cases.songs(tmp_path / "out" / "songs", [])
     assert [song.key for song in found][:2] == ["actor01/05-01-02-01", "actor01/05-01-02-02"]
+    assert found[0].text == "Dogs are sitting by the door.\n"
     takes = cases.takes(tmp_path / "out" / "truths", "actor02", found[0])
     assert [take.read_text() for take in takes] == ["actor02 song 01", "actor02 song 02"]
     speech = cases.singers(tmp_path / "out" / "by_speech", "--references", [])

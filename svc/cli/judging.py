@@ -31,8 +31,10 @@ def evaluate(
     identity: Annotated[str, typer.Option(help="judge of singers: resemblyzer, ecapa or cepstral")] = "resemblyzer",
     words: Annotated[str, typer.Option(help="judge of words: sphinx, mfcc or wav2letter")] = "sphinx",
     mos: Annotated[list[str] | None, typer.Option(help="dnsmos or squim; repeatable")] = None,
-    whisper: Annotated[str, typer.Option(help="size or folder of a Whisper model, to compare transcripts")] = "",
-    language: Annotated[str, typer.Option(help="of the words, for Whisper")] = "en",
+    transcribe: Annotated[
+        str, typer.Option(help="compare transcripts: sphinx, of the words in <song>.txt; or Whisper's size or folder")
+    ] = "",
+    language: Annotated[str, typer.Option(help="of the words, for transcripts")] = "en",
     device: Annotated[str, typer.Option(help="cpu, or cuda where there is one; for converting")] = "cpu",
     jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="processes; one a core by default")] = None,
     force: Force = False,
@@ -51,7 +53,7 @@ def evaluate(
     taken = [name for name in written if os.path.lexists(out / name)]
     if taken and not force:
         raise DataError(f"{out / taken[0]}: exists already; add -f to replace it or give another -o")
-    judges = Judges(pitch, identity, words, tuple(mos or ()), whisper, language)
+    judges = Judges(pitch, identity, words, tuple(mos or ()), transcribe, language)
     request = Request(
         sources=sources,
         references=references,

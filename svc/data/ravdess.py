@@ -31,6 +31,11 @@ class Recording:
     piece: str
     repetition: str
 
+    @property
+    def statement(self) -> str:
+        """Which of the two sentences: ``01`` or ``02``."""
+        return self.piece[-3:-1]
+
 
 def find(data: Path) -> tuple[list[Recording], list[str]]:
     """All recordings, and why files that are called otherwise, or as another but for modality and channel, are not.

@@ -12,6 +12,7 @@ import torch
 from svc.audio.files import Audio
 from svc.errors import DataError
 from svc.evaluate.cases import Case
+from svc.evaluate.identity import Vector
 from svc.evaluate.panel import Judges, Panel
 from svc.evaluate.scoring import Scored, Scorer, references
 from svc.progress import progress
@@ -67,7 +68,8 @@ def _each(songs: Sequence[Sequence[Case]], scorer: Scorer, jobs: int) -> Iterato
     if jobs < 2:
         yield from map(scorer.song, songs)
         return
-    known = (scorer.panel.judges, scorer.enrolled, scorer.parallel, scorer.made)
+    panel = scorer.panel
+    known = (panel.judges, panel.identity.described, scorer.enrolled, scorer.parallel, scorer.made)
     with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_start, initargs=known) as pool:
         yield from pool.map(_song, songs)
 
@@ -75,10 +77,12 @@ def _each(songs: Sequence[Sequence[Case]], scorer: Scorer, jobs: int) -> Iterato
 _scorer: Scorer  # of a process
 
 
-def _start(judges: Judges, enrolled: Enrolled, parallel: Path | None, made: bool) -> None:
+def _start(
+    judges: Judges, described: Mapping[str, Vector], enrolled: Enrolled, parallel: Path | None, made: bool
+) -> None:
     global _scorer
     torch.set_num_threads(1)
-    _scorer = Scorer(Panel(judges, enrolled), enrolled, parallel, made)
+    _scorer = Scorer(Panel(judges, enrolled, described), enrolled, parallel, made)
 
 
 def _song(planned: Sequence[Case]) -> Scored:

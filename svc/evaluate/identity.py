@@ -16,6 +16,7 @@ from svc.evaluate.spectrum import NEPERS, mel_cepstra
 from svc.extras import extra
 
 Vector = NDArray[np.float64]
+Enrolment = Mapping[str, Sequence[Audio]]
 
 RATE = 16_000  # Hz of what every judge hears, so that a rate tells nobody apart
 TRIM = 30.0  # dB below the loudest frame; quieter ends are not shown to a network
@@ -29,16 +30,17 @@ class SpeakerJudge(ABC):
 
     Args:
         enrolment: recordings of every singer, at least one each.
+        described: what it says of those, (clips, D), where another of its kind was asked already.
     """
 
-    def __init__(self, enrolment: Mapping[str, Sequence[Audio]]):
+    def __init__(self, enrolment: Enrolment, described: Mapping[str, Vector] | None = None):
         self.names = list(enrolment)
-        raw = {
+        self.described = described or {
             name: np.stack([self.describe(audio.first(LONGEST)) for audio in clips])
             for name, clips in enrolment.items()
         }
-        self.centre, self.scale = self.frame(np.concatenate(list(raw.values())))
-        self.clips = {name: np.stack([self._unit(vector) for vector in rows]) for name, rows in raw.items()}
+        self.centre, self.scale = self.frame(np.concatenate(list(self.described.values())))
+        self.clips = {name: np.stack([self._unit(row) for row in rows]) for name, rows in self.described.items()}
         self._without = {name: _leave_one_out(rows) for name, rows in self.clips.items()}
 
     @abstractmethod
@@ -86,9 +88,9 @@ class SpeakerJudge(ABC):
 class ResemblyzerJudge(SpeakerJudge):
     """Resemblyzer (GE2E, Wan et al. 1710.10467); its weights come with the package."""
 
-    def __init__(self, enrolment: Mapping[str, Sequence[Audio]]):
+    def __init__(self, enrolment: Enrolment, described: Mapping[str, Vector] | None = None):
         self.encoder = extra("resemblyzer").VoiceEncoder("cpu", verbose=False)
-        super().__init__(enrolment)
+        super().__init__(enrolment, described)
 
     def describe(self, audio: Audio) -> Vector:
         """(256,)."""
@@ -100,9 +102,9 @@ class ResemblyzerJudge(SpeakerJudge):
 class EcapaJudge(SpeakerJudge):
     """ECAPA-TDNN (Desplanques et al. 2005.07143), if its weights lie where ``EcapaEncoder`` looks for them."""
 
-    def __init__(self, enrolment: Mapping[str, Sequence[Audio]]):
+    def __init__(self, enrolment: Enrolment, described: Mapping[str, Vector] | None = None):
         self.encoder = EcapaEncoder()
-        super().__init__(enrolment)
+        super().__init__(enrolment, described)
 
     def describe(self, audio: Audio) -> Vector:
         """(192,)."""
@@ -131,7 +133,7 @@ JUDGES: dict[str, type[SpeakerJudge]] = {
 }
 
 
-def judge(name: str, enrolment: Mapping[str, Sequence[Audio]]) -> SpeakerJudge:
+def judge(name: str, enrolment: Enrolment, described: Mapping[str, Vector] | None = None) -> SpeakerJudge:
     """A judge by name, who knows singers by recordings.
 
     Raises:
@@ -140,7 +142,7 @@ def judge(name: str, enrolment: Mapping[str, Sequence[Audio]]) -> SpeakerJudge:
     """
     if name not in JUDGES:
         raise DataError(f"--identity {name}: no such judge; give one of {', '.join(JUDGES)}")
-    return JUDGES[name](enrolment)
+    return JUDGES[name](enrolment, described)
 
 
 def _leave_one_out(rows: Vector) -> Vector:

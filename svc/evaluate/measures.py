@@ -60,6 +60,7 @@ MEASURES = (
     Measure("words", "other words = 1", WORDS, "low", 3),
     Measure("cer_to_source", "CER, source's transcript", WORDS, "low", -1),
     Measure("wer_to_source", "WER, source's transcript", WORDS, "low", -1),
+    Measure("wer", "WER", WORDS, "low", -1),
     Measure("cer_difference", "CER − source's", WORDS, "low", -1),
     Measure("wer_difference", "WER − source's", WORDS, "low", -1),
     Measure("mcd", "MCD to truth, dB", TRUTH, "low", 2),

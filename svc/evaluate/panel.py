@@ -28,8 +28,9 @@ class Judges:
     identity: str = "resemblyzer"
     words: str = words.DEFAULT
     opinions: tuple[str, ...] = ()
-    whisper: str = ""  # a size or a folder, or nobody transcribes
+    transcribe: str = ""  # sphinx, or Whisper's size or folder, or nobody
     language: str = "en"
+    vocabulary: tuple[str, ...] = ()  # that sphinx chooses from
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Heard:
 
     @cached_property
     def transcript(self) -> str:
-        """The words, as Whisper hears them."""
+        """The words, as a recogniser hears them."""
         return self.panel.transcriber.transcribe(self.audio) if self.panel.transcriber else ""
 
 
@@ -67,15 +68,23 @@ def read(path: Path) -> Audio:
 
 
 class Panel:
-    """Listens to recordings, and scores them."""
+    """Listens to recordings, and scores them.
 
-    def __init__(self, judges: Judges, enrolment: Mapping[str, Sequence[Audio]]):
+    Args:
+        judges: who sits on it.
+        enrolment: recordings of every singer.
+        described: what another panel of these judges made of those, to be spared the time.
+    """
+
+    def __init__(
+        self, judges: Judges, enrolment: Mapping[str, Sequence[Audio]], described: Mapping[str, Vector] | None = None
+    ):
         self.judges = judges
         self.track = melody.tracker(judges.pitch)
         self.words = words.judge_by_name(judges.words)
         self.opinions = [opinion.opinion_by_name(name) for name in judges.opinions]
-        self.transcriber = transcript.Transcriber(judges.whisper, judges.language) if judges.whisper else None
-        self.identity = identity.judge(judges.identity, enrolment)
+        self.transcriber = transcript.transcriber(judges.transcribe, judges.language, judges.vocabulary)
+        self.identity = identity.judge(judges.identity, enrolment, described)
 
     def hear(self, audio: Audio) -> Heard:
         """A recording to be asked about."""
@@ -107,9 +116,7 @@ class Panel:
         if singer == target:
             scores["stft"] = spectrum.stft_distance(output=output.audio, truth=source.audio)
             scores["mcd_aligned"] = spectrum.cepstral_distance(output=output.audio, truth=source.audio)
-        if self.transcriber:
-            scores |= transcript.transcript_errors(output.transcript, source.transcript, text)
-        return scores | self.opine(output.audio)
+        return scores | self.compare_transcripts(output, source, text) | self.opine(output.audio)
 
     def identify(self, output: Vector, singer: str, target: str, *apart: Vector) -> Scores:
         """Who an output is taken for.
@@ -148,16 +155,23 @@ class Panel:
             "likeness": (self.identity.likeness(output.embedding, target) - floor) / way,
         }
 
-    def again(self, take: Heard, source: Heard) -> Scores:
-        """``words`` of another rendition of a source, brought onto its clock; NaN if it is too short for that.
+    def again(self, take: Heard, source: Heard, text: str | None = None) -> Scores:
+        """The words of another rendition of a source: their distance on its clock (NaN if too short), and transcripts.
 
         Warping flatters: other words brought onto the clock so read less than 1.
         """
+        scores = self.compare_transcripts(take, source, text)
         frames = spectrum.on_clock(take=take.audio, source=source.audio)
         if frames is None:
-            return {"words": math.nan}
+            return scores | {"words": math.nan}
         content = take.content[:, np.minimum(frames, take.content.shape[1] - 1)]
-        return {"words": words.word_error(source.content, content, source.audio)}
+        return scores | {"words": words.word_error(source.content, content, source.audio)}
+
+    def compare_transcripts(self, output: Heard, source: Heard, text: str | None = None) -> Scores:
+        """What a recogniser makes of an output, if one was asked for, beside what it makes of the source."""
+        if not self.transcriber:
+            return {}
+        return transcript.transcript_errors(output.transcript, source.transcript, text)
 
     def opine(self, audio: Audio) -> Scores:
         """Predicted opinions, of the judges that were asked for."""

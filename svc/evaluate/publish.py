@@ -46,7 +46,7 @@ def publish(found: Evaluation, request: Request, name: str, shown: int) -> str:
     told = {
         "svc": __version__,
         "name": name,
-        "judges": asdict(request.judges),
+        "judges": asdict(found.panel.judges),
         "known": {name: round(sum(a.seconds for a in clips), 1) for name, clips in found.enrolled.items()},
         "summary": {
             label: {m.key: asdict(s) for m in MEASURES if (s := summarise(rows, m.key)).files}
@@ -75,7 +75,7 @@ def _circumstances(request: Request) -> str:
     """Which judges heard what."""
     judges = request.judges
     names = [judges.pitch, judges.identity, judges.words, *judges.opinions]
-    names += [f"whisper {judges.whisper}"] if judges.whisper else []
+    names += [f"transcripts by {judges.transcribe}"] if judges.transcribe else []
     folders = {"sources": request.sources, "references": request.references or request.sources}
     folders |= {"truth": request.parallel} if request.parallel else {}
     told = ", ".join(f"{name}: {folder}" for name, folder in folders.items())

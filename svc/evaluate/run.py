@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,7 +12,7 @@ from svc.audio import files
 from svc.audio.files import Audio
 from svc.convert import Converter
 from svc.errors import DataError, SvcError
-from svc.evaluate import cases
+from svc.evaluate import cases, transcript
 from svc.evaluate.cases import Case, Song
 from svc.evaluate.evaluation import Evaluation, score
 from svc.evaluate.identity import LONGEST
@@ -70,7 +70,7 @@ def evaluate(request: Request, converter: Converter | None = None) -> Evaluation
     targets = _targets(request, converter, list(known))
     enrolled = _enrol(known, skipped)
     planned = _plan(request, songs, targets, enrolled, skipped, converting)
-    panel = Panel(request.judges, enrolled)
+    panel = Panel(_listening_for(songs, request.judges, skipped), enrolled)
     if converter and converting:
         planned = _convert(converter, planned, skipped)
     made = converting or request.converted is not None
@@ -156,6 +156,19 @@ def _enrol(known: Mapping[str, Sequence[Path]], skipped: list[str]) -> dict[str,
             enrolled.setdefault(name, []).append(Audio(start, audio.rate))
             heard += enrolled[name][-1].seconds
     return enrolled
+
+
+def _listening_for(songs: Sequence[Song], judges: Judges, skipped: list[str]) -> Judges:
+    """The judges, of whom one that chooses among words is told those of all songs."""
+    if judges.transcribe != transcript.SPHINX:
+        return judges
+    texts = []
+    for song in songs:
+        try:
+            texts.append(song.text or "")
+        except DataError as error:
+            skipped.append(str(error))
+    return replace(judges, vocabulary=tuple(transcript.vocabulary(texts)))
 
 
 def _recognisable(names: Sequence[str], enrolled: Collection[str], skipped: list[str]) -> list[str]:

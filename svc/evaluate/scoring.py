@@ -78,14 +78,17 @@ class Scorer:
         found = Scored()
         audio = try_read(planned[0].song.path, found.skipped)
         source = self.panel.hear(audio) if audio else None
-        for case in planned if source else []:
+        if source is None:
+            return found
+        for case in planned:
             try:
-                assert source is not None
                 self._case(case, source, found)
             except SvcError as error:
                 found.skipped.append(f"{case.output if self.made else case.song.path}: {error}")
-        if source and found.cases and (take := self._again(planned[0].song, source, found)):
-            found.rows.append(take)
+        try:
+            found.rows += self._again(planned[0].song, source, found) if found.cases else []
+        except SvcError as error:
+            found.skipped.append(f"{planned[0].song.path}: another take of it: {error}")
         return found
 
     def _case(self, case: Case, source: Heard, found: Scored) -> None:
@@ -103,8 +106,7 @@ class Scorer:
         takes = self._takes(case, found) if other else []
         rows = {}
         for system, output in outputs.items():
-            text = song.text if self.panel.transcriber else None
-            rows[system] = self.panel.score(output, source, song.singer, target, text)
+            rows[system] = self.panel.score(output, source, song.singer, target, self._text(song))
             if takes:
                 rows[system] |= warped_distances(output=output.audio, truth=takes[0])
         if takes:
@@ -118,10 +120,10 @@ class Scorer:
     def _truth(self, case: Case, takes: Sequence[Audio], source: Heard) -> dict[str, float]:
         heard = self.panel.hear(takes[0])
         scores = self.panel.identify(heard.embedding, case.song.singer, case.target) | self.panel.opine(heard.audio)
-        scores |= self.panel.again(heard, source)
+        scores |= self.panel.again(heard, source, self._text(case.song))
         return scores | (warped_distances(output=takes[1], truth=takes[0]) if len(takes) > 1 else {})
 
-    def _again(self, song: Song, source: Heard, found: Scored) -> Row | None:
+    def _again(self, song: Song, source: Heard, found: Scored) -> list[Row]:
         """The singer of the source another time, if that was recorded; the source itself is no other take."""
         paths = cases.takes(self.parallel, song.singer, song) if self.parallel and song.singer else []
         for path in paths:
@@ -129,10 +131,13 @@ class Scorer:
             if take is None or np.array_equal(take.samples, source.audio.samples):
                 continue
             names: Row = {"system": "take", "song": song.key, "singer": song.singer, "target": song.singer}
-            scores = self.panel.again(self.panel.hear(take), source)
+            scores = self.panel.again(self.panel.hear(take), source, self._text(song))
             if not scores["words"] < SAME:
-                return names | scores
-        return None
+                return [names | scores]
+        return []
+
+    def _text(self, song: Song) -> str | None:
+        return song.text if self.panel.transcriber else None
 
     def _takes(self, case: Case, found: Scored) -> list[Audio]:
         """The target's own renditions of a song, the parallel one and perhaps another."""

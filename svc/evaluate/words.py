@@ -64,7 +64,7 @@ class SphinxJudge(WordsJudge):
 
     def content(self, audio: Audio) -> Content:
         """(40, N)."""
-        samples = _levelled(audio).samples
+        samples = levelled(audio).samples
         scores = self._senones(np.pad(samples, ((self.window - HOP) // 2, self.window)))
         costs = scores[: len(samples) // HOP].reshape(-1, self.phones, self.states).min(axis=2)[:, self.fillers :]
         posteriors = softmax(-self.scale * self.neper * costs, axis=1)
@@ -100,12 +100,12 @@ class MfccJudge(WordsJudge):
 
     def content(self, audio: Audio) -> Content:
         """(24, N)."""
-        levelled = _levelled(audio)
-        voice = _active(levelled)
+        at_peak = levelled(audio)
+        voice = _active(at_peak)
         if not voice.any():
             return np.zeros((24, len(voice)))
         cepstra = librosa.feature.mfcc(
-            y=np.pad(levelled.samples, ((self.fft - HOP) // 2, self.fft + 9 * HOP)),
+            y=np.pad(at_peak.samples, ((self.fft - HOP) // 2, self.fft + 9 * HOP)),
             sr=RATE,
             n_mfcc=13,
             n_fft=self.fft,
@@ -168,7 +168,7 @@ def word_error(given: Content, made: Content, source: Audio) -> float:
         0 for a copy, about 1 for unrelated words; NaN if the source sings for too short a time.
     """
     count = min(given.shape[1], made.shape[1])
-    where = np.flatnonzero(_active(_levelled(source))[:count])
+    where = np.flatnonzero(_active(levelled(source))[:count])
     some = where[:: math.ceil(len(where) / SAMPLE) or 1]
     apart = np.abs(some[:, None] - some) > APART
     other = cdist(given[:, some].T, given[:, some].T)[apart]
@@ -182,7 +182,7 @@ def _active(audio: Audio) -> NDArray[np.bool_]:
     return (level >= level.max(initial=-np.inf) - ACTIVE) & (level > SILENCE)
 
 
-def _levelled(audio: Audio) -> Audio:
-    """At 16 kHz, its peak at 1."""
+def levelled(audio: Audio) -> Audio:
+    """A recording at 16 kHz, its peak at 1."""
     samples = resample(audio, RATE).samples
     return Audio(samples / np.float32(max(1e-9, np.abs(samples).max(initial=0.0))), RATE)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -223,6 +224,32 @@ class TestVoice:
     def test_one_speaker(self, folders, named, tmp_path):
         found = evaluate(request(folders, tmp_path, speakers=("1",)), Converter(named))
         assert {case.target for case in found.scored.cases} == {"bass"}
+
+
+class TestTranscripts:
+    def test_by_the_words_beside_the_songs(self, folders, found, tmp_path):
+        """Everybody who sings a song is read, its words are known to the judges, and a broken text costs its song."""
+        pytest.importorskip("pocketsphinx")
+        shutil.copytree(folders / "songs", tmp_path / "songs")
+        (tmp_path / "songs" / "alto" / "50.txt").write_text("Ah, oh! AH")
+        (tmp_path / "songs" / "alto" / "51.txt").write_bytes(b"\xff")
+        asked = request(
+            folders,
+            tmp_path / "out",
+            sources=tmp_path / "songs",
+            converted=folders / "converted",
+            judges=replace(JUDGES, transcribe="sphinx"),
+        )
+        heard = evaluate(asked)
+        assert heard.panel.judges.vocabulary == ("ah", "oh")
+        rows = {row["system"]: row for row in heard.scored.rows if row["system"] != "reference"}
+        assert set(rows) == {"voice", "copied", "equalised", "truth", "take"}
+        for row in rows.values():
+            assert row["song"] == "alto/50"
+            assert row["wer_difference"] == pytest.approx(row["wer"] - rows["copied"]["wer"])
+        assert sum("51.txt: cannot be read" in reason for reason in heard.scored.skipped) >= 1
+        publish.publish(heard, asked, "x", 1)
+        assert json.loads((tmp_path / "out" / "scores.json").read_text())["judges"]["vocabulary"] == ["ah", "oh"]
 
 
 class TestFloorAndCeilingAlone:
