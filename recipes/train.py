@@ -42,7 +42,7 @@ def main(
     what = "stopped and saved" if outcome.interrupted else "done"
     best = (
         f"best overall score {outcome.best:.3f} at step {outcome.best_step}"
-        if outcome.best_step
+        if outcome.best_step is not None
         else "not validated yet"
     )
     typer.echo(f"{what} at step {outcome.step}, {best}")

@@ -25,7 +25,7 @@ class F0Config:
     """The melody: torchcrepe's network with our own framing and decoder."""
 
     model: Literal["tiny", "full", "both"] = "both"  # full where tiny is unsure
-    refine: bool = True  # on the harmonics of the audio, after CREPE
+    refine: bool = True  # by the autocorrelation of the audio, after CREPE
     fmin: float = 50.0  # Hz
     fmax: float = 2006.0  # Hz
     periodicity: float = 0.3  # a frame is voiced above this (0–1) …

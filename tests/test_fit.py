@@ -181,7 +181,15 @@ def test_a_single_recording_will_do(quick, clips, tmp_path):
     shutil.copy(clips / "0.wav", tmp_path / "one")
     joined = quick(clips=tmp_path / "one")
     assert joined.voice.singers[-1].name == "Cat"
-    assert joined.outcome.best_step == 0
+    assert joined.outcome.best_step is None
+
+
+def test_training_that_came_no_nearer_is_left_out(quick, voice):
+    """Steps so long that they only lead astray: the mix of known singers stays, to the bit."""
+    joined = quick(**{"train.learning_rate": 1.0, "train.validate_every": 1})
+    assert (joined.outcome.best_step, joined.outcome.step) == (0, QUICK["train.steps"])
+    for name, mixed in joined.start.row.items():
+        assert torch.equal(joined.voice.generator.get_parameter(name)[-1], mixed)
 
 
 def test_another_voice_is_another_run(voice, quick, tmp_path, monkeypatch):

@@ -83,7 +83,11 @@ def _conclude(joined: "Joined", out: Path, others: str) -> None:
 
     singer, outcome = joined.voice.singers[-1], joined.outcome
     near = ", ".join(f"{who} {share:.0%}" for who, share in joined.start.names[:3] if share > 0.01)
-    best = f"the best was step {outcome.best_step} of {outcome.step}" if outcome.best_step else "no clip was held out"
+    best = f"the best was step {outcome.best_step} of {outcome.step}"
+    if outcome.best_step is None:
+        best = "no clip was held out"
+    elif not outcome.best_step:
+        best = f"{outcome.step} steps of training came no nearer to the clips that were held out, so none are kept"
     typer.echo(f"nearest of those it knew: {near}; {best}")
     higher = f", {SUNG_ABOVE_SPOKEN:.0f} semitones above the speech" if joined.material == "speech" else ""
     pitch = f"{singer.low_f0:.0f}–{singer.high_f0:.0f} Hz"

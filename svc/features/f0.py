@@ -43,8 +43,8 @@ def track(
     """f0 before any voicing decision, and periodicity, of every frame.
 
     The path is the most probable one whose neighbours are less than 12 bins apart (Viterbi, as in torchcrepe);
-    the frequency is the mean of the bins around it, weighted by their probabilities, then refined on the
-    harmonics themselves. No randomness anywhere.
+    the frequency is the mean of the bins around it, weighted by their probabilities, then moved to where the audio's
+    autocorrelation peaks. No randomness anywhere.
 
     Args:
         audio: any rate.

@@ -45,7 +45,7 @@ def write(run: Path, state: TrainState, extra: dict[str, Any], keep: int) -> Che
         TrainingError: the disk does not take it; older checkpoints are untouched.
     """
     root = run / "checkpoints"
-    place = root / f"step_{state.step:08d}"
+    place = root / _name(state.step)
     temporary = root / f".tmp_{os.getpid()}"
     try:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -92,7 +92,8 @@ def at(run: Path, which: str) -> Checkpoint:
         raise TrainingError(f"{run}: no complete checkpoint there; train first or name another run")
     if which == "last":
         return last
-    best = _verified(run / "checkpoints" / f"step_{last.meta['best_step']:08d}")
+    step = _best_step(last)
+    best = None if step is None else _verified(run / "checkpoints" / _name(step))
     if best is None:
         raise TrainingError(f"{run}: no best checkpoint yet; export the last one")
     return best
@@ -105,7 +106,7 @@ def best_or_last(run: Path) -> Checkpoint:
         TrainingError: there is none.
     """
     last = at(run, "last")
-    return at(run, "best") if last.meta["best_step"] else last
+    return last if _best_step(last) is None else at(run, "best")
 
 
 def restore(checkpoint: Checkpoint, state: TrainState) -> None:
@@ -124,8 +125,16 @@ def restore(checkpoint: Checkpoint, state: TrainState) -> None:
     state.step = checkpoint.step
     best = checkpoint.meta.get("best_score")
     state.best = -math.inf if best is None else float(best)
-    state.best_step = int(checkpoint.meta["best_step"])
+    state.best_step = _best_step(checkpoint)
     state.left_out = int(checkpoint.meta.get("left_out", 0))
+
+
+def _best_step(checkpoint: Checkpoint) -> int | None:
+    return None if checkpoint.meta["best_score"] is None else int(checkpoint.meta["best_step"])
+
+
+def _name(step: int) -> str:
+    return f"step_{step:08d}"
 
 
 def graft(checkpoint: Checkpoint, state: TrainState) -> None:
@@ -223,10 +232,10 @@ def _sync(folder: Path) -> None:
         os.close(handle)
 
 
-def _rotate(root: Path, keep: int, best_step: int) -> None:
+def _rotate(root: Path, keep: int, best_step: int | None) -> None:
     kept = sorted(root.glob("step_*"))[-keep:]
     for folder in root.glob("step_*"):
-        if folder not in kept and folder.name != f"step_{best_step:08d}":
+        if folder not in kept and (best_step is None or folder.name != _name(best_step)):
             shutil.rmtree(folder, ignore_errors=True)
     for leftover in root.glob(".tmp_*"):
         shutil.rmtree(leftover, ignore_errors=True)

@@ -35,7 +35,7 @@ class Outcome:
 
     run: Path
     step: int
-    best_step: int
+    best_step: int | None
     best: float
     interrupted: bool
     renditions: list[validate.Rendition] = field(default_factory=list)
@@ -49,7 +49,7 @@ def train(
     cpu: bool = False,
     accept_changes: bool = False,
     judge: validate.Judge | None = None,
-    begin: Callable[[state.TrainState], object] = lambda _: None,
+    begin: Callable[[state.TrainState], object] | None = None,
 ) -> Outcome:
     """Train, or go on training, a run.
 
@@ -60,7 +60,7 @@ def train(
         cpu: leave accelerators alone.
         accept_changes: go on although the config is not the one the run started with.
         judge: scores the phrases besides the spectral distance; its ``overall`` chooses the best checkpoint.
-        begin: changes the fresh state first, for a run that begins with a voice or leaves some weights as they are.
+        begin: changes the fresh state first, for a run that begins with a voice: with that, step 0 may be the best.
 
     Raises:
         TrainingError: the config changed, the run belongs to other singers, or a loss is not finite.
@@ -80,18 +80,19 @@ def train(
     items = dataset.CropDataset(prepared, config)
     content = items[0, 0].conditioning.content.shape[1]
     current = state.create(fixed, content=content, singers=len(prepared.singers), device=accelerator.device)
-    begin(current)
+    if begin:
+        begin(current)
     if found is not None:
         check_same(found, prepared, config, accept_changes)
         checkpoint.restore(found, current)
         if found.meta.get("best_by") != _scale(judge):
-            current.best, current.best_step = -math.inf, 0
+            current.best, current.best_step = -math.inf, None
     elif accelerator.is_main_process:
         run.mkdir(parents=True, exist_ok=True)
     check_together(accelerator, current.step, run)
     _prepare(accelerator, current, config.train.compile)
     with locked(run) if accelerator.is_main_process else contextlib.nullcontext():
-        return _Loop(prepared, run, config, accelerator, current, content, judge).go(items)
+        return _Loop(prepared, run, config, accelerator, current, content, judge, first=0 if begin else 1).go(items)
 
 
 def _prepare(accelerator: Accelerator, current: state.TrainState, compiled: bool) -> None:
@@ -118,12 +119,14 @@ class _Loop:
         current: state.TrainState,
         content: int,
         judge: validate.Judge | None,
+        first: int,
     ):
         self.prepared, self.run, self.config = prepared, run, config
         self.accelerator, self.state, self.content = accelerator, current, content
         self.tracker = Tracker(run, config, accelerator, current.step)
         self.phrases = validate.choose(prepared, config) if accelerator.is_main_process else []
         self.judge = judge
+        self.first = first  # step that may be the best
         self.listeners = {name: one.to(accelerator.device) for name, one in listeners(prepared, config).items()}
         self.watch, self.meter = Watch(), Meter()
         self.renditions: list[validate.Rendition] = []
@@ -135,8 +138,8 @@ class _Loop:
         batches = self.meter.timed(dataset.loader(items, step=self.state.step, rank=rank, world=world))
         bar = progress(batches, "train", "step", train.steps, self.state.step, not accelerator.is_main_process)
         with stopping() as stop:
-            if self.state.step == 0:
-                self.validate()
+            if self.state.step == 0 and self.validate():
+                self.save()
             for batch in bar:
                 terms = train_step(self.state, batch.to(accelerator.device), self.config, accelerator, self.listeners)
                 self.after(terms, bar)
@@ -161,7 +164,7 @@ class _Loop:
             self.tracker.losses(step, values, self.meter.lap())
             for sentence in self.watch.notice(values) if self.accelerator.is_main_process else ():
                 bar.write(f"step {step}: {sentence}", file=sys.stderr)
-            best = f" best {self.state.best:.3f}" if self.state.best_step else ""
+            best = f" best {self.state.best:.3f}" if self.state.best_step is not None else ""
             bar.set_postfix_str(f"spectral {values['spectral']:.3f}{best}")
         improved = (step % train.validate_every == 0 or last) and self.validate()
         if step % train.checkpoint_every == 0 or last or improved:
@@ -172,7 +175,7 @@ class _Loop:
         if not self.accelerator.is_main_process:
             return False
         step = self.state.step
-        refine = step > self.config.train.refine_start
+        refine = max(step, 1) > self.config.train.refine_start
         self.renditions = validate.sing(self.state.average, self.phrases, refine=refine)
         if not self.renditions:
             return False
@@ -180,7 +183,7 @@ class _Loop:
         if self.judge:
             scores |= self.judge(self.renditions)
         self.tracker.renditions(step, self.renditions, scores)
-        improved = step > 0 and scores["overall"] > self.state.best
+        improved = step >= self.first and scores["overall"] > self.state.best
         if improved:
             self.state.best, self.state.best_step = scores["overall"], step
         return improved

@@ -25,7 +25,7 @@ class TrainState:
         discriminator_optimizer: Adam.
         step: steps done.
         best: highest validation score so far.
-        best_step: and when.
+        best_step: and when, if there was one.
         left_out: updates of either network whose gradient was not finite.
         in_vain: how many of them in a row, of the generator and of the discriminator.
     """
@@ -37,7 +37,7 @@ class TrainState:
     discriminator_optimizer: torch.optim.Optimizer
     step: int = 0
     best: float = -math.inf
-    best_step: int = 0
+    best_step: int | None = None
     left_out: int = 0
     in_vain: list[int] = field(default_factory=lambda: [0, 0])
 
