@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from svc.cli.program import VOICE_HELP, Force, app, check_device, free, newest_voice, stages
-from svc.errors import DataError, WeightsError
+from svc.errors import DataError, WeightsError, printable
 
 if TYPE_CHECKING:
     from svc.convert import Converter, Report
@@ -129,9 +129,12 @@ def _stream(converter: "Converter", wish: "Wish", rate: int, block: float) -> No
     from svc.stream.stream import Stream, pump
 
     sung = Stream(converter, wish.speaker, rate, wish.transpose, block)
-    typer.echo(f"{sung.latency:.2f} s behind and the time of computing; raw 16-bit mono at {rate} Hz", err=True)
+    key = f"{wish.transpose:+g} semitones" if isinstance(wish.transpose, float) else f"key {wish.transpose}"
+    typer.echo(printable(f"as {wish.speaker}, {key}, raw 16-bit mono at {rate} Hz"), err=True)
+    typer.echo(f"{sung.latency:.2f} s behind and the time of computing", err=True)
     pump(sung, sys.stdin.buffer, sys.stdout.buffer)
-    typer.echo("next: the stream ended; the same command takes another", err=True)
+    typer.echo(f"the stream ended, sung {sung.transpose:+g} semitones from where it was", err=True)
+    typer.echo("next: the same command takes another", err=True)
 
 
 def _folder(converter: "Converter", folder: Path, out: Path, wish: "Wish", force: bool) -> None:

@@ -23,7 +23,7 @@ from svc.units import db_to_gain, hop_samples
 
 CONTEXT = f0.OVERLAP  # frames before a block that the melody's path is found with
 EDGE = 2  # frames around a window within which resampling hears its ends
-REFINE_MARGIN = 5  # frames on either side that a refined melody depends on: four periods of 50 Hz
+REFINE_MARGIN = 5  # frames on either side that a refined melody depends on: three periods of 50 Hz, and some
 PRIOR = 300  # active frames; as long as there are fewer, those of synthetic singers make up for them
 NOTHING = np.zeros(0, dtype=np.float32)
 

@@ -240,7 +240,8 @@ def stand_in(monkeypatch, script: str, *words: object) -> None:
 COPY = """
 import os, shutil, sys
 print(*sorted(os.listdir(sys.argv[1])), sep="|", flush=True)
-sys.stderr.write("train:  10%\\rtrain: 100%\\n")
+sys.stderr.write("train:  10%|#         | 1/10 [00:01<00:09,  1.00s/step]\\r")
+sys.stderr.write("train:  90%|######### | 9/10 [00:09<00:01,  1.00s/step, spectral 1.2]\\n")
 shutil.copy(sys.argv[4], sys.argv[3])
 print(sys.argv[3] + ": Cy is number 2\\nnext: svc convert", flush=True)
 """
@@ -264,7 +265,7 @@ def test_a_singer_is_fitted_and_sung(service, fitted, monkeypatch):
     stand_in(monkeypatch, COPY, fitted)
     clips = [upload(service, "a.wav"), upload(service, "$(touch x); rm.WAV")]
     told = list(service.fit(" Cy ", clips))
-    lines = ["000 a.wav|001 __touch x__ rm.wav", "train: 100%", "voice.safetensors: Cy is number 2"]
+    lines = ["000 a.wav|001 __touch x__ rm.wav", "train: 90 %, 00:01 left", "voice.safetensors: Cy is number 2"]
     assert told[-1].split("\n") == lines
     assert service.singers()[-1] == ("2 Cy", "2")
     assert service.voice_file.name == "voice_Cy.safetensors"
