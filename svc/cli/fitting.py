@@ -64,7 +64,8 @@ def fit(
         return
     joined.voice.save(out)
     shutil.rmtree(work)
-    _conclude(joined, out, f"the others {'changed a little with it' if full else f'sound as they did in {chosen}'}")
+    tuned = joined.voice.singers[-1].kind == "tuned"
+    _conclude(joined, out, f"the others {'changed a little with it' if tuned else f'sound as they did in {chosen}'}")
 
 
 def _tell(summary: "Summary") -> None:
@@ -85,9 +86,9 @@ def _conclude(joined: "Joined", out: Path, others: str) -> None:
     near = ", ".join(f"{who} {share:.0%}" for who, share in joined.start.names[:3] if share > 0.01)
     best = f"the best was step {outcome.best_step} of {outcome.step}"
     if outcome.best_step is None:
-        best = "no clip was held out"
+        best = "there was no held-out clip to judge by"
     elif not outcome.best_step:
-        best = f"{outcome.step} steps of training came no nearer to the clips that were held out, so none are kept"
+        best = f"the last {outcome.step} steps came no nearer to the clips that were held out, so they are not kept"
     typer.echo(f"nearest of those it knew: {near}; {best}")
     higher = f", {SUNG_ABOVE_SPOKEN:.0f} semitones above the speech" if joined.material == "speech" else ""
     pitch = f"{singer.low_f0:.0f}–{singer.high_f0:.0f} Hz"

@@ -81,7 +81,7 @@ def convert(
         raise WeightsError(f"{chosen}: {error}") from None
     converter = Converter(loaded, device, bf16)
     if stream:
-        _stream(converter, wish, rate, block)
+        _stream(converter, wish, label, rate, block)
     elif recursive:
         _folder(converter, song, out or song.resolve().with_name(f"{song.resolve().name}_{label}"), wish, force)
     elif song == PIPE and out is None:
@@ -125,12 +125,12 @@ def _tell(report: "Report", levels: str, target: Path, how: str, label: str) -> 
     say(f"next: listen to {target}")
 
 
-def _stream(converter: "Converter", wish: "Wish", rate: int, block: float) -> None:
+def _stream(converter: "Converter", wish: "Wish", label: str, rate: int, block: float) -> None:
     from svc.stream.stream import Stream, pump
 
     sung = Stream(converter, wish.speaker, rate, wish.transpose, block)
     key = f"{wish.transpose:+g} semitones" if isinstance(wish.transpose, float) else f"key {wish.transpose}"
-    typer.echo(printable(f"as {wish.speaker}, {key}, raw 16-bit mono at {rate} Hz"), err=True)
+    typer.echo(printable(f"as {label}, {key}, raw 16-bit mono at {rate} Hz"), err=True)
     typer.echo(f"{sung.latency:.2f} s behind and the time of computing", err=True)
     pump(sung, sys.stdin.buffer, sys.stdout.buffer)
     typer.echo(f"the stream ended, sung {sung.transpose:+g} semitones from where it was", err=True)

@@ -13,6 +13,8 @@ from pathlib import Path
 from svc.data import prepare
 from svc.errors import DataError
 
+LONGEST_TEXT = 100_000  # bytes
+
 
 @dataclass(frozen=True, slots=True)
 class Song:
@@ -38,7 +40,11 @@ class Song:
         """Its words, if ``<song>.txt`` lies beside it."""
         place = self.path.with_suffix(".txt")
         try:
-            return place.read_text(encoding="utf-8") if place.is_file() else None
+            if not place.is_file():
+                return None
+            if place.stat().st_size > LONGEST_TEXT:
+                raise DataError(f"{place}: is too long for the words of a song; shorten or remove it")
+            return place.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"{place}: cannot be read ({error}); save it as UTF-8 text or remove it") from None
 

@@ -1,4 +1,8 @@
-"""Melody, voicing, loudness and timing of an output against its source, heard by a tracker the model never used."""
+"""Melody, voicing, loudness and timing of an output against its source, heard by a tracker that it was not sung from.
+
+The voice's own is CREPE, made exact by an autocorrelation; that of Praat, the default, is of the same kind. What is
+claimed of a tracker had better hold by ``pyin``, too.
+"""
 
 import math
 from collections.abc import Callable

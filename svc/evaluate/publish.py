@@ -15,7 +15,7 @@ from svc.evaluate.cases import Case
 from svc.evaluate.evaluation import Evaluation
 from svc.evaluate.maps import embedding_map
 from svc.evaluate.measures import GROUPS, IDENTITY, MEASURES, Row, sorts, summarise, values
-from svc.evaluate.panel import read
+from svc.evaluate.panel import Judges, read
 from svc.evaluate.report import Exhibit, Page, Section, Table, write
 from svc.evaluate.run import Request, evenly
 from svc.progress import progress
@@ -106,7 +106,9 @@ def load(path: Path) -> tuple[list[Row], dict[str, Any]]:
     path = path / SCORES if path.is_dir() else path
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
-        rows, judges = told["rows"], told["judges"] | {"references": told["known"]}
+        judges = json.loads(json.dumps(asdict(Judges()))) | told["judges"] | {"references": told["known"]}
+        judges["transcribe"] = judges.pop("whisper", "") or judges["transcribe"]  # as it was called before
+        rows = told["rows"]
         for row in rows:
             if not all(isinstance(row[key], str) for key in NAMES):
                 raise ValueError("rows without names")

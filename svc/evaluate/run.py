@@ -160,7 +160,7 @@ def _enrol(known: Mapping[str, Sequence[Path]], skipped: list[str]) -> dict[str,
 
 def _listening_for(songs: Sequence[Song], judges: Judges, skipped: list[str]) -> Judges:
     """The judges, of whom one that chooses among words is told those of all songs."""
-    if judges.transcribe != transcript.SPHINX:
+    if judges.transcribe.lower() != transcript.SPHINX:
         return judges
     texts = []
     for song in songs:

@@ -5,6 +5,7 @@ Recognisers mishear singing, most of all held notes: an error rate alone says li
 
 import math
 import re
+import string
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,6 +20,8 @@ from svc.evaluate.words import levelled
 from svc.extras import extra
 
 SPHINX = "sphinx"
+DASHES = "[-‐‑–—]"
+MOST_WORDS = 1000  # to choose from; the time it takes grows with them
 
 RATE = 16_000  # Hz
 NEEDED = "model.bin", "tokenizer.json"  # faster-whisper would download a missing tokenizer
@@ -39,7 +42,7 @@ def transcriber(name: str, language: str, vocabulary: Iterable[str]) -> Transcri
         DataError: there is no such model or language, its library is missing, or there are no words to listen for.
         WeightsError: the weights are not there, incomplete or damaged.
     """
-    if name == SPHINX:
+    if name.lower() == SPHINX:
         return Sphinx(vocabulary, language)
     return Whisper(name, language) if name else None
 
@@ -55,7 +58,7 @@ class Sphinx(Transcriber):
         language: sung in.
 
     Raises:
-        DataError: it knows none of the words, or not the language, or a library is missing.
+        DataError: it knows none of the words, or not the language, there are too many, or a library is missing.
     """
 
     insertion = 1e-4  # probability of another word: on 48 real songs .02 of them too many, .03 missed, .18 mistaken
@@ -64,12 +67,16 @@ class Sphinx(Transcriber):
     def __init__(self, vocabulary: Iterable[str], language: str = "en"):
         if language != "en":
             raise DataError(f"--transcribe {SPHINX}: knows English alone, not {language}; give a size of Whisper's")
+        words = sorted(set(vocabulary))
+        if len(words) > MOST_WORDS:
+            told = f"{len(words)} different words beside the songs, of which it can tell {MOST_WORDS} apart"
+            raise DataError(f"--transcribe {SPHINX}: {told}; judge fewer songs at once")
         sphinx = extra("pocketsphinx")
         extra("jiwer")  # needed later
         self._decoder = sphinx.Decoder(
             lm=None, cmn="batch", bestpath=False, wip=self.insertion, loglevel="FATAL", **self.beams
         )
-        self.known = [word for word in sorted(set(vocabulary)) if self._decoder.lookup_word(word)]
+        self.known = [word for word in words if self._decoder.lookup_word(word)]
         if not self.known:
             raise DataError(
                 f"--transcribe {SPHINX}: no English words to listen for; put <song>.txt beside songs, or use Whisper"
@@ -82,18 +89,22 @@ class Sphinx(Transcriber):
     def transcribe(self, audio: Audio) -> str:
         """The likeliest of all orders of the words, each as often as one likes."""
         samples = (levelled(audio).samples * 20_000).astype(np.int16)
+        if not len(samples):
+            return ""
         self._decoder.start_utt()
-        self._decoder.process_raw(samples.tobytes(), full_utt=True)
-        self._decoder.end_utt()
+        try:
+            self._decoder.process_raw(samples.tobytes(), full_utt=True)
+        finally:
+            self._decoder.end_utt()
         heard = self._decoder.hyp()
         return heard.hypstr if heard else ""
 
 
 def vocabulary(texts: Iterable[str]) -> list[str]:
     """The words of texts, each once, in lower case: letters and apostrophes, as English dictionaries have them."""
-    return sorted(
-        {word for text in texts for word in re.findall(r"[a-z]+(?:'[a-z]+)*", text.lower().replace("’", "'"))}
-    )
+    plain = " ".join(texts).lower().replace("’", "'")
+    tokens = {token.strip(string.punctuation + "…“”„‘«»¡¿") for token in re.split(rf"\s+|{DASHES}", plain)}
+    return sorted(token for token in tokens if re.fullmatch("[a-z]+(?:'[a-z]+)*", token))
 
 
 class Whisper(Transcriber):
@@ -142,7 +153,7 @@ def _find(whisper: Any, model: str) -> Path:
             folder = Path(whisper.download_model(model, local_files_only=True))
         except ValueError:
             known = ", ".join(whisper.available_models())
-            raise DataError(f"{model}: no such Whisper model or folder; give one of {known}") from None
+            raise DataError(f"{model}: no such Whisper model or folder; give {SPHINX}, or one of {known}") from None
         except OSError:
             raise WeightsError(
                 f"Whisper {model} is not in {HF_HUB_CACHE}; {fetch} or give the path of its folder"
@@ -156,12 +167,13 @@ def _find(whisper: Any, model: str) -> Path:
 def error_rates(reference: str, hypothesis: str) -> dict[str, float]:
     """Errors of letters (``cer``) and words (``wer``) per letter and word of a reference.
 
-    Letter case, punctuation and the kind of white space do not count. NaN where the reference is empty.
+    Letter case, punctuation, hyphens and the kind of white space do not count. NaN where the reference is empty.
     """
     jiwer = extra("jiwer")
     plain = jiwer.Compose(
         [
             jiwer.ToLowerCase(),
+            jiwer.SubstituteRegexes({DASHES: " "}),
             jiwer.RemovePunctuation(),
             jiwer.RemoveWhiteSpace(replace_by_space=True),
             jiwer.RemoveMultipleSpaces(),

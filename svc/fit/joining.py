@@ -121,7 +121,10 @@ def join(voice: Voice, wish: Wish, work: Path, *, cpu: bool = False) -> Joined:
         place = work / _fingerprint(new, heard, all_of_it)
         rehearsed = crew().once(lambda: whole.rehearse(new, heard, place / "rehearsed"))
         outcome = whole.tune(new, rehearsed, place / "run", all_of_it, cpu=cpu)
-        new = voice if outcome.interrupted else whole.tuned(new, place / "run")
+        if outcome.interrupted:
+            new = voice
+        elif outcome.best_step != 0:  # else it came no nearer
+            new = whole.tuned(new, place / "run")
     return Joined(new, start, outcome, material)
 
 

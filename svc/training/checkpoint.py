@@ -130,7 +130,7 @@ def restore(checkpoint: Checkpoint, state: TrainState) -> None:
 
 
 def _best_step(checkpoint: Checkpoint) -> int | None:
-    return None if checkpoint.meta["best_score"] is None else int(checkpoint.meta["best_step"])
+    return None if checkpoint.meta.get("best_score") is None else int(checkpoint.meta["best_step"])
 
 
 def _name(step: int) -> str:

@@ -138,7 +138,7 @@ class _Loop:
         batches = self.meter.timed(dataset.loader(items, step=self.state.step, rank=rank, world=world))
         bar = progress(batches, "train", "step", train.steps, self.state.step, not accelerator.is_main_process)
         with stopping() as stop:
-            if self.state.step == 0 and self.validate():
+            if self.state.step == 0 and self.state.best_step is None and self.validate():
                 self.save()
             for batch in bar:
                 terms = train_step(self.state, batch.to(accelerator.device), self.config, accelerator, self.listeners)

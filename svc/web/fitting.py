@@ -17,7 +17,7 @@ from svc.web.limits import Deadline
 POLL = 0.5  # s
 PATIENCE = 5.0  # s that a program is given to end by itself
 SHOWN = 12  # lines
-BAR = re.compile(r"^([^|]+): +(\d+)%\|.*<([\d:]+), .*$")  # of tqdm
+BAR = re.compile(r"^([^|]+): +(\d+)%\|.*<([\d:?]+), .*$")  # of tqdm
 TAIL = 1 << 16  # bytes of what it printed
 
 
@@ -76,7 +76,7 @@ def _lines(log: Path) -> list[str]:
         stream.seek(max(0, log.stat().st_size - TAIL))
         text = stream.read().decode(errors="replace")
     lines = [printable(line.rstrip("\r").rpartition("\r")[2]).rstrip() for line in text.split("\n")]  # bars go back
-    lines = [BAR.sub(r"\1: \2 %, \3 left", line) for line in lines]
+    lines = [BAR.sub(r"\1: \2 %, \3 left", line).removesuffix(", ? left") for line in lines]
     return [line for line in lines if line and not line.startswith("next: ")][-SHOWN:]
 
 

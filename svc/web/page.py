@@ -100,7 +100,9 @@ def _convert_tab(gr: Any, service: Service) -> list[Any]:
     quick: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     other.change(lambda chosen: gr.update(visible=bool(chosen)), other, share, **quick)
     mode.change(lambda chosen: gr.update(visible=chosen == "semitones"), mode, semitones, **quick)
-    cleared = button.click(lambda: (None, _note("Converting …")), None, [result, told], **quick)
+    cleared = button.click(
+        lambda: (None, _note("Converting, after those who came before you …")), None, [result, told], **quick
+    )
     cleared.then(
         convert, [song, singer, other, share, mode, semitones], [result, told],
         concurrency_limit=1, concurrency_id="convert", show_progress_on=result, api_visibility="private",

@@ -156,3 +156,12 @@ class TestWithout:
         monkeypatch.setitem(sys.modules, module, None)
         with pytest.raises(DataError, match=rf"{module} is not installed; run `pip install"):
             identity.judge(name, {"Ann": [at(0)]})
+
+
+def test_what_another_judge_made_of_recordings_is_taken_over(monkeypatch):
+    """The same cosines, and no recording of theirs is described again."""
+    first, enrolment = known("cepstral"), {singer.name: [sing(singer, 1)] for singer in SINGERS}
+    heard = first.describe(sing(SINGERS[0], 9))
+    monkeypatch.setattr(identity.CepstralJudge, "describe", lambda *_: pytest.fail("described again"))
+    second = identity.judge("cepstral", enrolment, first.described)
+    assert second.cosines(second._unit(heard)) == first.cosines(first._unit(heard))

@@ -81,6 +81,7 @@ def test_an_output_may_be_clearer_than_its_source():
         ("It's a\tWONDERFUL,\n\n  wonderful life!", " it’s a wonderful wonderful life ", 0, 0),
         ("so long", "", 1, 1),
         ("la", "la la la", 3, 2),
+        ("Ding-dong—bells", "ding dong bells", 0, 0),
         ("abcd", "abxd", 0.25, 1),
         ("Über Ñandú", "über ñandú", 0, 0),
     ],
@@ -162,7 +163,9 @@ def test_absent_weights(whisper):
         WeightsError, match=r"^Whisper large is not in .*; fetch it with `.*download_model\('large'\)\""
     ):
         Whisper("large")
-    with pytest.raises(DataError, match=r"^huge: no such Whisper model or folder; give one of small, large$"):
+    with pytest.raises(
+        DataError, match=r"^huge: no such Whisper model or folder; give sphinx, or one of small, large$"
+    ):
         Whisper("huge")
     with pytest.raises(DataError, match=r"^xx: not a language of the Whisper model small; give one of en, de$"):
         Whisper(language="xx")
@@ -181,7 +184,9 @@ def test_the_real_library_asks_nobody(monkeypatch, tmp_path):
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(WeightsError, match=rf"^Whisper small is not in {tmp_path}; "):
         Whisper()
-    with pytest.raises(DataError, match=r"^huge: no such Whisper model or folder; give one of tiny.en, tiny, "):
+    with pytest.raises(
+        DataError, match=r"^huge: no such Whisper model or folder; give sphinx, or one of tiny.en, tiny, "
+    ):
         Whisper("huge")
     with pytest.raises(DataError, match=r"no such Whisper model or folder"):
         Whisper(str(tmp_path / "absent"))
@@ -230,15 +235,22 @@ class TestSphinx:
 
     def test_words_that_are_not_among_the_texts_are_never_heard(self, spoken):
         pytest.importorskip("pocketsphinx")
-        heard = Sphinx(["dogs", "door"]).transcribe(spoken["en-us+f2"])
-        assert set(heard.split()) <= {"dogs", "door"}
+        few = ["open", "sitting"]
+        heard = Sphinx(few).transcribe(spoken["en-us+f2"])
+        assert set(heard.split()) == set(few)
 
     def test_nothing_to_listen_for(self):
         pytest.importorskip("pocketsphinx")
         with pytest.raises(DataError, match=r"no English words to listen for; put <song>\.txt beside songs"):
             transcriber("sphinx", "en", ["xqzzy"])
         with pytest.raises(DataError, match="knows English alone, not de"):
-            transcriber("sphinx", "de", ["dogs"])
+            transcriber("Sphinx", "de", ["dogs"])
+        with pytest.raises(DataError, match="1001 different words beside the songs, of which it can tell 1000 apart"):
+            transcriber("sphinx", "en", [f"word{n}" for n in range(1001)])
+
+    def test_of_nothing_it_hears_nothing(self, sphinx, spoken):
+        assert sphinx.transcribe(Audio(np.zeros(0, dtype=np.float32), 24_000)) == ""
+        assert sphinx.transcribe(spoken["en-us+f2"])
 
     def test_nobody_transcribes_unless_asked(self):
         assert transcriber("", "en", ["dogs"]) is None
@@ -248,7 +260,8 @@ class TestSphinx:
     ("texts", "words"),
     [
         (["Don’t STOP, don't\nstop!", "stop"], ["don't", "stop"]),
-        (["a|b (c)+ ;public <x> = evil;"], ["a", "b", "c", "evil", "public", "x"]),
+        (["a|b (c)+ ;public <x> = evil;"], ["c", "evil", "public", "x"]),
+        (["ding-dong—bells", "naïve café 4th don`t"], ["bells", "ding", "dong"]),
         (["'tis the cats' 99 — ", ""], ["cats", "the", "tis"]),
         ([], []),
     ],

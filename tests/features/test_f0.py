@@ -70,6 +70,13 @@ def test_where_nothing_peaks_a_melody_stays():
     assert refine.refine(torch.zeros(0), torch.zeros(0)).shape == (0,)
 
 
+@pytest.mark.parametrize("away", [-230.0, 230.0, 700.0])
+def test_a_peak_out_of_reach_is_left_alone(away):
+    tone = torch.from_numpy(resample(sung(np.full(RATE // 4, 300.0)), refine.RATE).samples)
+    rough = torch.full((25,), 300 * 2 ** (away / 1200))
+    assert torch.equal(refine.refine(tone, rough)[4:-4], rough[4:-4])
+
+
 @pytest.mark.parametrize("hz", [120, 300, 600])
 def test_a_glide_in_noise_is_followed(hz):
     """1500 cents a second, of a voice 20 dB above a noise, from a melody that is late."""
