@@ -85,6 +85,8 @@ def _conclude(joined: "Joined", out: Path, others: str) -> None:
     singer, outcome = joined.voice.singers[-1], joined.outcome
     near = ", ".join(f"{who} {share:.0%}" for who, share in joined.start.names[:3] if share > 0.01)
     best = f"the best was step {outcome.best_step} of {outcome.step}"
+    if outcome.best_step == outcome.step:
+        best += f", so more may do better: --set train.steps={2 * outcome.step}"
     if outcome.best_step is None:
         best = "there was no held-out clip to judge by"
     elif not outcome.best_step:

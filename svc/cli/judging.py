@@ -16,7 +16,7 @@ def evaluate(
     out: Annotated[Path, typer.Option("-o", "--out", help="folder for the report, the scores and the conversions")],
     voice: Annotated[Path | None, typer.Option("-v", "--voice", help="voice file made by `svc export`")] = None,
     references: Annotated[
-        Path | None, typer.Option(help="DIR/<singer>/**/*: what singers are known by; the sources if not given")
+        Path | None, typer.Option(help="DIR/<singer>/**/*: what singers are known by; SOURCES/<singer> if not given")
     ] = None,
     parallel: Annotated[
         Path | None, typer.Option(help="DIR/<singer>/<song>.*: how targets, and sources another time, sing the songs")

@@ -116,13 +116,14 @@ def _one(converter: "Converter", source: Path, sink: Path, wish: "Wish", separat
 
 def _tell(report: "Report", levels: str, target: Path, how: str, label: str) -> None:
     say = partial(typer.echo, err=target == PIPE)  # standard output is the song
-    say(f"{target}: {report.seconds:.1f} s as {how}")
+    name = "standard output" if target == PIPE else str(target)
+    say(f"{name}: {report.seconds:.1f} s as {how}")
     for line in [levels] * bool(levels) + _beyond(report, label):
         say(f"  {line}")
     spent = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in report.spent.items())
     total = sum(report.spent.values())
     say(f"{total:.1f} s of computing, {total / report.seconds:.3f} a second of song ({spent})")
-    say(f"next: listen to {target}")
+    say(f"next: listen to {name}")
 
 
 def _stream(converter: "Converter", wish: "Wish", label: str, rate: int, block: float) -> None:
@@ -182,7 +183,9 @@ def _beyond(report: "Report", label: str) -> list[str]:
     """Notes that the singer was never heard at, in words."""
     told = "of the notes lie more than a semitone {} what {} is known at"
     sides = [(report.below, "below"), (report.above, "above")]
-    return [f"{share:.0%} {told.format(side, label)}" for share, side in sides if share >= 0.01]
+    lines = [f"{share:.0%} {told.format(side, label)}" for share, side in sides if share >= 0.01]
+    far = max(report.below, report.above) >= 0.5
+    return lines + [f"--transpose match sings where {label} is at home, out of key"] * far
 
 
 @contextmanager
