@@ -57,23 +57,21 @@ def track(
         (N,) Hz and (N,) 0–1.
     """
     asked = np.ones(frames, dtype=np.bool_) if audible is None else audible
-    rough, periodicity = np.empty((2, frames), dtype=np.float32)
-    for block, samples in _blocks(audio, crepe.Crepe.sample_rate, frames):
+    melody, periodicity = np.empty((2, frames), dtype=np.float32)
+    for block, samples in _blocks(audio, frames):
         curve, sure = _hear(samples, asked[block.heard], config, _within(block, progress))
-        rough[block.kept], periodicity[block.kept] = curve[block.inner], sure[block.inner]
+        if config.refine:
+            curve = refine.refine(torch.from_numpy(samples), torch.from_numpy(curve)).numpy()
+            curve = curve.clip(config.fmin, config.fmax)
+        melody[block.kept], periodicity[block.kept] = curve[block.inner], sure[block.inner]
     progress(frames)
-    if not config.refine:
-        return rough, periodicity
-    refined = np.empty_like(rough)
-    for block, samples in _blocks(audio, refine.RATE, frames):
-        curve = refine.refine(torch.from_numpy(samples), torch.from_numpy(rough[block.heard])).numpy()
-        refined[block.kept] = curve[block.inner].clip(config.fmin, config.fmax)
-    return refined, periodicity
+    return melody, periodicity
 
 
-def _blocks(audio: Audio, rate: int, frames: int) -> Iterator[tuple[Block, Samples]]:
-    stream = resampled(parts(audio.samples), audio.rate, rate)
-    return overlapping(stream, hop_samples(rate), frames, BLOCK, OVERLAP)
+def _blocks(audio: Audio, frames: int) -> Iterator[tuple[Block, Samples]]:
+    """At 16 kHz, which is what CREPE and the refinement take."""
+    stream = resampled(parts(audio.samples), audio.rate, refine.RATE)
+    return overlapping(stream, hop_samples(refine.RATE), frames, BLOCK, OVERLAP)
 
 
 def _hear(
