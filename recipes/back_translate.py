@@ -1,6 +1,6 @@
 """Content of a voice's own conversions, to train on: ``python recipes/back_translate.py VOICE PREPARED -o OTHER``.
 
-Train on the new folder with ``--set train.back_translated=0.5``; see svc/translate.py.
+Train on the new folder with ``--set train.back_translated=0.5``; see svc/inference/back_translation.py.
 """
 
 from pathlib import Path
@@ -18,13 +18,13 @@ def main(
     others: Annotated[int, typer.Option(min=1, help="singers that each clip is converted to")] = 2,
 ) -> None:
     """Copy a prepared folder, with the content of conversions of every clip to train on to a few other singers."""
-    from svc.convert import Converter
     from svc.data import manifest
     from svc.data.prepare import check_config
     from svc.errors import DataError
-    from svc.features.store import file_hash
-    from svc.translate import translate
-    from svc.voice import Voice
+    from svc.features.cache import file_hash
+    from svc.inference.back_translation import translate
+    from svc.inference.converter import Converter
+    from svc.inference.voice import Voice
 
     read = manifest.read(prepared)
     converter = Converter(Voice.load(voice))

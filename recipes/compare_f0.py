@@ -21,8 +21,8 @@ def main(
     from svc.audio import files as reading
     from svc.audio.resample import resample
     from svc.config import F0Config
-    from svc.evaluate import melody
-    from svc.evaluate.report import Table
+    from svc.evaluation.metrics import f0 as f0_metric
+    from svc.evaluation.report import Table
     from svc.features import f0
 
     knobs = F0Config()
@@ -34,7 +34,7 @@ def main(
     seconds = 0.0
     for path in files:
         audio = resample(reading.read(path), RATE)
-        asked = melody.praat(audio)
+        asked = f0_metric.praat(audio)
         seconds += audio.seconds
         for kind in kinds:
             started = time.perf_counter()

@@ -16,9 +16,9 @@ from svc.errors import DataError, SvcError
 
 if TYPE_CHECKING:  # torch is imported inside the functions, so that --help answers at once
     from svc.config import Config
-    from svc.convert import Converter
-    from svc.evaluate.measures import Row
-    from svc.evaluate.report import Table
+    from svc.evaluation.metrics.table import Row
+    from svc.evaluation.report import Table
+    from svc.inference.converter import Converter
 
 HELD_OUT = 9_000  # seed of the first phrase that nobody trains on
 PHRASES = 40  # each singer sings, 4 to 5 s each
@@ -36,7 +36,7 @@ def main(
 ) -> None:
     """Convert between four synthetic singers, after training on them, and score it against the truth."""
     from svc.config import load, parse_overrides
-    from svc.export import voice_of
+    from svc.training.export import voice_of
 
     trained = train(out, load(config, parse_overrides(overrides or [])), phrases)
     if trained is None:
@@ -82,7 +82,7 @@ def synthesise(out: Path, phrases: int) -> None:
     Raises:
         DataError: there are things that the demo did not make, or the folder cannot be made.
     """
-    from svc.data import synthetic
+    from svc.data.synthetic import singers as synthetic
 
     folder = out / "singers"
     if not (folder / MARKER).is_file():
@@ -101,7 +101,7 @@ def synthesise(out: Path, phrases: int) -> None:
 @contextlib.contextmanager
 def counted(ledger: Path) -> Iterator[None]:
     """Add the seconds spent inside to those in a file, also if interrupted, but not if refused."""
-    from svc import atomic
+    from svc.utils import atomic
 
     before, started, worked = read_seconds(ledger), time.perf_counter(), True
     try:
@@ -122,11 +122,11 @@ def read_seconds(ledger: Path) -> float:
 
 def judge(out: Path) -> "list[Row]":
     """Every singer's held-out song turned into every other singer, scored as by `svc evaluate`, with its report."""
-    from svc.convert import Converter
-    from svc.evaluate.panel import Judges
-    from svc.evaluate.publish import publish
-    from svc.evaluate.run import Request, evaluate
-    from svc.voice import Voice
+    from svc.evaluation.evaluator import Judges
+    from svc.evaluation.publish import publish
+    from svc.evaluation.run import Request, evaluate
+    from svc.inference.converter import Converter
+    from svc.inference.voice import Voice
 
     converter = Converter(Voice.load(out / "voice.safetensors"))
     judged = out / "judged"
@@ -146,10 +146,10 @@ def judge(out: Path) -> "list[Row]":
 
 def draw_example(judged: Path, path: Path) -> None:
     """The alto's song, the same as the bass, the bass's own rendition, and that through our vocoder path."""
-    from svc import atomic
     from svc.audio.files import read
-    from svc.evaluate.melody import praat
-    from svc.evaluate.report import Exhibit, Section, section_picture
+    from svc.evaluation.metrics.f0 import praat
+    from svc.evaluation.report import Exhibit, Section, section_picture
+    from svc.utils import atomic
 
     files = {
         "source: alto": "songs/alto/alto.wav",
@@ -164,9 +164,9 @@ def draw_example(judged: Path, path: Path) -> None:
 
 def write_truths(converter: "Converter", judged: Path) -> None:
     """Held-out songs, and what each target really sounds like singing them, as it is and through our vocoder path."""
-    from svc import key
     from svc.audio.files import Audio, write
-    from svc.data.synthetic import SINGERS, phrase, render
+    from svc.data.synthetic.singers import SINGERS, phrase, render
+    from svc.inference import transpose
 
     known = {singer.name: singer for singer in converter.voice.singers}
     for number, source in enumerate(SINGERS):
@@ -178,7 +178,7 @@ def write_truths(converter: "Converter", judged: Path) -> None:
             if target is source:
                 write(place / f"{source.name}.wav", Audio(sung.samples, sung.rate))
                 continue
-            asked = sung.f0 * 2 ** (key.choose("auto", sung.f0[sung.f0 > 0], known[target.name].range) / 12)
+            asked = sung.f0 * 2 ** (transpose.choose("auto", sung.f0[sung.f0 > 0], known[target.name].range) / 12)
             truth = Audio(render(target, song, f0=asked).samples, sung.rate)
             write(place / f"{source.name}.wav", truth)
             write(place / f"{source.name}.resung.wav", converter.convert(truth, target.name, transpose=0)[0])
@@ -186,7 +186,7 @@ def write_truths(converter: "Converter", judged: Path) -> None:
 
 def tabulate(rows: "list[Row]") -> "Table":
     """A row for each conversion, between its source and the target's truth through our vocoder path."""
-    from svc.evaluate.report import Table
+    from svc.evaluation.report import Table
 
     columns = ["conversion", "source, dB", "output", "truth re-sung", "gap closed", "f0 median, cents", "> 50 cents"]
     lines = [

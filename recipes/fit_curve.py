@@ -1,7 +1,8 @@
 """How many seconds of speech a new singer needs: ``python recipes/fit_curve.py VOICE LAYOUT --singer actor13 -o OUT``.
 
-LAYOUT is made by recipes/ravdess.py of all actors. Each singer is fitted into the voice from so many seconds of speech,
-the songs of the others are converted to them, and judged against their own renditions; singers are known by speech.
+LAYOUT is made by recipes/evaluate_ravdess.py of all actors. Each singer is fitted into the voice from so many seconds
+of speech, the songs of the others are converted to them, and judged against their own renditions; singers are known by
+speech.
 """
 
 import shutil
@@ -13,9 +14,9 @@ import typer
 from svc import cli
 
 if TYPE_CHECKING:
-    from svc.evaluate.measures import Row
-    from svc.fit.joining import Wish
-    from svc.voice import Voice
+    from svc.adaptation.pipeline import Wish
+    from svc.evaluation.metrics.table import Row
+    from svc.inference.voice import Voice
 
 PICTURE, SCORES = "fit_curve.png", "fit_curve.json"
 SHOWN = {"named_target": "named as the target", "cosine": "cosine to the target", "mcd": "MCD to the truth, dB"}
@@ -23,7 +24,7 @@ SHOWN = {"named_target": "named as the target", "cosine": "cosine to the target"
 
 def main(
     voice: Annotated[Path, typer.Argument(help="voice that does not know the singers")],
-    layout: Annotated[Path, typer.Argument(help="folder made by recipes/ravdess.py")],
+    layout: Annotated[Path, typer.Argument(help="folder made by recipes/evaluate_ravdess.py")],
     out: Annotated[Path, typer.Option("-o", "--out", help="folder for voices, reports and the picture")],
     singer: Annotated[list[str], typer.Option(help="to be fitted; repeatable")],
     seconds: Annotated[list[float], typer.Option(help="of speech; repeatable")] = [10.0, 30.0, 60.0, 180.0],  # noqa: B006
@@ -33,9 +34,9 @@ def main(
     """Fit, convert and judge for every length of speech, and draw the curve; what is there is not made again."""
     import json
 
-    from svc.atomic import write_bytes
-    from svc.fit.joining import Wish
-    from svc.voice import Voice
+    from svc.adaptation.pipeline import Wish
+    from svc.inference.voice import Voice
+    from svc.utils.atomic import write_bytes
 
     known, rows, seconds = Voice.load(voice), [], sorted(seconds)
     for name in singer:
@@ -66,8 +67,8 @@ def fitted(voice: "Voice", clips: Path, wish: "Wish", seconds: float, out: Path)
     """Fit a singer from the first so many seconds of clips, in a fixed order; whether it came to the end."""
     import numpy as np
 
+    from svc.adaptation import pipeline
     from svc.audio.files import read
-    from svc.fit import joining
 
     (out / "clips").mkdir(parents=True, exist_ok=True)
     found, heard = sorted(clips.iterdir()), 0.0
@@ -75,8 +76,8 @@ def fitted(voice: "Voice", clips: Path, wish: "Wish", seconds: float, out: Path)
         if heard < seconds:
             shutil.copy(found[number], out / "clips")
             heard += read(found[number]).seconds
-    joining.prepare(voice, out / "clips", wish, out / "fit")
-    joined = joining.join(voice, wish, out / "fit", cpu=True)
+    pipeline.prepare(voice, out / "clips", wish, out / "fit")
+    joined = pipeline.join(voice, wish, out / "fit", cpu=True)
     if joined.outcome.interrupted:
         return False
     joined.voice.save(out / "voice.safetensors")
@@ -85,10 +86,10 @@ def fitted(voice: "Voice", clips: Path, wish: "Wish", seconds: float, out: Path)
 
 def judged(out: Path, name: str, layout: Path, songs: Path) -> "list[Row]":
     """What the judges say of the others' songs as sung by a fitted singer."""
-    from svc.convert import Converter
-    from svc.evaluate.panel import Judges
-    from svc.evaluate.run import Request, evaluate
-    from svc.voice import Voice
+    from svc.evaluation.evaluator import Judges
+    from svc.evaluation.run import Request, evaluate
+    from svc.inference.converter import Converter
+    from svc.inference.voice import Voice
 
     request = Request(
         sources=songs,
@@ -103,7 +104,7 @@ def judged(out: Path, name: str, layout: Path, songs: Path) -> "list[Row]":
 
 def means(rows: "list[Row]", system: str, seconds: float) -> dict[str, float]:
     """Every score of a system at a length of speech, over all songs and singers."""
-    from svc.evaluate.measures import MEASURES, mean
+    from svc.evaluation.metrics.table import MEASURES, mean
 
     own = [row for row in rows if row["system"] == system and row["seconds"] == seconds]
     return {measure.key: mean(own, measure.key) for measure in MEASURES}
@@ -116,7 +117,7 @@ def draw(told: dict[str, dict[str, float]], seconds: list[float], path: Path) ->
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from svc.atomic import write_bytes
+    from svc.utils.atomic import write_bytes
 
     figure = Figure(figsize=(11, 3.2), layout="constrained")
     FigureCanvasAgg(figure)

@@ -9,7 +9,7 @@ from svc import cli
 
 if TYPE_CHECKING:  # torch is imported inside the functions, so that --help answers at once
     from svc.data.manifest import Manifest
-    from svc.evaluate.rehearsal import Rehearsal
+    from svc.evaluation.validation_metrics import Rehearsal
 
 
 def main(
@@ -28,7 +28,7 @@ def main(
     from svc.config import load, parse_overrides
     from svc.data import manifest
     from svc.data.prepare import check_config
-    from svc.evaluate.rehearsal import publish
+    from svc.evaluation.validation_metrics import publish
     from svc.training.loop import train
 
     knobs = load(config, parse_overrides(overrides or []))
@@ -55,9 +55,9 @@ def main(
 
 def rehearsal_of(prepared: "Manifest") -> "Rehearsal | None":
     """The judges of `svc evaluate` for the fixed phrases, if their libraries are installed."""
-    from svc.evaluate.panel import Judges
-    from svc.evaluate.rehearsal import Rehearsal
-    from svc.extras import MissingExtra
+    from svc.evaluation.evaluator import Judges
+    from svc.evaluation.validation_metrics import Rehearsal
+    from svc.utils.optional import MissingExtra
 
     try:
         return Rehearsal(prepared, Judges())

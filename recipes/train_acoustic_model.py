@@ -9,7 +9,7 @@ from svc import cli
 
 
 def main(
-    folders: Annotated[list[Path], typer.Argument(help="speech or song, in any layout; see svc/data/speech.py")],
+    folders: Annotated[list[Path], typer.Argument(help="speech or song, in any layout; see svc/phonetics/corpus.py")],
     out: Annotated[Path, typer.Option("-o", "--out", help="folder of the run; an earlier run there is resumed")],
     overrides: Annotated[list[str] | None, typer.Option("--set", help="knob=value, e.g. steps=500")] = None,
     synthetic: Annotated[
@@ -21,21 +21,21 @@ def main(
 ) -> None:
     """Label recordings, make other voices of them, and train; running the same command again resumes."""
     from svc.config import parse_overrides
-    from svc.data import speech
-    from svc.training.acoustic import WEIGHTS, AcousticConfig, AcousticRun
+    from svc.config.tree import from_knobs
+    from svc.phonetics import corpus
+    from svc.phonetics.train import WEIGHTS, AcousticConfig, AcousticRun
     from svc.training.locking import locked
-    from svc.tree import from_knobs
 
     config = from_knobs(AcousticConfig, parse_overrides(overrides or []))
     with locked(out):
-        utterances, rejected = speech.prepare(folders, out, synthetic, jobs)
+        utterances, rejected = corpus.prepare(folders, out, synthetic, jobs)
         for reason in rejected:
             typer.echo(f"  rejected {reason}")
         run = AcousticRun(out, utterances, config)
         run.restore()
         run.train()
     typer.echo(f"{out / WEIGHTS}: {(out / WEIGHTS).stat().st_size / 1e6:.1f} MB")
-    typer.echo(f"next: python recipes/measure_content.py RAVDESS --encoder {out / WEIGHTS}:words")
+    typer.echo(f"next: python recipes/probe_content_encoder.py RAVDESS --encoder {out / WEIGHTS}:words")
 
 
 if __name__ == "__main__":

@@ -19,12 +19,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from svc import identities, voice
+from svc.adaptation import pipeline
 from svc.audio.files import MAX_RATE, MIN_RATE, Audio
-from svc.convert import Converter, Report
-from svc.fit import joining
-from svc.key import Key
-from svc.units import FRAMES_PER_SECOND
+from svc.inference import speakers as voice_speakers
+from svc.inference import voice
+from svc.inference.converter import Converter, Report
+from svc.inference.transpose import Key
+from svc.utils.units import FRAMES_PER_SECOND
 
 
 class Voice:
@@ -66,7 +67,7 @@ class Voice:
             audio: (T,), full scale 1.
             rate: Hz.
             speaker: name, number, or a mix as ``Ann:0.6,Bob:0.4``.
-            transpose: semitones, ``auto`` or ``match``, see ``svc.key.choose``.
+            transpose: semitones, ``auto`` or ``match``, see ``svc.inference.transpose.choose``.
 
         Raises:
             ValueError: the audio is not (T,), shorter than 10 ms or at no usual rate, or a sample is not a number.
@@ -98,32 +99,32 @@ class Voice:
             clips: folder of one singer's recordings.
             name: of the singer.
             work: folder for what is made on the way, to be removed when the voice is saved.
-            full: train the voice as well as the singer, see ``svc.fit.whole``.
-            changes: knobs of svc/config.py by dotted names, as ``{"train.steps": 100}``.
+            full: train the voice as well as the singer, see ``svc.adaptation.finetuning``.
+            changes: knobs of svc/config/schema.py by dotted names, as ``{"train.steps": 100}``.
             jobs: processes that prepare.
 
         Raises:
             SvcError: the name is taken, or nothing is usable.
             KeyboardInterrupt: it was stopped, and saved.
         """
-        wish, place = joining.Wish(name, full=full, changes=changes), Path(work)
-        joining.prepare(self.model, Path(clips), wish, place, jobs)
-        joined = joining.join(self.model, wish, place, cpu=self.device == "cpu")
+        wish, place = pipeline.Wish(name, full=full, changes=changes), Path(work)
+        pipeline.prepare(self.model, Path(clips), wish, place, jobs)
+        joined = pipeline.join(self.model, wish, place, cpu=self.device == "cpu")
         if joined.outcome.interrupted:
             raise KeyboardInterrupt(f"stopped and saved in {place}; call it again to go on")
         return self._with(joined.voice)
 
     def rename(self, who: str, name: str) -> Voice:
         """With another name for a singer."""
-        return self._with(identities.renamed(self.model, who, name))
+        return self._with(voice_speakers.renamed(self.model, who, name))
 
     def remove(self, who: str) -> Voice:
         """Without a singer, whose number nobody else gets."""
-        return self._with(identities.removed(self.model, who))
+        return self._with(voice_speakers.removed(self.model, who))
 
     def merge(self, other: Voice) -> Voice:
         """With the singers of another that was fitted from the same."""
-        return self._with(identities.merged(self.model, other.model)[0])
+        return self._with(voice_speakers.merged(self.model, other.model)[0])
 
     def save(self, path: str | Path) -> None:
         """Write the voice file; it appears whole or not at all.

@@ -11,6 +11,8 @@ Every message is one sentence that names the file or knob and the way out. The c
 exits with code 2.
 """
 
+from pathlib import Path
+
 MAX_TEXT = 1000  # characters of a message
 
 
@@ -41,3 +43,14 @@ class TrainingError(SvcError):
 def printable(text: str) -> str:
     """Text from a stranger's file on one line, without anything that a terminal would obey."""
     return "".join(c if c.isprintable() else " " for c in text)[:MAX_TEXT]
+
+
+def refusal(path: Path, reason: str) -> AudioError:
+    """The error to raise, its text printable whatever the name."""
+    name = str(path)
+    return AudioError(f"{name if name.isprintable() else ascii(name)}: {reason}")
+
+
+def detail(error: Exception) -> str:
+    """The last, most telling part of a library's message."""
+    return " ".join(str(error).split()).rstrip(".").split(": ")[-1] or type(error).__name__

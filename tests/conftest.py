@@ -13,10 +13,10 @@ from svc.config import Config, load
 from svc.data import manifest
 from svc.data.manifest import Manifest
 from svc.data.prepare import prepare
-from svc.data.synthetic import SINGERS, phrase, render, save_rendition
+from svc.data.synthetic.singers import SINGERS, phrase, render, save_rendition
 from svc.features import content
+from svc.inference.voice import Known, Voice
 from svc.models.generator import Generator
-from svc.voice import Known, Voice
 
 TINY = {
     "features.f0.model": "tiny",

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from test_fit import QUICK, clips  # noqa: F401, a fixture
+from test_pipeline import QUICK, clips  # noqa: F401, a fixture
 
 from svc.api import Voice
-from svc.convert import Converter
 from svc.errors import WeightsError
+from svc.inference.converter import Converter
 
 
 def test_a_song_is_sung_as_by_the_converter(voice, tone, tmp_path):

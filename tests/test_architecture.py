@@ -11,27 +11,36 @@ ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "svc").rglob("*.py"))
 OURS = [path for room in ("svc", "recipes", "tools") for path in sorted((ROOT / room).rglob("*.py"))]
 LEVELS = (
-    "atomic errors units progress machine",
-    "extras tree",
-    "limits",
-    "config conditioning weights",
-    "audio key",
+    "errors",
+    "utils",
+    "config",
+    "audio",
     "encoders",
-    "features models",
-    "data losses",
+    "features",
+    "models",
+    "data losses phonetics",
     "training",
-    "voice",
-    "casting identities separate",
-    "convert export onnx",
-    "songs stream translate",
-    "album",
-    "fit evaluate",
-    "api",
+    "inference",
+    "adaptation evaluation style",
     "web",
-    "cli",
+    "api cli",
     "__main__",
 )
 RANKS = {room: rank for rank, rooms in enumerate(LEVELS) for room in rooms.split()}
+BARRED = {"inference": {"data", "losses", "training"}}  # lower, and still none of its business
+# Imports that break the rule today; this list must shrink, and an entry that nobody needs fails the test.
+EXCEPTIONS = {
+    "svc/data/pitch_augmentation.py": {"svc.phonetics.singing_augmentation"},
+    "svc/inference/back_translation.py": {"svc.data.dataset", "svc.data.manifest"},
+    "svc/inference/batch.py": {"svc.data.prepare"},
+    "svc/inference/speaker_mix.py": {"svc.data.manifest"},
+    "svc/inference/speakers.py": {"svc.data.manifest"},
+    "svc/inference/streaming_features.py": {"svc.data.synthetic.singers"},
+    "svc/inference/voice.py": {"svc.data.manifest"},
+    "svc/phonetics/transcripts.py": {"svc.data.prepare"},
+    "svc/training/export.py": {"svc.inference.voice"},
+    "svc/training/validation.py": {"svc.inference.transpose"},
+}
 LONGEST = 300  # lines
 
 sources = pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -58,14 +67,29 @@ def wrong_imports(path: Path, text: str | None = None) -> list[str]:
     for name in imports(path, text):
         parts = name.split(".")
         inside = parts[0] == "svc" and len(parts) > 1 and parts[1] not in ("__version__", room)
-        if parts[0] == "recipes" or (inside and (room == "__init__" or RANKS[parts[1]] >= RANKS[room])):
+        if parts[0] == "recipes" or (inside and (room == "__init__" or _upwards(room, parts[1]))):
             wrong.append(name)
     return wrong
 
 
+def _upwards(room: str, other: str) -> bool:
+    return RANKS[other] >= RANKS[room] or other in BARRED.get(room, ())
+
+
+def _within(name: str, modules: set[str]) -> bool:
+    return any(name == module or name.startswith(f"{module}.") for module in modules)
+
+
 @sources
 def test_imports_lead_downwards(path):
-    assert wrong_imports(path) == []
+    excepted = EXCEPTIONS.get(path.relative_to(ROOT).as_posix(), set())
+    wrong = wrong_imports(path)
+    assert [name for name in wrong if not _within(name, excepted)] == []
+    assert {module for module in excepted if not any(_within(name, {module}) for name in wrong)} == set()
+
+
+def test_exceptions_are_of_files_that_are_there():
+    assert EXCEPTIONS.keys() <= {path.relative_to(ROOT).as_posix() for path in SOURCES}
 
 
 @pytest.mark.parametrize(
@@ -73,10 +97,12 @@ def test_imports_lead_downwards(path):
     [
         ("svc/audio/files.py", "from svc.features import f0"),
         ("svc/features/f0.py", "from svc import models"),
-        ("svc/models/front.py", "def f():\n    import svc.features.f0"),
-        ("svc/voice.py", "from .convert import Converter"),
+        ("svc/models/source_filter.py", "def f():\n    import svc.losses.stft"),
+        ("svc/inference/voice.py", "from svc.cli.app import app"),
+        ("svc/inference/converter.py", "from svc.data.dataset import CropDataset"),
+        ("svc/audio/files.py", "from .. import features"),
         ("svc/audio/files.py", "from ..encoders.base import Encoder"),
-        ("svc/cli/program.py", "import recipes.train"),
+        ("svc/cli/app.py", "import recipes.train"),
         ("svc/__init__.py", "from svc.errors import SvcError"),
     ],
 )
@@ -87,6 +113,10 @@ def test_the_rule_sees(place, text):
 def test_every_room_has_a_rank():
     rooms = {path.relative_to(ROOT / "svc").parts[0].removesuffix(".py") for path in SOURCES} - {"__init__"}
     assert rooms <= RANKS.keys()
+
+
+def test_three_loose_modules_at_the_top():
+    assert {path.stem for path in (ROOT / "svc").glob("*.py")} == {"__init__", "__main__", "api", "errors"}
 
 
 def forbidden(tree: ast.AST) -> list[str]:
@@ -144,11 +174,11 @@ def test_a_page_is_short(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST
 
 
-@pytest.mark.parametrize("module", ["svc.convert", "svc.voice"])
+@pytest.mark.parametrize("module", ["svc.inference.converter", "svc.inference.voice"])
 def test_singing_imports_no_training(module):
     code = f"import sys, {module}; print(*sorted(m for m in sys.modules if m.startswith('svc.')))"
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = ran.stdout.split()
     assert module in loaded
-    assert not [name for name in loaded if name.split(".")[1] in {"training", "losses", "export", "cli"}]
+    assert not [name for name in loaded if name.split(".")[1] in {"training", "losses", "cli"}]
     assert "svc.models.discriminators" not in loaded

@@ -16,10 +16,9 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from svc.audio.containers import is_whole, mp3_lengths
-from svc.audio.refusal import detail, refusal
+from svc.audio.integrity import is_whole, mp3_lengths
 from svc.audio.writing import Writer, encoding
-from svc.errors import AudioError
+from svc.errors import AudioError, detail, refusal
 
 Samples = NDArray[np.float32]
 

@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from svc.audio.refusal import detail, refusal
+from svc.errors import detail, refusal
 
 _AT_ONCE = 1 << 16  # samples: libsndfile 1.2 dies of a long OGG written at once, and makes others in other parts
 

@@ -2,13 +2,14 @@
 
 # ruff: noqa: I001
 
-from svc.cli import making, singing, fitting, keeping, serving, judging  # noqa: F401, they join the program
-from svc.cli.program import app, run, run_app
+from svc.cli import prepare, export, convert, fit, voices, serve, evaluate, compare  # noqa: F401, they join the program
+from svc.cli import app
+from svc.cli.app import run, run_app
 
 
 def main() -> None:
     """The console script ``svc``."""
-    run_app(app)
+    run_app(app.app)
 
 
-__all__ = ["app", "main", "run"]
+__all__ = ["main", "run"]

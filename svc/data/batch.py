@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from svc.conditioning import Conditioning
+from svc.features.conditioning import Conditioning
 
 ROUNDING = 1e-6
 

@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Sampler
 
-from svc.conditioning import one_hot
 from svc.config import Config
 from svc.data.batch import ROUNDING, Batch
 from svc.data.manifest import Clip, Manifest
 from svc.errors import DataError
+from svc.features.cache import Store, samples_of
+from svc.features.conditioning import one_hot
 from svc.features.extract import Features, usual
-from svc.features.store import Store, samples_of
 
 Place = tuple[int, int]  # epoch, index
 _WARP_SHARE = 0.9  # of the training crops hear perturbed content

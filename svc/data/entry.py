@@ -15,7 +15,7 @@ from svc.data.manifest import Clip
 from svc.errors import AudioError, DataError
 from svc.features import content
 from svc.features import extract as features
-from svc.features.store import Store, file_hash, sixteen_bits
+from svc.features.cache import Store, file_hash, sixteen_bits
 
 Array = NDArray[np.generic]
 Rejected = dict[str, str]  # path, singer, reason

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from svc.atomic import write_bytes
 from svc.errors import DataError
+from svc.utils.atomic import write_bytes
 
 MANIFEST = "manifest.jsonl"
 VALID_SHARE = 0.1

@@ -18,11 +18,11 @@ from svc.config import Config
 from svc.data import manifest
 from svc.data.entry import Rejected, Work, enter
 from svc.data.manifest import Clip, Singer
-from svc.data.processes import Crew, crew
 from svc.errors import DataError
 from svc.features import extract as features
-from svc.features.store import Store
-from svc.progress import progress
+from svc.features.cache import Store
+from svc.utils.distributed import Crew, crew
+from svc.utils.progress import progress
 
 _IGNORED = {".txt", ".lab", ".csv", ".json", ".md", ".mid", ".textgrid", ".pdf", ".html", ".yaml", ".ini"}
 _LOCK = ".lock"

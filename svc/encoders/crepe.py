@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from svc.audio.spectrogram import frame
+from svc.audio.stft import frame
 from svc.encoders.base import Encoder
 
 WINDOW, HOP, BINS = 1024, 160, 360  # samples, samples, bins of 20 cents

@@ -12,10 +12,10 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from svc.atomic import write_bytes
 from svc.encoders.archive import LIMIT, read_archive
 from svc.errors import WeightsError, printable
-from svc.progress import bar
+from svc.utils.atomic import write_bytes
+from svc.utils.progress import bar
 
 TIMEOUT = 30.0  # s without a byte
 PIECE = 2**20  # bytes

@@ -8,16 +8,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from svc.audio.chunks import overlapping, parts
 from svc.audio.files import Audio, Samples
-from svc.audio.parts import overlapping, parts
 from svc.audio.resample import resampled, resampled_length
 from svc.config import ContentConfig
+from svc.config.validation import LAYERS
 from svc.encoders.base import Encoder
-from svc.encoders.bundles import BUNDLES, Bundle
-from svc.encoders.cepstral import CepstralEncoder
-from svc.encoders.wav2letter import Wav2Letter
-from svc.limits import LAYERS
-from svc.units import db_to_gain
+from svc.encoders.phone_classifier import Wav2Letter
+from svc.encoders.ssl import BUNDLES, Bundle
+from svc.encoders.true_envelope import CepstralEncoder
+from svc.utils.units import db_to_gain
 
 Features = NDArray[np.float32]
 

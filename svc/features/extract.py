@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from svc.audio.chunks import overlapping, parts
 from svc.audio.files import Audio
-from svc.audio.loudness import loudness as weigh
-from svc.audio.parts import overlapping, parts
-from svc.conditioning import Conditioning, hold, phase_track
+from svc.audio.weighting import loudness as weigh
 from svc.config import Config
-from svc.features import content, f0, refine
+from svc.features import content, f0, f0_refinement
+from svc.features.conditioning import Conditioning, hold, phase_track
 
 VERSION = 4  # of the extraction below; part of every key in the store
 _CHUNK, _MARGIN = 6_000, 2  # frames of loudness at a time, and those of its window on either side
@@ -121,7 +121,7 @@ def identity(config: Config) -> dict[str, object]:
     return {
         "version": VERSION,
         "sample_rate": config.sample_rate,
-        "f0": [*listeners, refine.IDENTITY, repr(config.features.f0)],
+        "f0": [*listeners, f0_refinement.IDENTITY, repr(config.features.f0)],
         "content": [encoder.identity, encoder.weight_hash(), encoder.normalised, repr(config.features.content)],
     }
 

@@ -8,16 +8,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from svc.atomic import write_bytes
+from svc.audio.chunks import Block, overlapping, parts
 from svc.audio.files import Audio, Samples
-from svc.audio.parts import Block, overlapping, parts
 from svc.audio.resample import resampled
-from svc.audio.spectrogram import frame
+from svc.audio.stft import frame
 from svc.config import F0Config
 from svc.encoders import crepe
 from svc.errors import DataError
-from svc.features import refine
-from svc.units import hop_samples
+from svc.features import f0_refinement
+from svc.utils.atomic import write_bytes
+from svc.utils.units import hop_samples
 
 Curve = NDArray[np.float32]
 
@@ -61,7 +61,7 @@ def track(
     for block, samples in _blocks(audio, frames):
         curve, sure = _hear(samples, asked[block.heard], config, _within(block, progress))
         if config.refine:
-            curve = refine.refine(torch.from_numpy(samples), torch.from_numpy(curve)).numpy()
+            curve = f0_refinement.refine(torch.from_numpy(samples), torch.from_numpy(curve)).numpy()
             curve = curve.clip(config.fmin, config.fmax)
         melody[block.kept], periodicity[block.kept] = curve[block.inner], sure[block.inner]
     progress(frames)
@@ -70,8 +70,8 @@ def track(
 
 def _blocks(audio: Audio, frames: int) -> Iterator[tuple[Block, Samples]]:
     """At 16 kHz, which is what CREPE and the refinement take."""
-    stream = resampled(parts(audio.samples), audio.rate, refine.RATE)
-    return overlapping(stream, hop_samples(refine.RATE), frames, BLOCK, OVERLAP)
+    stream = resampled(parts(audio.samples), audio.rate, f0_refinement.RATE)
+    return overlapping(stream, hop_samples(f0_refinement.RATE), frames, BLOCK, OVERLAP)
 
 
 def _hear(

@@ -14,10 +14,10 @@ from torch import Tensor
 from torchaudio.transforms import Resample
 
 from svc.config import Config, ListenerConfig
+from svc.config.validation import LISTENERS
 from svc.encoders import crepe
 from svc.encoders.base import Encoder
 from svc.features import content
-from svc.limits import LISTENERS
 
 Layers = Mapping[str, Tensor]
 

@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from svc.conditioning import Conditioning
 from svc.config import Config
+from svc.features.conditioning import Conditioning
 from svc.models.excitation import harmonic, noise
-from svc.models.front import ConditioningNetwork, EnvelopeFilter
-from svc.models.subbands import FilterBank
+from svc.models.pqmf import FilterBank
+from svc.models.source_filter import ConditioningNetwork, EnvelopeFilter
 from svc.models.wavenet import WaveNet, interpolate
 
 SINE_LEVEL = 0.1  # of the excitation without a front, full scale

@@ -17,16 +17,16 @@ from svc.data import dataset, prepare
 from svc.data.manifest import Manifest
 from svc.models.discriminators import Discriminator
 from svc.models.wavenet import WaveNet
-from svc.progress import progress
-from svc.training import checkpoint, state, validate
-from svc.training.listening import listeners
+from svc.training import checkpoint, state, validation
+from svc.training.gan_health import Watch
 from svc.training.locking import locked
-from svc.training.meter import Meter
-from svc.training.resuming import check_same, check_together, settled
+from svc.training.perceptual_losses import listeners
+from svc.training.resume import check_same, check_together, settled
+from svc.training.signals import any_process, stopping
 from svc.training.step import train_step
-from svc.training.stopping import any_process, stopping
+from svc.training.throughput import Meter
 from svc.training.tracking import Tracker, chosen, everywhere
-from svc.training.watch import Watch
+from svc.utils.progress import progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Outcome:
     best_step: int | None
     best: float
     interrupted: bool
-    renditions: list[validate.Rendition] = field(default_factory=list)
+    renditions: list[validation.Rendition] = field(default_factory=list)
 
 
 def train(
@@ -48,7 +48,7 @@ def train(
     *,
     cpu: bool = False,
     accept_changes: bool = False,
-    judge: validate.Judge | None = None,
+    judge: validation.Judge | None = None,
     begin: Callable[[state.TrainState], object] | None = None,
 ) -> Outcome:
     """Train, or go on training, a run.
@@ -118,18 +118,18 @@ class _Loop:
         accelerator: Accelerator,
         current: state.TrainState,
         content: int,
-        judge: validate.Judge | None,
+        judge: validation.Judge | None,
         first: int,
     ):
         self.prepared, self.run, self.config = prepared, run, config
         self.accelerator, self.state, self.content = accelerator, current, content
         self.tracker = Tracker(run, config, accelerator, current.step)
-        self.phrases = validate.choose(prepared, config) if accelerator.is_main_process else []
+        self.phrases = validation.choose(prepared, config) if accelerator.is_main_process else []
         self.judge = judge
         self.first = first  # step that may be the best
         self.listeners = {name: one.to(accelerator.device) for name, one in listeners(prepared, config).items()}
         self.watch, self.meter = Watch(), Meter()
-        self.renditions: list[validate.Rendition] = []
+        self.renditions: list[validation.Rendition] = []
         self.saved = current.step
 
     def go(self, items: dataset.CropDataset) -> Outcome:
@@ -176,10 +176,10 @@ class _Loop:
             return False
         step = self.state.step
         refine = max(step, 1) > self.config.train.refine_start
-        self.renditions = validate.sing(self.state.average, self.phrases, refine=refine)
+        self.renditions = validation.sing(self.state.average, self.phrases, refine=refine)
         if not self.renditions:
             return False
-        scores = validate.spectral_judge(self.renditions, self.config)
+        scores = validation.spectral_judge(self.renditions, self.config)
         if self.judge:
             scores |= self.judge(self.renditions)
         self.tracker.renditions(step, self.renditions, scores)
@@ -206,7 +206,7 @@ class _Loop:
         self.saved = self.state.step
 
 
-def _scale(judge: validate.Judge | None) -> str:
+def _scale(judge: validation.Judge | None) -> str:
     """What the best checkpoint is chosen by: scores of another scale are not compared."""
     return "judge" if judge else "spectral"
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from svc import machine
 from svc.config import Config
 from svc.models.discriminators import build
 from svc.models.generator import Generator
 from svc.training.ema import shadow
+from svc.utils import hardware
 
 
 @dataclass(slots=True)
@@ -46,7 +46,7 @@ def create(config: Config, *, content: int, singers: int, device: torch.device) 
     """A fresh state; the weights depend on the seed alone."""
     torch.manual_seed(config.train.seed)
     generator = Generator(config, content=content, singers=singers).to(device)
-    generator.bf16 = machine.chooses_half(config.train.precision, device)
+    generator.bf16 = hardware.chooses_half(config.train.precision, device)
     discriminator = build(config.discriminator, singers).to(device)
     average = shadow(generator)
     assert isinstance(average, Generator)

@@ -16,14 +16,14 @@ from svc.losses.adversarial import (
     generator_loss,
     gradient_penalty,
 )
-from svc.losses.objective import reconstruction_terms, weighted_sum, weights
 from svc.losses.perceptual import Hearing
+from svc.losses.total import reconstruction_terms, weighted_sum, weights
 from svc.models.discriminators import Judgement
-from svc.training.draw import DISCRIMINATOR, Part, draw
 from svc.training.ema import follow
 from svc.training.schedule import adversary_share
 from svc.training.state import TrainState
 from svc.training.update import begin, finish, reduced
+from svc.training.virtual_speakers import DISCRIMINATOR, Part, draw
 
 Terms = dict[str, Tensor]
 NOBODY: Mapping[str, Hearing] = MappingProxyType({})

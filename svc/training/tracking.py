@@ -10,10 +10,10 @@ from accelerate import Accelerator, PartialState
 from accelerate.tracking import GeneralTracker, TensorBoardTracker, get_available_trackers
 from torch import Tensor
 
-from svc.atomic import write_bytes
 from svc.config import Config
-from svc.extras import MissingExtra
-from svc.training.validate import Rendition, picture
+from svc.training.validation import Rendition, picture
+from svc.utils.atomic import write_bytes
+from svc.utils.optional import MissingExtra
 
 LOSSES, SCORES = "losses.jsonl", "validation.jsonl"
 

@@ -8,10 +8,9 @@ import numpy as np
 import soundfile
 
 from svc.audio import files
-from svc.audio.containers import is_whole
 from svc.audio.files import Audio
-from svc.audio.refusal import refusal
-from svc.errors import AudioError, DataError
+from svc.audio.integrity import is_whole
+from svc.errors import AudioError, DataError, refusal
 
 BYTES_A_MINUTE = 24_000_000  # 48 kHz, two channels of 32 bits
 WAITING = 8  # who may stand in the queue

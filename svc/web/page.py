@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from html import escape
 from typing import Any
 
-from svc.key import MOST
+from svc.inference.transpose import MOST
 from svc.web.limits import WAITING
 from svc.web.service import Result, Service, Wish
 

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from svc.errors import DataError
-from svc.extras import extra
-from svc.web.gate import Gate
+from svc.utils.optional import extra
 from svc.web.limits import Limits
+from svc.web.origin_check import Gate
 from svc.web.page import CSS, build, theme
 from svc.web.service import Service
 

@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from svc import key
 from svc.audio import files
-from svc.casting import Cast, cast
-from svc.convert import Converter, Progress, Report, quiet
 from svc.errors import DataError, SvcError, printable
-from svc.identities import check_free
-from svc.voice import Voice
-from svc.web import curves, fitting
+from svc.inference import transpose
+from svc.inference.converter import Converter, Progress, Report, quiet
+from svc.inference.speaker_mix import Cast, cast
+from svc.inference.speakers import check_free
+from svc.inference.voice import Voice
+from svc.web import f0_plot, jobs
 from svc.web.limits import Deadline, Limits, length, read
 
 UNEXPECTED = "This did not work, and it is not your fault: the reason is in the terminal where svc serve runs."
@@ -40,7 +40,7 @@ class Wish:
 
     @property
     def speaker(self) -> str:
-        """As ``svc.casting.cast`` reads it."""
+        """As ``svc.inference.speaker_mix.cast`` reads it."""
         if not self.other or self.share <= 0 or self.other == self.singer:
             return self.singer
         return f"{self.singer}:{1 - self.share:.4f},{self.other}:{self.share:.4f}"
@@ -78,7 +78,7 @@ class Service:
         self.folder, self.served = folder, folder / "served"
         self.served.mkdir(exist_ok=True)
         self.voice_file = voice
-        self._programs = fitting.Programs()
+        self._programs = jobs.Programs()
         self._converter = Converter(Voice.load(voice))
         self._asked: list[tuple[str, Deadline]] = []  # conversions under way, and the pages that wait for them
 
@@ -130,7 +130,7 @@ class Service:
             raise DataError("choose a singer of the menu; reload the page if they have changed")
         singer = cast(converter.voice, wish.speaker)
         audio = read(path, self.limits.minutes)
-        made, report = converter.convert(audio, wish.speaker, transpose=key.parse(wish.key), progress=watched)
+        made, report = converter.convert(audio, wish.speaker, transpose=transpose.parse(wish.key), progress=watched)
         out = self.served / secrets.token_hex(16)
         out.mkdir()
         target = out / f"{_short(path.stem)}_{_short(singer.label)}.wav"
@@ -139,7 +139,7 @@ class Service:
         except SvcError:
             shutil.rmtree(out)
             raise
-        drawn = curves.picture(report.melody, report.f0, singer.singer.range, singer.label)
+        drawn = f0_plot.picture(report.melody, report.f0, singer.singer.range, singer.label)
         return Result(target, drawn, _told(singer, report))
 
     def leave(self, page: str) -> None:
@@ -166,9 +166,9 @@ class Service:
         try:
             given.mkdir(parents=True)
             for number, path in enumerate(paths):
-                shutil.copyfile(path, given / fitting.safe_name(number, path.name))
+                shutil.copyfile(path, given / jobs.safe_name(number, path.name))
             made = work / "voice.safetensors"
-            words = fitting.command(self.voice_file.absolute(), given, name, made)
+            words = jobs.command(self.voice_file.absolute(), given, name, made)
             for text in self._programs.watch(words, work, Deadline(self.limits.fit_seconds, "the fit")):
                 yield self._shown(text)
             converter = Converter(Voice.load(made))

@@ -6,11 +6,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from svc import units
 from svc.audio.files import Audio
-from svc.audio.loudness import FLOOR, loudness
 from svc.audio.resample import fit_length, resample
-from svc.audio.spectrogram import frame, power_spectrogram, real_spectrum
+from svc.audio.stft import frame, power_spectrogram, real_spectrum
+from svc.audio.weighting import FLOOR, loudness
+from svc.utils import units
 
 RATES = (16_000, 24_000, 44_100, 48_000)
 PAIRS = [

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from zoo import AMPLITUDE, SECONDS, TONE, chunk, fmt, make_zoo, pcm, riff, tone
 
-from svc.audio.containers import is_whole
 from svc.audio.files import FORMATS, MAX_PEAK, MIN_SECONDS, Audio, read, write
+from svc.audio.integrity import is_whole
 from svc.errors import AudioError
 
 QUANTUM = 2.0**-23  # of 24 bits

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from svc.audio.containers import is_whole, mp3_lengths
 from svc.audio.files import read
+from svc.audio.integrity import is_whole, mp3_lengths
 from svc.audio.mp3 import _frame_at
 from svc.errors import AudioError
 

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from svc.audio import files
 from svc.audio.files import FORMATS, Audio, blocks, read, write, writing
-from svc.audio.refusal import detail, refusal
-from svc.errors import AudioError
+from svc.errors import AudioError, detail, refusal
 
 RATE = 16_000
 

@@ -16,7 +16,7 @@ from svc.config import load
 from svc.data import dataset, entry, manifest, prepare
 from svc.errors import DataError
 from svc.features import f0
-from svc.features.store import Store
+from svc.features.cache import Store
 
 
 @pytest.fixture(scope="module")

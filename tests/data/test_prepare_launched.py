@@ -17,9 +17,10 @@ from filelock import FileLock
 
 from svc.cli import main
 from svc.config import to_tree
-from svc.data import entry, prepare, processes
-from svc.data.processes import Crew, crew
+from svc.data import entry, prepare
 from svc.errors import DataError
+from svc.utils import distributed
+from svc.utils.distributed import Crew, crew
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def launched(tiny, tmp_path, monkeypatch):
 
 def one_rank(data: str, mishap) -> None:
     torch.set_num_threads(1)
-    processes._CREW.clear()  # of the process that was forked
+    distributed._CREW.clear()  # of the process that was forked
     rank = crew().rank
     done, out, err = [], io.StringIO(), io.StringIO()
     real = entry.analyse

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from svc.audio.files import read
-from svc.data.synthetic import (
+from svc.data.synthetic.singers import (
     CONSONANTS,
     SCALE,
     SINGERS,
@@ -20,7 +20,7 @@ from svc.data.synthetic import (
     write_singers,
 )
 from svc.errors import DataError
-from svc.units import hop_samples
+from svc.utils.units import hop_samples
 
 RATE = 24_000
 BY_NAME = {singer.name: singer for singer in SINGERS}

@@ -7,12 +7,12 @@ import torch
 import torchcrepe
 from promises import assert_it_never_learns
 
-from svc import limits
+from svc.config import validation
 from svc.encoders import crepe
 from svc.encoders.base import Encoder
-from svc.encoders.cepstral import CepstralEncoder
-from svc.encoders.wav2letter import Wav2Letter
-from svc.units import hop_samples
+from svc.encoders.phone_classifier import Wav2Letter
+from svc.encoders.true_envelope import CepstralEncoder
+from svc.utils.units import hop_samples
 
 
 def untrained() -> Wav2Letter:
@@ -66,9 +66,9 @@ def test_one_shape(encoder, name):
             key: (batch, channels, samples // hop) for key, channels in LAYERS[name].items()
         }
         assert all(torch.isfinite(layer).all() for layer in layers.values())
-    for layer, channels in limits.LAYERS.get(name, {}).items():
+    for layer, channels in validation.LAYERS.get(name, {}).items():
         assert LAYERS[name][layer] == channels
-    assert set(limits.HEARD[name.replace(" ", "-")]) == LAYERS[name].keys()
+    assert set(validation.HEARD[name.replace(" ", "-")]) == LAYERS[name].keys()
 
 
 @torch.no_grad()

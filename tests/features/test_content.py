@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from svc.audio.files import Audio
-from svc.audio.loudness import loudness
 from svc.audio.resample import resample
+from svc.audio.weighting import loudness
 from svc.config import Config, ContentConfig
-from svc.data.synthetic import SINGERS, Rendition, phrase, render
-from svc.encoders.cepstral import CepstralEncoder
+from svc.data.synthetic.singers import SINGERS, Rendition, phrase, render
+from svc.encoders.true_envelope import CepstralEncoder
 from svc.features import content, extract, f0
 
 CEPSTRAL = ContentConfig(encoder="cepstral", layer="cepstra")

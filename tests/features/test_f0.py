@@ -11,7 +11,7 @@ from svc.audio.resample import resample
 from svc.config import F0Config
 from svc.encoders.crepe import BINS
 from svc.errors import DataError
-from svc.features import f0, refine
+from svc.features import f0, f0_refinement
 
 RATE = 24_000
 CENTRES = f0.bin_cents()
@@ -59,22 +59,22 @@ def test_vibrato_is_followed(hz, extent):
 @settings(max_examples=15, deadline=None)
 @given(hz=st.floats(65, 1500), away=st.floats(-150, 150))
 def test_a_rough_melody_is_moved_to_the_period(hz, away):
-    audio = torch.from_numpy(resample(sung(np.full(RATE // 4, hz)), refine.RATE).samples)
+    audio = torch.from_numpy(resample(sung(np.full(RATE // 4, hz)), f0_refinement.RATE).samples)
     rough = torch.full((25,), hz * 2 ** (away / 1200))
-    assert cents(refine.refine(audio, rough).numpy(), hz)[4:-4].max() < 3
+    assert cents(f0_refinement.refine(audio, rough).numpy(), hz)[4:-4].max() < 3
 
 
 def test_where_nothing_peaks_a_melody_stays():
     rough = torch.tensor([220.0, 300.0, 70.0])
-    assert torch.equal(refine.refine(torch.zeros(480), rough), rough)
-    assert refine.refine(torch.zeros(0), torch.zeros(0)).shape == (0,)
+    assert torch.equal(f0_refinement.refine(torch.zeros(480), rough), rough)
+    assert f0_refinement.refine(torch.zeros(0), torch.zeros(0)).shape == (0,)
 
 
 @pytest.mark.parametrize("away", [-230.0, 230.0, 700.0])
 def test_a_peak_out_of_reach_is_left_alone(away):
-    tone = torch.from_numpy(resample(sung(np.full(RATE // 4, 300.0)), refine.RATE).samples)
+    tone = torch.from_numpy(resample(sung(np.full(RATE // 4, 300.0)), f0_refinement.RATE).samples)
     rough = torch.full((25,), 300 * 2 ** (away / 1200))
-    assert torch.equal(refine.refine(tone, rough)[4:-4], rough[4:-4])
+    assert torch.equal(f0_refinement.refine(tone, rough)[4:-4], rough[4:-4])
 
 
 @pytest.mark.parametrize("hz", [120, 300, 600])
@@ -83,10 +83,10 @@ def test_a_glide_in_noise_is_followed(hz):
     curve = hz * 2 ** (1.25 * np.arange(RATE) / RATE)
     tone = sung(curve).samples
     noise = np.random.default_rng(0).standard_normal(RATE).astype(np.float32) * tone.std() / 10
-    audio = torch.from_numpy(resample(Audio(tone + noise, RATE), refine.RATE).samples)
+    audio = torch.from_numpy(resample(Audio(tone + noise, RATE), f0_refinement.RATE).samples)
     truth = hz * 2 ** (1.25 * (np.arange(100) + 0.5) / 100)
     late = torch.from_numpy((truth * 2 ** (-80 / 1200)).astype(np.float32))
-    error = cents(refine.refine(audio, late).numpy(), truth)[4:-4]
+    error = cents(f0_refinement.refine(audio, late).numpy(), truth)[4:-4]
     assert np.median(error) < 3
     assert error.max() < 15
 

@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from svc.audio import spool as spooling
+from svc.audio import disk_buffer as spooling
+from svc.audio.disk_buffer import spool
 from svc.audio.files import Audio
 from svc.audio.resample import resample
-from svc.audio.spool import spool
 from svc.config import Config, ContentConfig, F0Config, FeaturesConfig
-from svc.data.synthetic import SINGERS, phrase, render
-from svc.encoders.cepstral import CepstralEncoder
+from svc.data.synthetic.singers import SINGERS, phrase, render
+from svc.encoders.true_envelope import CepstralEncoder
 from svc.features import content, extract, f0
 
 RATE = 24_000

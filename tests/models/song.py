@@ -2,7 +2,7 @@
 
 import torch
 
-from svc.conditioning import Conditioning, phase_track
+from svc.features.conditioning import Conditioning, phase_track
 
 CONTENT, SINGERS = 5, 3
 

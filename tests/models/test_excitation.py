@@ -11,7 +11,7 @@ from scipy.signal import hilbert
 from scipy.signal.windows import tukey
 from song import song
 
-from svc.conditioning import phase_track
+from svc.features.conditioning import phase_track
 from svc.models.excitation import cosine_sum, harmonic, noise
 
 HOP, RATE = 240, 24_000

@@ -6,7 +6,7 @@ import torch
 from levels import psd
 from torch.nn import functional
 
-from svc.models.subbands import FilterBank
+from svc.models.pqmf import FilterBank
 from svc.models.wavenet import STEERING, GatedLayer, WaveNet, interpolate
 
 

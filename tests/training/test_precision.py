@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from svc import machine
 from svc.errors import TrainingError
 from svc.training import checkpoint, loop
 from svc.training.loop import train
+from svc.utils import hardware
 
 STEPS, STOPPED = 4, 2
 
@@ -26,7 +26,7 @@ def config(tiny):
 @pytest.fixture
 def fast(monkeypatch):
     """Move to a machine where bf16 is fast, or is not."""
-    return lambda half: monkeypatch.setattr(machine, "half_is_fast", lambda _: half)
+    return lambda half: monkeypatch.setattr(hardware, "half_is_fast", lambda _: half)
 
 
 @pytest.fixture

@@ -8,18 +8,18 @@ import torch
 from accelerate import Accelerator
 
 from svc.audio.files import Audio
-from svc.audio.spectrogram import power_spectrogram
-from svc.conditioning import Conditioning
+from svc.audio.stft import power_spectrogram
 from svc.data import dataset
 from svc.data.batch import Batch
 from svc.errors import TrainingError
 from svc.features import f0
-from svc.losses.objective import weights
+from svc.features.conditioning import Conditioning
+from svc.losses.total import weights
 from svc.training import checkpoint
-from svc.training.draw import DISCRIMINATOR, QUIETEST, Part, draw, once_more
 from svc.training.schedule import adversary_share
 from svc.training.state import create
 from svc.training.step import train_step
+from svc.training.virtual_speakers import DISCRIMINATOR, QUIETEST, Part, draw, once_more
 
 
 def part_of(audio: torch.Tensor, place: slice, others: int = 0) -> Part:

@@ -15,11 +15,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from svc.config import Follower, from_tree
 from svc.errors import ConfigError
-from svc.extras import MissingExtra
-from svc.training import checkpoint, meter
+from svc.training import checkpoint, throughput
 from svc.training.loop import train
-from svc.training.meter import Meter
+from svc.training.throughput import Meter
 from svc.training.tracking import chosen
+from svc.utils.optional import MissingExtra
 
 STEPS = 6
 
@@ -166,7 +166,7 @@ def clock(monkeypatch):
     class Clock:
         now = 100.0
 
-    monkeypatch.setattr(meter, "perf_counter", lambda: Clock.now)
+    monkeypatch.setattr(throughput, "perf_counter", lambda: Clock.now)
     return Clock
 
 

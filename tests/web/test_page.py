@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from svc import identities
 from svc.audio import files
 from svc.audio.files import Audio
 from svc.data.manifest import Singer
+from svc.inference import speakers
 
 pytest.importorskip("selenium", reason="clicks through the page with selenium")
 if not find_spec("gradio"):
@@ -165,7 +165,7 @@ def wait(found, seconds: float = PATIENCE):
 def folder(voice, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("page")
     voice.save(folder / "voice.safetensors")
-    more = identities.added(voice, Singer("Cy", 60.0, 300.0, 200.0, 500.0), identities.row_of(voice, 0))
+    more = speakers.added(voice, Singer("Cy", 60.0, 300.0, 200.0, 500.0), speakers.row_of(voice, 0))
     more.save(folder / "more.safetensors")
     time_ = np.arange(16_000) / 16_000
     for name in ("song.wav", "slow.wav", "endless.wav", "broken.wav", "clip.wav"):

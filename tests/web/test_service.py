@@ -14,16 +14,16 @@ import soundfile
 from matplotlib.image import imread
 from zoo import chunk, fmt, make_zoo, pcm, riff, tone
 
-from svc import identities
 from svc.audio import files
 from svc.audio.files import Audio
 from svc.data.manifest import Singer
 from svc.errors import DataError, SvcError
-from svc.extras import MissingExtra
-from svc.voice import Voice
-from svc.web import curves, fitting, limits, server
-from svc.web.gate import Gate
+from svc.inference import speakers
+from svc.inference.voice import Voice
+from svc.utils.optional import MissingExtra
+from svc.web import f0_plot, jobs, limits, server
 from svc.web.limits import Deadline, Limits
+from svc.web.origin_check import Gate
 from svc.web.service import UNEXPECTED, Service, Wish
 
 
@@ -232,9 +232,9 @@ def stand_in(monkeypatch, script: str, *words: object) -> None:
     def command(voice: Path, clips: Path, name: str, out: Path) -> list[str]:
         return [sys.executable, "-I", "-S", "-c", script, str(clips), name, str(out), *map(str, words)]
 
-    monkeypatch.setattr(fitting, "command", command)
-    monkeypatch.setattr(fitting, "POLL", 0.02)
-    monkeypatch.setattr(fitting, "PATIENCE", 0.5)
+    monkeypatch.setattr(jobs, "command", command)
+    monkeypatch.setattr(jobs, "POLL", 0.02)
+    monkeypatch.setattr(jobs, "PATIENCE", 0.5)
 
 
 COPY = """
@@ -250,13 +250,13 @@ print(sys.argv[3] + ": Cy is number 2\\nnext: svc convert", flush=True)
 @pytest.fixture
 def fitted(voice, tmp_path) -> Path:
     """The voice that a fit of Cy would write."""
-    more = identities.added(voice, Singer("Cy", 60.0, 300.0, 200.0, 500.0), identities.row_of(voice, 0))
+    more = speakers.added(voice, Singer("Cy", 60.0, 300.0, 200.0, 500.0), speakers.row_of(voice, 0))
     more.save(tmp_path / "more.safetensors")
     return tmp_path / "more.safetensors"
 
 
 def test_the_command():
-    words = fitting.command(Path("v"), Path("c"), "Ann", Path("o"))
+    words = jobs.command(Path("v"), Path("c"), "Ann", Path("o"))
     assert words[:5] == [sys.executable, "-m", "svc", "fit", "c"]
     assert words[5:] == ["--voice", "v", "--name", "Ann", "-o", "o"]
 
@@ -370,7 +370,7 @@ def test_too_many_or_too_long_clips(service):
     ],
 )
 def test_names_of_uploads_do_no_harm(name, kept):
-    assert fitting.safe_name(7, name) == kept
+    assert jobs.safe_name(7, name) == kept
 
 
 def test_a_deadline():
@@ -385,7 +385,7 @@ def test_a_deadline():
 def drawn(melody: float, sung: float, range_=(0.0, 0.0, 0.0), frames: int = 300) -> tuple[float, float]:
     """How high in a picture the two curves are, 0 at its top and 1 at its bottom; NaN where there is none."""
     curve = np.ones(frames, dtype=np.float32)
-    pixels = imread(io.BytesIO(curves.picture(melody * curve, sung * curve, range_, "$Ann$ & Bob")))[50:, :, :3]
+    pixels = imread(io.BytesIO(f0_plot.picture(melody * curve, sung * curve, range_, "$Ann$ & Bob")))[50:, :, :3]
     found = []
     for colour in ("#93c5fd", "#b91c1c"):
         wanted = np.array([int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5)])

@@ -47,10 +47,10 @@ def main(
     import torch
     from material import Sizes
 
-    from svc import machine
+    from svc.utils import hardware
 
     given = peers.parse(peer or [])
-    machine.keep_memory()
+    hardware.keep_memory()
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(host.cores())
     chosen = [name for name in GROUPS if not only or name in only]

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import torch
 
-from svc import __version__, machine
+from svc import __version__
 from svc.errors import DataError
+from svc.utils import hardware
 
 ROOT = Path(__file__).resolve().parents[2]
 SETS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16")  # of instructions, as Linux names them
@@ -41,7 +42,7 @@ def memory(device: str = "cpu") -> int:
 
 def describe(packages: Sequence[str]) -> dict[str, str]:
     """The machine and the versions, those of further packages too, by what they are."""
-    half = machine.half_is_fast(torch.device("cpu"))
+    half = hardware.half_is_fast(torch.device("cpu"))
     versions = [f"svc {__version__} at commit {_commit()}", f"Python {platform.python_version()}"]
     versions += [f"{name} {_version(name)}" for name in ("torch", "torchcrepe", "numpy", *packages)]
     return {
@@ -57,7 +58,7 @@ def describe(packages: Sequence[str]) -> dict[str, str]:
 
 
 def allocator() -> str:
-    """Which allocator is in force, after ``svc.machine.keep_memory``."""
+    """Which allocator is in force, after ``svc.utils.hardware.keep_memory``."""
     try:
         mapped = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -66,7 +67,7 @@ def allocator() -> str:
     if loaded:
         return f"{loaded[0]}, preloaded"
     if platform.libc_ver()[0] == "glibc":
-        return "glibc, which keeps freed blocks (svc.machine.keep_memory), for all contestants"
+        return "glibc, which keeps freed blocks (svc.utils.hardware.keep_memory), for all contestants"
     return "the system's, as it is"
 
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from svc.audio import files
 from svc.audio.files import Audio
 from svc.audio.resample import fit_length, resample
-from svc.conditioning import Conditioning, phase_track
-from svc.data.synthetic import SINGERS, phrase, render
+from svc.data.synthetic.singers import SINGERS, phrase, render
 from svc.errors import DataError
-from svc.units import FRAMES_PER_SECOND, seconds_to_frames
+from svc.features.conditioning import Conditioning, phase_track
+from svc.utils.units import FRAMES_PER_SECOND, seconds_to_frames
 
 DIFFERENT = 8  # renditions that are looped
 KNOWN = 12  # singers of a voice with random weights

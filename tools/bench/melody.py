@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from timing import Columns, Contestant, Group, Timed
 from torch import Tensor
 
-from svc.audio.spectrogram import frame
+from svc.audio.stft import frame
 from svc.config import F0Config
 from svc.encoders import crepe
 from svc.features import f0

@@ -13,17 +13,17 @@ from peers import HOP, Peers, vocoders, wavegan_step
 from timing import Columns, Contestant, Group, Timed
 from torch import Tensor, nn
 
-from svc import machine
 from svc.config import Config, load
 from svc.data.batch import Batch
 from svc.features import content
-from svc.losses.objective import reconstruction_terms, weighted_sum, weights
 from svc.losses.perceptual import listeners
+from svc.losses.total import reconstruction_terms, weighted_sum, weights
 from svc.models.generator import Generator
 from svc.training import state
-from svc.training.draw import DISCRIMINATOR, draw, once_more
 from svc.training.state import TrainState
 from svc.training.step import adversarial_terms, train_discriminator, train_step
+from svc.training.virtual_speakers import DISCRIMINATOR, draw, once_more
+from svc.utils import hardware
 
 BASE = "base"  # of configs/*.yaml, the default
 RATE = 24_000  # Hz, of all peers here
@@ -205,7 +205,7 @@ def _accelerator(precision: str) -> Accelerator:
     """One for all devices: a process may have no second of another kind."""
     if not torch.cuda.is_available():
         return Accelerator(cpu=True)
-    half = machine.chooses_half(precision, torch.device("cuda"))
+    half = hardware.chooses_half(precision, torch.device("cuda"))
     return Accelerator(mixed_precision="bf16" if half else "no")
 
 

@@ -5,9 +5,9 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from svc.atomic import write_bytes
 from svc.errors import DataError
-from svc.evaluate.report import Table
+from svc.evaluation.report import Table
+from svc.utils.atomic import write_bytes
 
 INTRO = (
     "Written by `tools/bench`. All contestants ran in one process, one after the other, round after round ({rounds}); "

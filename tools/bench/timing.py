@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from svc.evaluate.report import Table
-from svc.progress import progress
+from svc.evaluation.report import Table
+from svc.utils.progress import progress
 
 NOTHING = "–"  # in a cell
 Columns = Mapping[str, Mapping[str, str]]  # cells by row and by column

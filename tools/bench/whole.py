@@ -16,13 +16,13 @@ from timing import Columns, Contestant, Group, Timed, significant
 
 from svc.audio import files
 from svc.audio.files import Audio
-from svc.convert import Converter
 from svc.data import prepare as preparing
-from svc.data.phrases import phrase
-from svc.data.synthetic import SINGERS, write_singers
+from svc.data.synthetic.phrases import phrase
+from svc.data.synthetic.singers import SINGERS, write_singers
 from svc.features import content, extract
-from svc.units import FRAMES_PER_SECOND
-from svc.voice import Known, Voice
+from svc.inference.converter import Converter
+from svc.inference.voice import Known, Voice
+from svc.utils.units import FRAMES_PER_SECOND
 
 SONG_RATE = 44_100  # Hz, as songs have it
 

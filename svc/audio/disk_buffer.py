@@ -1,0 +1,97 @@
+"""A recording of any length brought to a rate without ever being in memory as a whole: long ones live on the disk."""
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+
+from svc.audio.files import Audio, Samples
+from svc.audio.resample import fit_length, resampled
+from svc.errors import AudioError
+from svc.utils.units import hop_samples
+
+LONG = 600  # seconds; what is longer is not kept in memory
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """A recording ready to be heard.
+
+    Attributes:
+        audio: at the rate asked for, padded with silence to whole frames of 10 ms. Its samples (T,) are an array; of a
+            long recording they are mapped from a file without a name, which is gone as soon as they are.
+        rate: Hz that it came at.
+        length: samples that came.
+    """
+
+    audio: Audio
+    rate: int
+    length: int
+
+    @property
+    def seconds(self) -> float:
+        """Duration of what came."""
+        return self.length / self.rate
+
+
+def spool(blocks: Iterable[Audio], rate: int) -> Spooled:
+    """Take a recording in blocks of one rate, at least one of them.
+
+    Args:
+        blocks: from ``files.blocks``, or the whole in a list.
+        rate: Hz to bring them to, a multiple of 100.
+
+    Raises:
+        AudioError: there is no room on the disk, or what the blocks raise.
+    """
+    source = iter(blocks)
+    first = next(source)
+    length = 0
+
+    def counted() -> Iterator[Samples]:
+        nonlocal length
+        for block in chain([first], source):
+            length += len(block.samples)
+            yield block.samples
+
+    samples = _gather(_framed(resampled(counted(), first.rate, rate), hop_samples(rate)), LONG * rate)
+    return Spooled(Audio(samples, rate), first.rate, length)
+
+
+def _framed(stream: Iterator[Samples], hop: int) -> Iterator[Samples]:
+    """The same, and silence to the end of the last frame."""
+    count = 0
+    for part in stream:
+        count += len(part)
+        yield part
+    yield np.zeros(-count % hop, dtype=np.float32)
+
+
+def _gather(stream: Iterator[Samples], most: int) -> Samples:
+    """One array of all samples, on the disk if they are more than ``most``."""
+    kept: list[Samples] = []
+    count = 0
+    for part in stream:
+        kept.append(part)
+        count += len(part)
+        if count > most:
+            return _on_disk(chain(kept, stream))
+    return fit_length(np.concatenate(kept), count)
+
+
+def _on_disk(stream: Iterable[Samples]) -> Samples:
+    count = 0
+    try:
+        with tempfile.TemporaryFile() as file:
+            for part in stream:
+                file.write(np.ascontiguousarray(part).data)
+                count += len(part)
+            file.flush()
+            return np.memmap(file, dtype=np.float32, mode="r+", shape=(count,))
+    except OSError as error:
+        raise AudioError(
+            f"{tempfile.tempdir or 'temporary files'}: no room for a long recording, of which there were "
+            f"{4 * count / 1e6:.0f} MB so far ({error.strerror}); free some disk space or set TMPDIR to another folder"
+        ) from None

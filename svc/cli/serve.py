@@ -1,0 +1,32 @@
+"""The command for those who would rather click: ``serve``."""
+
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from svc.cli.app import VOICE_HELP, app, newest_voice
+
+
+@app.command()
+def serve(
+    voice: Annotated[Path | None, typer.Option("-v", "--voice", help=VOICE_HELP)] = None,
+    port: Annotated[int, typer.Option("-p", "--port", min=1, max=65535, help="of 127.0.0.1")] = 7860,
+    max_minutes: Annotated[float, typer.Option(min=0.1, max=600, help="of one song or clip")] = 10,
+    no_fit: Annotated[bool, typer.Option("--no-fit", help="only convert, fit no new singers")] = False,
+) -> None:
+    """Convert songs and fit singers in the browser, on a page that only this machine sees."""
+    from svc.web.limits import Limits
+    from svc.web.server import serving
+
+    chosen = voice or newest_voice()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # to end as by Ctrl-C, leaving nothing behind
+    try:
+        with serving(chosen, port, Limits(minutes=max_minutes), not no_fit) as address:
+            typer.echo(f"{chosen} is ready, for songs of {max_minutes:g} minutes at most")
+            typer.echo(f"next: open {address}, Ctrl-C ends")
+            threading.Event().wait()
+    except KeyboardInterrupt:
+        typer.echo("ended; nothing is kept of what was uploaded, nor of voices that were not downloaded")

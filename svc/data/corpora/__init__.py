@@ -1,0 +1,1 @@
+"""Layouts of published corpora, one module each."""

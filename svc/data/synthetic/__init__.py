@@ -1,0 +1,1 @@
+"""Synthetic singers and phrases, for the demonstration and the tests."""

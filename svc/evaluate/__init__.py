@@ -1,1 +1,0 @@
-"""How near a rendition comes to what it should be."""

@@ -1,0 +1,1 @@
+"""Evaluation of conversions: protocol, metrics, statistics and report."""

@@ -1,0 +1,1 @@
+"""Evaluation metrics: speaker similarity, f0, content, transcript, spectral distance, artifacts, MOS."""

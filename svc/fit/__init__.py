@@ -1,1 +1,0 @@
-"""A new singer for a voice."""

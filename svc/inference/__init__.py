@@ -1,0 +1,1 @@
+"""Inference: voice files, conversion of files, folders and streams, source separation, ONNX export."""

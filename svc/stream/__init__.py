@@ -1,1 +1,0 @@
-"""Block-wise conversion of a recording that is still growing."""

@@ -1,0 +1,1 @@
+"""Small tools without a domain: units, atomic writes, progress bars, optional imports, hardware, process groups."""

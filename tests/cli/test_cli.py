@@ -1,0 +1,259 @@
+"""The command line: it answers at once, says what is next, and turns what is wrong into one sentence."""
+
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from zoo import make_zoo
+
+from svc.audio import files
+from svc.audio.files import Audio
+from svc.cli import main
+
+ROOT = Path(__file__).parents[2]
+
+
+def svc(monkeypatch, capsys, *arguments) -> tuple[int, str, str]:
+    """Exit code, output and error output of a command."""
+    monkeypatch.setattr(sys, "argv", ["svc", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    shown = capsys.readouterr()
+    return int(stopped.value.code or 0), shown.out, shown.err
+
+
+def test_help_answers_in_half_a_second():
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "svc", "--help"], cwd=ROOT, check=True, capture_output=True)
+        times.append(time.perf_counter() - started)
+    assert min(times) < 0.5
+
+
+def test_commands_are_these(monkeypatch, capsys):
+    _, out, _ = svc(monkeypatch, capsys, "--help")
+    for name in ("prepare", "export", "speakers", "convert", "evaluate", "compare"):
+        assert name in out
+
+
+def test_speakers(world, monkeypatch, capsys):
+    code, out, _ = svc(monkeypatch, capsys, "speakers", "runs/a/voice.safetensors")
+    assert code == 0
+    assert "0  Ann" in out
+    assert "1  Bob Ö." in out
+    assert "licence: CC0" in out
+    assert "next: svc convert" in out
+
+
+def test_convert_finds_the_voice_and_names_the_output(world, monkeypatch, capsys):
+    code, out, _ = svc(monkeypatch, capsys, "convert", "--speaker", "1", "song.wav")
+    assert code == 0
+    assert "next: listen to song_Bob Ö..wav" in out
+    info = soundfile.info("song_Bob Ö..wav")
+    assert (info.frames, info.samplerate) == (44_100, 44_100)
+
+
+def test_sung_melody_is_written_and_read_back(world, monkeypatch, capsys):
+    svc(monkeypatch, capsys, "convert", "-s", "0", "-t", "12", "song.wav", "-o", "a.wav", "--save-f0", "a.csv")
+    code, _, _ = svc(monkeypatch, capsys, "convert", "-s", "0", "-t", "12", "--f0", "a.csv", "song.wav", "-o", "b.wav")
+    assert code == 0
+    np.testing.assert_allclose(files.read("a.wav").samples, files.read("b.wav").samples, atol=0.02)
+
+
+def test_terminal_escapes_of_strangers_are_not_shown(world, voice, monkeypatch, capsys):
+    stranger = replace(voice, card={"licence": "free\x1b[31m\nsvc: beware"})
+    stranger.save(world / "v.safetensors")
+    _, out, _ = svc(monkeypatch, capsys, "speakers", "v.safetensors")
+    assert "\x1b" not in out
+    assert "licence: free [31m svc: beware" in out
+
+
+def test_convert_never_overwrites_without_force(world, monkeypatch, capsys):
+    svc(monkeypatch, capsys, "convert", "-s", "0", "song.wav", "-o", "out.flac")
+    before = Path("out.flac").read_bytes()
+    code, _, err = svc(monkeypatch, capsys, "convert", "-s", "1", "song.wav", "-o", "out.flac")
+    assert code == 2
+    assert "exists already; add -f" in err
+    assert Path("out.flac").read_bytes() == before
+    code, _, _ = svc(monkeypatch, capsys, "convert", "-s", "1", "song.wav", "-o", "out.flac", "-f")
+    assert code == 0
+    assert Path("out.flac").read_bytes() != before
+
+
+WRONG = {
+    "no such singer": (["convert", "-s", "7", "song.wav"], "no singer '7' in this voice"),
+    "output is the song": (["convert", "-s", "0", "-f", "song.wav", "-o", "song.wav"], "is an input"),
+    "folder as a song": (["convert", "-s", "0", "."], "is a folder; add -r"),
+    "long name": (["convert", "-s", "0", "song.wav", "-o", "x" * 300 + ".wav"], "cannot be a file's name"),
+    "no such song": (["convert", "-s", "0", "none.wav"], "no such file"),
+    "no such voice": (["convert", "-s", "0", "-v", "none", "song.wav"], "cannot be read"),
+    "transpose": (["convert", "-s", "0", "-t", "high", "song.wav"], "give auto, match, or semitones"),
+    "device": (["convert", "-s", "0", "--device", "tpu", "song.wav"], "not there; use cpu"),
+    "format": (["convert", "-s", "0", "song.wav", "-o", "song.xyz"], "format"),
+    "folder": (["convert", "-s", "0", "song.wav", "-o", "no/where.wav"], "no such folder"),
+    "curve": (["convert", "-s", "0", "--f0", "song.wav", "song.wav"], "seconds,hz"),
+    "no data": (["prepare", "none", "-o", "out"], "no such folder"),
+    "no config": (["prepare", ".", "-o", "out", "-c", "none.yaml"], "cannot be read"),
+    "bad knob": (["prepare", ".", "-o", "out", "--set", "train.stepz=3"], "did you mean steps"),
+    "no run": (["export", "runs/a", "-o", "v.safetensors"], "no complete checkpoint"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_wrong_is_one_sentence_and_leaves_nothing(case, world, monkeypatch, capsys):
+    arguments, sentence = WRONG[case]
+    before = sorted(world.rglob("*"))
+    code, _, err = svc(monkeypatch, capsys, *arguments)
+    told = [line for line in err.splitlines() if line.startswith("svc: ")]
+    assert code == 2
+    assert len(told) == 1
+    assert sentence in told[0]
+    assert "Traceback" not in err
+    assert sorted(world.rglob("*")) == before
+
+
+def test_convert_refuses_every_bad_file(world, monkeypatch, capsys):
+    shutil.rmtree("zoo", ignore_errors=True)
+    Path("zoo").mkdir()
+    bad, _ = make_zoo(world / "zoo")
+    for name, path in bad.items():
+        code, _, err = svc(monkeypatch, capsys, "convert", "-s", "0", "-o", "out.wav", "--", path)
+        assert code == 2, name
+        assert [line.startswith("svc: ") for line in err.splitlines() if line].count(True) == 1, name
+        assert not Path("out.wav").exists(), name
+
+
+def test_recipe_says_what_is_next(prepared, tmp_path):
+    from test_recipes import run_recipe
+
+    code, out, err = run_recipe("train.py", "--help")
+    assert code == 0
+    assert "folder made by `svc prepare`" in out
+    code, _, err = run_recipe("train.py", "configs/base.yaml", str(tmp_path), "-o", str(tmp_path / "run"))
+    assert code == 2
+    assert "not a prepared folder; make one with" in err
+
+
+@pytest.fixture(scope="module")
+def judged(singers_folder, tmp_path_factory):
+    """Where two singers' recordings are made of: what `svc evaluate` says of floor and ceiling."""
+    return tmp_path_factory.mktemp("judged"), singers_folder
+
+
+class TestEvaluate:
+    OWN = ("--pitch", "crepe", "--identity", "cepstral", "--words", "mfcc")  # none needs an extra
+
+    def test_floor_and_ceiling(self, judged, monkeypatch, capsys):
+        out, singers = judged
+        code, told, err = svc(monkeypatch, capsys, "evaluate", "--sources", singers, "-o", out, *self.OWN)
+        assert code == 0, err
+        assert "| source copied | 6 |" in told
+        assert "6 pairs of a song and a singer, none of them converted, judged; skipped: 0" in told
+        assert "next: look and listen" in told
+        assert {path.name for path in out.iterdir()} == {"report.html", "scores.json", "scores.md"}
+
+    def test_ready_conversions_and_comparison(self, judged, monkeypatch, capsys, tmp_path):
+        _, singers = judged
+        alto, bass = sorted(path.name for path in singers.iterdir())
+        for path in (singers / alto).glob("*.wav"):
+            for place, copied in (("first", path), ("second", singers / bass / path.name)):
+                (tmp_path / place / bass / alto).mkdir(parents=True, exist_ok=True)
+                audio, original = files.read(copied), files.read(path)
+                samples = np.resize(audio.samples, len(original.samples))
+                files.write(tmp_path / place / bass / alto / path.name, Audio(samples, audio.rate))
+        for place in ("first", "second"):
+            arguments = ("--sources", singers, "--converted", tmp_path / place, "-o", tmp_path / f"{place}_judged")
+            code, told, err = svc(monkeypatch, capsys, "evaluate", *arguments, *self.OWN)
+            assert code == 0, err
+        code, told, err = svc(monkeypatch, capsys, "compare", tmp_path / "first_judged", tmp_path / "second_judged")
+        assert code == 0, err
+        (line,) = (line for line in told.splitlines() if line.startswith("| cosine to target"))
+        assert line.endswith("| 3 | 0.250 | too few songs |")
+        assert "next: listen" in told
+
+    @pytest.mark.parametrize("name", ["scores.json", "scores.md", "report.html", "converted"])
+    def test_nothing_is_replaced_unasked(self, name, singers_folder, monkeypatch, capsys, tmp_path):
+        (tmp_path / name).write_text("mine")
+        code, _, err = svc(monkeypatch, capsys, "evaluate", "--sources", singers_folder, "-o", tmp_path, *self.OWN)
+        assert code == 2
+        assert f"{name}: exists already; add -f to replace it or give another -o" in err
+        assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "mine")]
+
+    @pytest.mark.parametrize(
+        ("arguments", "reason"),
+        [
+            (("--pitch", "ears"), "--pitch ears: no such tracker; give one of praat, pyin, crepe"),
+            (("--identity", "ears"), "--identity ears: no such judge; give one of resemblyzer"),
+            (("--words", "ears"), "ears"),
+            (("--mos", "ears"), "ears"),
+            (("--sources", "none"), "none: no such folder; name another with --sources"),
+            (("--references", "none"), "none: no such folder; name another with --references"),
+            (("--speaker", "Nobody"), "--speaker Nobody: no such folder of references; there are alto, bass"),
+            (("--parallel", "none"), "none: no such folder; name another with --parallel"),
+            (("--converted", "none"), "none: no such folder; name another with --converted"),
+            (("--voice", "a", "--converted", "b"), "not both"),
+        ],
+    )
+    def test_faults_are_sentences(self, arguments, reason, singers_folder, monkeypatch, capsys, tmp_path):
+        known = ("--sources", singers_folder, "-o", tmp_path / "out", *self.OWN)
+        code, _, err = svc(monkeypatch, capsys, "evaluate", *known, *arguments)
+        assert code == 2
+        assert reason in err
+        assert "Traceback" not in err
+        assert not list(tmp_path.iterdir())
+
+    def test_names_that_no_terminal_or_file_takes(self, singers_folder, monkeypatch, capsys, tmp_path):
+        songs = tmp_path / "songs\x1b[31m"
+        shutil.copytree(singers_folder, songs)
+        for odd in ("a\x1b[31m", "latin\udce9"):
+            shutil.copy(songs / "alto" / "0.wav", songs / "alto" / f"{odd}.wav")
+        code, told, err = svc(
+            monkeypatch, capsys, "evaluate", "--sources", songs, "-o", tmp_path / "out\udce9", *self.OWN
+        )
+        assert code == 0, err
+        assert told.count("its name cannot be shown; rename it") == 2
+        for text in (told, err, (tmp_path / "out\udce9" / "scores.md").read_text()):
+            assert "\x1b" not in text
+
+    @pytest.mark.parametrize("option", ["--sources", "--references", "--parallel", "--converted"])
+    def test_out_inside_what_is_read(self, option, singers_folder, monkeypatch, capsys, tmp_path):
+        (tmp_path / "real" / "alto").mkdir(parents=True)
+        (tmp_path / "inputs").mkdir()
+        (tmp_path / "inputs" / "alto").symlink_to(tmp_path / "real" / "alto")
+        (tmp_path / "link").symlink_to(tmp_path / "inputs")
+        before = sorted(tmp_path.rglob("*"))
+        for place in ("inputs", "link/new", "inputs/alto/new", "real/alto"):
+            known = ("--sources", singers_folder, option, tmp_path / "inputs", "-o", tmp_path / place)
+            code, _, err = svc(monkeypatch, capsys, "evaluate", *known, *self.OWN)
+            assert code == 2
+            assert f"{place}: lies inside the folder of {option}, where it would pass for a singer" in err
+        assert sorted(tmp_path.rglob("*")) == before
+
+    def test_conversions_over_what_is_read(self, world, monkeypatch, capsys):
+        (world / "converted" / "Ann").mkdir(parents=True)
+        for place in (world / "converted", world / "converted" / "Ann"):
+            known = ("--sources", place, "-v", "runs/a/voice.safetensors", "-o", world, "-f")
+            code, _, err = svc(monkeypatch, capsys, "evaluate", *known)
+            assert code == 2
+            assert "conversions would be written there, over --sources; choose another -o" in err
+
+    def test_out_cannot_be_made(self, singers_folder, monkeypatch, capsys, tmp_path):
+        (tmp_path / "file").write_text("mine")
+        for place in ("file", "file/new", "x" * 300):
+            code, _, err = svc(monkeypatch, capsys, "evaluate", "--sources", singers_folder, "-o", tmp_path / place)
+            assert code == 2
+            assert f"{place}: cannot be made" in err
+
+    def test_scores_of_strangers(self, monkeypatch, capsys, tmp_path):
+        for text in ("", "[]", '{"rows": [{"system": 1}]}', '{"rows": 3}', "{" * 10_000):
+            (tmp_path / "scores.json").write_text(text)
+            code, _, err = svc(monkeypatch, capsys, "compare", tmp_path, tmp_path)
+            assert code == 2
+            assert "no scores; make them with `svc evaluate -o`" in err

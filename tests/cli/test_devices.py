@@ -1,0 +1,121 @@
+"""The device that computes: one that is not there is refused, and one that is too small is told in a sentence."""
+
+import json
+import sys
+
+import pytest
+import torch
+from test_cli import svc
+from test_recipes import recipe
+
+from svc import cli
+from svc.cli.app import OUT_OF_MEMORY, check_device
+from svc.config import to_tree
+from svc.data import prepare
+from svc.errors import DataError
+from svc.models.generator import Generator
+from svc.training import loop
+
+
+@pytest.fixture
+def two_gpus(monkeypatch):
+    """As torch tells of them; nothing is computed there."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda", "cuda:0", "cuda:1"])
+def test_what_is_there_is_taken(device, two_gpus):
+    check_device(device)
+
+
+@pytest.mark.parametrize("device", ["cuda:2", "cuda:9", "cuda:-1", "cuda:", "cuda:x", "cudas", "tpu", "cpu:1", ""])
+def test_what_is_not_there_is_refused(device, two_gpus):
+    with pytest.raises(DataError, match=rf"^--device {device}: not there; use cpu or cuda or cuda:0 or cuda:1$"):
+        check_device(device)
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:0"])
+def test_no_gpu_at_all(device, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(DataError, match=rf"^--device {device}: not there; use cpu$"):
+        check_device(device)
+
+
+def refused(told: tuple[int, str, str], sentence: str) -> None:
+    """Exit code 2 and that one sentence, whatever a bar of progress shows before it."""
+    code, out, err = told
+    assert (code, out) == (2, "")
+    assert [line for line in err.splitlines() if line.startswith("svc: ")] == [f"svc: {sentence}"]
+    assert "Traceback" not in err
+
+
+def test_commands_refuse_a_number_that_is_not_there(world, two_gpus, monkeypatch, capsys):
+    (world / "data").mkdir()
+    before = sorted(world.rglob("*"))
+    sentence = "--device cuda:9: not there; use cpu or cuda or cuda:0 or cuda:1"
+    for command in (
+        ("convert", "-s", "0", "song.wav"),
+        ("prepare", "data", "-o", "out"),
+        ("evaluate", "--sources", "data", "-o", "out"),
+    ):
+        refused(svc(monkeypatch, capsys, *command, "--device", "cuda:9"), sentence)
+    assert sorted(world.rglob("*")) == before
+
+
+def test_many_processes_and_a_gpu_exclude_each_other(world, two_gpus, monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(prepare, "prepare", lambda *given: asked.append(given[3:]) or prepare.Summary([], [], []))
+    known = ("prepare", "data", "-o", "out", "--device")
+    sentence = "--jobs 4: with --device cuda:1 one process does it all; leave --jobs out"
+    refused(svc(monkeypatch, capsys, *known, "cuda:1", "--jobs", "4"), sentence)
+    for options in (("cuda:1",), ("cuda:1", "--jobs", "1"), ("cpu", "--jobs", "4")):
+        assert svc(monkeypatch, capsys, *known, *options)[0] == 0
+    assert asked == [(None, "cuda:1"), (1, "cuda:1"), (4, "cpu")]
+
+
+def too_small(*_given, **_named):
+    raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nGPU 0 has a total of …")
+
+
+def test_converting_out_of_memory(world, monkeypatch, capsys):
+    before = sorted(world.rglob("*"))
+    monkeypatch.setattr(Generator, "forward", too_small)
+    refused(svc(monkeypatch, capsys, "convert", "-s", "0", "song.wav"), OUT_OF_MEMORY)
+    assert sorted(world.rglob("*")) == before
+
+
+def test_what_is_not_installed_is_told(world, monkeypatch, capsys):
+    def missing(*_given, **_named):
+        raise ModuleNotFoundError("No module named 'novel'", name="novel")
+
+    monkeypatch.setattr(Generator, "forward", missing)
+    sentence = "novel is not installed here; bash tools/setup installs what this version of svc needs"
+    refused(svc(monkeypatch, capsys, "convert", "-s", "0", "song.wav"), sentence)
+
+
+def test_preparing_out_of_memory(singers_folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(prepare.features, "extract", too_small)
+    told = svc(monkeypatch, capsys, "prepare", singers_folder, "-o", tmp_path / "out", "--jobs", "1")
+    refused(told, OUT_OF_MEMORY)
+
+
+def test_training_out_of_memory(prepared, tiny, tmp_path, monkeypatch, capsys):
+    (tmp_path / "config.yaml").write_text(json.dumps(to_tree(tiny)))
+    monkeypatch.setattr(loop, "train_step", too_small)
+    train = recipe("train")
+    monkeypatch.setattr(train, "rehearsal_of", lambda _: None)
+    arguments = (tmp_path / "config.yaml", prepared.folder, "-o", tmp_path / "run", "--cpu")
+    monkeypatch.setattr(sys, "argv", ["train.py", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        cli.run(train.main)
+    refused((stopped.value.code, *capsys.readouterr()), OUT_OF_MEMORY)
+
+
+def test_other_faults_of_ours_are_not_taken_for_it(world, monkeypatch, capsys):
+    def broken(*_):
+        raise RuntimeError("shapes do not match")
+
+    monkeypatch.setattr(Generator, "forward", broken)
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        svc(monkeypatch, capsys, "convert", "-s", "0", "song.wav")

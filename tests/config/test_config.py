@@ -1,0 +1,335 @@
+"""Configuration: every fault is a sentence that names the knob, all at once, and nothing else is ever raised."""
+
+import math
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from svc.config import Config, differences, flatten, from_tree, load, parse_overrides, to_tree
+from svc.errors import ConfigError
+
+DEFAULTS = to_tree(Config())
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+
+
+def refused(tree: object) -> str:
+    with pytest.raises(ConfigError) as caught:
+        from_tree(tree)
+    assert len(str(caught.value).splitlines()) == 1
+    return str(caught.value)
+
+
+def nested(dotted: str, value: object) -> dict:
+    for name in reversed(dotted.split(".")):
+        value = {name: value}
+    return value
+
+
+# --- what is accepted ---
+
+
+def test_defaults_are_valid():
+    assert from_tree({}) == from_tree(DEFAULTS) == load(None) == Config()
+    assert (Config().hop, Config().crop_frames, Config().heard_frames(0.4)) == (240, 100, 40)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_shipped_configs_load(path):
+    config = load(path)
+    assert from_tree(to_tree(config)) == config
+
+
+def test_there_are_shipped_configs():
+    assert "base.yaml" in [path.name for path in CONFIGS]
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    steps=st.integers(1, 10**9),
+    rate=st.floats(1e-9, 1, exclude_min=True),
+    warps=st.lists(st.floats(0.5, 2), max_size=5),
+    subbands=st.sampled_from([1, 2, 4, 8]),
+    refine=st.booleans(),
+)
+def test_round_trip(steps, rate, warps, subbands, refine):
+    values = {
+        "train.steps": steps,
+        "train.learning_rate": rate,
+        "features.content.warps": warps,
+        "model.subbands": subbands,
+        "features.f0.refine": refine,
+    }
+    config = load(None, values)
+    tree = to_tree(config)
+    assert {name: flatten(tree)[name] for name in values} == values
+    assert from_tree(tree) == config
+    assert from_tree(yaml.safe_load(yaml.safe_dump(tree))) == config
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "value"),
+    [
+        ("train: {learning_rate: 1e-4}", "train.learning_rate", 1e-4),  # a text in YAML 1.1
+        ("train: {learning_rate: 1}", "train.learning_rate", 1.0),
+        ("train: {precision: no}", "train.precision", "no"),  # false in YAML 1.1
+        ("train: {precision: bf16}", "train.precision", "bf16"),
+        ("loss: {scales: [512]}", "loss.scales", [512]),
+        ("model: {front: none}", "model.front", "none"),
+        ("", "train.seed", 0),
+    ],
+)
+def test_yaml_as_people_write_it(tmp_path, text, name, value):
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    found = flatten(to_tree(load(path)))[name]
+    assert (found, type(found)) == (value, type(value))
+
+
+def test_overrides_win_and_are_yaml(tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_text("train: {steps: 5, batch: 3}\n")
+    overrides = parse_overrides(
+        ["train.steps=10", "loss.scales=[64, 128]", " train.precision = no", "model.noise=1e-3"]
+    )
+    assert overrides == {
+        "train.steps": 10,
+        "loss.scales": [64, 128],
+        "train.precision": False,
+        "model.noise": "1e-3",
+    }
+    config = load(path, overrides)
+    assert (config.train.steps, config.train.batch, config.train.precision) == (10, 3, "no")
+    assert (config.loss.scales, config.model.noise) == ((64, 128), 1e-3)
+
+
+def test_differences():
+    changed = to_tree(load(None, {"train.steps": 5, "loss.scales": [64], "model.front": "none"}))
+    assert differences(DEFAULTS, changed) == [
+        "loss.scales: [2048, 1024, 512, 256, 128, 64] → [64]",
+        "model.front: source_filter → none",
+        "train.steps: 20000 → 5",
+    ]
+    assert differences(changed, changed) == []
+    assert differences({"a": {"b": 1}}, {"a": {"c": 1}}) == ["a.b: 1 → None", "a.c: None → 1"]
+
+
+# --- what is refused ---
+
+
+@pytest.mark.parametrize(
+    ("tree", "words"),
+    [
+        ({"train": {"step": 1}}, "unknown knob train.step (did you mean steps?)"),
+        ({"modle": {}}, "unknown knob modle (did you mean model?)"),
+        ({"features": {"f0": {"fmn": 1}}}, "unknown knob features.f0.fmn (did you mean fmin?)"),
+        ({"qqq": 1}, "unknown knob qqq"),
+        ({"train": {"steps": 1.5}}, "train.steps must be a whole number, not 1.5"),
+        ({"train": {"steps": "many"}}, "train.steps must be a whole number, not 'many'"),
+        ({"train": {"steps": True}}, "train.steps must be a whole number, not True"),
+        ({"train": {"learning_rate": "fast"}}, "train.learning_rate must be a number, not 'fast'"),
+        ({"train": {"learning_rate": None}}, "train.learning_rate must be a number, not None"),
+        ({"train": {"learning_rate": True}}, "train.learning_rate must be a number, not True"),
+        ({"features": {"f0": {"refine": 1}}}, "features.f0.refine must be true or false, not 1"),
+        ({"features": {"content": {"layer": 5}}}, "features.content.layer must be a text, not 5"),
+        ({"model": {"subbands": 3}}, "model.subbands must be one of 1, 2, 4, 8, 16, not 3"),
+        ({"model": {"subbands": True}}, "model.subbands must be one of 1, 2, 4, 8, 16, not True"),
+        ({"model": {"subbands": 4.0}}, "model.subbands must be one of 1, 2, 4, 8, 16, not 4.0"),
+        ({"model": {"front": ["none"]}}, "model.front must be one of source_filter, none, not ['none']"),
+        ({"perceptual": {"melody": {"layers": ["words"]}}}, "perceptual.melody.layers must be some of conv1, conv2,"),
+        ({"perceptual": {"words": {"across": []}}}, "perceptual.words.across must be some of words, sounds, block1"),
+        ({"model": {"front": False}}, "model.front must be one of source_filter, none, not False"),
+        ({"loss": {"scales": 512}}, "loss.scales must be a list, not 512"),
+        ({"loss": {"scales": [512, "x"]}}, "loss.scales must be a whole number, not 'x'"),
+        ({"model": 5}, "model must hold `name: value` pairs, not 5"),
+        ({"model": None}, "model must hold `name: value` pairs, not None"),
+        ([1], "config must hold `name: value` pairs, not [1]"),
+    ],
+)
+def test_a_wrong_knob_is_named(tree, words):
+    assert words in refused(tree)
+
+
+@pytest.mark.parametrize(
+    ("knobs", "values", "words"),
+    [
+        ("sample_rate", (0, -24_000, 24_050, 4_000, 400_000), "sample_rate must be a multiple of 100 Hz"),
+        ("features.f0.fmin", (40, 3_000), "an octave or more below"),
+        ("features.f0.fmax", (5_000, 20), "an octave or more below"),
+        ("features.content.warps", ([1.0, 0.1], [3.0]), "must lie in 0.5–2, not [1.0, 0.1]"),
+        ("features.f0.periodicity train.final_rate model.noise", (-0.1, 1.1), "must lie in 0–1, not -0.1"),
+        ("model.kernel", (0, -1, 10**9 + 1), "must lie in 1–99, not 0"),
+        ("model.kernel", (2, 4), "model.kernel must be odd"),
+        ("model.layers", (-1, 10**6), "must lie in 0–200, not -1"),
+        ("model.cycle", (0, 40), "must lie in 1–12, not 0"),
+        ("model.envelope_points", (1, 10**6), "must lie in 2–1025, not 1"),
+        ("model.channels model.hidden_channels model.singer_channels", (0, 10**9), "must lie in 1–4096, not 0"),
+        ("discriminator.channels discriminator.max_channels", (0, 10**9), "must lie in 1–4096, not 0"),
+        ("discriminator.scales", (0, 50), "must lie in 1–8, not 0"),
+        ("discriminator.periods discriminator.strides", ([2, 0],), "must lie in 1–100, not [2, 0]"),
+        ("discriminator.periods loss.scales", ([],), "must not be empty"),
+        ("loss.scales", ([8], [10**6]), "must lie in 16–16384, not [8]"),
+        ("loss.spectral loss.adversarial loss.feature_matching", (-0.1,), "must lie in 0–1000000000, not -0.1"),
+        ("train.steps train.batch train.keep train.log_every", (0, -1), "must lie in 1–1000000000, not 0"),
+        ("train.validate_every train.checkpoint_every", (0,), "must lie in 1–1000000000, not 0"),
+        ("train.warmup train.seed train.workers", (-1,), "must lie in 0–1000000000, not -1"),
+        ("train.crop", (0.0, -1, 0.1, 1e300), "must lie in 0.2–60, not 0.0"),
+        ("train.learning_rate train.discriminator_rate", (0.0, -1e-3), "must lie in 1e-09–1, not 0.0"),
+        ("train.ema", (-0.1, 1), "must lie in 0–0.999999, not -0.1"),
+        (
+            "train.crop loss.spectral train.clip model.noise",
+            (math.nan, math.inf, -math.inf),
+            "must be a number, not nan",
+        ),
+    ],
+)
+def test_a_knob_out_of_range_is_refused(knobs, values, words):
+    for dotted in knobs.split():
+        messages = [refused(nested(dotted, value)) for value in values]
+        assert words in messages[0]
+        assert all(dotted.split(".")[-1] in message for message in messages)
+
+
+def test_rules_between_knobs():
+    assert "model.subbands must divide" in refused({"sample_rate": 8_100, "model": {"subbands": 2}})
+    assert "needs model.layers" in refused({"model": {"front": "none", "layers": 0}})
+    assert "an octave or more below" in refused({"features": {"f0": {"fmin": 500, "fmax": 400}}})
+
+
+def test_all_faults_at_once():
+    message = refused({"train": {"steps": "x", "stps": 1}, "model": {"subbands": 3}, "qqq": 1, "loss": []})
+    assert message.count(";") == 4
+    message = refused({"sample_rate": 1, "train": {"steps": 0, "ema": 2}, "loss": {"spectral": -1}})
+    assert message.count(";") == 4
+
+
+def test_repulsion_stays_below_what_it_is_taken_off():
+    assert "below loss.spectral" in refused({"loss": {"repulsion": 1.0}})
+    assert from_tree({"loss": {"repulsion": 0.9}}).loss.repulsion == 0.9
+    assert from_tree({"loss": {"repulsion": 0, "spectral": 0}}).loss.spectral == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: [",
+        "- 1\n- 2",
+        "just words",
+        "\t- x",
+        b"\xff\xfe\x00",
+        "a: !!python/object/apply:os.system [echo]",
+        "a: 2001-99-99",
+        f"train: {{steps: {'9' * 5000}}}",
+        f"train: {{steps: 0x{'f' * 5000}}}",
+        f"0x{'f' * 5000}: 1",
+        "[" * 5000,
+        "a: &a [*a]",
+        "&a {model: *a}",
+        "loss: {scales: &a [*a]}",
+    ],
+    ids=lambda text: repr(text[:12]),
+)
+def test_bad_files_are_one_sentence(tmp_path, text):
+    path = tmp_path / "x.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert len(message.splitlines()) == 1
+    assert len(message) < 500
+
+
+def test_missing_files(tmp_path):
+    for path in (tmp_path / "missing.yaml", tmp_path):
+        with pytest.raises(ConfigError, match="cannot be read"):
+            load(path)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "words"),
+    [
+        ("train.steps", "write it as group.knob=value"),
+        ("=5", "write it as group.knob=value"),
+        ("", "write it as group.knob=value"),
+        ("train.steps=[", "the value is not YAML"),
+        ("train.steps=2001-99-99", "the value is not YAML"),
+        (f"train.steps={'9' * 5000}", "the value is not YAML"),
+        ("train.steps=ten", "train.steps must be a whole number, not 'ten'"),
+        ("train=5", "train must hold"),
+        ("sample_rate.x=5", "sample_rate must be a whole number"),
+        ("train..steps=5", "unknown knob train."),
+        (".=5", "unknown knob"),
+    ],
+)
+def test_bad_overrides(assignment, words):
+    with pytest.raises(ConfigError) as caught:
+        load(None, parse_overrides([assignment]))
+    assert words in str(caught.value)
+
+
+def test_an_override_below_a_value(tmp_path):
+    (tmp_path / "x.yaml").write_text("train: 5")
+    with pytest.raises(ConfigError, match="train is a value, not a group"):
+        load(tmp_path / "x.yaml", {"train.steps": 5})
+
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from([10**30, -(10**400), 2, 64])
+    | st.floats()
+    | st.text(max_size=10)
+    | st.dates()
+    | st.binary(max_size=5)
+    | st.just("1e-4")
+)
+NAMES = st.sampled_from(sorted({name for dotted in flatten(DEFAULTS) for name in dotted.split(".")})) | SCALARS
+TREES = st.recursive(
+    SCALARS,
+    lambda node: st.lists(node, max_size=4) | st.dictionaries(NAMES, node, max_size=4),
+    max_leaves=12,
+)
+SHAPED = st.fixed_dictionaries(
+    {},
+    optional={
+        group: st.fixed_dictionaries({}, optional=dict.fromkeys(knobs, TREES)) if isinstance(knobs, dict) else TREES
+        for group, knobs in DEFAULTS.items()
+    },
+)
+
+
+def usable(config: Config) -> None:
+    """What everything else asks of a configuration."""
+    assert (config.hop, config.crop_frames >= 20, config.heard_frames(config.train.adversary_crop) >= 10) == (
+        config.sample_rate // 100,
+        True,
+        True,
+    )
+    assert from_tree(to_tree(config)) == config
+
+
+@settings(max_examples=150, deadline=None)
+@given(tree=SHAPED | TREES)
+@example(tree={"train": {"accumulate": 0}})
+def test_any_tree_is_a_config_or_a_sentence(tree):
+    try:
+        config = from_tree(tree)
+    except ConfigError:
+        return
+    usable(config)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=TREES.map(yaml.safe_dump) | st.text(max_size=30))
+def test_any_file_is_a_config_or_a_sentence(tmp_path, text):
+    path = tmp_path / "x.yaml"
+    path.write_text(text, encoding="utf-8", errors="replace")
+    try:
+        config = load(path)
+    except ConfigError:
+        return
+    usable(config)

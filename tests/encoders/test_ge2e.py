@@ -1,0 +1,84 @@
+"""The speaker encoder hears what Resemblyzer does, to rounding, and leads gradients to the audio alone."""
+
+import importlib.util
+import sys
+from functools import lru_cache
+
+import numpy as np
+import pytest
+import torch
+
+from svc.data.synthetic.singers import SINGERS, phrase, render
+from svc.encoders.ge2e import BANDS, HOP, SAMPLE_RATE, WINDOW, Speaker
+from svc.errors import SvcError
+from svc.utils.optional import extra
+
+needed = pytest.mark.skipif(not importlib.util.find_spec("resemblyzer"), reason="needs the eval extra")
+PARTIAL = round(1.6 * SAMPLE_RATE)  # samples
+speaker = lru_cache(Speaker)
+
+
+@lru_cache
+def sung(singer: int = 0) -> np.ndarray:
+    return render(SINGERS[singer], phrase(singer), SAMPLE_RATE).samples[: 2 * PARTIAL]
+
+
+@needed
+@pytest.mark.parametrize("samples", [PARTIAL, PARTIAL + 77, 3 * HOP - 1, WINDOW])
+def test_the_spectrum_is_theirs(samples):
+    """In all frames but the last, which is centred on the end of the audio and is heard of no partial."""
+    audio = np.stack([sung(singer)[8_000 : 8_000 + samples] for singer in range(2)])
+    theirs = extra("resemblyzer.audio").wav_to_mel_spectrogram
+    wanted = np.stack([theirs(row)[: samples // HOP] for row in audio])
+    found = speaker().mel(torch.from_numpy(audio)).numpy()
+    assert found.shape == wanted.shape == (2, samples // HOP, BANDS)
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6 * wanted.max())
+
+
+@needed
+def test_the_vectors_are_theirs():
+    audio = np.stack([sung(singer)[:PARTIAL] for singer in range(3)])
+    theirs = extra("resemblyzer").VoiceEncoder("cpu", verbose=False)
+    wanted = np.stack([theirs.embed_utterance(row) for row in audio])
+    found = speaker()(torch.from_numpy(audio)).numpy()
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+    assert (wanted[0] @ wanted[1:].T).max() < 0.95  # not the same for everybody
+
+
+@needed
+def test_the_gradient_reaches_the_audio_alone():
+    audio = torch.from_numpy(np.stack([sung()[:16_000], np.zeros(16_000, dtype=np.float32)])).requires_grad_()
+    speaker()(audio)[:, :8].sum().backward()
+    assert torch.isfinite(audio.grad).all()
+    assert float((audio.grad[0] != 0).float().mean()) > 0.9
+    assert float(audio.grad[1].abs().max()) == 0  # of power at silence
+    assert not any(weight.requires_grad for weight in speaker().parameters())
+
+
+@needed
+def test_the_gradient_is_that_of_the_vectors():
+    """By a difference, along a direction at random."""
+    torch.manual_seed(0)
+    network = Speaker().double()
+    audio = torch.from_numpy(sung()[None, 8_000:11_200]).double().requires_grad_()
+    some, step = torch.randn(256, dtype=torch.double), 1e-6 * torch.randn_like(audio)
+    (gradient,) = torch.autograd.grad(network(audio) @ some, audio)
+    with torch.no_grad():
+        moved = (network(audio + step) - network(audio - step)) @ some
+    assert float(moved) == pytest.approx(2 * float((gradient * step).sum()), rel=1e-4)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@needed
+def test_a_gpu_leads_gradients_too():
+    audio = torch.from_numpy(sung()[None, :PARTIAL]).cuda().requires_grad_()
+    found = Speaker().cuda()(audio)
+    found.sum().backward()
+    torch.testing.assert_close(found.cpu(), speaker()(audio.detach().cpu()), rtol=1e-2, atol=1e-3)
+    assert torch.isfinite(audio.grad).all()
+
+
+def test_without_the_package_it_is_one_sentence(monkeypatch):
+    monkeypatch.setitem(sys.modules, "resemblyzer", None)
+    with pytest.raises(SvcError, match=r"^resemblyzer is not installed; run `pip install -e '\.\[eval\]'[^\n]*$"):
+        Speaker()

@@ -1,0 +1,136 @@
+"""Predicted opinions: the right audio reaches the networks, and what is missing is a sentence, never a download."""
+
+import socket
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from svc.audio.files import Audio
+from svc.data.synthetic.singers import SINGERS, phrase, render
+from svc.errors import DataError, WeightsError
+from svc.evaluation.metrics.mos import opinion_by_name
+
+
+@pytest.fixture(autouse=True)
+def hub(monkeypatch, tmp_path) -> Path:
+    """An empty torch.hub cache, and no way out."""
+
+    def refuse(*args, **options):
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "_hub_dir", None)
+    return tmp_path / "hub"
+
+
+def put(path: Path, text: str = "") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def level(value: float, seconds: float, rate: int = 16_000) -> Audio:
+    return Audio(np.full(round(seconds * rate), value, dtype=np.float32), rate)
+
+
+def test_unknown_names():
+    with pytest.raises(DataError, match=r"'mosnet'; choose one of dnsmos, singmos, squim$"):
+        opinion_by_name("mosnet")
+
+
+def test_dnsmos_hears_16_khz_within_full_scale(monkeypatch):
+    heard = []
+
+    def run(samples, sr):
+        heard.append((samples, sr))
+        return {"ovrl_mos": np.float64(1.0), "sig_mos": np.float64(2.0), "bak_mos": 3.0, "p808_mos": np.float32(4.0)}
+
+    monkeypatch.setitem(sys.modules, "speechmos.dnsmos", SimpleNamespace(run=run))
+    time = np.arange(44_100) / 44_100
+    scores = opinion_by_name("dnsmos").scores(Audio((1.5 * np.sin(2 * np.pi * 440 * time)).astype(np.float32), 44_100))
+    assert scores == {"dnsmos_ovrl": 1.0, "dnsmos_sig": 2.0, "dnsmos_bak": 3.0, "dnsmos_p808": 4.0}
+    ((samples, rate),) = heard
+    assert (rate, samples.shape, samples.dtype) == (16_000, (16_000,), np.float32)
+    assert np.abs(samples).max() == 1.0
+    assert np.abs(np.fft.rfft(samples)).argmax() == 440
+
+
+def test_too_short(monkeypatch):
+    monkeypatch.setitem(sys.modules, "speechmos.dnsmos", SimpleNamespace(run=None))
+    with pytest.raises(DataError, match=r"^0\.100 s are too short for dnsmos; give it at least 0\.3 s$"):
+        opinion_by_name("dnsmos").scores(level(0.1, 0.1))
+
+
+def test_dnsmos_without_its_library(monkeypatch):
+    monkeypatch.setitem(sys.modules, "speechmos.dnsmos", None)
+    with pytest.raises(DataError, match=r"speechmos.dnsmos is not installed; run `pip install -e '\.\[mos\]'"):
+        opinion_by_name("dnsmos")
+
+
+def test_dnsmos_minds_noise():
+    pytest.importorskip("speechmos.dnsmos", exc_type=ImportError)
+    judge = opinion_by_name("dnsmos")
+    sung = render(SINGERS[0], phrase(0)).samples[: 2_300 * 24]
+    noise = np.random.default_rng(0).standard_normal(len(sung)).astype(np.float32)
+    noise *= np.sqrt(np.mean(sung**2) / np.mean(noise**2)) * 10 ** (-10 / 20)
+    clean, noisy = (judge.scores(Audio(samples, 24_000)) for samples in (sung, sung + noise))
+    for name in ("dnsmos_ovrl", "dnsmos_bak", "dnsmos_p808"):
+        assert 1 <= noisy[name] < clean[name] - 0.2 <= 5
+
+
+def test_squim_says_what_is_missing(hub):
+    folder = hub / "torchaudio" / "models"
+    with pytest.raises(WeightsError) as caught:
+        opinion_by_name("squim")
+    assert str(caught.value).startswith(f"squim_objective_dns2020.pth is not in {folder}; fetch it with `python -c ")
+    assert "\n" not in str(caught.value)
+    assert not folder.exists()
+
+
+def test_squim_of_random_weights(hub):
+    from torchaudio.models import squim_objective_base
+
+    torch.manual_seed(0)
+    network = squim_objective_base().eval()
+    path = put(hub / "torchaudio" / "models" / "squim_objective_dns2020.pth")
+    torch.save(network.state_dict(), path)
+    sung = Audio(render(SINGERS[0], phrase(0)).samples[:16_000], 16_000)
+    with torch.inference_mode():
+        expected = [float(score) for score in network(torch.from_numpy(sung.samples)[None])]
+    scores = opinion_by_name("squim").scores(sung)
+    assert list(scores) == ["squim_stoi", "squim_pesq", "squim_si_sdr"]
+    assert list(scores.values()) == pytest.approx(expected, rel=1e-5)
+
+
+def test_squim_runs_no_pickle(hub, tmp_path):
+    bomb = f"cos\nmkdir\n(S'{tmp_path / 'boom'}'\ntR."
+    path = put(hub / "torchaudio" / "models" / "squim_objective_dns2020.pth", bomb)
+    with pytest.raises(WeightsError, match=rf"^{path}: squim does not load it; delete it and fetch it again$"):
+        opinion_by_name("squim")
+    assert not (tmp_path / "boom").exists()
+
+
+def test_pieces_are_equal_and_silent_ones_do_not_count(hub, monkeypatch):
+    from torchaudio.pipelines import SQUIM_OBJECTIVE
+
+    put(hub / "torchaudio" / "models" / "squim_objective_dns2020.pth")
+    monkeypatch.setattr(type(SQUIM_OBJECTIVE), "get_model", lambda self: lambda x: [*x.aminmax(dim=1), x.shape[1:][0]])
+    judge = opinion_by_name("squim")
+    assert judge.scores(level(0.5, 12.0))["squim_si_sdr"] == 64_000
+    assert judge.scores(level(0.5, 12.0, 32_000))["squim_si_sdr"] == 64_000
+    assert judge.scores(level(0.5, 5.0))["squim_si_sdr"] == 80_000
+    halves = Audio(np.repeat(np.float32([0, 0.25, 0.75]), 64_000), 16_000)
+    assert judge.scores(halves) == {"squim_stoi": 0.5, "squim_pesq": 0.5, "squim_si_sdr": 64_000}
+    assert all(np.isnan(score) for score in judge.scores(level(0.0, 1.0)).values())
+
+
+def test_singmos_says_why_not():
+    with pytest.raises(WeightsError, match=r"^singmos: its weights come as pickles .*ask for dnsmos or squim$"):
+        opinion_by_name("singmos")

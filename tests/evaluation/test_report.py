@@ -1,0 +1,137 @@
+"""The report: one file that needs nothing else, whatever is written into it."""
+
+import base64
+import io
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from matplotlib.figure import Figure
+
+from svc.audio.files import Audio
+from svc.audio.plot import draw
+from svc.evaluation import report
+from svc.training import validation
+
+RATE = 16_000
+
+
+@pytest.fixture
+def audio() -> Audio:
+    times = np.arange(RATE // 2) / RATE
+    return Audio((0.5 * np.sin(2 * np.pi * 1000 * times)).astype(np.float32), RATE)
+
+
+def drawn(*arguments):
+    axes = Figure().subplots()
+    draw(axes, *arguments)
+    return axes
+
+
+def mel(hertz):
+    return 2595 * np.log10(1 + hertz / 700)
+
+
+class TestTable:
+    def test_markdown(self):
+        table = report.Table(["", "n"], [["a|b", "1"], ["c", "2"]])
+        assert table.markdown() == "|  | n |\n| --- | --- |\n| a\\|b | 1 |\n| c | 2 |"
+
+
+class TestPage:
+    @pytest.fixture
+    def page(self, audio, tmp_path) -> str:
+        hostile = "<script>alert(1)</script>"
+        exhibits = [report.Exhibit(hostile, audio, np.full(50, 200.0)), report.Exhibit("no melody", audio)]
+        table = report.Table(["who", hostile], [["a & b", "1"], [hostile, "2"]])
+        sections = [report.Section(hostile, hostile, exhibits)]
+        drawing = report.png(Figure())
+        report.write(
+            tmp_path / "p.html",
+            report.Page(hostile, hostile, {hostile: table}, sections, {hostile: drawing}, [hostile]),
+        )
+        return (tmp_path / "p.html").read_text(encoding="utf-8")
+
+    def test_needs_nothing_else(self, page):
+        links = []
+
+        class Links(HTMLParser):
+            def handle_starttag(self, tag, attrs):
+                assert tag not in {"script", "link", "iframe", "object"}
+                links.extend(value for name, value in attrs if name in {"src", "href", "data", "srcset"})
+
+        Links().feed(page)
+        assert len(links) == 4
+        assert all(link.startswith(("data:audio/flac;base64,", "data:image/png;base64,")) for link in links)
+        assert not re.search(r"https?:|url\(|@import", page)
+
+    def test_escapes(self, page):
+        assert "<script" not in page
+        # title, heading, intro, table's heading, column, cell, note, drawing's heading and text, section's, sound's
+        assert page.count("&lt;script&gt;") == 12
+        assert "<td>a &amp; b</td>" in page
+
+    def test_sound(self, page, audio):
+        data = re.search(r'data:audio/flac;base64,([^"]+)"', page)[1]
+        samples, rate = soundfile.read(io.BytesIO(base64.b64decode(data)), dtype="float32")
+        assert rate == RATE
+        np.testing.assert_allclose(samples, audio.samples, atol=1e-4)
+
+    def test_picture(self, audio):
+        assert report.section_picture(report.Section("", "", [report.Exhibit("x", audio)])).startswith(b"\x89PNG")
+
+
+class TestDrawing:
+    def test_the_melody_where_it_is_sung(self, audio):
+        f0 = np.repeat([0.0, 200.0, -1.0], [10, 30, 10])
+        (line,) = drawn(audio.samples, RATE, f0, "title").lines
+        times, heights = line.get_data()
+        np.testing.assert_allclose(times, (np.arange(50) + 0.5) / 100)
+        np.testing.assert_allclose(heights[10:40], mel(200))
+        assert np.isnan(heights[:10]).all()
+        assert np.isnan(heights[40:]).all()
+
+    def test_the_melody_asked_for_lies_below(self, audio):
+        asked, sung = drawn(audio.samples, RATE, np.full(50, 300.0), "title", np.full(50, 200.0)).lines
+        assert asked.get_data()[1] == pytest.approx(mel(200))
+        assert sung.get_data()[1] == pytest.approx(mel(300))
+        assert asked.get_linewidth() > sung.get_linewidth()
+
+    def test_no_melody(self, audio):
+        assert not drawn(audio.samples, RATE, None, "title").lines
+
+    @pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 48_000])
+    def test_the_spectrum_on_its_axis(self, rate):
+        times = np.arange(rate // 2) / rate
+        axes = drawn((0.5 * np.sin(2 * np.pi * 1000 * times)).astype(np.float32), rate, None, "title")
+        (image,) = axes.images
+        level, (_, end, _, top) = np.asarray(image.get_array()), image.get_extent()
+        assert end == pytest.approx(0.5, abs=0.005)
+        assert top == pytest.approx(mel(min(8000, rate / 2)))
+        loudest = level[:, 25].argmax() / (len(level) - 1) * top
+        assert loudest == pytest.approx(mel(1000), abs=top / len(level))
+        assert image.get_clim()[1] - image.get_clim()[0] == pytest.approx(80)
+        assert axes.get_title(loc="left") == "title"
+
+    def test_silence(self):
+        drawn(np.zeros(RATE // 10, dtype=np.float32), RATE, np.zeros(10), "silence")
+
+
+def test_phrases_in_training_show_the_f0_asked_for(prepared, tiny, monkeypatch):
+    seen = []
+    monkeypatch.setattr(validation, "draw", lambda axes, samples, rate, f0, title: seen.append((rate, f0, title)))
+    (phrase,) = validation.choose(prepared, tiny)
+    silence = torch.zeros(phrase.audio.shape[-1])
+    (name,) = phrase.targets
+    pixels = validation.picture(validation.Rendition(phrase, silence, {name: silence}), tiny)
+    assert pixels.shape[2] == 3
+    assert [title for *_, title in seen] == [f"{phrase.singer}, truth", f"{phrase.singer}, sung", f"as {name}"]
+    sung = phrase.conditioning.voiced[0].numpy() > 0
+    assert 0 < sung.mean() < 1
+    for (rate, f0, _), asked in zip(seen, [phrase.conditioning] * 2 + [phrase.targets[name]], strict=True):
+        assert rate == tiny.sample_rate
+        np.testing.assert_array_equal(f0[sung], asked.f0[0].numpy()[sung])
+        assert not f0[~sung].any()

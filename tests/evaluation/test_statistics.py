@@ -1,0 +1,116 @@
+"""Intervals hold what they promise, and count files, not conversions."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from svc.evaluation.statistics import Estimate, chance, estimate
+
+
+def names(count):
+    return [f"{number}.wav" for number in range(count)]
+
+
+def width(found):
+    return found.high - found.low
+
+
+class TestEstimate:
+    def test_the_mean_is_of_the_files_means(self):
+        found = estimate([1, 2, 3, 10, 20], ["a", "a", "a", "b", "c"])
+        assert found.mean == pytest.approx((2 + 10 + 20) / 3)
+        assert found.files == 3
+
+    def test_rows_more_of_a_file_are_no_witnesses(self):
+        values = np.random.default_rng(0).normal(5, 2, 12)
+        once = estimate(values, names(12))
+        again = estimate(np.tile(values, 50), names(12) * 50)
+        assert [again.mean, again.low, again.high] == pytest.approx([once.mean, once.low, once.high])
+        assert again.files == 12
+        assert width(estimate(np.tile(values, 50), names(600))) < width(once) / 5  # as if they were
+
+    def test_order_hardly_matters_and_chance_not_at_all(self):
+        values = np.random.default_rng(0).normal(5, 2, 40)
+        assert estimate(values, names(40)) == estimate(values, names(40))
+        there, back = estimate(values, names(40)), estimate(values[::-1], names(40))
+        assert [back.low, back.high] == pytest.approx([there.low, there.high], abs=0.1)
+
+    def test_width_of_a_normal_sample(self):
+        """Twice 1.96 standard errors."""
+        values = np.random.default_rng(0).normal(0, 3, 400)
+        found = estimate(values, names(400))
+        assert width(found) == pytest.approx(2 * 1.96 * values.std() / math.sqrt(400), rel=0.1)
+
+    def test_coverage(self):
+        """Files of 5 rows each, which agree among themselves; 200 times."""
+        rng = np.random.default_rng(1)
+        held = 0
+        for _ in range(200):
+            rows = rng.normal(3, 1, (20, 1)) + rng.normal(0, 0.3, (20, 5))
+            found = estimate(rows.ravel(), [name for name in names(20) for _ in range(5)])
+            held += found.low <= 3 <= found.high
+        assert 0.88 <= held / 200 <= 0.99
+
+    def test_what_was_not_measured_is_left_out(self):
+        found = estimate([1, math.nan, 3, math.nan], ["a", "a", "b", "c"])
+        assert found.mean == 2
+        assert found.files == 2
+        assert found == estimate([1, 3], ["a", "b"])
+
+    @pytest.mark.parametrize("values", [[], [math.nan], [math.nan, math.nan]])
+    def test_of_nothing(self, values):
+        found = estimate(values, names(len(values)))
+        assert found.files == 0
+        assert all(math.isnan(number) for number in (found.mean, found.low, found.high))
+
+    @pytest.mark.parametrize(("values", "files"), [([4.0], 1), ([4.0] * 5, 5)])
+    def test_a_point(self, values, files):
+        assert estimate(values, names(files)) == Estimate(4.0, 4.0, 4.0, files)
+
+    def test_a_file_for_every_value(self):
+        with pytest.raises(ValueError, match="zip"):
+            estimate([1.0, 2.0], ["a"])
+
+    @given(
+        st.lists(
+            st.tuples(st.floats(-1e6, 1e6) | st.just(math.nan), st.sampled_from("abcdefgh")), min_size=1, max_size=30
+        )
+    )
+    @settings(max_examples=50, deadline=None)
+    def test_in_order(self, rows):
+        values, files = [value for value, _ in rows], [file for _, file in rows]
+        found = estimate(values, files)
+        known = [value for value in values if not math.isnan(value)]
+        if not known:
+            assert found.files == 0
+            return
+        slack = 1e-9 * max(1, *map(abs, known))
+        assert min(known) - slack <= found.low <= found.mean + slack
+        assert found.mean - slack <= found.high <= max(known) + slack
+
+
+class TestChance:
+    def test_all_signs_alike(self):
+        for count in (2, 5, 9):
+            assert chance(np.arange(1.0, count + 1), names(count)) == pytest.approx(2 / 2**count)
+
+    def test_counted_by_hand(self):
+        """Of the eight ways to sign 1, 2, 3 these means are as far from 0 as that of 3 + 2 − 1: ±6/3 and ±4/3."""
+        assert chance([-1.0, 2.0, 3.0], names(3)) == pytest.approx(4 / 8)
+
+    def test_of_nothing_and_of_zeros(self):
+        assert math.isnan(chance([math.nan], ["a"]))
+        assert chance([0.0, 0.0], names(2)) == 1
+
+    def test_rows_of_one_file_are_one_witness(self):
+        assert chance([1.0, 2, 3, 4, 5, 6], ["a"] * 6) == pytest.approx(1)
+
+    @pytest.mark.parametrize("count", [6, 8, 20])
+    def test_of_noise(self, count):
+        """No more often below 5 % than 5 %."""
+        rng = np.random.default_rng(count)
+        found = [chance(rng.normal(size=count), names(count)) for _ in range(200)]
+        assert np.mean(np.array(found) < 0.05) <= 0.09

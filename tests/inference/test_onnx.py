@@ -1,0 +1,178 @@
+"""The graph sings in ONNX Runtime as PyTorch does, says what is needed to run it, and appears whole or not at all."""
+
+import json
+import sys
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY
+from test_cli import svc
+
+from svc.config import load
+from svc.errors import SvcError, WeightsError
+from svc.inference import onnx
+from svc.inference.voice import Known, Voice
+from svc.models.generator import Generator
+
+runtime = pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxscript")
+
+KINDS = {
+    "both": {"model.subbands": 8},
+    "front only": {"model.layers": 0},
+    "WaveNet only": {"model.front": "none", "model.subbands": 8, "model.harmonics": 1},
+    "no sub-bands": {"model.front": "none", "model.subbands": 1, "sample_rate": 44_100},
+}
+
+
+@lru_cache
+def exported(kind):
+    """A voice of a kind, and its graph."""
+    config = load(None, TINY | {"model.hidden_layers": 1} | KINDS[kind])
+    torch.manual_seed(0)
+    generator = Generator(config, content=20, singers=2).eval()
+    if generator.wavenet is not None:
+        torch.nn.init.normal_(generator.wavenet.exit.weight, std=0.05)
+    generator.bf16 = True  # must neither reach the graph nor be forgotten
+    singers = (Known("Ann", 60.0, 220.0, 150.0, 400.0), Known("Bob Ö.", 90.0, 110.0, 80.0, 220.0, number=1))
+    voice = Voice(generator, config, singers, {"licence": "CC0"}, "", 2)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "voice.onnx"
+        assert onnx.save(voice, path) < -100
+        graph = path.read_bytes()
+    assert generator.bf16
+    generator.bf16 = False
+    return voice, graph
+
+
+def session(graph):
+    return runtime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+
+
+def sung(singer, inputs):
+    return singer.run(["audio"], {name: value.numpy() for name, value in zip(onnx.INPUTS, inputs, strict=True)})[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_graph_sings_like_the_generator(kind):
+    voice, graph = exported(kind)
+    singer = session(graph)
+    for frames in (100, 37, 3, 1, 300):
+        inputs = onnx.example(voice, frames)
+        with torch.inference_mode():
+            wanted = onnx._Singing(voice.generator)(*inputs).numpy()
+        audio = sung(singer, inputs)
+        assert audio.shape == wanted.shape == (1, frames * voice.config.hop)
+        assert np.abs(audio - wanted).max() < 1e-5 * np.abs(wanted).max()
+
+
+def test_stretches_with_a_margin_make_the_whole():
+    voice, graph = exported("both")
+    singer = session(graph)
+    margin, hop = int(singer.get_modelmeta().custom_metadata_map["margin"]), voice.config.hop
+    inputs = onnx.example(voice, 90)
+    first, last = 40, 50
+    start, stop = first - margin, last + margin
+    assert start > 0
+    assert stop < 90
+    part = [v if name in onnx.STEADY else v[..., start:stop] for name, v in zip(onnx.INPUTS, inputs, strict=True)]
+    part[-1] = part[-1] + start
+    whole, stretch = sung(singer, inputs), sung(singer, part)
+    wanted = whole[:, first * hop : last * hop]
+    np.testing.assert_allclose(stretch[:, margin * hop : -margin * hop], wanted, atol=1e-5 * np.abs(whole).max())
+
+
+def test_the_graph_says_what_is_needed_to_run_it():
+    voice, graph = exported("both")
+    singer = session(graph)
+    assert {i.name: i.shape for i in singer.get_inputs()} == {
+        **{name: [1, "frames"] for name in ("f0", "voiced", "phase", "loudness", "effort")},
+        "content": [1, 20, "frames"],
+        "singer": [1, 2],
+        "start": [1],
+    }
+    assert [(o.name, o.shape) for o in singer.get_outputs()] == [("audio", [1, "240*frames"])]
+    said = {name: json.loads(text) for name, text in singer.get_modelmeta().custom_metadata_map.items()}
+    assert said.pop("features")["content"]["encoder"] == "cepstral"
+    assert said == {
+        "sample_rate": 24_000,
+        "hop": 240,
+        "margin": voice.generator.margin,
+        "content_channels": 20,
+        "singers": ["Ann", "Bob Ö."],
+        "card": {"licence": "CC0"},
+    }
+
+
+def test_the_graph_names_no_file_of_the_machine_that_made_it():
+    assert b".py" not in exported("both")[1]
+
+
+@pytest.mark.parametrize("library", ["onnxruntime", "onnxscript"])
+def test_a_missing_library_is_one_sentence(library, voice, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(SvcError, match=r"--onnx needs the extra onnx: pip install -e '.\[onnx\]' -c constraints.txt"):
+        onnx.save(voice, tmp_path / "voice.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def louder(generator):
+    generator.front.exit.bias += 0.002  # nepers
+
+
+def broken(generator):
+    generator.front.exit.bias += float("nan")
+
+
+@pytest.mark.parametrize("change", [louder, broken])
+def test_a_graph_that_sings_something_else_is_not_written(change, tmp_path, monkeypatch):
+    voice, graph = exported("both")
+    other = Generator(voice.config, content=20, singers=2)
+    other.load_state_dict(voice.generator.state_dict())
+    with torch.no_grad():
+        change(other)
+    monkeypatch.setattr(onnx, "_draw", lambda *_: graph)
+    with pytest.raises(WeightsError, match="of the peak off PyTorch's") as caught:
+        onnx.save(replace(voice, generator=other), tmp_path / "voice.onnx")
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_pytorch_cannot_draw_is_one_sentence(tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise torch.onnx.OnnxExporterError("line\nline")
+
+    monkeypatch.setattr(torch.onnx, "export", fail)
+    with pytest.raises(WeightsError, match="cannot draw the graph") as caught:
+        onnx.save(exported("both")[0], tmp_path / "voice.onnx")
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_command(tmp_path, monkeypatch, capsys):
+    voice, graph = exported("both")
+    monkeypatch.chdir(tmp_path)
+    made = replace(voice, card={"made": "step 7 of 9"})
+    monkeypatch.setattr("svc.training.export.voice_of", lambda *_: made)
+    monkeypatch.setattr(onnx, "_draw", lambda *_: graph)
+    arguments = ["export", "run", "-o", "v.safetensors", "--onnx", "v.onnx"]
+    code, out, _ = svc(monkeypatch, capsys, *arguments)
+    assert code == 0
+    assert "v.onnx: 0." in out
+    assert "MB; step 7 of 9" in out
+    assert (tmp_path / "v.onnx").read_bytes() == graph
+    assert Voice.load(tmp_path / "v.safetensors").config == voice.config
+    (tmp_path / "v.safetensors").unlink()
+    code, _, err = svc(monkeypatch, capsys, *arguments)
+    assert code == 2
+    assert "v.onnx: exists already; add -f" in err
+    assert svc(monkeypatch, capsys, *arguments, "-f")[0] == 0
+    code, _, err = svc(monkeypatch, capsys, "export", "run", "-o", "a.safetensors", "--onnx", "a.safetensors")
+    assert code == 2
+    assert "--onnx a.safetensors: is the voice file, too" in err
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["v.onnx", "v.safetensors"]

@@ -1,0 +1,99 @@
+"""Who is to sing: names, numbers, mixes, and mixes that change."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from svc.errors import DataError, WeightsError
+from svc.inference.converter import Converter
+from svc.inference.speaker_mix import cast
+
+
+def test_one_singer_by_name_or_number(voice):
+    for text in ("Bob Ö.", "1", "bob ö."):
+        found = cast(voice, text)
+        assert (found.label, found.weights.tolist(), found.singer) == ("Bob Ö.", [[0], [1]], voice.singers[1])
+
+
+def test_a_mix_is_in_proportion(voice):
+    found = cast(voice, "Ann:3, 1:1")
+    assert found.weights.tolist() == [[0.75], [0.25]]
+    assert found.label == "Ann0.75+Bob Ö.0.25"
+    assert found.singer.median_f0 == pytest.approx(220 * 2**-0.25)  # an octave apart, a quarter of the way
+    assert cast(voice, "Ann,Bob Ö.").weights.tolist() == [[0.5], [0.5]]
+    assert cast(voice, "Ann:1,Bob Ö.:0").singer == voice.singers[0]
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=2, max_size=2).filter(lambda shares: sum(shares) > 1e-3))
+def test_shares_of_a_mix_sum_to_one(voice, shares):
+    weights = cast(voice, f"0:{shares[0]},1:{shares[1]}").weights
+    assert weights.sum() == pytest.approx(1, abs=1e-6)
+    assert weights.min() >= 0
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "way_out"),
+    [
+        ("Zoe", WeightsError, "it knows 0 Ann, 1 Bob"),
+        ("Ann:1,Zoe:1", WeightsError, "it knows 0 Ann, 1 Bob"),
+        ("Ann:x", DataError, "write a mix as"),
+        ("Ann:-1,1:2", DataError, "0 or more"),
+        ("Ann:0,1:0", DataError, "not all of them 0"),
+        ("Ann:inf,1:1", DataError, "0 or more"),
+        ("Ann:nan", DataError, "0 or more"),
+        ("none.csv", DataError, "cannot be read"),
+    ],
+)
+def test_who_cannot_sing_is_told(voice, text, error, way_out):
+    with pytest.raises(error, match=way_out):
+        cast(voice, text)
+
+
+def test_a_mix_that_changes(voice, tmp_path):
+    table = tmp_path / "fade.csv"
+    table.write_text("seconds,Bob Ö.,Ann\n0.005,0,2\n0.505,2,2\n1.005,4,0\n")
+    found = cast(voice, str(table))
+    weights = found.over(200).numpy()
+    assert weights.shape == (2, 200)
+    np.testing.assert_allclose(weights.sum(axis=0), 1, atol=1e-6)
+    np.testing.assert_allclose(weights[1, [0, 25, 50, 75, 100, 199]], [0, 0.25, 0.5, 0.75, 1, 1], atol=1e-6)
+    assert found.label == "fade"
+    assert found.over(10).shape == (2, 10)
+
+
+@pytest.mark.parametrize(
+    ("text", "way_out"),
+    [
+        ("", "begin with a line"),
+        ("seconds,Ann\n", "every line needs"),
+        ("0,1,0\n0.5,0,1\n", "does not say whose"),
+        ("seconds\n0\n", "does not say whose"),
+        ("seconds,Ann\n0,1,2\n", "every line needs"),
+        ("seconds,Ann\n0,x\n", "begin with a line"),
+        ("seconds,Ann\n0,nan\n", "every line needs"),
+        ("seconds,Ann\n1,1\n0,1\n", "times must rise"),
+        ("seconds,Ann\n0,-1\n", "0 or more"),
+        ("seconds,Ann\n1e9,1\n", "times must rise"),
+        ("seconds,Ann,1\n0,1,0\n1,0,0\n", "nobody"),
+    ],
+)
+def test_a_table_that_is_none_is_told(voice, tmp_path, text, way_out):
+    table = tmp_path / "mix.csv"
+    table.write_text(text)
+    with pytest.raises(DataError, match=way_out) as caught:
+        cast(voice, str(table))
+    assert str(table) in str(caught.value)
+
+
+def test_a_mix_that_changes_is_sung_as_its_ends_are(voice, tone, tmp_path):
+    """Ann to begin with, Bob at the end; in between neither."""
+    table = tmp_path / "fade.csv"
+    table.write_text("seconds,Ann,Bob Ö.\n0.5,1,0\n0.7,0,1\n")
+    converter = Converter(voice)
+    mixed, ann, bob = (converter.convert(tone, who, transpose=0)[0].samples for who in (str(table), "Ann", "1"))
+    edge = (voice.generator.margin + 1) * 441
+    assert np.abs(ann - bob).max() > 1e-3
+    np.testing.assert_allclose(mixed[: 22_050 - edge], ann[: 22_050 - edge], atol=1e-5)
+    np.testing.assert_allclose(mixed[30_870 + edge :], bob[30_870 + edge :], atol=1e-5)
+    assert np.abs(mixed - ann).max() > 1e-3

@@ -1,0 +1,133 @@
+"""The spectral loss and the weighted sum: exact values where a hand can find them, a pinned one where not."""
+
+import math
+
+import pytest
+import torch
+
+from svc.config import LossConfig
+from svc.errors import ConfigError
+from svc.losses.stft import FLOOR, QUIETEST, magnitude, spectral_loss
+from svc.losses.total import reconstruction_terms, weighted_sum, weights
+
+SCALES = (512, 128, 64)
+
+
+def noise(seed: int, samples: int = 4_000, batch: int = 2) -> torch.Tensor:
+    return torch.randn(batch, samples, generator=torch.Generator().manual_seed(seed))
+
+
+def both(fake: torch.Tensor, real: torch.Tensor, scales=SCALES) -> list[float]:
+    terms = spectral_loss(fake=fake, real=real, scales=scales)
+    return [float(terms["convergence"]), float(terms["log_magnitude"])]
+
+
+def test_equal_audio_costs_nothing():
+    assert both(noise(0), noise(0)) == [0, 0]
+
+
+@pytest.mark.parametrize("gain", [2.0, 0.5, -2.0, 10.0, 1.01])
+def test_a_gain(gain):
+    wanted = [abs(abs(gain) - 1), abs(math.log(abs(gain)))]
+    assert both(gain * noise(0), noise(0)) == pytest.approx(wanted, rel=1e-4)
+
+
+def test_convergence_is_asymmetric_and_log_is_not():
+    up, down = both(2 * noise(0), noise(0)), both(noise(0), 2 * noise(0))
+    assert up == pytest.approx([1, math.log(2)], rel=1e-4)
+    assert down == pytest.approx([0.5, math.log(2)], rel=1e-4)
+
+
+def test_scales_are_averaged():
+    alone = [both(noise(1), noise(0), (s,)) for s in SCALES]
+    assert both(noise(1), noise(0)) == pytest.approx([sum(t) / 3 for t in zip(*alone, strict=True)], rel=1e-5)
+
+
+@pytest.mark.parametrize("size", [512, 64])
+def test_magnitude_of_a_sine_is_a_quarter_of_the_size_and_of_silence_the_floor(size):
+    sine = torch.sin(2 * torch.pi / 8 * torch.arange(4 * size))[None]
+    spectrum = magnitude(sine, size)
+    assert spectrum.shape == (1, 17, size // 2 + 1)
+    assert float(spectrum[0, 8, size // 8]) == pytest.approx(size / 4, rel=1e-3)
+    torch.testing.assert_close(magnitude(torch.zeros(1, 100), size).unique(), torch.tensor([FLOOR]))
+
+
+@pytest.mark.parametrize(("fake", "real"), [(0, 0), (1, 0), (0, 1)])
+def test_silent_crops_stay_finite(fake, real):
+    guess = (fake * noise(0)).requires_grad_()
+    terms = spectral_loss(fake=guess, real=real * noise(1), scales=SCALES)
+    sum(terms.values()).backward()
+    assert all(torch.isfinite(value) for value in terms.values())
+    assert torch.isfinite(guess.grad).all()
+
+
+def test_a_silent_crop_counts_as_one_of_50_db():
+    real = torch.cat([noise(0, batch=1), torch.zeros(1, 4_000)])
+    fake = torch.cat([noise(0, batch=1), QUIETEST * noise(1, batch=1)])
+    assert both(fake, real)[0] == pytest.approx(0.5, rel=0.03)
+    fake[1] *= 1e-3
+    assert both(fake, real)[0] < 1e-3
+
+
+def test_a_batch_is_worth_its_parts():
+    """Whatever the levels of its crops."""
+    fake, real = noise(0, batch=4), noise(1, batch=4) * torch.tensor([[1.0], [0.1], [0.0], [3.0]])
+    parts = [both(fake[n : n + 2], real[n : n + 2]) for n in (0, 2)]
+    assert both(fake, real) == pytest.approx([sum(t) / 2 for t in zip(*parts, strict=True)], rel=1e-5)
+
+
+def test_pinned():
+    torch.manual_seed(0)
+    real, fake = torch.randn(2, 3_000), torch.randn(2, 3_000)
+    assert both(fake, real, (2048, 512, 64)) == pytest.approx([0.66185004, 0.70885754], abs=1e-6)
+
+
+def test_reconstruction_is_the_sum_of_both():
+    terms = reconstruction_terms(fake=noise(1), real=noise(0), config=LossConfig(scales=SCALES))
+    assert list(terms) == ["spectral"]
+    assert float(terms["spectral"]) == pytest.approx(sum(both(noise(1), noise(0))), rel=1e-5)
+
+
+def test_every_term_has_a_weight():
+    assert weights(LossConfig(spectral=2, adversarial=0.5, feature_matching=0)) == {
+        "spectral": 2.0,
+        "repulsion": 0.25,
+        "adversarial": 0.5,
+        "feature_matching": 0.0,
+        **dict.fromkeys(("melody", "words", "identity"), 0.0),
+        **dict.fromkeys(("other_adversarial", "other_melody", "other_words", "other_identity"), 0.0),
+    }
+
+
+def test_weighted_sum():
+    terms = {"a": torch.tensor(3.0, requires_grad=True), "b": torch.tensor(5.0), "c": torch.tensor(torch.nan)}
+    total = weighted_sum(terms, {"a": 2.0, "b": 0.1, "c": 0.0, "unused": 1.0})
+    total.backward()
+    assert total.item() == pytest.approx(6.5)
+    assert float(terms["a"].grad) == 2.0
+    nothing = weighted_sum({"c": torch.tensor(1.0)}, {"c": 0.0})
+    nothing.backward()
+    assert nothing.item() == 0
+
+
+def test_a_misspelt_term_is_an_error():
+    with pytest.raises(ConfigError, match=r"no weight for the terms b, spektral$"):
+        weighted_sum({"spektral": torch.tensor(1.0), "b": torch.tensor(1.0), "a": torch.tensor(1.0)}, {"a": 1.0})
+
+
+def best_gain(repulsion: float) -> float:
+    """Gain of noise that answers unit noise best."""
+    gains = [0.5 + 0.05 * step for step in range(15)]
+    knobs = LossConfig(scales=(512,))
+
+    def cost(gain: float) -> float:
+        terms = reconstruction_terms(fake=gain * noise(1), real=noise(0), config=knobs, other=gain * noise(2))
+        return float(terms["spectral"] + repulsion * terms["repulsion"])
+
+    return min(gains, key=cost)
+
+
+def test_with_repulsion_noise_is_answered_with_as_much_noise():
+    assert best_gain(0.0) < 0.95 <= best_gain(LossConfig().repulsion)
+    assert best_gain(0.5) == pytest.approx(1.0, abs=0.01)
+    assert best_gain(1.0) > 1.05

@@ -1,0 +1,174 @@
+"""Recordings with their texts, in several voices, cut up the same way every time."""
+
+import ctypes.util
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from svc.audio.files import Audio, write
+from svc.errors import DataError
+from svc.features.cache import Store
+from svc.phonetics import corpus
+from svc.phonetics.alignment import Aligner
+from svc.phonetics.phones import NUMBER, UNKNOWN
+from svc.phonetics.transcripts import find
+
+RATE = 24_000
+
+
+def note(path: Path, seconds: float = 1.5, pitch: float = 220.0) -> None:
+    time = np.arange(round(seconds * RATE)) / RATE
+    tone = sum(np.sin(2 * np.pi * k * pitch * time) / k for k in range(1, 15))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write(path, Audio((0.05 * tone).astype(np.float32), RATE))
+
+
+@pytest.fixture
+def sung(tmp_path) -> Path:
+    for name in ("a.wav", "b.wav"):
+        note(tmp_path / "bank" / name, pitch=200.0 if name < "b" else 300.0)
+    (tmp_path / "bank" / "index.csv").write_text("path,text\na.wav,[A3] かき\nb.wav,がぎ_ga-gi\n", encoding="utf-8")
+    return tmp_path
+
+
+def test_texts_are_found_in_three_layouts(tmp_path):
+    note(tmp_path / "ls" / "84" / "121" / "84-121-0000.flac")
+    (tmp_path / "ls" / "84" / "121" / "84-121.trans.txt").write_text("84-121-0000 GO DO YOU HEAR\n", encoding="utf-8")
+    note(tmp_path / "lj" / "wavs" / "LJ1.wav")
+    (tmp_path / "lj" / "metadata.csv").write_text("LJ1|in 1455|in fourteen fifty-five\n", encoding="utf-8")
+    note(tmp_path / "all" / "kumi" / "x.wav")
+    (tmp_path / "all" / "index.csv").write_text("path,singer,text\nkumi/x.wav,kumi,かき\n", encoding="utf-8")
+    found = {path.name: text for place in ("ls", "lj", "all/kumi") for path, text in find(tmp_path / place)}
+    assert found["84-121-0000.flac"] == "GO DO YOU HEAR"
+    assert found["LJ1.wav"] == "in fourteen fifty-five"
+    assert found["x.wav"] == "かき"
+
+
+def test_song_is_prepared_and_what_is_not_audio_rejected(sung):
+    (sung / "bank" / "broken.wav").write_bytes(b"not audio")
+    utterances, rejected = corpus.prepare([sung / "bank"], sung / "out", jobs=1)
+    assert [Path(u.path).name for u in utterances] == ["a.wav", "b.wav"]
+    assert utterances[0].syllables == ((NUMBER["k"], NUMBER["a"]), (NUMBER["k"], NUMBER["i"]))
+    assert [u.held for u in utterances] == [False, True]  # strings on g are kept for measuring
+    assert any("broken.wav" in reason for reason in rejected)
+    store = Store(sung / "out" / "store")
+    audio, labels = (store.get(utterances[0].key, name) for name in ("audio", "labels"))
+    assert audio.shape == (corpus.VOICES, 24_000)
+    assert utterances[0].frames == 150
+    assert (labels == UNKNOWN).all()
+    assert corpus.read_prepared(sung / "out") == utterances
+
+
+def test_other_voices_are_other_and_again_the_same(sung):
+    utterances, _ = corpus.prepare([sung / "bank"], sung / "out", jobs=1)
+    again, _ = corpus.prepare([sung / "bank"], sung / "again", jobs=1)
+    assert utterances == again
+    one, other = (Store(sung / name / "store").get(utterances[0].key, "audio") for name in ("out", "again"))
+    np.testing.assert_array_equal(one[0], other[0])
+    assert (one == other).mean() > 0.9  # Praat's ends are not the same every time
+    voices = one.astype(float)
+    assert all(abs(np.corrcoef(voices[0], voices[k])[0, 1]) < 0.9 for k in (1, 2))
+
+
+def test_what_is_kept_for_measuring_is_speech_that_somebody_said():
+    kept, other, syllables = "0014" + "f" * 60, "0015" + "f" * 60, ((NUMBER["g"], NUMBER["a"]),)
+    for path, key, sung, held, held_speech in (
+        ("a.wav", kept, (), True, True),
+        ("a.wav", other, (), False, False),
+        ("a.wav", other, syllables, True, False),
+        ("espeak-ng:0", kept, (), True, False),
+    ):
+        utterance = corpus.Utterance(path, key, 100, sung)
+        assert (utterance.held, utterance.held_speech) == (held, held_speech)
+
+
+def test_nothing_to_prepare_is_told(tmp_path):
+    with pytest.raises(DataError, match="no such folder"):
+        corpus.prepare([tmp_path / "none"], tmp_path / "out")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="no recordings"):
+        corpus.prepare([tmp_path / "empty"], tmp_path / "out")
+    with pytest.raises(DataError, match="prepare the recordings again"):
+        corpus.read_prepared(tmp_path)
+
+
+def test_a_list_that_is_not_utf8_is_told_and_one_above_is_none_of_ours(sung):
+    for name in ("metadata.csv", "index.csv"):
+        (sung / name).write_bytes("ファイル|かき".encode("shift_jis"))
+    assert [text for _, text in find(sung / "bank")] == ["[A3] かき", "がぎ_ga-gi"]
+    for name in ("index.csv", "metadata.csv", "1.trans.txt"):
+        (sung / "bank" / name).write_bytes("a.wav かき".encode("shift_jis"))
+        with pytest.raises(DataError, match=rf"bank/{name}: is not UTF-8; convert it"):
+            corpus.prepare([sung / "bank"], sung / "out")
+        (sung / "bank" / name).unlink()
+
+
+def test_a_readable_list_above_counts_beside_one_that_is_not(sung):
+    (sung / "metadata.csv").write_bytes(b"\xff")
+    (sung / "bank" / "index.csv").unlink()
+    (sung / "index.csv").write_text("path,text\nbank/a.wav,かき\n", encoding="utf-8")
+    assert [text for _, text in find(sung / "bank")] == ["かき", ""]
+
+
+def test_rows_that_end_early_have_no_text(sung):
+    (sung / "bank" / "index.csv").write_text("text,path\nかき,a.wav\nがぎ\n", encoding="utf-8")
+    assert [text for _, text in find(sung / "bank")] == ["かき", ""]
+    (sung / "bank" / "index.csv").write_text("path,text\na.wav\nb.wav,がぎ\n", encoding="utf-8")
+    assert [text for _, text in find(sung / "bank")] == ["", "がぎ"]
+
+
+def test_what_praat_refuses_is_rejected_with_its_reason(sung, monkeypatch):
+    voices = corpus.singing_augmentation.another_voice
+    seen = []
+
+    def the_first_fails(audio, rng):
+        if not seen:
+            seen.append(audio)
+            raise RuntimeError("pitch analysis\nnot performed.")
+        return voices(audio, rng)
+
+    monkeypatch.setattr(corpus.singing_augmentation, "another_voice", the_first_fails)
+    utterances, rejected = corpus.prepare([sung / "bank"], sung / "out", jobs=1)
+    assert [Path(u.path).name for u in utterances] == ["b.wav"]
+    assert rejected == [f"{sung / 'bank' / 'a.wav'}: cannot be labelled (pitch analysis not performed.)"]
+
+
+def test_a_process_ended_from_outside_is_told(sung, monkeypatch):
+    def ended(work, jobs):
+        raise BrokenProcessPool
+
+    monkeypatch.setattr(corpus, "_run", ended)
+    with pytest.raises(DataError, match="use fewer --jobs"):
+        corpus.prepare([sung / "bank"], sung / "out")
+
+
+def test_without_espeak_nothing_is_labelled(sung, monkeypatch):
+    def absent():
+        raise DataError("espeak-ng is not installed")
+
+    monkeypatch.setattr(corpus, "espeak", absent)
+    with pytest.raises(DataError, match="espeak-ng is not installed"):
+        corpus.prepare([sung / "bank"], sung / "out", synthetic=1, jobs=1)
+    assert not (sung / "out").exists()
+
+
+def test_the_decoder_goes_on_after_a_recording_that_it_refuses():
+    pytest.importorskip("pocketsphinx")
+    aligner = Aligner()
+    with pytest.raises(IndexError):
+        aligner._decode(None)
+    aligner._decode(bytes(16_000))  # not "utterance already started"
+
+
+@pytest.mark.skipif(ctypes.util.find_library("espeak-ng") is None, reason="espeak-ng is not installed")
+def test_synthetic_speech_is_labelled(sung):
+    pytest.importorskip("pocketsphinx")
+    utterances, _ = corpus.prepare([sung / "bank"], sung / "out", synthetic=3, jobs=1)
+    made = [utterance for utterance in utterances if utterance.made]
+    assert len(made) == 3
+    for utterance in made:
+        labels = Store(sung / "out" / "store").get(utterance.key, "labels")
+        assert (labels > 0).mean() > 0.5
+        assert len(labels) == utterance.frames

@@ -1,0 +1,47 @@
+"""Synthetic speech, where its library is installed."""
+
+import ctypes.util
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from svc.errors import DataError
+from svc.phonetics.espeak import Espeak, espeak
+
+needs_espeak = pytest.mark.skipif(ctypes.util.find_library("espeak-ng") is None, reason="espeak-ng is not installed")
+
+
+@needs_espeak
+def test_sounds_come_in_order_and_cover_the_time():
+    audio, segments = espeak().say("see", "en-us")
+    assert [phone for segment in segments for phone in segment.phones if phone != "_"] == ["s", "i"]
+    assert all(one.end == other.start for one, other in pairwise(segments))
+    assert segments[-1].end == pytest.approx(len(audio.samples) / audio.rate * 100)
+
+
+@needs_espeak
+def test_the_hiss_is_where_the_s_is():
+    audio, segments = espeak().say("see", "en-us+f3", span=0, words=80)
+    hop = audio.rate / 100
+
+    def crossings(phone: str) -> float:
+        (segment,) = (one for one in segments if one.phones == (phone,))
+        piece = audio.samples[round(segment.start * hop) : round(segment.end * hop)]
+        return float(np.mean(np.diff(np.signbit(piece))))
+
+    assert crossings("s") > 2 * crossings("i")
+
+
+@needs_espeak
+def test_faults_are_told():
+    with pytest.raises(DataError, match="no voice xx-none"):
+        espeak().say("a", "xx-none")
+    with pytest.raises(DataError, match="says nothing"):
+        espeak().say("", "en-us")
+
+
+def test_without_the_library_a_sentence(monkeypatch):
+    monkeypatch.setattr(ctypes.util, "find_library", lambda name: None)
+    with pytest.raises(DataError, match=r"espeak-ng is not installed.*--synthetic 0"):
+        Espeak()

@@ -1,0 +1,71 @@
+"""Sounds by their spelling in three alphabets."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from svc.phonetics.phones import ARPABET, PHONES, SILENCE, UNKNOWN, Segment, labels, of_arpabet, of_ipa, of_kana
+
+
+@pytest.mark.parametrize(
+    ("text", "syllables"),
+    [
+        ("きききゅきゃきぇ", "ki ki kju kja kje"),
+        ("でゅでぃでょ", "dju di djo"),
+        ("うぃうわ", "wi u wa"),
+        ("ヴぉヴんヴぁ", "vo vu n va"),
+        ("つぉとぅつ", "tso tu tsu"),
+        ("じょしゃちぇぢ", "dʒo ʃa tʃe dʒi"),
+        ("いぇゆよを", "je ju jo o"),
+        ("ふぇふらりゅ", "fe fu ɾa ɾju"),
+        ("[A3] _う吸・R", "u"),
+        ("ゃ", ""),
+        ("", ""),
+    ],
+)
+def test_kana(text, syllables):
+    assert ["".join(syllable) for syllable in of_kana(text)] == syllables.split()
+
+
+def test_arpabet_is_covered():
+    assert len(ARPABET) == 39
+    assert {phone for phones in ARPABET.values() for phone in phones} <= set(PHONES)
+    assert of_arpabet("AY1") == ("a", "ɪ")
+    assert of_arpabet("SIL") == of_arpabet("+NOISE+") == ("_",)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "phones"),
+    [
+        ("tʃ", "tʃ"),
+        ("ɑːɹ", "ɑ ɹ"),
+        ("oʊ", "o ʊ"),
+        ("ɡ", "g"),
+        ("ɲ", "n"),
+        ("n̩", "n"),
+        ("aɪɚ", "a ɪ ɝ"),
+        ("", "_"),
+        ("ʔ", "_"),
+    ],
+)
+def test_ipa(symbol, phones):
+    assert of_ipa(symbol) == tuple(phones.split())
+
+
+@given(st.text())
+def test_any_text_is_spelt_in_known_sounds(text):
+    assert {phone for syllable in of_kana(text) for phone in syllable} <= set(PHONES)
+    assert set(of_ipa(text)) <= set(PHONES)
+
+
+def test_the_sounds_of_a_segment_share_its_time():
+    found = labels([Segment(("a", "ɪ"), 1, 5), Segment(("s",), 5, 7.4)], 9)
+    a, i, s = (PHONES.index(phone) for phone in "aɪs")
+    np.testing.assert_array_equal(found, [UNKNOWN, a, a, i, i, s, s, UNKNOWN, UNKNOWN])
+
+
+def test_segments_past_the_ends_are_cut():
+    np.testing.assert_array_equal(
+        labels([Segment(("_",), -3, 1), Segment(("_",), 2, 9)], 3), [SILENCE, UNKNOWN, SILENCE]
+    )

@@ -1,0 +1,121 @@
+"""Twins: the same words in other voices, and as if they were sung: notes, lengths, and labels that keep up."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from svc.audio.files import Audio
+from svc.phonetics.phones import NUMBER, PHONES, SILENCE, UNKNOWN
+from svc.phonetics.singing_augmentation import (
+    DOWN,
+    DRAWN,
+    SCALE,
+    TONICS,
+    UP,
+    Held,
+    another_voice,
+    melody,
+    plan,
+    stretched,
+    sung,
+)
+
+parselmouth = pytest.importorskip("parselmouth")
+
+RATE = 16_000
+A, S, T = NUMBER["a"], NUMBER["s"], NUMBER["t"]
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def voice(hertz: float, seconds: float) -> Audio:
+    """A buzz through three formants."""
+    time = np.arange(round(seconds * RATE)) / RATE
+    harmonics = np.arange(1, int(4_000 / hertz)) * hertz
+    gains = sum(1 / (1 + ((harmonics - formant) / 80) ** 2) for formant in (700, 1_200, 2_600))
+    samples = (gains * np.sin(2 * np.pi * time[:, None] * harmonics)).sum(axis=1)
+    return Audio((0.3 * samples / np.abs(samples).max()).astype(np.float32), RATE)
+
+
+def pitch(samples: np.ndarray) -> np.ndarray:
+    """Hz, of voiced frames."""
+    found = parselmouth.Sound(samples.astype(np.float64), RATE).to_pitch(pitch_floor=65, pitch_ceiling=900)
+    hertz = found.selected_array["frequency"]
+    return hertz[hertz > 0]
+
+
+@given(st.lists(st.integers(UNKNOWN, len(PHONES) - 1), min_size=1, max_size=80), st.integers(0, 2**32))
+@settings(max_examples=100, deadline=None)
+def test_a_plan_covers_every_frame_and_draws_out_what_can_be(labels, seed):
+    known = np.array(labels)
+    stretches = plan(known, rng(seed))
+    assert [frame for s in stretches for frame in range(s.first, s.last)] == list(range(len(known)))
+    for stretch in stretches:
+        assert (known[stretch.first : stretch.last] == stretch.sound).all()
+        least, most = DRAWN.get(PHONES[stretch.sound], (1, 1)) if stretch.sound != UNKNOWN else (1, 1)
+        assert least <= stretch.factor <= most
+    longer = stretched(stretches)
+    assert len(longer) == round(sum((s.last - s.first) * s.factor for s in stretches))
+    assert set(longer) <= {*labels, UNKNOWN}
+
+
+def test_labels_stretch_along_and_edges_are_unknown():
+    stretches = [Held(T, 0, 3, 1.0), Held(A, 3, 8, 4.0), Held(S, 8, 12, 1.2), Held(SILENCE, 12, 14, 1.0)]
+    expected = [T] * 3 + [UNKNOWN] * 3 + [A] * 14 + [UNKNOWN] * 3 + [S] * 5 + [SILENCE] * 2
+    np.testing.assert_array_equal(stretched(stretches), expected)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_sung_is_as_long_as_its_labels_and_as_loud(seed):
+    known = np.repeat([SILENCE, T, A, S, A], [10, 6, 30, 14, 40])
+    stretches = plan(known, rng(seed))
+    heard = sung(voice(140, 1.0), stretches, rng(seed))
+    assert heard.dtype == np.float32
+    assert len(heard) == len(stretched(stretches)) * RATE // 100 > RATE
+    assert np.abs(heard).max() == pytest.approx(0.3, rel=0.1)
+
+
+def test_every_syllable_stands_on_a_note():
+    """Without vibrato the pitch is one of the scale's from frame to frame, but where notes meet."""
+    known = np.repeat([A, S, A, S, A, S, A, S], 20)
+    steps = np.array([12 * (step // 7) + SCALE[step % 7] for step in range(DOWN, UP + 1)])
+    offsets = set()
+    for seed in range(8):
+        notes = np.array([hertz for _, hertz in melody(plan(known, rng(seed)), 140.0, rng(seed))])
+        on_the_beat = 12 * np.log2(notes[[0, 40, 80, 120]] / notes[0])  # vibrato has not begun
+        tonics = [s for s in steps if all(np.abs(steps - s - beat).min() < 1e-6 for beat in on_the_beat)]
+        assert tonics, on_the_beat
+        assert (notes > TONICS[0] / 1.8).all()
+        assert (notes < TONICS[1] * 2.1).all()
+        offsets |= set(np.round(on_the_beat).tolist())
+    assert len(offsets) > 5
+
+
+def test_pitch_follows_the_melody():
+    for seed in range(3):
+        stretches = [Held(A, 0, 100, 2.0)]
+        heard = pitch(sung(voice(140, 1.0), stretches, rng(seed)))
+        generator = rng(seed)
+        generator.uniform()  # the vocal tract's
+        wanted = np.array([hertz for _, hertz in melody(stretches, 140.0, generator)])
+        assert np.median(heard) == pytest.approx(np.median(wanted), rel=0.03)
+        assert len(heard) > 150  # of 200
+
+
+def test_another_voice_keeps_the_time_and_changes_the_pitch():
+    audio = voice(140, 0.8)
+    medians = []
+    for seed in range(6):
+        heard = another_voice(audio, rng(seed))
+        assert len(heard) == len(audio.samples)
+        medians.append(np.median(pitch(heard)))
+    assert 70 <= min(medians) < 0.8 * max(medians)
+
+
+def test_silence_has_twins():
+    silent = Audio(np.zeros(RATE, dtype=np.float32), RATE)
+    assert not sung(silent, plan(np.zeros(100, dtype=int), rng()), rng()).any()
+    assert another_voice(silent, rng()).shape == (RATE,)

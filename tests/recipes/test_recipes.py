@@ -1,0 +1,222 @@
+"""The recipes really run, small: the demo from synthesis to report, and training through Accelerate's launcher."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from svc.audio.files import Audio, write
+from svc.config import to_tree
+from svc.data import manifest, prepare
+from svc.data.synthetic import singers as synthetic
+from svc.errors import DataError, TrainingError
+from svc.evaluation import protocol
+from svc.inference.voice import Voice
+from svc.training import loop
+
+ROOT = Path(__file__).parents[2]
+
+
+def run_recipe(name: str, *arguments: str) -> tuple[int, str, str]:
+    """Exit code and outputs of a recipe run as a program."""
+    command = [sys.executable, f"recipes/{name}", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    return done.returncode, done.stdout, done.stderr
+
+
+def recipe(name: str) -> ModuleType:
+    """A recipe as a module."""
+    spec = importlib.util.spec_from_file_location(f"recipe_{name}", ROOT / "recipes" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def config_file(tiny, tmp_path) -> Path:
+    path = tmp_path / "config.yaml"
+    path.write_text(json.dumps(to_tree(tiny)))
+    return path
+
+
+def test_demo_from_singers_to_report(config_file, tmp_path):
+    code, out, err = run_recipe("demo.py", "-o", str(tmp_path / "demo"), "-c", str(config_file), "--phrases", "2")
+    assert code == 0, err
+    assert "Mean:" in out
+    assert "next: svc convert" in out
+    scores = json.loads((tmp_path / "demo" / "judged" / "scores.json").read_text())
+    systems = [row["system"] for row in scores["rows"]]
+    assert {name: systems.count(name) for name in ("voice", "copied", "equalised", "truth")} == {
+        "voice": 16,  # 4 of them reconstructions
+        "copied": 12,
+        "equalised": 12,
+        "truth": 12,
+    }
+    distances = [row["mcd"] for row in scores["rows"] if row["system"] in ("copied", "truth")]
+    assert all(distance > 0 for distance in distances)
+    assert (tmp_path / "demo" / "conversion.png").read_bytes().startswith(b"\x89PNG")
+    page = (tmp_path / "demo" / "judged" / "report.html").read_text()
+    assert page.count("data:audio/flac;base64,") == 12 * 3
+    assert page.count("data:image/png;base64,") == 12 + 1
+    assert [s.name for s in Voice.load(tmp_path / "demo" / "voice.safetensors").singers] == [
+        "alto",
+        "bass",
+        "soprano",
+        "tenor",
+    ]
+
+
+class TestDemoAgain:
+    """A demo is trained once, small, and left finished."""
+
+    @pytest.fixture
+    def demo(self, monkeypatch):
+        module = recipe("demo")
+        monkeypatch.setattr(os, "cpu_count", lambda: 1)  # prepares in this process
+        return module
+
+    @pytest.fixture
+    def shorter(self, tiny):
+        return replace(tiny, train=replace(tiny.train, steps=1, phrases=0, crop=0.2))
+
+    def test_a_finished_run_is_only_checked(self, demo, shorter, tmp_path):
+        first = demo.train(tmp_path, shorter, 1)
+        assert first > 0
+        losses = (tmp_path / "losses.jsonl").read_bytes()
+        (tmp_path / "seconds.json").write_text('{"seconds": 1234.5}')
+        assert demo.train(tmp_path, shorter, 1) == 1234.5
+        assert (tmp_path / "losses.jsonl").read_bytes() == losses
+        changed = replace(shorter, train=replace(shorter.train, learning_rate=0.5))
+        with pytest.raises(TrainingError, match=r"the config changed \(train.learning_rate"):
+            demo.train(tmp_path, changed, 1)
+        with pytest.raises(TrainingError, match="the prepared clips"):
+            demo.train(tmp_path, shorter, 2)
+        assert json.loads((tmp_path / "seconds.json").read_text()) == {"seconds": 1234.5}
+
+    def test_seconds_are_summed_over_interrupted_processes(self, demo, shorter, tmp_path, monkeypatch, capsys):
+        outcomes = iter([True, False])
+        monkeypatch.setattr(synthetic, "write_singers", lambda *_: None)
+        monkeypatch.setattr(prepare, "prepare", lambda *_: None)
+        monkeypatch.setattr(manifest, "read", lambda *_: None)
+        monkeypatch.setattr(
+            loop, "train", lambda _, run, *__, **___: loop.Outcome(run, 1, 1, 0.0, interrupted=next(outcomes))
+        )
+        clock = iter([100.0, 107.0, 1000.0, 1030.0])
+        monkeypatch.setattr(demo.time, "perf_counter", lambda: next(clock))
+        assert demo.train(tmp_path, shorter, 1) is None
+        assert demo.train(tmp_path, shorter, 1) == 37
+
+    def test_interrupted_it_says_what_is_next(self, demo, tmp_path, monkeypatch, capsys):
+        monkeypatch.setattr(demo, "train", lambda *_: None)
+        demo.main(tmp_path, ROOT / "configs" / "demo.yaml")
+        assert capsys.readouterr().out == "next: run the same command again to go on\n"
+
+    @pytest.mark.parametrize("name", ["singers/Ann/song.wav", "prepared/manifest.jsonl", "voice.safetensors"])
+    def test_what_it_did_not_make_stays(self, demo, shorter, tmp_path, name):
+        mine = tmp_path / name
+        mine.parent.mkdir(parents=True, exist_ok=True)
+        mine.write_text("mine")
+        with pytest.raises(DataError, match="not made by the demo"):
+            demo.train(tmp_path, shorter, 1)
+        assert mine.read_text() == "mine"
+        assert [path for path in tmp_path.rglob("*") if path.is_file()] == [mine]
+
+    def test_its_own_singers_are_replaced(self, demo, tmp_path):
+        for phrases in (2, 1):
+            demo.synthesise(tmp_path, phrases)
+            assert len(list((tmp_path / "singers").glob("*/*.wav"))) == 4 * phrases
+
+
+def write_ravdess(data: Path) -> None:
+    """Two songs and a sentence by each of two actors."""
+    for actor in ("actor01", "actor02"):
+        for kind, code, repetition in (("song", "02", "01"), ("song", "02", "02"), ("speech", "01", "01")):
+            (data / actor / kind).mkdir(parents=True, exist_ok=True)
+            path = data / actor / kind / f"03-{code}-05-01-02-{repetition}-{actor[-2:]}.flac"
+            path.write_text(f"{actor} {kind} {repetition}")
+
+
+def test_ravdess_is_laid_out(tmp_path, capsys, monkeypatch):
+    write_ravdess(tmp_path / "data")
+    ravdess = recipe("evaluate_ravdess")
+    monkeypatch.setattr(ravdess, "EVERY", 1)
+    ravdess.main(tmp_path / "data", tmp_path / "out")
+    assert "4 songs of 2 singers" in capsys.readouterr().out
+    found = protocol.songs(tmp_path / "out" / "songs", [])
+    assert [song.key for song in found][:2] == ["actor01/05-01-02-01", "actor01/05-01-02-02"]
+    assert found[0].text == "Dogs are sitting by the door.\n"
+    takes = protocol.takes(tmp_path / "out" / "truths", "actor02", found[0])
+    assert [take.read_text() for take in takes] == ["actor02 song 01", "actor02 song 02"]
+    speech = protocol.singers(tmp_path / "out" / "by_speech", "--references", [])
+    assert [len(paths) for paths in speech.values()] == [1, 1]
+    with pytest.raises(DataError, match="exists already"):
+        ravdess.main(tmp_path / "data", tmp_path / "out")
+
+
+def test_ravdess_leaves_out_what_is_called_otherwise(tmp_path, capsys, monkeypatch):
+    write_ravdess(tmp_path / "data")
+    strange = ("notes", "03-02-05-01-02-03-01", "01-02-05-01-02-01-01", "a\x1b[31m")
+    for name in strange:
+        (tmp_path / "data" / "actor01" / "song" / f"{name}.flac").write_text("other")
+    ravdess = recipe("evaluate_ravdess")
+    monkeypatch.setattr(ravdess, "EVERY", 1)
+    ravdess.main(tmp_path / "data", tmp_path / "out")
+    told = capsys.readouterr().out
+    assert told.count("left out") == 4
+    assert told.count("not named like RAVDESS") == 3
+    assert "03-02-05-01-02-01-01.flac: the same as 01-02-05-01-02-01-01.flac beside it" in told
+    assert "\x1b" not in told
+    assert "4 songs of 2 singers" in told
+    assert len(list((tmp_path / "out" / "by_song").rglob("*.flac"))) == 4
+
+
+def test_ravdess_refuses_and_leaves_nothing(tmp_path, prepared):
+    write_ravdess(tmp_path / "data")
+    ravdess, data, out = recipe("evaluate_ravdess"), tmp_path / "data", tmp_path / "out"
+    with pytest.raises(DataError, match="4 songs, of which every seventh is a source; add more, or give --prepared"):
+        ravdess.main(data, out)
+    with pytest.raises(DataError, match=r"holds no song of .*data out; prepare that folder"):
+        ravdess.main(data, out, prepared.folder)
+    with pytest.raises(DataError, match=r"no actorNN/song/\*\.flac"):
+        ravdess.main(tmp_path / "none", out)
+    (data / "actor02" / "song" / "03-02-06-01-02-01-02.flac").mkdir()
+    ravdess.EVERY = 1
+    with pytest.raises(DataError, match=r"03-02-06-01-02-01-02\.flac: cannot be copied"):
+        ravdess.main(data, out)
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_compare_f0_at_any_rate(tmp_path, capsys):
+    pytest.importorskip("parselmouth")
+    alto = synthetic.render(synthetic.SINGERS[0], synthetic.phrase(0), 22_100)
+    write(tmp_path / "alto.wav", Audio(alto.samples[:22_050], 22_050))
+    recipe("compare_f0").main([tmp_path / "alto.wav"])
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("| tiny", "| full"))]
+    assert len(rows) == 4
+    assert all(float(row.split("|")[3]) < 30 for row in rows)
+
+
+def test_accelerate_launch(config_file, prepared, tmp_path):
+    run = tmp_path / "run"
+    command = ["accelerate.commands.launch", "--cpu", "--num_processes", "1", "--num_machines", "1"]
+    command += ["--mixed_precision", "no", "--dynamo_backend", "no", "recipes/train.py"]
+    command += [str(config_file), str(prepared.folder), "-o", str(run), "--set", "train.steps=2", "--cpu"]
+    done = subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        env=os.environ | {"OMP_NUM_THREADS": "2"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "done at step 2" in done.stdout
+    assert f"next: svc export {run}" in done.stdout
+    assert [json.loads(line)["step"] for line in (run / "losses.jsonl").read_text().splitlines()] == [1, 2]

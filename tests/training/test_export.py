@@ -1,0 +1,134 @@
+"""From a run to a voice: what another version made is refused in a sentence, and nothing is written."""
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+import torch
+from test_cli import svc
+from test_voice import stored
+
+from svc.config import to_tree
+from svc.data.manifest import Singer
+from svc.features import extract
+from svc.inference.voice import Voice
+from svc.models.generator import VERSION
+from svc.training import checkpoint, state
+
+
+def write_run(run: Path, voice: Voice, change=lambda meta: None, **knobs) -> None:
+    """A run with one checkpoint, whose meta was changed first, or whose network has other knobs."""
+    config = replace(voice.config, model=replace(voice.config.model, **knobs))
+    current = state.create(config, content=20, singers=2, device=torch.device("cpu"))
+    meta = {
+        "config": to_tree(voice.config),
+        "features": json.loads(json.dumps(extract.identity(voice.config))),
+        "content_channels": 20,
+        "singers": [asdict(Singer(s.name, s.seconds, *s.range, s.level)) for s in voice.singers],
+    }
+    change(meta)
+    checkpoint.write(run, current, meta, keep=1)
+
+
+@pytest.mark.parametrize("says", [True, False], ids=["says its features", "does not, as the first runs did"])
+def test_a_run_of_this_version_is_exported(says, voice, tmp_path, monkeypatch, capsys):
+    write_run(tmp_path / "run", voice, lambda meta: None if says else meta.pop("features"))
+    code, out, err = svc(monkeypatch, capsys, "export", tmp_path / "run", "-o", tmp_path / "v.safetensors")
+    assert code == 0, err
+    assert "next: svc convert" in out
+    assert Voice.load(tmp_path / "v.safetensors").config == voice.config
+
+
+def older_features(meta):
+    meta["features"]["version"] = extract.VERSION - 1
+
+
+def other_listener(meta):
+    meta["features"]["content"][1] = "another hash"
+
+
+def knob_that_is_gone(meta):
+    meta["config"]["model"]["dilations"] = 10
+
+
+def singers_told_less(meta):
+    for singer in meta["singers"]:
+        del singer["low_f0"]
+
+
+def singers_told_more(meta):
+    for singer in meta["singers"]:
+        singer["age"] = 30
+
+
+def config_is_elsewhere(meta):
+    meta["knobs"] = meta.pop("config")
+
+
+def other_content(meta):
+    meta["content_channels"] = 64
+
+
+OLDER = [
+    (older_features, {}),
+    (other_listener, {}),
+    (knob_that_is_gone, {}),
+    (singers_told_less, {}),
+    (singers_told_more, {}),
+    (config_is_elsewhere, {}),
+    (other_content, {}),
+    (lambda meta: None, {"channels": 8}),  # another network
+    (lambda meta: None, {"front": "none"}),
+]
+
+
+@pytest.mark.parametrize(("change", "knobs"), OLDER, ids=lambda given: getattr(given, "__name__", str(given)))
+def test_a_run_of_another_version_is_refused_and_nothing_is_written(
+    change, knobs, voice, tmp_path, monkeypatch, capsys
+):
+    write_run(tmp_path / "run", voice, change, **knobs)
+    before = sorted(tmp_path.rglob("*"))
+    out = ("-o", tmp_path / "v.safetensors", "--onnx", tmp_path / "v.onnx")
+    code, told, err = svc(monkeypatch, capsys, "export", tmp_path / "run", *out)
+    folder = tmp_path / "run" / "checkpoints" / "step_00000000"
+    assert (code, told) == (2, "")
+    assert err == f"svc: {folder}: of another version; train anew, or use the svc that made it\n"
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("number", "way_out"),
+    [
+        (VERSION - 2, "train it anew, or use the svc that made it"),
+        (VERSION + 1, "update svc to read it"),
+        ("two", "train it anew, or use the svc that made it"),
+    ],
+)
+@pytest.mark.parametrize(
+    "command", [("speakers", "v.safetensors"), ("convert", "-s", "0", "-v", "v.safetensors", "song.wav")]
+)
+def test_a_voice_of_another_format_is_refused_and_nothing_is_written(
+    command, number, way_out, voice, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    stored(voice, tmp_path / "v.safetensors", lambda header, tensors: header.update(format=number))
+    (tmp_path / "song.wav").write_text("not opened")
+    code, told, err = svc(monkeypatch, capsys, *command)
+    assert (code, told) == (2, "")
+    assert err == f"svc: v.safetensors: a voice of format {number}; {way_out}\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["song.wav", "v.safetensors"]
+
+
+def test_a_format_is_told_before_what_it_changed(voice, tmp_path, monkeypatch, capsys):
+    """An older voice has other knobs, singers and weights too; its format is the reason that is given."""
+
+    def older(header, tensors):
+        header |= {"format": VERSION - 2, "config": {"gone": 1}, "singers": 0}
+        tensors.clear()
+        tensors["embedding"] = torch.zeros(1)
+
+    stored(voice, tmp_path / "v.safetensors", older)
+    code, _, err = svc(monkeypatch, capsys, "speakers", tmp_path / "v.safetensors")
+    assert code == 2
+    assert f"a voice of format {VERSION - 2}; train it anew" in err

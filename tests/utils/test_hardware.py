@@ -1,0 +1,32 @@
+"""What the machine does fast is asked of it, and memory is kept where that was asked for."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from svc.utils import hardware
+
+
+@pytest.mark.parametrize("half", [True, False])
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_auto_is_what_is_fast(device, half, monkeypatch):
+    monkeypatch.setattr(hardware, "half_is_fast", lambda asked: half if asked.type == device else not half)
+    assert hardware.chooses_half("auto", torch.device(device)) is half
+    assert hardware.chooses_half("bf16", torch.device(device)) is True
+    assert hardware.chooses_half("no", torch.device(device)) is False
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_glibc_keeps_freed_blocks():
+    """The memory of a large block is still this process's once it is freed."""
+    freed = "block = bytearray(200_000_000); del block"
+    held = "int(open('/proc/self/statm').read().split()[1]) * resource.getpagesize()"
+    kept = []
+    for first in ("machine.keep_memory()", "pass"):
+        code = f"import resource; from svc import machine; {first}; {freed}; print({held})"
+        ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        kept.append(int(ran.stdout))
+    assert kept[0] > 200_000_000 > kept[1]
