@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from svc.cli.app import VOICE_HELP, Force, app, free_voice, newest_voice
+from svc.cli.app import VOICE_HELP, Force, app, check_voice_output, newest_voice
 from svc.errors import printable
 
 if TYPE_CHECKING:
-    from svc.inference.voice import Voice
+    from svc.inference.voice import VoiceFile
 
 Given = Annotated[Path, typer.Argument(help="voice file")]
 Out = Annotated[Path, typer.Option("-o", "--out", help="voice file to write, NAME.safetensors")]
@@ -21,14 +21,14 @@ def speakers(
     voice: Annotated[Path | None, typer.Argument(help=VOICE_HELP)] = None,
 ) -> None:
     """List the singers of a voice, with their numbers and ranges, and its card."""
-    from svc.inference.voice import Voice
+    from svc.inference.voice import VoiceFile
 
     chosen = voice or newest_voice()
-    loaded = Voice.load(chosen)
+    loaded = VoiceFile.load(chosen)
     _list(loaded)
     for heading, text in loaded.card.items():
         typer.echo(printable(f"{heading}: {text}"))
-    first = loaded.singers[0].number
+    first = loaded.speakers[0].number
     typer.echo(f"next: svc convert --voice {chosen} --speaker {first} SONG.wav; a new singer: svc fit --help")
 
 
@@ -41,22 +41,22 @@ def rename(
     force: Force = False,
 ) -> None:
     """Give a singer another name; the number stays."""
-    from svc.inference.speakers import renamed
-    from svc.inference.voice import Voice
+    from svc.inference.speakers import with_renamed
+    from svc.inference.voice import VoiceFile
 
-    free_voice(out, force)
-    loaded = Voice.load(voice)
-    _write(renamed(loaded, who, name), out, loaded.row(who))
+    check_voice_output(out, force)
+    loaded = VoiceFile.load(voice)
+    _write(with_renamed(loaded, who, name), out, loaded.speaker_index(who))
 
 
 @app.command()
 def remove(voice: Given, who: Who, out: Out, force: Force = False) -> None:
     """Take a singer out of a voice; the numbers of the others stay, and this one is not given again."""
-    from svc.inference.speakers import removed
-    from svc.inference.voice import Voice
+    from svc.inference.speakers import without
+    from svc.inference.voice import VoiceFile
 
-    free_voice(out, force)
-    _write(removed(Voice.load(voice), who), out)
+    check_voice_output(out, force)
+    _write(without(VoiceFile.load(voice), who), out)
 
 
 @app.command()
@@ -67,26 +67,26 @@ def merge(
     force: Force = False,
 ) -> None:
     """Bring the singers of two voices together that were fitted from one: singers of the first keep their numbers."""
-    from svc.inference.speakers import merged
-    from svc.inference.voice import Voice
+    from svc.inference.speakers import merge as merge_voices
+    from svc.inference.voice import VoiceFile
 
-    free_voice(out, force)
-    both, told = merged(Voice.load(voice), Voice.load(other))
+    check_voice_output(out, force)
+    both, told = merge_voices(VoiceFile.load(voice), VoiceFile.load(other))
     for sentence in told:
         typer.echo(f"  {sentence}")
     _write(both, out)
 
 
-def _list(voice: "Voice") -> None:
-    width = max(len(singer.name) for singer in voice.singers)
-    for singer in voice.singers:
+def _list(voice: "VoiceFile") -> None:
+    width = max(len(singer.name) for singer in voice.speakers)
+    for singer in voice.speakers:
         pitch = f"{singer.low_f0:.0f}–{singer.high_f0:.0f} Hz, median {singer.median_f0:.0f}"
         pitch = pitch if singer.median_f0 else "range unknown"
         typer.echo(f"{singer.number:4d}  {singer.name:{width}}  {singer.seconds / 60:5.1f} min  {singer.kind}  {pitch}")
 
 
-def _write(voice: "Voice", out: Path, place: int = -1) -> None:
+def _write(voice: "VoiceFile", out: Path, place: int = -1) -> None:
     voice.save(out)
     _list(voice)
-    typer.echo(f"{out}: {len(voice.singers)} singers")
-    typer.echo(f"next: svc convert --voice {out} --speaker {voice.singers[place].name!r} SONG.wav")
+    typer.echo(f"{out}: {len(voice.speakers)} singers")
+    typer.echo(f"next: svc convert --voice {out} --speaker {voice.speakers[place].name!r} SONG.wav")

@@ -1,4 +1,4 @@
-"""Who is in a voice: what belongs to each singer, and voices with one more, one less, or those of two."""
+"""Speakers of a voice: add, rename, remove and merge them; their own parameters."""
 
 import copy
 import hashlib
@@ -8,139 +8,145 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from svc.data.manifest import Singer, checked_name
 from svc.errors import DataError, WeightsError
-from svc.inference.voice import MAX_SINGERS, Known, Voice
-from svc.models.generator import ACCENT
+from svc.features.speaker import Speaker, checked_new_name
+from svc.inference.voice import MAX_SPEAKERS, VoiceFile, VoiceSpeaker
+from svc.models.source_filter import SPEAKER_FILM_OFFSET
 
 EMBEDDING = "conditioner.embedding"
-ROWS = (EMBEDDING, ACCENT)  # the weights of a voice that belong to its singers, a row each
+SPEAKER_PARAM_NAMES = (EMBEDDING, SPEAKER_FILM_OFFSET)  # parameters with one row for each speaker
+ADAPTED_HEADING = "added later"  # heading of the card
 
-LATER = "joined later"  # a heading of the card
-
-Row = Mapping[str, Tensor]  # one singer's, by these names
+SpeakerParams = Mapping[str, Tensor]  # one row of each of these parameters
 
 
-def base(voice: Voice) -> str:
-    """Hash of everything in a voice but its singers: voices that share it can be merged."""
+def shared_weights_hash(voice: VoiceFile) -> str:
+    """Hash of all weights but the speakers' own; voices with the same hash can be merged."""
     digest = hashlib.sha256(repr(voice.config.model).encode() + voice.encoder.encode())
     for name, value in sorted(voice.generator.state_dict().items()):
-        if name not in ROWS:
+        if name not in SPEAKER_PARAM_NAMES:
             digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 
-def row_of(voice: Voice, place: int) -> Row:
-    """What belongs to the singer at a place."""
-    return {name: voice.generator.get_parameter(name)[place].detach().cpu() for name in ROWS}
+def speaker_params(voice: VoiceFile, index: int) -> SpeakerParams:
+    """Speaker embedding and FiLM offset of the speaker at an index, on the CPU."""
+    return {name: voice.generator.get_parameter(name)[index].detach().cpu() for name in SPEAKER_PARAM_NAMES}
 
 
-def singers_of(voice: Voice) -> str:
-    """Hash of what belongs to the singers of a voice."""
+def speaker_params_hash(voice: VoiceFile) -> str:
+    """Hash of the parameters of all speakers."""
     digest = hashlib.sha256()
-    for name in ROWS:
+    for name in SPEAKER_PARAM_NAMES:
         digest.update(voice.generator.get_parameter(name).detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 
-def added(voice: Voice, singer: Singer, row: Row, kind: str = "fitted") -> Voice:
-    """The voice with one singer more; everybody else is as before.
+def check_new_name(voice: VoiceFile, name: str) -> str:
+    """A name for a new speaker of a voice, in Unicode's composed form (NFC).
 
     Raises:
-        DataError: the name is taken or unfit, or the voice is full.
+        DataError: the name is in use or not allowed, or the voice is full.
     """
-    name = check_free(voice, singer.name)
-    told = (singer.seconds, singer.median_f0, singer.low_f0, singer.high_f0, singer.level)
-    known = Known(name, *told, number=voice.given, kind=kind)
-    rows = [row_of(voice, place) for place in range(len(voice.singers))]
-    return _with(voice, [*rows, row], (*voice.singers, known), voice.given + 1)
+    if len(voice.speakers) >= MAX_SPEAKERS:
+        raise DataError(f"the voice is full with {MAX_SPEAKERS} speakers; remove some")
+    return _check_unused(checked_new_name(name), voice.speakers)
 
 
-def check_free(voice: Voice, name: str) -> str:
-    """A name that a new singer of a voice can have, in Unicode's composed form.
+def with_speaker(voice: VoiceFile, speaker: Speaker, params: SpeakerParams, kind: str = "adapted") -> VoiceFile:
+    """The voice with one more speaker, the last; all others stay the same to the bit.
 
     Raises:
-        DataError: it is taken or unfit, or the voice is full.
+        DataError: the name is in use or not allowed, or the voice is full.
     """
-    name = _checked(name)
-    if name.casefold() in {known.name.casefold() for known in voice.singers}:
-        raise DataError(f"{name}: is in this voice already; choose another name, or remove that singer first")
-    if len(voice.singers) >= MAX_SINGERS:
-        raise DataError(f"the voice is full with {MAX_SINGERS} singers; remove some")
-    return name
+    name = check_new_name(voice, speaker.name)
+    stats = (speaker.seconds, *speaker.range, speaker.level)
+    added = VoiceSpeaker(name, *stats, number=voice.next_speaker_id, kind=kind)
+    rows = [speaker_params(voice, index) for index in range(len(voice.speakers))]
+    return _replace_speakers(voice, (*voice.speakers, added), [*rows, params], voice.next_speaker_id + 1)
 
 
-def _checked(name: str) -> str:
-    name = checked_name(name)
-    if name.isdecimal():
-        raise DataError(f"{name}: is a number, and singers have one already; give a name")
-    return name
-
-
-def renamed(voice: Voice, who: str, name: str) -> Voice:
-    """The voice with another name for a singer.
+def with_renamed(voice: VoiceFile, who: str, name: str) -> VoiceFile:
+    """The voice with another name for a speaker; the number stays.
 
     Raises:
-        WeightsError: the voice has no such singer.
-        DataError: the name is taken or unfit.
+        WeightsError: the voice has no such speaker.
+        DataError: the name is in use or not allowed.
     """
-    place, name = voice.row(who), _checked(name)
-    if any(name.casefold() == known.name.casefold() for n, known in enumerate(voice.singers) if n != place):
-        raise DataError(f"{name}: is in this voice already; give another name")
-    singers = list(voice.singers)
-    singers[place] = replace(singers[place], name=name)
-    return replace(voice, singers=tuple(singers), card=_card(voice, singers))
+    index = voice.speaker_index(who)
+    others = [speaker for n, speaker in enumerate(voice.speakers) if n != index]
+    speakers = list(voice.speakers)
+    speakers[index] = replace(speakers[index], name=_check_unused(checked_new_name(name), others))
+    return replace(voice, speakers=tuple(speakers), card=_update_card(voice, speakers))
 
 
-def removed(voice: Voice, who: str) -> Voice:
-    """The voice without a singer, whose number nobody else gets.
+def without(voice: VoiceFile, who: str) -> VoiceFile:
+    """The voice without a speaker, whose number is never used again.
 
     Raises:
-        WeightsError: the voice has no such singer, or no other.
+        WeightsError: the voice has no such speaker, or no other.
     """
-    place = voice.row(who)
-    if len(voice.singers) == 1:
-        raise WeightsError(f"{voice.singers[0].name} is the only singer of this voice; a voice needs one")
-    kept = [n for n in range(len(voice.singers)) if n != place]
-    return _with(voice, [row_of(voice, n) for n in kept], tuple(voice.singers[n] for n in kept), voice.given)
+    index = voice.speaker_index(who)
+    if len(voice.speakers) == 1:
+        raise WeightsError(f"{voice.speakers[0].name} is the only speaker of this voice; a voice needs one")
+    kept = [n for n in range(len(voice.speakers)) if n != index]
+    rows = [speaker_params(voice, n) for n in kept]
+    return _replace_speakers(voice, tuple(voice.speakers[n] for n in kept), rows, voice.next_speaker_id)
 
 
-def merged(voice: Voice, other: Voice) -> tuple[Voice, list[str]]:
-    """A voice with the singers of both, and what became of those of the other, in sentences.
+def merge(voice: VoiceFile, other: VoiceFile) -> tuple[VoiceFile, list[str]]:
+    """A voice with the speakers of both, and one message for each speaker of the second.
 
-    Singers of the first stay as they are; the other's get the next free numbers. Who is in both is taken once.
+    Speakers of the first keep their numbers; those of the second get the next ones. A speaker of both is taken once.
 
     Raises:
-        WeightsError: the two sing by other weights, so that a singer of one means nothing to the other.
+        WeightsError: the two have different generator weights.
+        DataError: two different speakers have one name.
     """
-    if base(voice) != base(other):
-        raise WeightsError("the two voices do not sing by the same weights; fit the singer into one of them instead")
-    told = []
-    for place, singer in enumerate(other.singers):
-        row = row_of(other, place)
-        same = [known.name for n, known in enumerate(voice.singers) if _equal(row_of(voice, n), row)]
-        if same:
-            told.append(f"{singer.name} is there already, as {same[0]}")
+    if shared_weights_hash(voice) != shared_weights_hash(other):
+        raise WeightsError("the two voices have different generator weights; add the speaker with `svc fit` instead")
+    names = {_params_key(speaker_params(voice, n)): speaker.name for n, speaker in enumerate(voice.speakers)}
+    messages, speakers, rows = [], list(voice.speakers), [speaker_params(voice, n) for n in range(len(voice.speakers))]
+    for index, speaker in enumerate(other.speakers):
+        params = speaker_params(other, index)
+        key = _params_key(params)
+        if key in names:
+            messages.append(f"{speaker.name} is already there, as {names[key]}")
             continue
-        voice = added(voice, singer, row, singer.kind)
-        told.append(f"{singer.name} is number {voice.singers[-1].number} now")
-    return voice, told
+        number = voice.next_speaker_id + len(rows) - len(voice.speakers)
+        speakers.append(replace(speaker, name=_check_unused(speaker.name, speakers), number=number))
+        rows.append(params)
+        names[key] = speaker.name
+        messages.append(f"{speaker.name} is now number {number}")
+    if len(rows) > MAX_SPEAKERS:
+        raise DataError(f"together the voices have more than {MAX_SPEAKERS} speakers; remove some")
+    next_id = voice.next_speaker_id + len(rows) - len(voice.speakers)
+    return _replace_speakers(voice, tuple(speakers), rows, next_id), messages
 
 
-def _equal(one: Row, other: Row) -> bool:
-    return all(torch.equal(one[name], other[name]) for name in ROWS)
+def _check_unused(name: str, speakers: Sequence[Speaker]) -> str:
+    if name.casefold() in {speaker.name.casefold() for speaker in speakers}:
+        raise DataError(f"{name}: is in this voice already; use another name, or remove that speaker first")
+    return name
 
 
-def _with(voice: Voice, rows: Sequence[Row], singers: tuple[Known, ...], given: int) -> Voice:
+def _params_key(params: SpeakerParams) -> bytes:
+    return b"".join(params[name].contiguous().numpy().tobytes() for name in SPEAKER_PARAM_NAMES)
+
+
+def _replace_speakers(
+    voice: VoiceFile, speakers: tuple[VoiceSpeaker, ...], rows: Sequence[SpeakerParams], next_speaker_id: int
+) -> VoiceFile:
     generator = copy.deepcopy(voice.generator).cpu()
-    for name in ROWS:
+    for name in SPEAKER_PARAM_NAMES:
         stacked = torch.stack([row[name] for row in rows])
         setattr(generator.conditioner, name.rpartition(".")[2], nn.Parameter(stacked, requires_grad=False))
-    return replace(voice, generator=generator, singers=singers, given=given, card=_card(voice, singers))
+    card = _update_card(voice, speakers)
+    return replace(voice, generator=generator, speakers=speakers, next_speaker_id=next_speaker_id, card=card)
 
 
-def _card(voice: Voice, singers: Sequence[Known]) -> dict[str, str]:
-    """The voice's card, and whom it does not speak of: who came later."""
-    later = ", ".join(singer.name for singer in singers if singer.kind != "trained")
-    card = {heading: text for heading, text in voice.card.items() if heading != LATER}
-    return card | ({LATER: f"{later}; what else is said here is not of them: ask them"} if later else {})
+def _update_card(voice: VoiceFile, speakers: Sequence[VoiceSpeaker]) -> dict[str, str]:
+    """The card, with a heading for the speakers it does not describe: those added after the training."""
+    later = ", ".join(speaker.name for speaker in speakers if speaker.kind != "trained")
+    card = {heading: text for heading, text in voice.card.items() if heading != ADAPTED_HEADING}
+    return card | ({ADAPTED_HEADING: f"{later}; this card does not describe them, ask them"} if later else {})

@@ -1,13 +1,14 @@
-"""A voice: what people share. One safetensors file: averaged weights, and the rest as JSON in its header.
+"""Voice file: one safetensors file with averaged (EMA) generator weights, and the rest as JSON in its header.
 
-A stranger's file can at worst be refused: nothing in it is executed, and its shapes are compared with those
-of the configuration it names before a single weight is read.
+Nothing in a file from others is executed, and its shapes are compared with those of the configuration it names before
+a weight is read.
 """
 
 from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -17,26 +18,29 @@ import torch
 from safetensors.torch import save
 
 from svc.config import Config, from_tree, to_tree
-from svc.data.manifest import Singer, checked_name
 from svc.encoders import safetensors_io
 from svc.errors import SvcError, WeightsError
 from svc.features.content import channels
+from svc.features.speaker import Speaker, checked_name
 from svc.models.generator import VERSION, Generator
+from svc.models.weight_names import READABLE_VERSIONS, rename_weights, stored_name
 from svc.utils.atomic import write_bytes
 
 MAX_HEADER = 4 << 20  # bytes
-MAX_SINGERS = 4096
+MAX_SPEAKERS = 4096
 MAX_HZ = 20_000
-KINDS = ("trained", "fitted", "tuned")
+KINDS = ("trained", "adapted", "finetuned")
+_OLD_KEYS = {"singers": "speakers", "given": "next_speaker_id"}  # of headers written before speakers had this name
+_OLD_KINDS = {"fitted": "adapted", "tuned": "finetuned"}
 
 
 @dataclass(frozen=True, slots=True)
-class Known(Singer):
-    """A singer of a voice.
+class VoiceSpeaker(Speaker):
+    """Speaker of a voice.
 
     Attributes:
-        number: for good: nobody else is given it when this singer is removed.
-        kind: ``trained`` with the voice; ``fitted`` later, the generator as it was; ``tuned``, it was changed for them.
+        number: permanent; it is not used again when the speaker is removed.
+        kind: ``trained`` with the voice; ``adapted`` later, the generator unchanged; ``finetuned``, the generator too.
     """
 
     number: int = 0
@@ -44,59 +48,60 @@ class Known(Singer):
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
-    """A generator with its singers.
+class VoiceFile:
+    """A voice: a generator with its speakers.
 
     Attributes:
-        generator: in eval mode.
-        config: what it was trained with.
-        singers: in the order of their embeddings.
-        card: who made it from what, for whom; free text by headings.
-        encoder: of the content features it was trained on, with the hash of its weights; empty if nobody knows.
-        given: how many numbers have been given to singers, also to those who are gone.
+        generator: in eval mode, on the CPU.
+        config: of the training.
+        speakers: in the order of their embeddings.
+        card: free text by headings: who made it from what data, for what use.
+        encoder: content encoder of the training, with the hash of its weights; empty if not recorded.
+        next_speaker_id: number of the next speaker that is added.
     """
 
     generator: Generator
     config: Config
-    singers: tuple[Known, ...]
+    speakers: tuple[VoiceSpeaker, ...]
     card: dict[str, str]
     encoder: str
-    given: int
+    next_speaker_id: int
 
-    def row(self, singer: str) -> int:
-        """The place among the singers of one given by name or number.
+    def speaker_index(self, speaker: str) -> int:
+        """Index of the speaker with a name or number; ``#7`` is always number 7.
 
         Raises:
-            WeightsError: there is no such singer.
+            WeightsError: there is no such speaker, or one has the name and another the number.
         """
-        names = [s.name for s in self.singers]
-        if singer in names:
-            return names.index(singer)
-        alike = [i for i, name in enumerate(names) if name.casefold() == singer.casefold()]
-        if len(alike) == 1:
-            return alike[0]
-        numbers = [s.number for s in self.singers]
-        if singer.isdecimal() and singer.isascii() and len(singer) < 9 and int(singer) in numbers:
-            return numbers.index(int(singer))
-        known = ", ".join(f"{s.number} {s.name}" for s in self.singers[:12])
-        near = get_close_matches(singer.casefold(), [name.casefold() for name in names], 1)
+        named = _index_of_name(self.speakers, speaker)
+        numbered = _index_of_number(self.speakers, speaker)
+        if named is not None and numbered is not None and named != numbered:
+            name, number = self.speakers[numbered].name, self.speakers[named].number
+            raise WeightsError(f"{speaker} is the name of #{number} and the number of {name}; write #{number} or "
+                               f"#{int(speaker)}")  # fmt: skip
+        index = named if named is not None else numbered
+        if index is not None:
+            return index
+        names = [s.name for s in self.speakers]
+        listed = ", ".join(f"{s.number} {s.name}" for s in self.speakers[:12])
+        near = get_close_matches(speaker.casefold(), [name.casefold() for name in names], 1)
         meant = [name for name in names if name.casefold() in near]
         guess = f"did you mean {meant[0]}? It" if meant else "it"
-        raise WeightsError(f"no singer {singer!r} in this voice; {guess} knows {known}")
+        raise WeightsError(f"no speaker {speaker!r} in this voice; {guess} has {listed}")
 
     def save(self, path: Path) -> None:
         """Write the file; it appears whole or not at all.
 
         Raises:
-            WeightsError: the folder does not take it.
+            WeightsError: the folder cannot be written.
         """
         header = {
             "format": VERSION,
             "config": to_tree(self.config),
-            "content_channels": self.generator.content,
+            "content_channels": self.generator.content_channels,
             "encoder": self.encoder,
-            "given": self.given,
-            "singers": [asdict(singer) for singer in self.singers],
+            "next_speaker_id": self.next_speaker_id,
+            "speakers": [asdict(speaker) for speaker in self.speakers],
             "card": self.card,
         }
         tensors = {k: v.detach().cpu().contiguous() for k, v in self.generator.state_dict().items()}
@@ -107,77 +112,92 @@ class Voice:
             raise WeightsError(f"{path}: cannot be written ({error.strerror}); choose another -o") from None
 
     @staticmethod
-    def load(path: Path) -> Voice:
+    def load(path: Path) -> VoiceFile:
         """Read a voice file.
 
         Raises:
-            WeightsError: it is missing, not a voice, damaged, or not to be trusted.
+            WeightsError: it is missing, not a voice, damaged, or not consistent.
         """
         path = Path(path)
-        header = _header(path)
+        header = _read_header(path)
         try:
-            if header["format"] != VERSION:
+            if header["format"] not in READABLE_VERSIONS:
                 newer = isinstance(header["format"], int) and header["format"] > VERSION
-                way_out = "update svc to read it" if newer else "train it anew, or use the svc that made it"
-                raise WeightsError(f"{path}: a voice of format {header['format']}; {way_out}")
+                hint = "update svc to read it" if newer else "train it again, or use the svc that made it"
+                raise WeightsError(f"{path}: a voice of format {header['format']}; {hint}")
             config = from_tree(header["config"])
-            singers = tuple(_singer(row) for row in header["singers"])
+            speakers = tuple(_parse_speaker(row) for row in header["speakers"])
             content, card, encoder = header["content_channels"], header["card"], str(header["encoder"])
-            given = _count(header["given"])
-            _check_together(singers, given)
+            next_speaker_id = _parse_count(header["next_speaker_id"])
+            _check_consistent(speakers, next_speaker_id)
         except WeightsError:
             raise
         except (SvcError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
-            raise WeightsError(
-                f"{path}: refused, its header is not a voice's ({error}); ask for another copy"
-            ) from None
-        if not 0 < len(singers) <= MAX_SINGERS or content != channels(config.features.content):
-            raise WeightsError(f"{path}: refused, its header is not a voice's; ask for another copy")
+            raise WeightsError(f"{path}: refused, its header is not a voice's ({error}); get another copy") from None
+        if not 0 < len(speakers) <= MAX_SPEAKERS or content != channels(config.features.content):
+            raise WeightsError(f"{path}: refused, its header is not a voice's; get another copy")
         with torch.device("meta"):
-            generator = Generator(config, content=content, singers=len(singers))
-        tensors = safetensors_io.read(path, generator.state_dict(), "ask for another copy")
-        generator = Generator(config, content=content, singers=len(singers))
+            generator = Generator(config, content_channels=content, num_speakers=len(speakers))
+        stored = {stored_name(name, header["format"]): value for name, value in generator.state_dict().items()}
+        tensors = rename_weights(safetensors_io.load_checked(path, stored, "get another copy"), header["format"])
+        generator = Generator(config, content_channels=content, num_speakers=len(speakers))
         generator.load_state_dict(tensors)
         card = {str(key): str(value) for key, value in card.items()} if isinstance(card, dict) else {}
-        return Voice(generator.eval().requires_grad_(False), config, singers, card, encoder, given)
+        return VoiceFile(generator.eval().requires_grad_(False), config, speakers, card, encoder, next_speaker_id)
 
 
-def _header(path: Path) -> dict[str, Any]:
+def _index_of_name(speakers: Sequence[Speaker], text: str) -> int | None:
+    """Index of a name, upper and lower case alike where only one fits."""
+    names = [speaker.name for speaker in speakers]
+    if text in names:
+        return names.index(text)
+    matches = [index for index, name in enumerate(names) if name.casefold() == text.casefold()]
+    return matches[0] if len(matches) == 1 else None
+
+
+def _index_of_number(speakers: Sequence[VoiceSpeaker], text: str) -> int | None:
+    digits = text.removeprefix("#")
+    numbers = [speaker.number for speaker in speakers]
+    if digits.isdecimal() and digits.isascii() and len(digits) < 9 and int(digits) in numbers:
+        return numbers.index(int(digits))
+    return None
+
+
+def _read_header(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as stream:
             prefix = stream.read(8)
             length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else 0
             if not 2 <= length <= MAX_HEADER:
-                raise WeightsError(f"{path}: is not a safetensors file; a voice is made by `svc export`")
+                raise WeightsError(f"{path}: is not a safetensors file; make a voice with `svc export`")
             metadata = json.loads(stream.read(length)).get("__metadata__", {})
         header = json.loads(metadata["svc"])
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror}); name a voice made by `svc export`") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise WeightsError(f"{path}: is not a voice; a voice is made by `svc export`") from None
+        raise WeightsError(f"{path}: is not a voice; make one with `svc export`") from None
     if not isinstance(header, dict):
-        raise WeightsError(f"{path}: is not a voice; a voice is made by `svc export`")
-    return header
+        raise WeightsError(f"{path}: is not a voice; make one with `svc export`")
+    return {_OLD_KEYS.get(key, key): value for key, value in header.items()}
 
 
-def _singer(row: dict[str, Any]) -> Known:
+def _parse_speaker(row: dict[str, Any]) -> VoiceSpeaker:
     name = checked_name(row["name"])
-    told = {key: float(row[key]) for key in ("seconds", "median_f0", "low_f0", "high_f0")}
-    level, kind = float(row["level"]), row["kind"]
-    median, low, high = told["median_f0"], told["low_f0"], told["high_f0"]
-    sung = median == low == high == 0 or 0 < low <= median <= high < MAX_HZ
-    if not (sung and 0 <= told["seconds"] < 1e9 and -200 <= level <= 50 and kind in KINDS):
-        raise ValueError(f"singer {name} has values out of range")
-    return Known(name, **told, level=level, number=_count(row["number"]), kind=kind)
+    seconds, median, low, high = (float(row[key]) for key in ("seconds", "median_f0", "low_f0", "high_f0"))
+    level, kind = float(row["level"]), _OLD_KINDS.get(row["kind"], row["kind"])
+    valid_range = median == low == high == 0 or 0 < low <= median <= high < MAX_HZ
+    if not (valid_range and 0 <= seconds < 1e9 and -200 <= level <= 50 and kind in KINDS):
+        raise ValueError(f"speaker {name} has values out of range")
+    return VoiceSpeaker(name, seconds, median, low, high, level, number=_parse_count(row["number"]), kind=kind)
 
 
-def _count(value: Any) -> int:
+def _parse_count(value: Any) -> int:
     if not isinstance(value, int) or not 0 <= value < 10**8:
-        raise ValueError("a count is none")
+        raise ValueError("a count is out of range")
     return value
 
 
-def _check_together(singers: tuple[Known, ...], given: int) -> None:
-    names, numbers = {s.name for s in singers}, {s.number for s in singers}
-    if not len(names) == len(numbers) == len(singers) or max(numbers, default=0) >= given:
-        raise ValueError("two singers have one name or number")
+def _check_consistent(speakers: tuple[VoiceSpeaker, ...], next_speaker_id: int) -> None:
+    names, numbers = {s.name for s in speakers}, {s.number for s in speakers}
+    if not len(names) == len(numbers) == len(speakers) or max(numbers, default=0) >= next_speaker_id:
+        raise ValueError("two speakers have one name or number")

@@ -6,18 +6,18 @@ from test_cli import svc
 from test_speakers import CAT, row
 
 from svc.inference import speakers
-from svc.inference.voice import Voice
+from svc.inference.voice import VoiceFile
 
 V = "runs/a/voice.safetensors"
 
 
 def test_everybody_is_listed(world, voice, monkeypatch, capsys):
-    speakers.removed(speakers.added(voice, CAT, row(torch.ones(4))), "0").save(world / "b.safetensors")
+    speakers.without(speakers.with_speaker(voice, CAT, row(torch.ones(4))), "0").save(world / "b.safetensors")
     code, out, _ = svc(monkeypatch, capsys, "speakers", "b.safetensors")
     assert code == 0
     lines = out.splitlines()
     assert lines[0].split() == ["1", "Bob", "Ö.", "1.5", "min", "trained", "80–220", "Hz,", "median", "110"]
-    assert lines[1].split() == ["2", "Cat", "0.5", "min", "fitted", "200–500", "Hz,", "median", "300"]
+    assert lines[1].split() == ["2", "Cat", "0.5", "min", "adapted", "200–500", "Hz,", "median", "300"]
     assert lines[-1].startswith("next: svc convert")
 
 
@@ -27,26 +27,26 @@ def test_rename_remove_and_back(world, monkeypatch, capsys):
     assert "1  Bea" in out
     code, out, _ = svc(monkeypatch, capsys, "remove", "b.safetensors", "Ann", "-o", "c.safetensors")
     assert code == 0
-    assert [(s.number, s.name) for s in Voice.load(world / "c.safetensors").singers] == [(1, "Bea")]
+    assert [(s.number, s.name) for s in VoiceFile.load(world / "c.safetensors").speakers] == [(1, "Bea")]
     assert "next: svc convert" in out
 
 
 def test_merge(world, voice, monkeypatch, capsys):
-    speakers.added(voice, CAT, row(torch.ones(4))).save(world / "b.safetensors")
+    speakers.with_speaker(voice, CAT, row(torch.ones(4))).save(world / "b.safetensors")
     code, out, _ = svc(monkeypatch, capsys, "merge", V, "b.safetensors", "-o", "c.safetensors")
     assert code == 0
-    assert "Cat is number 2 now" in out
-    assert [s.name for s in Voice.load(world / "c.safetensors").singers] == ["Ann", "Bob Ö.", "Cat"]
+    assert "Cat is now number 2" in out
+    assert [s.name for s in VoiceFile.load(world / "c.safetensors").speakers] == ["Ann", "Bob Ö.", "Cat"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["rename", V, "7", "Bea", "-o", "b.safetensors"], "it knows 0 Ann"),
-        (["rename", V, "0", "../Bea", "-o", "b.safetensors"], "no singer's name"),
+        (["rename", V, "7", "Bea", "-o", "b.safetensors"], "it has 0 Ann"),
+        (["rename", V, "0", "../Bea", "-o", "b.safetensors"], "no speaker name"),
         (["rename", V, "0", "Bea", "-o", "b.bin"], "end it in .safetensors"),
         (["rename", V, "0", "Bea", "-o", V], "exists already"),
-        (["remove", V, "Zoe", "-o", "b.safetensors"], "it knows 0 Ann"),
+        (["remove", V, "Zoe", "-o", "b.safetensors"], "it has 0 Ann"),
         (["merge", V, "song.wav", "-o", "b.safetensors"], "song.wav: is not a safetensors file"),
         (["speakers", "nothing.safetensors"], "nothing.safetensors: cannot be read"),
     ],

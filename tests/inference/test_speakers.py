@@ -6,36 +6,36 @@ import numpy as np
 import pytest
 import torch
 
-from svc.data.manifest import Singer
 from svc.errors import DataError, WeightsError
+from svc.features.speaker import Speaker
 from svc.inference import speakers
 from svc.inference.converter import Converter
-from svc.inference.voice import Voice
+from svc.inference.voice import VoiceFile
 
-CAT = Singer("Cat", 30.0, 300.0, 200.0, 500.0, -20.0)
+CAT = Speaker("Cat", 30.0, 300.0, 200.0, 500.0, -20.0)
 
 
 def row(embedding):
     """What belongs to a singer with an accent."""
-    return {speakers.EMBEDDING: torch.as_tensor(embedding), speakers.ACCENT: 0.1 * torch.ones(64)}
+    return {speakers.EMBEDDING: torch.as_tensor(embedding), speakers.SPEAKER_FILM_OFFSET: 0.1 * torch.ones(64)}
 
 
 @pytest.fixture
 def three(voice):
     """Ann, Bob and Cat."""
-    return speakers.added(voice, CAT, row([1.0, 2.0, 3.0, 4.0]))
+    return speakers.with_speaker(voice, CAT, row([1.0, 2.0, 3.0, 4.0]))
 
 
 def who(voice):
-    return [(singer.number, singer.name) for singer in voice.singers]
+    return [(singer.number, singer.name) for singer in voice.speakers]
 
 
 def test_a_number_is_no_name(three):
     for change in (
-        lambda: speakers.renamed(three, "Ann", "2"),
-        lambda: speakers.added(three, replace(CAT, name="7"), row(torch.zeros(4))),
+        lambda: speakers.with_renamed(three, "Ann", "2"),
+        lambda: speakers.with_speaker(three, replace(CAT, name="7"), row(torch.zeros(4))),
     ):
-        with pytest.raises(DataError, match="is a number, and singers have one already"):
+        with pytest.raises(DataError, match="is a number, and every speaker has a number already"):
             change()
 
 
@@ -43,73 +43,73 @@ def test_old_singers_sound_the_same_to_the_bit(voice, three, tone):
     for name in ("Ann", "Bob Ö."):
         before, after = (Converter(v).convert(tone, name)[0].samples for v in (voice, three))
         assert np.array_equal(before, after)
-    left = speakers.removed(three, "Ann")
+    left = speakers.without(three, "Ann")
     before, after = (Converter(v).convert(tone, "Bob Ö.")[0].samples for v in (voice, left))
     assert np.array_equal(before, after)
 
 
 def test_numbers_never_move(three):
     assert who(three) == [(0, "Ann"), (1, "Bob Ö."), (2, "Cat")]
-    assert three.singers[2].kind == "fitted"
-    left = speakers.removed(speakers.removed(three, "Ann"), "2")
+    assert three.speakers[2].kind == "adapted"
+    left = speakers.without(speakers.without(three, "Ann"), "2")
     assert who(left) == [(1, "Bob Ö.")]
-    assert left.row("1") == 0
-    with pytest.raises(WeightsError, match="no singer '2'"):
-        left.row("2")
-    again = speakers.added(left, replace(CAT, name="Dan"), row(torch.zeros(4)))
+    assert left.speaker_index("1") == 0
+    with pytest.raises(WeightsError, match="no speaker '2'"):
+        left.speaker_index("2")
+    again = speakers.with_speaker(left, replace(CAT, name="Dan"), row(torch.zeros(4)))
     assert who(again) == [(1, "Bob Ö."), (3, "Dan")]  # 2 was Cat's
-    with pytest.raises(WeightsError, match="only singer"):
-        speakers.removed(left, "1")
+    with pytest.raises(WeightsError, match="only speaker"):
+        speakers.without(left, "1")
 
 
 def test_numbers_and_kinds_survive_the_way_out_and_back(three, tmp_path):
-    left = speakers.removed(three, "0")
+    left = speakers.without(three, "0")
     left.save(tmp_path / "v.safetensors")
-    again = Voice.load(tmp_path / "v.safetensors")
-    assert (again.singers, again.given) == (left.singers, 3)
+    again = VoiceFile.load(tmp_path / "v.safetensors")
+    assert (again.speakers, again.next_speaker_id) == (left.speakers, 3)
     assert torch.equal(again.generator.conditioner.embedding, left.generator.conditioner.embedding)
 
 
 def test_another_name(three):
-    named = speakers.renamed(three, "2", "Chloë")
+    named = speakers.with_renamed(three, "2", "Chloë")
     assert who(named) == [(0, "Ann"), (1, "Bob Ö."), (2, "Chloë")]
-    assert who(speakers.renamed(three, "Ann", "ann")) == [(0, "ann"), (1, "Bob Ö."), (2, "Cat")]
+    assert who(speakers.with_renamed(three, "Ann", "ann")) == [(0, "ann"), (1, "Bob Ö."), (2, "Cat")]
     for taken in ("Ann", "BOB Ö."):
         with pytest.raises(DataError, match="in this voice already"):
-            speakers.renamed(three, "Cat", taken)
-    with pytest.raises(DataError, match="no singer's name"):
-        speakers.renamed(three, "Cat", "../up")
+            speakers.with_renamed(three, "Cat", taken)
+    with pytest.raises(DataError, match="no speaker name"):
+        speakers.with_renamed(three, "Cat", "../up")
 
 
 def test_the_card_speaks_of_those_who_were_trained_alone(voice, three):
     """``three`` has a singer who was fitted."""
-    assert "joined later" not in voice.card
-    name = three.singers[-1].name
-    assert three.card == voice.card | {"joined later": f"{name}; what else is said here is not of them: ask them"}
-    renamed = speakers.renamed(three, name, "Zoë")
-    assert renamed.card["joined later"].startswith("Zoë; ")
-    assert speakers.removed(renamed, "Zoë").card == voice.card
+    assert "added later" not in voice.card
+    name = three.speakers[-1].name
+    assert three.card == voice.card | {"added later": f"{name}; this card does not describe them, ask them"}
+    renamed = speakers.with_renamed(three, name, "Zoë")
+    assert renamed.card["added later"].startswith("Zoë; ")
+    assert speakers.without(renamed, "Zoë").card == voice.card
 
 
 def test_voices_of_one_base_are_merged(voice, three):
-    dan = speakers.added(voice, replace(CAT, name="Dan"), row(torch.ones(4)))
-    both, told = speakers.merged(three, dan)
+    dan = speakers.with_speaker(voice, replace(CAT, name="Dan"), row(torch.ones(4)))
+    both, told = speakers.merge(three, dan)
     assert who(both) == [(0, "Ann"), (1, "Bob Ö."), (2, "Cat"), (3, "Dan")]
-    assert told == ["Ann is there already, as Ann", "Bob Ö. is there already, as Bob Ö.", "Dan is number 3 now"]
+    assert told == ["Ann is already there, as Ann", "Bob Ö. is already there, as Bob Ö.", "Dan is now number 3"]
     assert torch.equal(both.generator.conditioner.embedding[3], torch.ones(4))
-    cats = speakers.added(voice, CAT, row(torch.ones(4)))
+    cats = speakers.with_speaker(voice, CAT, row(torch.ones(4)))
     with pytest.raises(DataError, match="Cat: is in this voice already"):
-        speakers.merged(three, cats)
+        speakers.merge(three, cats)
 
 
 def test_voices_of_another_base_are_not(voice, three):
-    other = speakers.added(voice, CAT, row(torch.ones(4)))
+    other = speakers.with_speaker(voice, CAT, row(torch.ones(4)))
     with torch.no_grad():
-        other.generator.conditioner.entry.weight[0, 0] += 1
-    with pytest.raises(WeightsError, match="do not sing by the same weights"):
-        speakers.merged(three, other)
+        other.generator.conditioner.input.weight[0, 0] += 1
+    with pytest.raises(WeightsError, match="have different generator weights"):
+        speakers.merge(three, other)
 
 
 def test_nobody_is_added_twice(three):
     with pytest.raises(DataError, match="in this voice already"):
-        speakers.added(three, replace(CAT, name="ann"), row(torch.zeros(4)))
+        speakers.with_speaker(three, replace(CAT, name="ann"), row(torch.zeros(4)))

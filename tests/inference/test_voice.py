@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from svc.config import to_tree
 from svc.errors import WeightsError
-from svc.inference.voice import Voice
+from svc.inference.voice import VoiceFile
 from svc.models.generator import VERSION
 
 
@@ -24,8 +24,8 @@ def stored(voice, path, change=lambda header, tensors: None):
         "config": to_tree(voice.config),
         "content_channels": 20,
         "encoder": voice.encoder,
-        "given": voice.given,
-        "singers": [asdict(s) for s in voice.singers],
+        "next_speaker_id": voice.next_speaker_id,
+        "speakers": [asdict(s) for s in voice.speakers],
         "card": {},
     }
     change(header, tensors)
@@ -36,9 +36,9 @@ def stored(voice, path, change=lambda header, tensors: None):
 def test_round_trip(voice, tmp_path):
     path = tmp_path / "v.safetensors"
     voice.save(path)
-    again = Voice.load(path)
+    again = VoiceFile.load(path)
     assert again.config == voice.config
-    assert again.singers == voice.singers
+    assert again.speakers == voice.speakers
     assert again.card == voice.card
     assert again.encoder == voice.encoder != ""
     for name, value in voice.generator.state_dict().items():
@@ -47,13 +47,13 @@ def test_round_trip(voice, tmp_path):
 
 
 def test_singers_by_name_and_number(voice):
-    assert (voice.row("Bob Ö."), voice.row("0"), voice.row("1")) == (1, 0, 1)
-    assert voice.row("ann") == 0
-    with pytest.raises(WeightsError, match=r"did you mean Ann\? It knows 0 Ann, 1 Bob"):
-        voice.row("anne")
+    assert (voice.speaker_index("Bob Ö."), voice.speaker_index("0"), voice.speaker_index("1")) == (1, 0, 1)
+    assert voice.speaker_index("ann") == 0
+    with pytest.raises(WeightsError, match=r"did you mean Ann\? It has 0 Ann, 1 Bob"):
+        voice.speaker_index("anne")
     for wrong in ("2", "-1", "x", "", "1.0", "¹"):
-        with pytest.raises(WeightsError, match="voice; it knows 0 Ann, 1 Bob"):
-            voice.row(wrong)
+        with pytest.raises(WeightsError, match="voice; it has 0 Ann, 1 Bob"):
+            voice.speaker_index(wrong)
 
 
 class Bomb:
@@ -130,22 +130,22 @@ def integer_weights(header, tensors):
 
 @changed
 def path_in_a_name(header, tensors):
-    header["singers"][0]["name"] = "../../etc/passwd"
+    header["speakers"][0]["name"] = "../../etc/passwd"
 
 
 @changed
 def control_characters_in_a_name(header, tensors):
-    header["singers"][0]["name"] = "a\x1b[31m"
+    header["speakers"][0]["name"] = "a\x1b[31m"
 
 
 @changed
 def name_is_no_text(header, tensors):
-    header["singers"][0]["name"] = ["a"]
+    header["speakers"][0]["name"] = ["a"]
 
 
 @changed
 def singers_are_no_list(header, tensors):
-    header["singers"] = 7
+    header["speakers"] = 7
 
 
 @changed
@@ -165,30 +165,30 @@ def unknown_knob(header, tensors):
 
 @changed
 def infinite_statistics(header, tensors):
-    header["singers"][0]["seconds"] = float("inf")
+    header["speakers"][0]["seconds"] = float("inf")
 
 
 @changed
 def range_upside_down(header, tensors):
-    header["singers"][0] |= {"median_f0": 220.0, "low_f0": 0.0, "high_f0": 400.0}
+    header["speakers"][0] |= {"median_f0": 220.0, "low_f0": 0.0, "high_f0": 400.0}
 
 
 @changed
 def two_of_one_number(header, tensors):
-    for row in header["singers"]:
+    for row in header["speakers"]:
         row["number"] = 1
-    header["given"] = 2
+    header["next_speaker_id"] = 2
 
 
 @changed
 def number_never_given(header, tensors):
-    header["singers"][0]["number"] = 7
-    header["given"] = 2
+    header["speakers"][0]["number"] = 7
+    header["next_speaker_id"] = 2
 
 
 @changed
 def unknown_kind(header, tensors):
-    header["singers"][0]["kind"] = "stolen"
+    header["speakers"][0]["kind"] = "stolen"
 
 
 @changed
@@ -237,7 +237,7 @@ def test_hostile_file_is_refused_in_under_a_second(make, voice, tmp_path):
     make(voice, path)
     started = time.perf_counter()
     with pytest.raises(WeightsError) as caught:
-        Voice.load(path)
+        VoiceFile.load(path)
     assert time.perf_counter() - started < 1
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -245,10 +245,10 @@ def test_hostile_file_is_refused_in_under_a_second(make, voice, tmp_path):
 
 
 def test_unchanged_copy_is_accepted(voice, tmp_path):
-    Voice.load(stored(voice, tmp_path / "v.safetensors"))
+    VoiceFile.load(stored(voice, tmp_path / "v.safetensors"))
 
 
 @pytest.mark.parametrize("name", ["missing.safetensors", "."])
 def test_missing_file_is_one_sentence(name, tmp_path):
     with pytest.raises(WeightsError, match="cannot be read"):
-        Voice.load(tmp_path / name)
+        VoiceFile.load(tmp_path / name)
