@@ -6,8 +6,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from svc.data.manifest import Manifest, Singer
-from svc.features.cache import Store
+from svc.data.manifest import Manifest
+from svc.features.cache import FeatureCache
+from svc.features.speaker import Speaker
 from svc.utils.units import semitones_to_ratio
 
 Material = Literal["speech", "song"]
@@ -16,20 +17,20 @@ VIBRATO, HELD_FRAMES = 18, 12  # frames
 HELD_SEMITONES, HELD_SHARE = 0.3, 0.4
 
 
-def at_song(singer: Singer, material: str) -> Singer:
+def singing_range(singer: Speaker, material: str) -> Speaker:
     """A singer with the range to be sung in: who is known by ``speech`` only sings higher than that."""
     ratio = semitones_to_ratio(SUNG_ABOVE_SPOKEN) if material == "speech" else 1.0
     median, low, high = (round(value * ratio, 2) for value in singer.range)
     return replace(singer, median_f0=median, low_f0=low, high_f0=high)
 
 
-def material_of(prepared: Manifest) -> Material:
+def classify_speech_or_singing(prepared: Manifest) -> Material:
     """``song`` or ``speech``, by how much of the melody is held.
 
     Sung notes stay where they are but for vibrato; spoken ones glide. Counted are stretches of 0.3 s with a pitch
     whose mean over a period of vibrato moves less than 0.3 semitones within 0.12 s.
     """
-    store = Store(prepared.folder / "store")
+    store = FeatureCache(prepared.folder / "store")
     moves = [
         _moves(12 * np.log2(store.get(clip.key, "f0")), store.get(clip.key, "voiced").astype(bool))
         for clip in prepared.clips

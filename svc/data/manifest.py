@@ -2,19 +2,17 @@
 
 import hashlib
 import json
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from svc.errors import DataError
+from svc.features.speaker import Speaker
 from svc.utils.atomic import write_bytes
 
 MANIFEST = "manifest.jsonl"
 VALID_SHARE = 0.1
-MAX_NAME = 64  # characters
-_FORBIDDEN = set('/\\:*?"<>|')
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,38 +37,12 @@ class Clip:
 
 
 @dataclass(frozen=True, slots=True)
-class Singer:
-    """Somebody who can be sung as.
-
-    Attributes:
-        name: see ``checked_name``.
-        seconds: of accepted audio.
-        median_f0: Hz over all voiced frames.
-        low_f0: Hz, 5th percentile.
-        high_f0: Hz, 95th percentile.
-        level: dB, A-weighted, where somebody sings: the mean over clips of their medians; 0 if nobody knows.
-    """
-
-    name: str
-    seconds: float
-    median_f0: float
-    low_f0: float
-    high_f0: float
-    level: float = 0.0
-
-    @property
-    def range(self) -> tuple[float, float, float]:
-        """Median, low and high in Hz, 0 where nothing is known."""
-        return self.median_f0, self.low_f0, self.high_f0
-
-
-@dataclass(frozen=True, slots=True)
 class Manifest:
     """A prepared folder as read; the hash is that of the table of clips."""
 
     folder: Path
     clips: tuple[Clip, ...]
-    singers: tuple[Singer, ...]
+    singers: tuple[Speaker, ...]
     features: dict[str, Any]
     sha256: str
 
@@ -83,19 +55,6 @@ class Manifest:
         return [s.name for s in self.singers].index(singer)
 
 
-def checked_name(name: str) -> str:
-    """A singer's name, in Unicode's composed form, if it is fit for files, tables and command lines.
-
-    Raises:
-        DataError: it is not.
-    """
-    composed = unicodedata.normalize("NFC", name)
-    fits = 0 < len(composed) <= MAX_NAME and composed.isprintable() and composed == composed.strip()
-    if not fits or _FORBIDDEN & set(composed) or composed[0] in ".-" or ".." in composed:
-        raise DataError(f"{ascii(name)[:80]} is no singer's name; use 1 to {MAX_NAME} letters, digits and spaces")
-    return composed
-
-
 def split_of(source_hash: str) -> str:
     """The split of a file by the hash of its bytes, so that adding files never moves old ones."""
     return "valid" if int(source_hash[:8], 16) / 2**32 < VALID_SHARE else "train"
@@ -104,7 +63,7 @@ def split_of(source_hash: str) -> str:
 def write(
     folder: Path,
     clips: Sequence[Clip],
-    singers: Sequence[Singer],
+    singers: Sequence[Speaker],
     rejected: Iterable[dict[str, str]],
     features: dict[str, Any],
 ) -> None:
@@ -130,7 +89,7 @@ def read(folder: Path) -> Manifest:
     try:
         table = (folder / MANIFEST).read_bytes()
         clips = tuple(Clip(**json.loads(line)) for line in table.splitlines())
-        singers = tuple(Singer(**row) for row in json.loads((folder / "singers.json").read_text(encoding="utf-8")))
+        singers = tuple(Speaker(**row) for row in json.loads((folder / "singers.json").read_text(encoding="utf-8")))
         features = json.loads((folder / "features.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         if not folder.exists():

@@ -17,11 +17,12 @@ from filelock import FileLock, Timeout
 from svc.config import Config
 from svc.data import manifest
 from svc.data.entry import Rejected, Work, enter
-from svc.data.manifest import Clip, Singer
+from svc.data.manifest import Clip
 from svc.errors import DataError
 from svc.features import extract as features
-from svc.features.cache import Store
-from svc.utils.distributed import Crew, crew
+from svc.features.cache import FeatureCache
+from svc.features.speaker import Speaker, checked_new_name
+from svc.utils.distributed import ProcessGroup, process_group
 from svc.utils.progress import progress
 
 _IGNORED = {".txt", ".lab", ".csv", ".json", ".md", ".mid", ".textgrid", ".pdf", ".html", ".yaml", ".ini"}
@@ -33,7 +34,7 @@ class Summary:
     """What preparing came to."""
 
     clips: list[Clip]
-    singers: list[Singer]
+    singers: list[Speaker]
     rejected: list[Rejected]
 
 
@@ -64,13 +65,13 @@ def prepare(
     Raises:
         DataError: there is nothing to prepare, nothing usable in it, or another run holds the folder.
     """
-    together = crew()
+    together = process_group()
     try:
         with ExitStack() as held:
-            plan = together.once(lambda: _plan(data, out, config, held, singer))
-            together.everywhere(lambda: _get_ready(data, out, config, together.device(device)))
-            results = together.each(plan.work, lambda work: _share(work, together, jobs, device), plan.alarm)
-            return together.once(lambda: _tables(data, out, plan, results))
+            plan = together.on_main(lambda: _plan(data, out, config, held, singer))
+            together.on_all(lambda: _get_ready(data, out, config, together.device(device)))
+            results = together.map_sharded(plan.work, lambda work: _share(work, together, jobs, device), plan.alarm)
+            return together.on_main(lambda: _tables(data, out, plan, results))
     except Timeout:
         raise DataError(f"{out}: another `svc prepare` is working there; wait for it or choose another -o") from None
     except BrokenProcessPool:
@@ -91,7 +92,7 @@ def _plan(data: Path, out: Path, config: Config, held: ExitStack, singer: str | 
     held.enter_context(FileLock(out / _LOCK, timeout=0))
     alarm = out / f".failed-{secrets.token_hex(4)}"  # another name every time: networked folders remember old files
     held.callback(alarm.unlink, missing_ok=True)
-    identity = features.identity(config)
+    identity = features.feature_fingerprint(config)
     work = [Work(singer, path, data, out / "store", identity, config) for singer, path in found]
     return _Plan(work, rejected, alarm)
 
@@ -113,7 +114,7 @@ def find(data: Path) -> tuple[list[tuple[str, Path]], list[Rejected]]:
                 rejected.append({"path": place.name, "singer": "", "reason": reason})
         elif not place.name.startswith("."):
             try:
-                found += [(manifest.checked_name(place.name), path) for path in files_below(place)]
+                found += [(checked_new_name(place.name), path) for path in files_below(place)]
             except DataError as error:
                 rejected.append({"path": place.name, "singer": "", "reason": str(error)})
     return found, rejected
@@ -129,7 +130,7 @@ def find_one(data: Path, singer: str) -> list[tuple[str, Path]]:
         raise DataError(f"{data}: is a file; put it into a folder of {singer}'s recordings and name that")
     if not data.is_dir():
         raise DataError(f"{data}: no such folder; name one that holds recordings of {singer}")
-    found = [(manifest.checked_name(singer), path) for path in files_below(data)]
+    found = [(checked_new_name(singer), path) for path in files_below(data)]
     if not found:
         raise DataError(f"{data}: holds no recordings; put some of {singer} there")
     return found
@@ -146,7 +147,7 @@ def _may_be_audio(name: str) -> bool:
     return not name.startswith(".") and Path(name).suffix.lower() not in _IGNORED
 
 
-def _share(work: Sequence[Work], together: Crew, jobs: int | None, device: str) -> Iterator[Clip | Rejected]:
+def _share(work: Sequence[Work], together: ProcessGroup, jobs: int | None, device: str) -> Iterator[Clip | Rejected]:
     """Enter the files of this process, in order."""
     cores = (os.cpu_count() or 1) if together.world == 1 else 1
     name = "prepare" if together.world == 1 else f"prepare, one of {together.world} shares"
@@ -158,7 +159,7 @@ def _get_ready(data: Path, out: Path, config: Config, device: str) -> None:
     for seen in (data, out / _LOCK):
         if not seen.exists():
             raise DataError(f"{seen}: not seen by every machine; choose folders that all of them share")
-    features.listen_on(device, config)
+    features.move_encoders_to(device, config)
 
 
 def _tables(data: Path, out: Path, plan: _Plan, results: list[Clip | Rejected]) -> Summary:
@@ -167,7 +168,7 @@ def _tables(data: Path, out: Path, plan: _Plan, results: list[Clip | Rejected]) 
     if not clips:
         raise DataError(f"{data}: none of {len(results)} files is usable, for example {rejected[0]['reason']}")
     clips = _mend_split(clips)
-    singers = [_describe(name, clips, Store(out / "store")) for name in sorted({c.singer for c in clips})]
+    singers = [_describe(name, clips, FeatureCache(out / "store")) for name in sorted({c.singer for c in clips})]
     manifest.write(out, clips, singers, rejected, plan.work[0].identity)
     return Summary(clips, singers, rejected)
 
@@ -212,18 +213,18 @@ def _mend_split(clips: list[Clip]) -> list[Clip]:
     return mended
 
 
-def _describe(name: str, clips: list[Clip], store: Store) -> Singer:
+def _describe(name: str, clips: list[Clip], store: FeatureCache) -> Speaker:
     own = [c for c in clips if c.singer == name]
     curves = [store.get(c.key, "f0")[store.get(c.key, "voiced").astype(bool)] for c in own]
     pitch = np.concatenate(curves)
     low, median, high = np.percentile(pitch, (5, 50, 95)) if len(pitch) else (0.0, 0.0, 0.0)
     seconds = sum(c.frames for c in own) / 100
     levels = [
-        features.usual(store.get(c.key, "loudness").astype(np.float32), store.get(c.key, "voiced").astype(bool))
+        features.median_voiced_level(store.get(c.key, "loudness").astype(np.float32), store.get(c.key, "voiced").astype(bool))
         for c in own
     ]
     level = float(np.average(levels, weights=[max(1, c.active) for c in own]))
-    return Singer(name, seconds, *(round(float(value), 2) for value in (median, low, high, level)))
+    return Speaker(name, seconds, *(round(float(value), 2) for value in (median, low, high, level)))
 
 
 def check_config(prepared: manifest.Manifest, config: Config) -> None:
@@ -232,7 +233,7 @@ def check_config(prepared: manifest.Manifest, config: Config) -> None:
     Raises:
         DataError: its features were made with others, and which.
     """
-    differing = features.differing(prepared.features, config)
+    differing = features.changed_features(prepared.features, config)
     if differing:
         raise DataError(
             f"{prepared.folder}: prepared with other {', '.join(differing)}; run `svc prepare` with this config"

@@ -16,7 +16,7 @@ from svc.config import load
 from svc.data import dataset, entry, manifest, prepare
 from svc.errors import DataError
 from svc.features import f0
-from svc.features.cache import Store
+from svc.features.cache import FeatureCache
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +94,8 @@ def test_another_run_in_the_folder_is_one_sentence(singers_folder, tiny, tmp_pat
         (["loose.wav"], "belongs to no singer; move it into a folder"),
         (["ann/notes.txt"], "no files in singers' folders"),
         (["ann/broken.wav"], "none of 1 files is usable"),
-        (["a\x07b/a.wav"], "is no singer's name"),
-        (["-rf/a.wav"], "is no singer's name"),
+        (["a\x07b/a.wav"], "is no speaker name"),
+        (["-rf/a.wav"], "is no speaker name"),
     ],
 )
 def test_folder_without_singers_is_one_sentence(layout, sentence, tiny, tmp_path):
@@ -122,7 +122,7 @@ def test_statistics_of_a_singer(prepared):
     alto, bass = prepared.singers
     assert bass.low_f0 < bass.median_f0 < bass.high_f0
     assert bass.median_f0 < alto.median_f0
-    assert alto.seconds == pytest.approx(sum(c.frames for c in prepared.clips if c.singer == "alto") / 100)
+    assert alto.seconds == pytest.approx(sum(c.frames for c in prepared.clips if c.speaker == "alto") / 100)
 
 
 def test_other_features_than_prepared_are_refused(prepared, tiny):
@@ -135,7 +135,7 @@ def test_crop_is_what_lies_in_the_file(prepared, tiny):
     items = dataset.CropDataset(prepared, tiny)
     batch = items[3, 1]
     clip = items.clips[items.slots[1]]
-    store = Store(prepared.folder / "store")
+    store = FeatureCache(prepared.folder / "store")
     whole = dataset.read_audio(store, clip, 0, clip.frames, tiny.hop)[0].numpy()
     crop = batch.audio[0].numpy()
     assert len(crop) == tiny.crop_frames * tiny.hop
@@ -149,8 +149,8 @@ def test_crop_is_what_lies_in_the_file(prepared, tiny):
     )
     loudness, voiced = store.get(clip.key, "loudness"), store.get(clip.key, "voiced").astype(bool)
     sung = loudness[voiced & (loudness >= loudness.max() - 40)]
-    np.testing.assert_allclose(batch.conditioning.effort, batch.conditioning.loudness - np.median(sung), atol=1e-4)
-    assert batch.conditioning.singer[0, prepared.number(clip.singer)] == 1
+    np.testing.assert_allclose(batch.conditioning.relative_loudness, batch.conditioning.loudness - np.median(sung), atol=1e-4)
+    assert batch.conditioning.speaker[0, prepared.number(clip.singer)] == 1
 
 
 def test_item_depends_on_seed_epoch_and_index_alone(prepared, tiny):
@@ -163,15 +163,18 @@ def test_item_depends_on_seed_epoch_and_index_alone(prepared, tiny):
 
 def test_names_of_all_the_world(singers_folder, tiny, tmp_path):
     data = tmp_path / "data"
-    names = ["Beyonce\u0301", "आशा", "Ann & Bob", "7"]
-    for name in [*names, "bad\u2028name"]:
+    names = ["Beyonce\u0301", "आशा", "Ann & Bob", "7b"]
+    for name in [*names, "bad\u2028name", "7", "Ann,Bob"]:
         (data / name).mkdir(parents=True)
         shutil.copy(singers_folder / "alto" / "0.wav", data / name / "a\u2028\udcff.wav")
     summary = prepare.prepare(data, tmp_path / "out", tiny, jobs=1)
     again = manifest.read(tmp_path / "out")
-    assert {s.name for s in again.singers} == {"Beyonc\u00e9", "आशा", "Ann & Bob", "7"}
+    assert {s.name for s in again.singers} == {"Beyonc\u00e9", "आशा", "Ann & Bob", "7b"}
     assert len(again.clips) == len(summary.clips) == 4
-    assert [row["path"] for row in summary.rejected] == ["bad\u2028name"]
+    reasons = {row["path"]: row["reason"] for row in summary.rejected}
+    assert reasons.keys() == {"bad\u2028name", "7", "Ann,Bob"}
+    assert "7: is a number" in reasons["7"]  # which ``--speaker 7`` means
+    assert "holds a comma" in reasons["Ann,Bob"]  # which separates the speakers of a mix
 
 
 def test_damaged_entry_is_made_again(singers_folder, tiny, tmp_path):
