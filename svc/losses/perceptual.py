@@ -1,75 +1,72 @@
-"""What frozen networks hear: a rendition is held against the truth in their layers (Gatys et al. 1508.06576).
+"""Perceptual (deep-feature) losses on layers of frozen encoders (Gatys et al. 1508.06576; Polyak et al. 2008.02830).
 
-CREPE so hears whether the melody is kept, the acoustic model whether the words are, as in Polyak et al. 2008.02830;
-both can be asked about a rendition by another singer, of which there is no truth.
+An encoder such as CREPE or the phone model compares the generator's audio with the real one in its layers. Converted
+audio, of which there is no recording, is compared with the segment it was converted from.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Protocol, Self
 
 import torch
 from torch import Tensor
 from torchaudio.transforms import Resample
 
+from svc import encoders
 from svc.config import Config, ListenerConfig
 from svc.config.validation import LISTENERS
-from svc.encoders import crepe
 from svc.encoders.base import Encoder
-from svc.features import content
 
 Layers = Mapping[str, Tensor]
 
-LEVEL = 0.1  # RMS at which the networks hear the truth
-TINY = 1e-5  # keeps the distance to silence finite
+INPUT_RMS = 0.1  # of the real audio at the input of an encoder
+EPS = 1e-5  # keeps the distance to silence finite
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
-    """What a listener is given to hear, and to hold it against.
+class LossInputs:
+    """Audio of a micro batch of B segments, of which K are also converted to other speakers.
 
     Attributes:
-        fake: (B + K, T) renditions of crops, and of K of these by other singers, at a level that gives the truth unit
-            power.
-        real: (B, T) the truth.
-        sources: which crops those K are.
-        singer: (B + K, S) who was to sing.
-        voiced: (B, N) which frames have a pitch.
+        fake: (B + K, T) output of the generator, scaled like ``real``.
+        real: (B, T) recorded audio at unit power.
+        converted_from: indices of the K segments that are converted.
+        speaker: (B + K, S) speaker weights of ``fake``.
+        voiced: (B, N) voiced frames.
     """
 
     fake: Tensor
     real: Tensor
-    sources: list[int]
-    singer: Tensor
+    converted_from: list[int]
+    speaker: Tensor
     voiced: Tensor
 
 
-class Hearing(Protocol):
-    """A frozen network that is asked about renditions.
+class AudioLoss(Protocol):
+    """Loss on audio through a frozen encoder.
 
     Attributes:
-        seconds: of each crop that it hears.
+        seconds: length of the window of each segment that it gets.
     """
 
     seconds: float
 
     def to(self, device: torch.device | str) -> Self:
-        """Itself, on a device."""
+        """Move it to a device."""
         ...
 
-    def judge(self, stretch: Stretch) -> tuple[Tensor, Tensor | None]:
-        """What is wrong with renditions of crops, each by itself, in the mean; and with those by others, if any."""
+    def __call__(self, inputs: LossInputs) -> tuple[Tensor, Tensor | None]:
+        """Reconstruction loss, and conversion loss or None, each a mean over the segments."""
         ...
 
 
-class Listener:
-    """A frozen network that compares.
+class PerceptualLoss:
+    """Perceptual loss: distance of the activations of a frozen encoder.
 
     Attributes:
         encoder: in eval mode, without gradients for its weights.
         config: layers and distance.
-        seconds: of each crop that it hears.
+        seconds: length of the window of each segment that it gets.
     """
 
     def __init__(self, encoder: Encoder, config: ListenerConfig, rate: int) -> None:
@@ -77,60 +74,61 @@ class Listener:
         self._resample = Resample(rate, encoder.sample_rate)
 
     def to(self, device: torch.device | str) -> Self:
-        """Itself, on a device."""
+        """Move it to a device."""
         self.encoder.to(device)
         self._resample.to(device)
         return self
 
-    def hear(self, audio: Tensor) -> dict[str, Tensor]:
-        """All layers (B, C, N) of audio (B, T) at unit power."""
-        return self.encoder(self._resample(LEVEL * audio))
+    def features(self, audio: Tensor) -> dict[str, Tensor]:
+        """Activations (B, C, N) of all layers for audio (B, T) at unit power."""
+        return self.encoder(self._resample(INPUT_RMS * audio))
 
-    def judge(self, stretch: Stretch) -> tuple[Tensor, Tensor | None]:
-        """Distances of renditions of the crops from the truth, and of those by others from their sources."""
-        heard = self.hear(stretch.fake)
+    def __call__(self, inputs: LossInputs) -> tuple[Tensor, Tensor | None]:
+        """Distance of reconstructed segments from the real ones, and of converted ones from their sources."""
+        fake = self.features(inputs.fake)
         with torch.no_grad():
-            truth = self.hear(stretch.real)
-        counted, sources = stretch.voiced if self.config.voiced else None, stretch.sources
-        own = {layer: values[: len(stretch.real)] for layer, values in heard.items()}
-        distance = self.distance(own, truth, self.config.layers, counted)
+            real = self.features(inputs.real)
+        size, sources = len(inputs.real), inputs.converted_from
+        frame_mask = inputs.voiced if self.config.voiced else None
+        reconstructed = {layer: values[:size] for layer, values in fake.items()}
+        reconstruction = self.distance(reconstructed, real, self.config.layers, frame_mask)
         if not sources:
-            return distance, None
-        theirs = {layer: values[len(stretch.real) :] for layer, values in heard.items()}
-        source = {layer: values[sources] for layer, values in truth.items()}
-        frames = None if counted is None else counted[sources]
-        return distance, self.distance(theirs, source, self.config.across, frames)
+            return reconstruction, None
+        converted = {layer: values[size:] for layer, values in fake.items()}
+        source = {layer: values[sources] for layer, values in real.items()}
+        source_mask = None if frame_mask is None else frame_mask[sources]
+        return reconstruction, self.distance(converted, source, self.config.across, source_mask)
 
-    def distance(self, fake: Layers, real: Layers, names: Sequence[str], counted: Tensor | None = None) -> Tensor:
-        """Mean distance in some layers, of every crop by itself.
+    def distance(self, fake: Layers, real: Layers, names: Sequence[str], frame_mask: Tensor | None = None) -> Tensor:
+        """Mean distance over segments and layers.
 
         Args:
-            fake: of a rendition, by name, (B, C, N).
-            real: of the truth, or of the source of the rendition.
-            names: of the layers.
-            counted: (B, N) frames that count; all if not given. A crop without any is at distance 0.
+            fake: activations (B, C, N) of generated audio by layer.
+            real: activations of the real audio, or of the source of a conversion.
+            names: layers.
+            frame_mask: (B, N) frames that count; all by default. The distance of a segment without any is 0.
         """
         measure = DISTANCES[self.config.distance]
-        heard = fake[names[0]]
-        counts = torch.ones_like(heard[:, :1]) if counted is None else counted.to(heard.dtype)[:, None]
-        return torch.stack([measure(fake[name], real[name], counts).mean() for name in names]).mean()
+        first = fake[names[0]]
+        mask = torch.ones_like(first[:, :1]) if frame_mask is None else frame_mask.to(first.dtype)[:, None]
+        return torch.stack([measure(fake[name], real[name], mask).mean() for name in names]).mean()
 
 
-def l1(fake: Tensor, real: Tensor, counts: Tensor) -> Tensor:
-    """Σ|Δ| / Σ|real| (B,) of activations (B, C, N), over the frames (B, 1, N) that count."""
-    return _sum((fake - real).abs() * counts) / _sum(real.abs() * counts).clamp_min(TINY)
+def l1(fake: Tensor, real: Tensor, mask: Tensor) -> Tensor:
+    """L1 distance Σ|Δ| / Σ|real| (B,) of activations (B, C, N), over the frames of a mask (B, 1, N)."""
+    return _sum((fake - real).abs() * mask) / _sum(real.abs() * mask).clamp_min(EPS)
 
 
-def l2(fake: Tensor, real: Tensor, counts: Tensor) -> Tensor:
-    """‖Δ‖ / ‖real‖ (B,) of activations (B, C, N), over the frames (B, 1, N) that count."""
-    off, all_of_it = (_sum(part.square() * counts) for part in (fake - real, real))
-    return ((off + TINY**2).sqrt() - TINY) / all_of_it.sqrt().clamp_min(TINY)  # finite slope at 0
+def l2(fake: Tensor, real: Tensor, mask: Tensor) -> Tensor:
+    """L2 distance ‖Δ‖ / ‖real‖ (B,) of activations (B, C, N), over the frames of a mask (B, 1, N)."""
+    error, power = (_sum(values.square() * mask) for values in (fake - real, real))
+    return ((error + EPS**2).sqrt() - EPS) / power.sqrt().clamp_min(EPS)  # finite slope at 0
 
 
-def cosine(fake: Tensor, real: Tensor, counts: Tensor) -> Tensor:
-    """Mean (B,) of 1 − cosine over the channels of activations (B, C, N), over the frames (B, 1, N) that count."""
-    apart = 1 - torch.nn.functional.cosine_similarity(fake, real, dim=1, eps=TINY)[:, None]
-    return _sum(apart * counts) / _sum(counts).clamp_min(1)
+def cosine(fake: Tensor, real: Tensor, mask: Tensor) -> Tensor:
+    """Mean cosine distance (B,) over the channels of activations (B, C, N), over the frames of a mask (B, 1, N)."""
+    distance = 1 - torch.nn.functional.cosine_similarity(fake, real, dim=1, eps=EPS)[:, None]
+    return _sum(distance * mask) / _sum(mask).clamp_min(1)
 
 
 def _sum(values: Tensor) -> Tensor:
@@ -140,22 +138,15 @@ def _sum(values: Tensor) -> Tensor:
 DISTANCES = {"l1": l1, "l2": l2, "cosine": cosine}
 
 
-def listeners(config: Config) -> dict[str, Listener]:
-    """The listeners that a config gives any weight, by the names of their terms.
+def build_perceptual_losses(config: Config) -> dict[str, PerceptualLoss]:
+    """The perceptual losses of a config with a weight above 0, by name.
 
     Raises:
-        WeightsError: the weights of one are not there, or damaged.
+        WeightsError: the weights of an encoder are missing or damaged.
     """
     named: Mapping[str, ListenerConfig] = {name: getattr(config.perceptual, name) for name in LISTENERS}
     return {
-        name: Listener(_encoder(knobs.encoder), knobs, config.sample_rate)
-        for name, knobs in named.items()
+        name: PerceptualLoss(encoders.load(options.encoder), options, config.sample_rate)
+        for name, options in named.items()
         if getattr(config.loss, name) or getattr(config.loss, f"other_{name}")
     }
-
-
-@lru_cache(maxsize=2)
-def _encoder(name: str) -> Encoder:
-    if name == "crepe-tiny":
-        return crepe.load("tiny")
-    return crepe.load("full") if name == "crepe-full" else content.load(name)

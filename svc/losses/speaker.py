@@ -1,8 +1,7 @@
-"""Whose voice it is: a speaker encoder hears how near a rendition is to all that its singer is known by.
+"""Speaker loss: cosine distance of speaker embeddings to the speaker's centroid (GE2E, 1710.10467).
 
-The cosine to a centre tells every crop whose it should be, also one that another singer sang, of which there is no
-truth. ``svc evaluate`` names singers by the same network unless told otherwise, and a voice trained with this loss has
-learnt to please it: judge such a voice by another, as by ``--identity ecapa``.
+It needs no recording of what was generated, so it also applies to converted audio. ``svc evaluate`` uses the same
+encoder by default: evaluate a voice that was trained with this loss by another one (ECAPA).
 """
 
 from collections.abc import Iterable
@@ -13,61 +12,61 @@ from torch import Tensor
 from torch.nn import functional
 from torchaudio.transforms import Resample
 
-from svc.encoders.ge2e import Speaker
-from svc.losses.perceptual import LEVEL, Stretch
+from svc.encoders.base import Encoder
+from svc.losses.perceptual import INPUT_RMS, LossInputs
 
-TINY = 1e-6
+EPS = 1e-6
 
 
-class IdentityListener:
-    """A frozen network that knows singers.
+class SpeakerLoss:
+    """Cosine distance of the embedding of generated audio to the centroid of its speaker.
 
     Attributes:
-        encoder: audio (B, T) in, unit vectors (B, D) out.
-        seconds: of each crop that it hears.
-        centres: (S, D) where each singer is, unit vectors.
+        encoder: its layer ``embedding`` (B, D, 1) holds unit vectors.
+        seconds: length of the window of each segment that it gets.
+        centroids: (S, D) of the speakers, unit vectors.
     """
 
-    def __init__(self, encoder: Speaker, enrolment: Iterable[tuple[Tensor, Tensor]], seconds: float, rate: int) -> None:
-        """Hears every singer once.
+    def __init__(self, encoder: Encoder, enrolment: Iterable[tuple[Tensor, Tensor]], seconds: float, rate: int) -> None:
+        """Compute the centroids.
 
         Args:
-            encoder: whose audio has a rate of its own.
-            enrolment: of every singer stretches (K, T) at unit power, and how much each counts (K,).
-            seconds: of each crop to hear.
+            encoder: of speaker embeddings.
+            enrolment: for each speaker audio (K, T) at unit power, and a weight (K,) for each row.
+            seconds: length of the window of each segment in training.
             rate: Hz of all audio.
         """
         self.encoder, self.seconds = encoder, seconds
         self._resample = Resample(rate, encoder.sample_rate)
         with torch.no_grad():
-            self.centres = torch.stack([centre(self.embed(audio), counts) for audio, counts in enrolment])
+            self.centroids = torch.stack([centroid(self.embed(audio), weights) for audio, weights in enrolment])
 
     def to(self, device: torch.device | str) -> Self:
-        """Itself, on a device."""
+        """Move it to a device."""
         self.encoder.to(device)
         self._resample.to(device)
-        self.centres = self.centres.to(device)
+        self.centroids = self.centroids.to(device)
         return self
 
     def embed(self, audio: Tensor) -> Tensor:
-        """Unit vectors (B, D) of audio (B, T) at unit power.
+        """Speaker embeddings (B, D), unit vectors, of audio (B, T) at unit power.
 
-        They depend on the level. At this one twelve singers were told apart better than at the −30 dBFS up to which
-        Resemblyzer's own preparation raises what is softer.
+        They depend on the level. At ``INPUT_RMS`` twelve speakers were separated better than at the −30 dBFS to which
+        Resemblyzer's own preprocessing raises softer audio.
         """
-        return self.encoder(self._resample(LEVEL * audio))
+        return self.encoder(self._resample(INPUT_RMS * audio))["embedding"][..., 0]
 
-    def judge(self, stretch: Stretch) -> tuple[Tensor, Tensor | None]:
-        """Mean of 1 − cosine to the centre of who was asked for: of renditions of the crops, and of those by others.
+    def __call__(self, inputs: LossInputs) -> tuple[Tensor, Tensor | None]:
+        """Mean of 1 − cosine to the centroid of the speaker, of reconstructed and of converted segments.
 
-        A mix of singers is held against the same mix of their centres.
+        The target of a mix of speakers is the same mix of their centroids.
         """
-        wanted = functional.normalize(stretch.singer @ self.centres, dim=-1, eps=TINY)
-        apart = 1 - (self.embed(stretch.fake) * wanted).sum(dim=-1)
-        crops = len(stretch.real)
-        return apart[:crops].mean(), apart[crops:].mean() if stretch.sources else None
+        target = functional.normalize(inputs.speaker @ self.centroids, dim=-1, eps=EPS)
+        distance = 1 - (self.embed(inputs.fake) * target).sum(dim=-1)
+        size = len(inputs.real)
+        return distance[:size].mean(), distance[size:].mean() if inputs.converted_from else None
 
 
-def centre(embeddings: Tensor, counts: Tensor) -> Tensor:
-    """Direction (D,) of the mean of embeddings (K, D), each of which counts for so much (K,)."""
-    return functional.normalize(counts @ embeddings, dim=0, eps=TINY)
+def centroid(embeddings: Tensor, weights: Tensor) -> Tensor:
+    """Direction (D,) of the weighted mean of embeddings (K, D) by weights (K,)."""
+    return functional.normalize(weights @ embeddings, dim=0, eps=EPS)

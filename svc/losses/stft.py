@@ -1,58 +1,64 @@
-"""The multi-scale spectral loss: spectral convergence for the peaks, log magnitude for the quiet parts."""
+"""Multi-resolution STFT loss (Arik et al. 1808.06719; Yamamoto et al. 1910.11480)."""
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from svc.audio.stft import real_spectrum
+from svc.audio.stft import rfft_cheap_grad
 
 FLOOR = 1e-5  # magnitude of a full-scale sine is about size / 4
-QUIETEST = 3e-3  # level of white noise as loud as the quietest crop that is worth its own norm
-HANN = 0.375  # mean square of the window
+MIN_LEVEL = 3e-3  # level of white noise as loud as the softest segment that has its own norm
+HANN_POWER = 0.375  # mean square of the window
 
 
-def spectral_loss(
-    *, fake: Tensor, real: Tensor, scales: tuple[int, ...], other: Tensor | None = None
+def multi_resolution_stft_loss(
+    *, fake: Tensor, real: Tensor, scales: tuple[int, ...], fake2: Tensor | None = None
 ) -> dict[str, Tensor]:
-    """All terms, each averaged over the scales (Arik et al. 1808.06719; 1910.11480, eqs. 4–7).
+    """Multi-resolution STFT loss: spectral convergence and log magnitude, each a mean over the scales.
 
-    Convergence is ‖|R| − |F|‖ / ‖|R|‖ in the Frobenius norm over a crop, averaged over the crops, so that a batch is
-    worth as much in parts; a silent crop counts as one of −50 dB. The log term is E|log|R| − log|F|| in nepers.
+    The convergence is ‖|R| − |F|‖ / ‖|R|‖ (Frobenius norm) of a segment, averaged over the segments, so that the
+    micro batches of a batch add up to it. The norm of a segment is at least that of −50 dB. The log magnitude term is
+    E|log|R| − log|F|| in nepers (1910.11480, eqs. 4–7).
 
     Args:
         fake: (B, T).
         real: (B, T).
-        scales: FFT sizes in samples; Hann windows as long, hop a quarter.
-        other: (B, T) another rendition than the fake one, if there is one.
+        scales: FFT sizes in samples; Hann windows of the same size, hop of a quarter.
+        fake2: (B, T) second sample of the generator for the same conditioning.
 
     Returns:
-        ``convergence`` and ``log_magnitude``, and of the other rendition ``repulsion``, the negative sum of the same
-        with it in the place of the truth, but for the norm.
+        ``convergence`` and ``log_magnitude``, and with ``fake2`` also ``energy_repulsion``: the negative sum of both
+        with ``fake2`` in the place of ``real``, but with the norm of ``real``.
     """
-    terms: dict[str, list[Tensor]] = {}
+    losses: dict[str, list[Tensor]] = {}
     for size in scales:
-        guess, truth = magnitude(fake, size), magnitude(real, size)
-        least = QUIETEST * (HANN * size * truth[0].numel()) ** 0.5
-        norm = torch.linalg.vector_norm(truth, dim=(1, 2)).clamp_min(least)
-        found = {"convergence": _convergence(guess, truth, norm), "log_magnitude": _log_magnitude(guess, truth)}
-        if other is not None:
-            away = magnitude(other, size)
-            found["repulsion"] = -_convergence(guess, away, norm) - _log_magnitude(guess, away)
-        for name, term in found.items():
-            terms.setdefault(name, []).append(term)
-    return {name: torch.stack(values).mean() for name, values in terms.items()}
+        fake_spectrum, real_spectrum = magnitude(fake, size), magnitude(real, size)
+        min_norm = MIN_LEVEL * (HANN_POWER * size * real_spectrum[0].numel()) ** 0.5
+        norm = torch.linalg.vector_norm(real_spectrum, dim=(1, 2)).clamp_min(min_norm)
+        of_scale = {
+            "convergence": _convergence(fake_spectrum, real_spectrum, norm),
+            "log_magnitude": _log_magnitude(fake_spectrum, real_spectrum),
+        }
+        if fake2 is not None:
+            spectrum2 = magnitude(fake2, size)
+            of_scale["energy_repulsion"] = -_convergence(fake_spectrum, spectrum2, norm) - _log_magnitude(
+                fake_spectrum, spectrum2
+            )
+        for name, loss in of_scale.items():
+            losses.setdefault(name, []).append(loss)
+    return {name: torch.stack(values).mean() for name, values in losses.items()}
 
 
-def _convergence(guess: Tensor, truth: Tensor, norm: Tensor) -> Tensor:
-    return (torch.linalg.vector_norm(truth - guess, dim=(1, 2)) / norm).mean()
+def _convergence(fake: Tensor, real: Tensor, norm: Tensor) -> Tensor:
+    return (torch.linalg.vector_norm(real - fake, dim=(1, 2)) / norm).mean()
 
 
-def _log_magnitude(guess: Tensor, truth: Tensor) -> Tensor:
-    return (truth.log() - guess.log()).abs().mean()
+def _log_magnitude(fake: Tensor, real: Tensor) -> Tensor:
+    return (real.log() - fake.log()).abs().mean()
 
 
 def magnitude(audio: Tensor, size: int) -> Tensor:
-    """Magnitude spectrogram (B, frames, size // 2 + 1) of audio (B, T), never quite zero."""
+    """Magnitude spectrogram (B, frames, size // 2 + 1) of audio (B, T), with a floor."""
     frames = functional.pad(audio.float(), (size // 2, size // 2)).unfold(-1, size, size // 4)
-    spectrum = real_spectrum(frames * torch.hann_window(size, device=audio.device), size)
+    spectrum = rfft_cheap_grad(frames * torch.hann_window(size, device=audio.device), size)
     return (spectrum.real.square() + spectrum.imag.square() + FLOOR**2).sqrt()

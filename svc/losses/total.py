@@ -1,4 +1,4 @@
-"""The generator's objective: one dict of named terms, one weighted sum."""
+"""Total loss of the generator: one dict of losses, their weights, and the weighted sum."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -8,44 +8,44 @@ from torch import Tensor
 
 from svc.config import LossConfig
 from svc.errors import ConfigError
-from svc.losses.stft import spectral_loss
+from svc.losses.stft import multi_resolution_stft_loss
 
 
-def weights(config: LossConfig, share: float = 1.0) -> dict[str, float]:
-    """The weight of every term, of those that join at ``train.adversary_start`` a share."""
-    shares = dict.fromkeys(("spectral", "repulsion"), 1.0)
+def loss_weights(config: LossConfig, ramp: float = 1.0) -> dict[str, float]:
+    """Weight of every loss; ``ramp`` (0–1) scales those that start at ``train.adversary_start``."""
+    ramps = dict.fromkeys(("spectral", "repulsion"), 1.0)
     names = [field.name for field in dataclasses.fields(config) if field.name != "scales"]
-    return {name: float(getattr(config, name)) * shares.get(name, share) for name in names}
+    return {name: float(getattr(config, name)) * ramps.get(name, ramp) for name in names}
 
 
-def reconstruction_terms(
-    *, fake: Tensor, real: Tensor, config: LossConfig, other: Tensor | None = None
+def reconstruction_losses(
+    *, fake: Tensor, real: Tensor, config: LossConfig, fake2: Tensor | None = None
 ) -> dict[str, Tensor]:
-    """The terms that need the truth, for audio (B, T).
+    """Spectral losses of audio (B, T), which need the real audio.
 
-    ``spectral`` is the distance to the truth, the sum of both of its parts. ``repulsion``, if there is another
-    rendition, is the distance to that, negative. Noise that nobody can foresee is best answered with less noise by the
-    first alone; with both, as in an energy distance (Gritsenko et al. 2008.01160), with as much.
+    ``spectral`` is the multi-resolution STFT loss, the sum of both of its parts. With ``fake2`` the generalised energy
+    distance (Gritsenko et al. 2008.01160) adds −E‖X − X′‖, ``repulsion``: without it the generator under-produces
+    noise.
 
     Args:
-        fake: a rendition.
-        real: the truth.
+        fake: output of the generator.
+        real: recorded audio.
         config: scales.
-        other: the same with other noise, without gradient.
+        fake2: second sample with other noise, without gradient.
     """
-    parts = spectral_loss(fake=fake, real=real, scales=config.scales, other=other)
-    terms = {"spectral": parts["convergence"] + parts["log_magnitude"]}
-    return terms if other is None else terms | {"repulsion": parts["repulsion"]}
+    losses = multi_resolution_stft_loss(fake=fake, real=real, scales=config.scales, fake2=fake2)
+    spectral = {"spectral": losses["convergence"] + losses["log_magnitude"]}
+    return spectral if fake2 is None else spectral | {"repulsion": losses["energy_repulsion"]}
 
 
-def weighted_sum(terms: Mapping[str, Tensor], weight: Mapping[str, float]) -> Tensor:
-    """Σ weight · term over the terms that train.
+def weighted_sum(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
+    """Σ weight · loss over the losses with a weight above 0.
 
     Raises:
-        ConfigError: a term has no weight; a misspelt name must not drop a loss.
+        ConfigError: a loss has no weight; a misspelt name must not drop it.
     """
-    unknown = sorted(terms.keys() - weight.keys())
+    unknown = sorted(losses.keys() - weights.keys())
     if unknown:
-        raise ConfigError(f"loss: no weight for the terms {', '.join(unknown)}")
-    trained = [weight[name] * term for name, term in terms.items() if weight[name] > 0]
+        raise ConfigError(f"loss: no weight for {', '.join(unknown)}")
+    trained = [weights[name] * loss for name, loss in losses.items() if weights[name] > 0]
     return torch.stack(trained).sum() if trained else torch.zeros((), requires_grad=True)

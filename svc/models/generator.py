@@ -1,4 +1,4 @@
-"""The generator: sings what a conditioning says."""
+"""Generator: source–filter stage and WaveNet on PQMF sub-bands, from a conditioning to audio."""
 
 import torch
 from torch import Tensor, nn
@@ -6,119 +6,114 @@ from torch import Tensor, nn
 from svc.config import Config
 from svc.features.conditioning import Conditioning
 from svc.models.excitation import harmonic, noise
-from svc.models.pqmf import FilterBank
+from svc.models.pqmf import PQMF
 from svc.models.source_filter import ConditioningNetwork, EnvelopeFilter
 from svc.models.wavenet import WaveNet, interpolate
 
-SINE_LEVEL = 0.1  # of the excitation without a front, full scale
-ACCENT = "conditioner.accent"
-VERSION = 4  # of what weights mean; those of another are of no use
+SINE_LEVEL = 0.1  # of the excitation without a source–filter stage, full scale
+VERSION = 5  # of the weights; svc/models/weight_names.py converts older ones
 
 
 class Generator(nn.Module):
-    """Conditioning (B, …, N) → audio (B, N·hop).
+    """Generator: conditioning (B, …, N) → audio (B, N·hop).
 
-    With the source–filter front, the WaveNet adds to the shaped excitation what the front cannot say, both near unit
-    power, and the loudness that is asked for is the gain of their sum: so every level is sung alike, silence stays
-    silent, and the WaveNet's gates are in their range. Without the front (the paper's form) the WaveNet makes the
-    sound from the bare excitation, and what is usual in the recording is the gain. The WaveNet may run on sub-bands.
+    With the source–filter stage, the WaveNet adds a correction to the filtered excitation. Both have about unit power,
+    and the loudness is the gain of their sum: all levels are rendered alike, silence stays silent, and the WaveNet's
+    gates stay in their range. Without that stage (the paper's form) the WaveNet shapes the bare excitation, and the
+    gain is the median level of the recording. The WaveNet may run on PQMF sub-bands.
 
     Args:
         config: sizes and sample rate.
-        content: channels of the content features.
-        singers: how many singers.
+        content_channels: of the content features.
+        num_speakers: rows of the speaker embedding.
     """
 
-    def __init__(self, config: Config, *, content: int, singers: int):
+    def __init__(self, config: Config, *, content_channels: int, num_speakers: int):
         super().__init__()
         model = config.model
         self.hop = config.hop
-        self.content = content
-        self.harmonics = model.harmonics
-        self.breath = model.noise
-        self.bf16 = False  # the WaveNet's products in bf16
+        self.content_channels = content_channels
+        self.harmonics = model.num_harmonics
+        self.noise_level = model.voiced_noise_level
+        self.bf16 = False  # matrix products of the WaveNet in bf16
         self.conditioner = ConditioningNetwork(
-            content=content,
-            singers=singers,
-            singer_channels=model.singer_channels,
+            content=content_channels,
+            speakers=num_speakers,
+            embedding_dim=model.speaker_embedding_dim,
             hidden=model.hidden_channels,
             layers=model.hidden_layers,
         )
-        self.front = (
+        self.source_filter = (
             EnvelopeFilter(hidden=model.hidden_channels, points=model.envelope_points, hop=config.hop)
-            if model.front == "source_filter"
+            if model.source_filter
             else None
         )
-        self.bank = FilterBank(model.subbands)
+        self.pqmf = PQMF(model.subbands)
         self.wavenet = (
             WaveNet(
                 inputs=2 * model.subbands,
                 outputs=model.subbands,
-                channels=model.channels,
+                channels=model.wavenet.channels,
                 hidden=model.hidden_channels,
-                layers=model.layers,
-                cycle=model.cycle,
-                kernel=model.kernel,
+                layers=model.wavenet.layers,
+                dilation_cycle=model.wavenet.dilation_cycle,
+                kernel_size=model.wavenet.kernel_size,
             )
-            if model.layers
+            if model.wavenet.layers
             else None
         )
 
     @property
-    def singers(self) -> int:
-        """How many singers it knows."""
+    def num_speakers(self) -> int:
+        """Rows of the speaker embedding."""
         return self.conditioner.embedding.shape[0]
 
     @property
     def margin(self) -> int:
-        """Frames on either side of a frame that its samples depend on."""
-        samples = self.bank.margin + self.bank.bands * (self.wavenet.margin if self.wavenet else 0)
+        """One-sided receptive field in frames."""
+        samples = self.pqmf.margin + self.pqmf.bands * (self.wavenet.margin if self.wavenet else 0)
         around = 1 + -(-samples // self.hop) + self.conditioner.margin
-        return around + (self.front.margin if self.front else 0)
+        return around + (self.source_filter.margin if self.source_filter else 0)
 
-    @property
-    def receptive_field(self) -> int:
-        """Frames of conditioning that one frame of audio can depend on."""
-        return 2 * self.margin + 1
-
-    def forward(self, conditioning: Conditioning, refine: bool = True) -> Tensor:
-        """Audio (B, N·hop); ``refine=False`` leaves the WaveNet out where there is a front."""
+    def forward(self, conditioning: Conditioning, use_wavenet: bool = True) -> Tensor:
+        """Audio (B, N·hop); ``use_wavenet=False`` returns the output of the source–filter stage, if there is one."""
         hidden = self.conditioner(conditioning)
-        source = self.excite(conditioning)
-        if self.front is None:
-            return self._waves(source, hidden) * self._gain(conditioning.loudness - conditioning.effort)
-        source = self.front(source, hidden)
-        shaped = source.sum(dim=1)
-        if refine and self.wavenet is not None:
-            shaped = shaped + self._waves(source, hidden)
-        return shaped * self._gain(conditioning.loudness)
+        source = self.excitation(conditioning)
+        if self.source_filter is None:
+            level = conditioning.loudness - conditioning.relative_loudness
+            return self._wavenet_residual(source, hidden) * self._gain(level)
+        source = self.source_filter(source, hidden)
+        audio = source.sum(dim=1)
+        if use_wavenet and self.wavenet is not None:
+            audio = audio + self._wavenet_residual(source, hidden)
+        return audio * self._gain(conditioning.loudness)
 
     def _gain(self, level: Tensor) -> Tensor:
-        """Of levels (B, N) in dB: (B, N·hop)."""
+        """Gain (B, N·hop) of levels (B, N) in dB."""
         return interpolate(10 ** (level[:, None] / 20), self.hop)[:, 0]
 
-    def _waves(self, source: Tensor, hidden: Tensor) -> Tensor:
+    def _wavenet_residual(self, source: Tensor, hidden: Tensor) -> Tensor:
         assert self.wavenet is not None
         device = source.device.type
         half = self.bf16 or torch.is_autocast_enabled(device)
-        with torch.autocast(device, enabled=False):  # the filter bank and the residual stream need all their bits
-            bands = self.bank.split(source)
+        with torch.autocast(device, enabled=False):  # the PQMF and the residual stream need fp32
+            bands = self.pqmf.analysis(source)
         with torch.autocast(device, torch.bfloat16, enabled=half):
             bands = self.wavenet(bands, hidden)
         with torch.autocast(device, enabled=False):
-            return self.bank.join(bands.to(source.dtype))[:, 0]
+            return self.pqmf.synthesis(bands.to(source.dtype))[:, 0]
 
-    def excite(self, conditioning: Conditioning) -> Tensor:
+    def excitation(self, conditioning: Conditioning) -> Tensor:
         """Harmonic and noise excitation (B, 2, N·hop).
 
-        For the front both have unit power. Without one the levels are those of the usual sine source: 0.1 for the
-        sine, a third of it for the noise of unvoiced frames, and a little noise under voiced ones.
+        With a source–filter stage both have unit power. Without, the levels are those of the usual sine source: 0.1
+        for the sine, a third of it for the noise in unvoiced frames, and ``noise_level`` in voiced frames.
         """
         c = conditioning
-        tone = harmonic(c.f0, c.phase, c.voiced, self.hop, self.harmonics)
-        hiss = noise(c.start, c.frames, self.hop)
-        if self.front is None:
-            quiet = c.voiced.repeat_interleave(self.hop, dim=-1)
-            tone = tone * SINE_LEVEL
-            hiss = hiss * torch.where(quiet > 0, self.breath, SINE_LEVEL / 3)
-        return torch.stack([tone, hiss], dim=1)
+        harmonics = harmonic(c.f0, c.phase, c.voiced, self.hop, self.harmonics)
+        white = noise(c.start_frame, c.frames, self.hop)
+        if self.source_filter is None:
+            voiced = c.voiced.repeat_interleave(self.hop, dim=-1)
+            harmonics = harmonics * SINE_LEVEL
+            white = white * torch.where(voiced > 0, self.noise_level, SINE_LEVEL / 3)
+        return torch.stack([harmonics, white], dim=1)

@@ -1,6 +1,6 @@
-"""A pseudo-quadrature-mirror filter bank: M critically sampled bands and back (Nguyen 1994).
+"""Pseudo-quadrature-mirror filter bank (PQMF): M critically sampled sub-bands and back (Nguyen 1994).
 
-The prototype is a Kaiser window whose cutoff is the one that reconstructs best, found when the bank is built.
+The prototype is a Kaiser-windowed low pass. Its cutoff is searched for the best reconstruction on construction.
 """
 
 import math
@@ -16,46 +16,46 @@ TAPS_PER_BAND = 12
 BETA = 9.0  # of the Kaiser window; of 8–11 the one that reconstructs best: −63 dB
 
 
-class FilterBank(nn.Module):
-    """Analysis (B, C, T) → (B, C·M, T / M) and synthesis back, without delay. T is a multiple of M."""
+class PQMF(nn.Module):
+    """PQMF analysis (B, C, T) → (B, C·M, T / M) and synthesis back, without delay. T is a multiple of M."""
 
     def __init__(self, bands: int):
         super().__init__()
         self.bands = bands
         filters = _filters(bands)
         self.register_buffer("filters", torch.from_numpy(filters).float()[:, None], persistent=False)
-        self.reach = (filters.shape[1] - 1) // 2
+        self.padding = (filters.shape[1] - 1) // 2
         self.filters: Tensor
 
     @property
     def margin(self) -> int:
-        """Samples on either side that one sample depends on, analysis and synthesis together."""
-        return 2 * self.reach if self.bands > 1 else 0
+        """One-sided receptive field in samples, analysis and synthesis together."""
+        return 2 * self.padding if self.bands > 1 else 0
 
-    def split(self, audio: Tensor) -> Tensor:
-        """Bands (B, C·M, T / M) of audio (B, C, T); band m of channel c at c·M + m."""
+    def analysis(self, audio: Tensor) -> Tensor:
+        """Sub-bands (B, C·M, T / M) of audio (B, C, T); band m of channel c is channel c·M + m."""
         if self.bands == 1:
             return audio
         batch, channels, _ = audio.shape
-        padded = functional.pad(audio.flatten(0, 1)[:, None], (self.reach, self.reach))
+        padded = functional.pad(audio.flatten(0, 1)[:, None], (self.padding, self.padding))
         bands = functional.conv1d(padded, self.filters, stride=self.bands)
         return bands.reshape(batch, channels * self.bands, -1)
 
-    def join(self, bands: Tensor) -> Tensor:
-        """Audio (B, 1, T) of bands (B, M, T / M)."""
+    def synthesis(self, bands: Tensor) -> Tensor:
+        """Audio (B, 1, T) from sub-bands (B, M, T / M)."""
         if self.bands == 1:
             return bands
-        joined = functional.conv_transpose1d(bands, self.filters, stride=self.bands)
-        return joined[..., self.reach : self.reach + bands.shape[-1] * self.bands]
+        audio = functional.conv_transpose1d(bands, self.filters, stride=self.bands)
+        return audio[..., self.padding : self.padding + bands.shape[-1] * self.bands]
 
 
 @lru_cache
 def _filters(bands: int) -> NDArray[np.float64]:
-    """One filter (M, taps) a band; synthesis is the transpose of analysis."""
+    """Filters (M, taps), one for each band; synthesis is the transpose of analysis."""
     if bands == 1:
         return np.ones((1, 1))
     cutoffs = np.linspace(0.4, 0.65, 26) / bands
-    for _ in range(3):  # ever finer around the best
+    for _ in range(3):  # grid search, refined around the best
         best = cutoffs[np.argmin([_ripple(_prototype(bands, cutoff), bands) for cutoff in cutoffs])]
         step = cutoffs[1] - cutoffs[0]
         cutoffs = np.linspace(best - step, best + step, 21)
@@ -67,7 +67,7 @@ def _filters(bands: int) -> NDArray[np.float64]:
 
 
 def _prototype(bands: int, cutoff: float) -> NDArray[np.float64]:
-    """Low pass of unit gain; the cutoff is a share of the Nyquist frequency."""
+    """Low-pass prototype of unit gain; the cutoff is relative to the Nyquist frequency."""
     taps = TAPS_PER_BAND * bands + 1
     n = np.arange(taps) - (taps - 1) / 2
     prototype: NDArray[np.float64] = np.sinc(cutoff * n) * cutoff * np.kaiser(taps, BETA)
@@ -75,7 +75,7 @@ def _prototype(bands: int, cutoff: float) -> NDArray[np.float64]:
 
 
 def _ripple(prototype: NDArray[np.float64], bands: int) -> float:
-    """How far neighbouring bands are from adding up to constant power (aliases cancel by construction)."""
+    """Ripple of the summed power of adjacent bands (aliases cancel by construction)."""
     size = 4096
     power = np.abs(np.fft.fft(prototype, size)) ** 2
     shift = size // (2 * bands)

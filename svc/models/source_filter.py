@@ -1,7 +1,7 @@
-"""The source–filter front: at the frame rate, what the vocal tract does to pulse and noise.
+"""Source–filter stage: spectral envelopes at the frame rate, applied to pulse and noise excitation.
 
-A conditioning network turns content, melody, effort and singer into a hidden track; two log envelopes are read
-off it and applied to the harmonic and the noise excitation as minimum-phase filters, frame by frame.
+A conditioning network maps content, f0, relative loudness and speaker to a hidden track. Two log envelopes are
+projected from it and applied to the harmonic and the noise excitation as minimum-phase filters, frame by frame.
 """
 
 import math
@@ -11,56 +11,57 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from svc.audio.stft import frame, real_spectrum
+from svc.audio.stft import frame, rfft_cheap_grad
 from svc.features.conditioning import Conditioning
-from svc.models.wavenet import neighbours
+from svc.models.wavenet import dilated_taps
 
+SPEAKER_FILM_OFFSET = "conditioner.speaker_film_offset"  # its name in a generator
 KERNEL = 3
 DILATIONS = (1, 2, 4)
 WINDOW_FRAMES = 3  # of the analysis window; Hann windows that far apart add up to a constant
 
 
 class ConditioningNetwork(nn.Module):
-    """Hidden track (B, N, H) of a conditioning; the singer's embedding scales and shifts every layer.
+    """Conditioning network: hidden track (B, N, H), with FiLM by the speaker embedding in every layer.
 
-    An accent adds to that what no embedding says. It is 0 of singers who were there in training, and is for one who
-    comes later: a dozen singers teach the network a dozen points of the embeddings' space and little about the rest.
+    ``speaker_film_offset`` is a per-speaker offset of the FiLM parameters. It is zero for training speakers and learned
+    only in adaptation, because an embedding space trained on few speakers is too poor for a new one.
     """
 
-    def __init__(self, *, content: int, singers: int, singer_channels: int, hidden: int, layers: int):
+    def __init__(self, *, content: int, speakers: int, embedding_dim: int, hidden: int, layers: int):
         super().__init__()
-        self.embedding = nn.Parameter(torch.randn(singers, singer_channels))
-        self.entry = nn.Linear(content + 3, hidden)
+        self.embedding = nn.Parameter(torch.randn(speakers, embedding_dim))
+        self.input = nn.Linear(content + 3, hidden)
         self.dilations = [DILATIONS[i % len(DILATIONS)] for i in range(layers)]
-        self.steering = nn.Linear(singer_channels, layers * 2 * hidden)
-        self.accent = nn.Parameter(torch.zeros(singers, layers * 2 * hidden), requires_grad=False)
-        self.wide = nn.ModuleList(nn.Linear(KERNEL * hidden, hidden) for _ in self.dilations)
-        self.narrow = nn.ModuleList(nn.Linear(hidden, hidden) for _ in self.dilations)
-        nn.init.normal_(self.steering.weight, std=0.3 * singer_channels**-0.5)
+        self.film = nn.Linear(embedding_dim, layers * 2 * hidden)
+        self.speaker_film_offset = nn.Parameter(torch.zeros(speakers, layers * 2 * hidden), requires_grad=False)
+        self.expand = nn.ModuleList(nn.Linear(KERNEL * hidden, hidden) for _ in self.dilations)
+        self.project = nn.ModuleList(nn.Linear(hidden, hidden) for _ in self.dilations)
+        nn.init.normal_(self.film.weight, std=0.3 * embedding_dim**-0.5)
 
     @property
     def margin(self) -> int:
-        """Frames on either side that one frame depends on."""
+        """One-sided receptive field in frames."""
         return sum(self.dilations) * (KERNEL - 1) // 2
 
     def forward(self, conditioning: Conditioning) -> Tensor:
-        """(B, N, H)."""
+        """Hidden track (B, N, H) of a conditioning of N frames."""
         c = conditioning
-        tracks = torch.stack([torch.log2(c.f0 / 220), c.voiced, c.effort / 20], dim=-1)
-        hidden = self.entry(torch.cat([c.content.transpose(1, 2), tracks], dim=-1))
-        singer = c.singer[:, None] if c.singer.ndim == 2 else c.singer.transpose(1, 2)
-        steered = self.steering(singer @ self.embedding) + singer @ self.accent
-        steering = steered.chunk(len(self.dilations), dim=-1)
-        for steer, dilation, wide, narrow in zip(steering, self.dilations, self.wide, self.narrow, strict=True):
-            scale, shift = steer.chunk(2, dim=-1)
-            inner = functional.layer_norm(hidden, hidden.shape[-1:]) * (1 + scale) + shift
-            around = torch.cat(neighbours(inner, dilation, dilation * (KERNEL - 1) // 2), dim=-1)
-            hidden = hidden + narrow(functional.gelu(wide(around)))
+        tracks = torch.stack([torch.log2(c.f0 / 220), c.voiced, c.relative_loudness / 20], dim=-1)
+        hidden = self.input(torch.cat([c.content.transpose(1, 2), tracks], dim=-1))
+        speaker = c.speaker[:, None] if c.speaker.ndim == 2 else c.speaker.transpose(1, 2)
+        film = self.film(speaker @ self.embedding) + speaker @ self.speaker_film_offset
+        layers = zip(film.chunk(len(self.dilations), dim=-1), self.dilations, self.expand, self.project, strict=True)
+        for film_of_layer, dilation, expand, project in layers:
+            scale, shift = film_of_layer.chunk(2, dim=-1)
+            x = functional.layer_norm(hidden, hidden.shape[-1:]) * (1 + scale) + shift
+            taps = torch.cat(dilated_taps(x, dilation, dilation * (KERNEL - 1) // 2), dim=-1)
+            hidden = hidden + project(functional.gelu(expand(taps)))
         return hidden
 
 
 class EnvelopeFilter(nn.Module):
-    """Two log envelopes from the hidden track, applied to two excitations as minimum-phase filters."""
+    """Minimum-phase filters of two excitations, from two log envelopes projected from the hidden track."""
 
     def __init__(self, *, hidden: int, points: int, hop: int):
         super().__init__()
@@ -68,41 +69,41 @@ class EnvelopeFilter(nn.Module):
         self.size = WINDOW_FRAMES * hop
         self.fft = 2 ** math.ceil(math.log2((WINDOW_FRAMES + 1) * hop))
         self.points = points
-        self.exit = nn.Linear(hidden, 2 * points)
-        nn.init.normal_(self.exit.weight, std=0.1 * hidden**-0.5)
+        self.output = nn.Linear(hidden, 2 * points)
+        nn.init.normal_(self.output.weight, std=0.1 * hidden**-0.5)
         bins = self.fft // 2 + 1
         fold = torch.zeros(self.fft)
         fold[0], fold[1 : self.fft // 2], fold[self.fft // 2] = 1, 2, 1
         self.register_buffer("fold", fold, persistent=False)
         self.register_buffer("window", torch.hann_window(self.size) * (2 / WINDOW_FRAMES), persistent=False)
-        self.register_buffer("spread", _spread(points, bins), persistent=False)
+        self.register_buffer("interpolation", _interpolation_matrix(points, bins), persistent=False)
         self.fold: Tensor
         self.window: Tensor
-        self.spread: Tensor
+        self.interpolation: Tensor
 
     @property
     def margin(self) -> int:
-        """Frames on either side that one sample of the result depends on."""
+        """One-sided receptive field of an output sample in frames."""
         return -(-self.fft // self.hop)
 
     def forward(self, excitations: Tensor, hidden: Tensor) -> Tensor:
         """Shaped excitations (B, 2, T) from (B, 2, T) and the hidden track (B, N, H)."""
-        with torch.autocast(excitations.device.type, enabled=False):  # spectra and gains need all their bits
-            envelopes = self.exit(hidden.to(excitations.dtype)).unflatten(-1, (2, self.points)).transpose(1, 2)
+        with torch.autocast(excitations.device.type, enabled=False):  # spectra and gains need fp32
+            envelopes = self.output(hidden.to(excitations.dtype)).unflatten(-1, (2, self.points)).transpose(1, 2)
             spectra = torch.fft.rfft(frame(excitations, self.size, self.hop) * self.window, n=self.fft)
-            filters = self._minimum_phase(envelopes @ self.spread)
+            filters = self._minimum_phase(envelopes @ self.interpolation)
             shaped = torch.fft.irfft(_Filtered.apply(spectra, filters), n=self.fft)
-            return self._overlap(shaped, excitations.shape[-1])
+            return self._overlap_add(shaped, excitations.shape[-1])
 
     def _minimum_phase(self, log_magnitude: Tensor) -> Tensor:
-        """Log spectrum, magnitude (…, bins) and phase, of the filter whose energy comes as early as it can.
+        """Complex log spectrum of the minimum-phase filter of a log magnitude (…, bins).
 
         That is the spectrum of the folded cepstrum (Oppenheim and Schafer).
         """
         cepstrum = torch.fft.irfft(log_magnitude, n=self.fft)
-        return real_spectrum(cepstrum * self.fold, self.fft)
+        return rfft_cheap_grad(cepstrum * self.fold, self.fft)
 
-    def _overlap(self, frames: Tensor, length: int) -> Tensor:
+    def _overlap_add(self, frames: Tensor, length: int) -> Tensor:
         batch, channels, count, _ = frames.shape
         columns = frames.flatten(0, 1).transpose(1, 2)
         total = (count - 1) * self.hop + self.fft
@@ -113,7 +114,7 @@ class EnvelopeFilter(nn.Module):
 
 
 class _Filtered(torch.autograd.Function):
-    """Spectrum · exp(log filter), with a gradient of one product for each."""
+    """Spectrum · exp(log filter), with a backward pass of one product for each."""
 
     @staticmethod
     def forward(ctx: Any, spectrum: Tensor, log_filter: Tensor) -> Tensor:
@@ -128,7 +129,7 @@ class _Filtered(torch.autograd.Function):
         return None if response is None else gradient * response.conj(), gradient * filtered.conj()
 
 
-def _spread(points: int, bins: int) -> Tensor:
-    """Matrix (points, bins) that draws straight lines between equally spaced points."""
+def _interpolation_matrix(points: int, bins: int) -> Tensor:
+    """Matrix (points, bins) of linear interpolation between equally spaced points."""
     eye = torch.eye(points)[:, None]
     return functional.interpolate(eye, size=bins, mode="linear", align_corners=True)[:, 0]

@@ -8,12 +8,12 @@ from svc.config import from_tree
 from svc.errors import ConfigError, TrainingError
 from svc.features import content
 from svc.features import extract as features
-from svc.inference.voice import Known, Voice
+from svc.inference.voice import VoiceFile, VoiceSpeaker
 from svc.models.generator import Generator
 from svc.training import checkpoint
 
 
-def voice_of(run: Path, which: str, card: dict[str, str]) -> Voice:
+def export_voice(run: Path, which: str, card: dict[str, str]) -> VoiceFile:
     """The voice of the ``last`` or the ``best`` checkpoint of a run.
 
     Raises:
@@ -22,12 +22,12 @@ def voice_of(run: Path, which: str, card: dict[str, str]) -> Voice:
     found = checkpoint.at(run, which)
     try:
         config = from_tree(found.meta["config"])
-        singers = tuple(Known(**row, number=number) for number, row in enumerate(found.meta["singers"]))
-        generator = Generator(config, content=int(found.meta["content_channels"]), singers=len(singers))
+        singers = tuple(VoiceSpeaker(**row, number=number) for number, row in enumerate(found.meta["singers"]))
+        generator = Generator(config, content_channels=int(found.meta["content_channels"]), num_speakers=len(singers))
         generator.load_state_dict(checkpoint.average_weights(found))
     except (ConfigError, KeyError, TypeError, RuntimeError):
         raise _of_another_version(found) from None
-    if "features" in found.meta and features.differing(found.meta["features"], config):
+    if "features" in found.meta and features.changed_features(found.meta["features"], config):
         raise _of_another_version(found)
     minutes = sum(singer.seconds for singer in singers) / 60
     about = {
@@ -35,8 +35,8 @@ def voice_of(run: Path, which: str, card: dict[str, str]) -> Voice:
         "data": f"{minutes:.1f} minutes of {len(singers)} singers",
         "limits": "sings what it was given: words and breath follow the source; ask the singers before you publish",
     }
-    encoder = content.stamp(config.features.content)
-    return Voice(generator.eval(), config, singers, card | about, encoder, len(singers))
+    encoder = content.encoder_fingerprint(config.features.content)
+    return VoiceFile(generator.eval(), config, singers, card | about, encoder, len(singers))
 
 
 def _of_another_version(found: checkpoint.Checkpoint) -> TrainingError:

@@ -77,9 +77,9 @@ def train(
         project_config=ProjectConfiguration(project_dir=str(run), logging_dir=str(run)),
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
-    items = dataset.CropDataset(prepared, config)
+    items = dataset.SegmentDataset(prepared, config)
     content = items[0, 0].conditioning.content.shape[1]
-    current = state.create(fixed, content=content, singers=len(prepared.singers), device=accelerator.device)
+    current = state.create(fixed, content_channels=content, num_speakers=len(prepared.speakers), device=accelerator.device)
     if begin:
         begin(current)
     if found is not None:
@@ -132,7 +132,7 @@ class _Loop:
         self.renditions: list[validation.Rendition] = []
         self.saved = current.step
 
-    def go(self, items: dataset.CropDataset) -> Outcome:
+    def go(self, items: dataset.SegmentDataset) -> Outcome:
         accelerator, train = self.accelerator, self.config.train
         rank, world = accelerator.process_index, accelerator.num_processes
         batches = self.meter.timed(dataset.loader(items, step=self.state.step, rank=rank, world=world))
@@ -175,8 +175,8 @@ class _Loop:
         if not self.accelerator.is_main_process:
             return False
         step = self.state.step
-        refine = max(step, 1) > self.config.train.refine_start
-        self.renditions = validation.sing(self.state.average, self.phrases, refine=refine)
+        use_wavenet = max(step, 1) > self.config.train.refine_start
+        self.renditions = validation.sing(self.state.average, self.phrases, use_wavenet=use_wavenet)
         if not self.renditions:
             return False
         scores = validation.spectral_judge(self.renditions, self.config)
@@ -200,7 +200,7 @@ class _Loop:
                 "bf16": self.state.average.bf16,
                 "best_by": _scale(self.judge),
                 "content_channels": self.content,
-                "singers": [asdict(singer) for singer in self.prepared.singers],
+                "singers": [asdict(singer) for singer in self.prepared.speakers],
             }
             checkpoint.write(self.run, self.state, extra, self.config.train.keep)
         self.saved = self.state.step

@@ -16,7 +16,7 @@ from svc.utils import hardware
 
 def settled(config: Config, found: checkpoint.Checkpoint | None, device: torch.device) -> Config:
     """With ``train.precision`` settled: what ``auto`` came to where a run began holds on any machine, fast or not."""
-    half = hardware.chooses_half(config.train.precision, device)
+    half = hardware.use_bf16(config.train.precision, device)
     if found is not None and config.train.precision == "auto":
         half = bool(found.meta.get("bf16", half))  # older runs do not say
     return replace(config, train=replace(config.train, precision="bf16" if half else "no"))
@@ -29,7 +29,7 @@ def check_same(found: checkpoint.Checkpoint, prepared: Manifest, config: Config,
         TrainingError: it was not, and what changed.
     """
     names = [singer["name"] for singer in found.meta["singers"]]
-    if names != [singer.name for singer in prepared.singers]:
+    if names != [singer.name for singer in prepared.speakers]:
         raise TrainingError(f"{found.folder}: trained on other singers; choose another -o")
     changed = differences(_as_now(found.meta["config"]), to_tree(config))
     if found.meta.get("data") != prepared.sha256:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from svc.config import Config
-from svc.models.discriminators import build
+from svc.models.discriminators import build_discriminator
 from svc.models.generator import Generator
 from svc.training.ema import shadow
 from svc.utils import hardware
@@ -42,12 +42,12 @@ class TrainState:
     in_vain: list[int] = field(default_factory=lambda: [0, 0])
 
 
-def create(config: Config, *, content: int, singers: int, device: torch.device) -> TrainState:
+def create(config: Config, *, content_channels: int, num_speakers: int, device: torch.device) -> TrainState:
     """A fresh state; the weights depend on the seed alone."""
     torch.manual_seed(config.train.seed)
-    generator = Generator(config, content=content, singers=singers).to(device)
-    generator.bf16 = hardware.chooses_half(config.train.precision, device)
-    discriminator = build(config.discriminator, singers).to(device)
+    generator = Generator(config, content_channels=content_channels, num_speakers=num_speakers).to(device)
+    generator.bf16 = hardware.use_bf16(config.train.precision, device)
+    discriminator = build_discriminator(config.discriminator).to(device)
     average = shadow(generator)
     assert isinstance(average, Generator)
     return TrainState(

@@ -14,11 +14,10 @@ from svc.losses.adversarial import (
     feature_matching_loss,
     frozen,
     generator_loss,
-    gradient_penalty,
 )
-from svc.losses.perceptual import Hearing
-from svc.losses.total import reconstruction_terms, weighted_sum, weights
-from svc.models.discriminators import Judgement
+from svc.losses.perceptual import AudioLoss
+from svc.losses.total import loss_weights, reconstruction_losses, weighted_sum
+from svc.models.discriminators import DiscriminatorOutput
 from svc.training.ema import follow
 from svc.training.schedule import adversary_share
 from svc.training.state import TrainState
@@ -26,7 +25,7 @@ from svc.training.update import begin, finish, reduced
 from svc.training.virtual_speakers import DISCRIMINATOR, Part, draw
 
 Terms = dict[str, Tensor]
-NOBODY: Mapping[str, Hearing] = MappingProxyType({})
+NOBODY: Mapping[str, AudioLoss] = MappingProxyType({})
 
 
 def train_step(
@@ -34,7 +33,7 @@ def train_step(
     batch: Batch,
     config: Config,
     accelerator: Accelerator,
-    listeners: Mapping[str, Hearing] = NOBODY,
+    listeners: Mapping[str, AudioLoss] = NOBODY,
 ) -> Terms:
     """Train both networks on a batch; returns every named term, detached.
 
@@ -71,7 +70,7 @@ def train_step(
         with reduced(accelerator, state.generator, number == len(parts) - 1):
             audio = sung[0] if alone else state.generator(part.asked, refine)
             terms = generator_terms(state, part, audio, config, accelerator, listeners)
-            total = weighted_sum(terms, weights(config.loss, adversary_share(state.step, train)))
+            total = weighted_sum(terms, loss_weights(config.loss, adversary_share(state.step, train)))
             accelerator.backward(total / len(parts))
         found.append(terms | {"total": total})
     told = _mean(found)
@@ -84,22 +83,17 @@ def train_step(
 def train_discriminator(
     state: TrainState, parts: Sequence[Part], sung: Sequence[Tensor], config: Config, accelerator: Accelerator
 ) -> Terms:
-    """Its share of a step, on renditions (B + K, T) of the parts: ``discriminator``, and ``penalty`` if that counts."""
-    judge, weight = state.discriminator, config.discriminator.penalty
+    """Its share of a step, on renditions (B + K, T) of the parts: ``discriminator``."""
+    judge = state.discriminator
     begin(state, judge, config.train)
     found: list[Terms] = []
     for number, (part, audio) in enumerate(zip(parts, sung, strict=True)):
         fake, real = part.heard(audio, DISCRIMINATOR)
-        singer = part.asked.singer
         with reduced(accelerator, judge, number == len(parts) - 1):
-            real = real.requires_grad_(weight > 0)
-            both = judge(torch.cat([fake, real]), torch.cat([singer, singer[: len(real)]]))
+            both = judge(torch.cat([fake, real]))
             guessed, true = _parted(both, len(fake))
             loss = discriminator_loss(fake=guessed, real=true)
             terms = {"discriminator": loss}
-            if weight:
-                terms["penalty"] = gradient_penalty(scores=[scores for scores, _ in true], real=real)
-                loss = loss + weight * terms["penalty"]
             accelerator.backward(loss / len(parts))
         found.append(terms)
     told = _mean(found)
@@ -113,7 +107,7 @@ def generator_terms(
     sung: Tensor,
     config: Config,
     accelerator: Accelerator,
-    listeners: Mapping[str, Hearing],
+    listeners: Mapping[str, AudioLoss],
 ) -> Terms:
     """What is asked of renditions (B + K, T); before ``train.adversary_start``, only how near they are to the truth."""
     again = None
@@ -121,23 +115,23 @@ def generator_terms(
         with torch.no_grad():
             refine = state.step >= config.train.refine_start
             again = accelerator.unwrap_model(state.generator)(part.again, refine)
-    terms = reconstruction_terms(fake=sung[: len(part.audio)], real=part.audio, config=config.loss, other=again)
+    terms = reconstruction_losses(fake=sung[: len(part.audio)], real=part.audio, config=config.loss, fake2=again)
     if state.step >= config.train.adversary_start:
         judge = accelerator.unwrap_model(state.discriminator)  # wrapped, it would wait for gradients of its own
-        terms |= adversarial_terms(judge, *part.heard(sung, DISCRIMINATOR), part.asked.singer)
+        terms |= adversarial_terms(judge, *part.heard(sung, DISCRIMINATOR))
         terms |= perceptual_terms(listeners, part, sung, config)
     return terms
 
 
-def adversarial_terms(judge: nn.Module, fake: Tensor, real: Tensor, singer: Tensor) -> Terms:
-    """What the discriminator says of the generator's audio (B + K, T) by singers (B + K, S), beside the truth (B, T).
+def adversarial_terms(judge: nn.Module, fake: Tensor, real: Tensor) -> Terms:
+    """What the discriminator says of the generator's audio (B + K, T), beside the truth (B, T).
 
     ``adversarial`` and ``feature_matching``, and if other singers sang K of the crops, ``other_adversarial``.
     """
     with frozen(judge):
-        judged, of_others = _parted(judge(fake, singer), len(real))
+        judged, of_others = _parted(judge(fake), len(real))
         with torch.no_grad():
-            truth = judge(real, singer[: len(real)])
+            truth = judge(real)
     terms = {
         "adversarial": generator_loss(fake=judged),
         "feature_matching": feature_matching_loss(fake=judged, real=truth),
@@ -145,11 +139,11 @@ def adversarial_terms(judge: nn.Module, fake: Tensor, real: Tensor, singer: Tens
     return terms | ({"other_adversarial": generator_loss(fake=of_others)} if len(fake) > len(real) else {})
 
 
-def perceptual_terms(listeners: Mapping[str, Hearing], part: Part, sung: Tensor, config: Config) -> Terms:
+def perceptual_terms(listeners: Mapping[str, AudioLoss], part: Part, sung: Tensor, config: Config) -> Terms:
     """What every listener says of renditions (B + K, T): of the crops, and as ``other_…`` of those by other singers."""
     terms: Terms = {}
     for name, listener in listeners.items():
-        own, theirs = listener.judge(part.stretch(sung, name))
+        own, theirs = listener(part.stretch(sung, name))
         terms |= {name: own} if getattr(config.loss, name) else {}
         terms |= {f"other_{name}": theirs} if theirs is not None and getattr(config.loss, f"other_{name}") else {}
     return terms
@@ -160,7 +154,7 @@ def _mean(found: Sequence[Terms]) -> Terms:
     return {name: torch.stack([terms[name].detach() for terms in found]).mean() for name in found[0]}
 
 
-def _parted(judgements: list[Judgement], first: int) -> tuple[list[Judgement], list[Judgement]]:
+def _parted(judgements: list[DiscriminatorOutput], first: int) -> tuple[list[DiscriminatorOutput], list[DiscriminatorOutput]]:
     """Judgements of the first items of a batch, and of the others."""
     one = [(scores[:first], [a[:first] for a in activations]) for scores, activations in judgements]
     return one, [(scores[first:], [a[first:] for a in activations]) for scores, activations in judgements]

@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from svc.config import Config, OthersConfig
-from svc.data.batch import Batch, spread
+from svc.data.batch import Batch, evenly_spaced
 from svc.features.conditioning import Conditioning
-from svc.losses.perceptual import Stretch
+from svc.losses.perceptual import LossInputs
 
 ELSEWHERE = 2**31  # frames on, where no crop starts
 QUIETEST = 1e-3  # level of a crop that is made louder for a network; below is silence
@@ -77,10 +77,10 @@ class Part:
         level = level_of(real)
         return fake / torch.cat([level, level[self.sources]]), real / level
 
-    def stretch(self, sung: Tensor, listener: str) -> Stretch:
+    def stretch(self, sung: Tensor, listener: str) -> LossInputs:
         """The same for a listener, and what it may hold that against."""
         fake, real = self.heard(sung, listener)
-        return Stretch(fake, real, self.sources, self.asked.singer, self.voiced(listener))
+        return LossInputs(fake, real, self.sources, self.asked.speaker, self.voiced(listener))
 
 
 def level_of(audio: Tensor) -> Tensor:
@@ -101,11 +101,11 @@ def draw(
         world: processes that share the batch of the step equally.
     """
     count, samples = batch.audio.shape
-    chance = _chance(count * world, batch.conditioning.singer.shape[1], config.others)
+    chance = _chance(count * world, batch.conditioning.speaker.shape[1], config.others)
     wanted = {} if listeners is None else {DISCRIMINATOR: config.train.adversary_crop, **listeners}
-    lengths = {name: config.heard_frames(seconds) * config.hop for name, seconds in wanted.items()}
+    lengths = {name: config.clamp_to_segment(seconds) * config.hop for name, seconds in wanted.items()}
     places = {name: _place(samples, length, config.hop) for name, length in lengths.items()}
-    crops, size = batch.parts(config.train.accumulate), count // config.train.accumulate
+    crops, size = batch.micro_batches(config.train.accumulate), count // config.train.accumulate
     firsts = [rank * count + number * size for number in range(len(crops))]
     make = partial(_part, places=places, config=config, others=listeners is not None)
     return [make(part, chance.of(slice(first, first + size))) for part, first in zip(crops, firsts, strict=True)]
@@ -124,9 +124,9 @@ def _chance(count: int, singers: int, config: OthersConfig) -> Chance:
 
 def _part(batch: Batch, chance: Chance, *, places: Mapping[str, slice], config: Config, others: bool) -> Part:
     told = batch.conditioning
-    alone = told.singer.shape[1] < 2
-    sources = [] if alone or not others else spread(config.others.share, len(batch.audio))
-    asked = Conditioning.stack([told, sung_by_others(told.items(sources), chance.of(sources))]) if sources else told
+    alone = told.speaker.shape[1] < 2
+    sources = [] if alone or not others else evenly_spaced(config.others.share, len(batch.audio))
+    asked = Conditioning.stack([told, sung_by_others(told.select(sources), chance.of(sources))]) if sources else told
     again = once_more(told, chance.turn) if config.loss.repulsion else None
     return Part(batch.audio, asked, sources, again, places)
 
@@ -136,13 +136,13 @@ def sung_by_others(conditioning: Conditioning, chance: Chance) -> Conditioning:
 
     A mix is of two others; where only two singers are known, of the other and the crop's own.
     """
-    singers, own = conditioning.singer.shape[1], conditioning.singer.argmax(dim=-1)
+    singers, own = conditioning.speaker.shape[1], conditioning.speaker.argmax(dim=-1)
     chance = Chance(**{f.name: getattr(chance, f.name).to(own.device) for f in fields(chance)})
     other = (own + chance.other) % singers
     second = _neither(own, other, chance.second) if singers > 2 else own
     share = chance.share[:, None]
     mixed = share * functional.one_hot(other, singers) + (1 - share) * functional.one_hot(second, singers)
-    return once_more(conditioning.with_singer(mixed), chance.other_turn)
+    return once_more(conditioning.with_speaker(mixed), chance.other_turn)
 
 
 def _neither(one: Tensor, other: Tensor, which: Tensor) -> Tensor:
@@ -154,7 +154,7 @@ def _neither(one: Tensor, other: Tensor, which: Tensor) -> Tensor:
 def once_more(conditioning: Conditioning, turn: Tensor) -> Conditioning:
     """The same, with other noise and pulses later by so many cycles (B,)."""
     phase = (conditioning.phase + turn.to(conditioning.phase.device)[:, None]) % 1.0
-    return replace(conditioning, start=conditioning.start + ELSEWHERE, phase=phase)
+    return replace(conditioning, start_frame=conditioning.start_frame + ELSEWHERE, phase=phase)
 
 
 def _place(samples: int, length: int, hop: int) -> slice:

@@ -9,12 +9,11 @@ from svc.losses.adversarial import (
     feature_matching_loss,
     frozen,
     generator_loss,
-    gradient_penalty,
 )
 
 
 def scores(*values: float):
-    """A judgement without activations."""
+    """Output of a view without activations."""
     return torch.tensor([[values]], dtype=torch.float32), []
 
 
@@ -23,29 +22,33 @@ def layers(*activations: list[float]):
 
 
 @pytest.mark.parametrize(
-    ("fake", "real", "wanted"),
+    ("fake", "real", "expected"),
     [
         ([scores(0, 0)], [scores(1, 1)], 0.0),
         ([scores(1, 1)], [scores(0, 0)], 2.0),
         ([scores(0.5, 0.5)], [scores(0.5, 0.5)], 0.5),
         ([scores(0, 2)], [scores(1, -1)], 4.0),
-        ([scores(0), scores(2, 0, 0, 0)], [scores(1), scores(1, 1, 1, 3)], 1.0),  # views count alike: (0 + 2) / 2
+        (
+            [scores(0), scores(2, 0, 0, 0)],
+            [scores(1), scores(1, 1, 1, 3)],
+            1.0,
+        ),  # views have equal weights: (0 + 2) / 2
     ],
 )
-def test_discriminator_loss(fake, real, wanted):
-    assert float(discriminator_loss(fake=fake, real=real)) == pytest.approx(wanted)
+def test_discriminator_loss(fake, real, expected):
+    assert float(discriminator_loss(fake=fake, real=real)) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
-    ("fake", "wanted"),
+    ("fake", "expected"),
     [([scores(1, 1)], 0), ([scores(0, 0)], 1), ([scores(0, 3)], 2.5), ([scores(1), scores(0, 0, 0)], 0.5)],
 )
-def test_generator_loss(fake, wanted):
-    assert float(generator_loss(fake=fake)) == pytest.approx(wanted)
+def test_generator_loss(fake, expected):
+    assert float(generator_loss(fake=fake)) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
-    ("fake", "real", "wanted"),
+    ("fake", "real", "expected"),
     [
         ([layers([1, -2], [3])], [layers([1, -2], [3])], 0.0),
         ([layers([0, 0])], [layers([1, -3])], 1.0),
@@ -55,8 +58,8 @@ def test_generator_loss(fake, wanted):
         ([layers([1e-5])], [layers([0])], 1.0),  # the floor
     ],
 )
-def test_feature_matching_loss(fake, real, wanted):
-    assert float(feature_matching_loss(fake=fake, real=real)) == pytest.approx(wanted)
+def test_feature_matching_loss(fake, real, expected):
+    assert float(feature_matching_loss(fake=fake, real=real)) == pytest.approx(expected)
 
 
 def test_views_and_layers_must_match():
@@ -69,13 +72,13 @@ def test_views_and_layers_must_match():
 def test_frozen_stops_weights_not_the_input():
     network = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 1))
     network[0].bias.requires_grad_(False)
-    wanted = [p.requires_grad for p in network.parameters()]
+    expected = [p.requires_grad for p in network.parameters()]
     audio = torch.randn(4, 3, requires_grad=True)
-    with frozen(network) as judge:
-        judge(audio).sum().backward()
+    with frozen(network) as discriminator:
+        discriminator(audio).sum().backward()
     assert all(p.grad is None for p in network.parameters())
     torch.testing.assert_close(audio.grad, (network[1].weight @ network[0].weight).expand(4, 3))
-    assert [p.requires_grad for p in network.parameters()] == wanted == [True, False, True, True]
+    assert [p.requires_grad for p in network.parameters()] == expected == [True, False, True, True]
 
 
 def test_frozen_thaws_after_a_failure():
@@ -83,13 +86,3 @@ def test_frozen_thaws_after_a_failure():
     with pytest.raises(KeyError), frozen(network):
         raise KeyError
     assert all(p.requires_grad for p in network.parameters())
-
-
-def test_gradient_penalty():
-    """Of D(x) = a · x on one view and b · x on another: their mean has the gradient (a + b) / 2 at every sample."""
-    slope, other = nn.Parameter(torch.tensor([3.0, 0.0])), torch.tensor([1.0, 4.0])
-    real = torch.randn(5, 2, requires_grad=True)
-    penalty = gradient_penalty(scores=[(real * slope).sum(1)[:, None, None], (real @ other)[:, None, None]], real=real)
-    assert penalty.item() == pytest.approx(0.5 * 2**2)
-    penalty.backward()
-    torch.testing.assert_close(slope.grad, torch.tensor([0.5, 0.5]))  # ¼ (a + b)

@@ -1,4 +1,4 @@
-"""Listeners: what they compare, at known values; the gradient reaches the audio and no frozen weight."""
+"""Perceptual losses: exact distances; the gradient reaches the audio and no frozen weight."""
 
 import math
 from dataclasses import replace
@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from svc import encoders
 from svc.config import load
 from svc.encoders.base import Encoder
-from svc.losses import perceptual
-from svc.losses.perceptual import LEVEL, Listener, cosine, l1, l2, listeners
+from svc.losses.perceptual import INPUT_RMS, PerceptualLoss, build_perceptual_losses, cosine, l1, l2
 
 RATE = 24_000
 
@@ -36,19 +36,19 @@ def test_distances(measure, fake, real, wanted):
     one, other = (torch.tensor(values)[None, :, None] * torch.tensor([1.0, 1.0, -5.0]) for values in (fake, real))
     one, other = torch.cat([one, other]), torch.cat([other, other])
     one[:, :, 2] += 7
-    counts = torch.tensor([1.0, 1.0, 0.0]).expand(2, 1, 3)
-    assert measure(one, other, counts).tolist() == pytest.approx([wanted, 0], abs=1e-5)
-    assert measure(one, other, 0 * counts).tolist() == [0, 0]
+    mask = torch.tensor([1.0, 1.0, 0.0]).expand(2, 1, 3)
+    assert measure(one, other, mask).tolist() == pytest.approx([wanted, 0], abs=1e-5)
+    assert measure(one, other, 0 * mask).tolist() == [0, 0]
 
 
-def between(listener: Listener, fake: torch.Tensor, real: torch.Tensor, layers) -> torch.Tensor:
+def between(loss: PerceptualLoss, fake: torch.Tensor, real: torch.Tensor, layers) -> torch.Tensor:
     with torch.no_grad():
-        truth = listener.hear(real)
-    return listener.distance(listener.hear(fake), truth, layers)
+        real_features = loss.features(real)
+    return loss.distance(loss.features(fake), real_features, layers)
 
 
 class Power(Encoder):
-    """Hears the power of a frame, in two layers of which one is twice the other."""
+    """Power of a frame, in two layers of which one is twice the other."""
 
     sample_rate = RATE
     margin = 0
@@ -61,71 +61,73 @@ class Power(Encoder):
 
 def test_layers_are_averaged_and_the_level_is_set():
     config = replace(load(None).perceptual.melody, distance="l1")
-    listener = Listener(Power(), config, RATE)
+    loss = PerceptualLoss(Power(), config, RATE)
     fake, real = 2 * torch.ones(1, 2_400), torch.ones(1, 2_400)
-    assert float(listener.encoder(LEVEL * real)["once"].mean()) == pytest.approx(LEVEL**2)
-    assert float(between(listener, fake, real, ("once", "twice"))) == pytest.approx(3.0)
-    assert float(between(listener, fake, real, ("once", "one"))) == pytest.approx(1.5)
+    assert float(loss.encoder(INPUT_RMS * real)["once"].mean()) == pytest.approx(INPUT_RMS**2)
+    assert float(between(loss, fake, real, ("once", "twice"))) == pytest.approx(3.0)
+    assert float(between(loss, fake, real, ("once", "one"))) == pytest.approx(1.5)
 
 
 @pytest.fixture(scope="module")
-def melody() -> Listener:
-    config = load(None, {"loss.melody": 1.0})
-    (listener,) = listeners(config).values()
-    return listener
+def crepe_loss() -> PerceptualLoss:
+    config = load(None, {"loss.melody": 1.0, "loss.words": 0.0})
+    (loss,) = build_perceptual_losses(config).values()
+    return loss
 
 
-def test_only_who_counts_is_built():
-    assert listeners(load(None)) == {}
-    assert listeners(load(None, {"loss.other_melody": 0.5, "others.share": 0.5})).keys() == {"melody"}
+def test_only_losses_with_a_weight_are_built():
+    assert build_perceptual_losses(load(None, {"loss.words": 0.0})) == {}
+    assert build_perceptual_losses(
+        load(None, {"loss.words": 0.0, "loss.other_melody": 0.5, "others.share": 0.5})
+    ).keys() == {"melody"}
 
 
-def test_another_pitch_is_further_than_another_timbre(melody):
-    """By the pitch layer, which is what another singer's rendition is held to."""
-    layers = melody.config.across
-    brighter = between(melody, tone(220, harmonics=16), tone(220), layers)
-    higher = between(melody, tone(220 * 2 ** (1 / 12)), tone(220), layers)
-    assert float(between(melody, tone(220), tone(220), layers)) == 0
+def test_another_pitch_has_a_larger_distance_than_another_timbre(crepe_loss):
+    """In the pitch layer, which compares converted audio with its source."""
+    layers = crepe_loss.config.across
+    brighter = between(crepe_loss, tone(220, harmonics=16), tone(220), layers)
+    higher = between(crepe_loss, tone(220 * 2 ** (1 / 12)), tone(220), layers)
+    assert float(between(crepe_loss, tone(220), tone(220), layers)) == 0
     assert float(higher) > 3 * float(brighter)
 
 
 @pytest.mark.parametrize("kind", ["melody", "words"])
-def test_the_gradient_reaches_the_audio_alone(kind, melody):
-    listener = melody if kind == "melody" else Listener(perceptual._encoder("cepstral"), WORDS, RATE)
+def test_the_gradient_reaches_the_audio_alone(kind, crepe_loss):
+    loss = crepe_loss if kind == "melody" else PerceptualLoss(encoders.load("cepstral"), WORDS, RATE)
     fake, real = tone(230).requires_grad_(), tone(220).requires_grad_()
-    between(listener, fake, real, listener.config.layers).backward()
+    between(loss, fake, real, loss.config.layers).backward()
     assert torch.isfinite(fake.grad).all()
     assert float((fake.grad != 0).float().mean()) > 0.9
     assert real.grad is None
-    assert all(weight.grad is None for weight in listener.encoder.parameters())
+    assert all(weight.grad is None for weight in loss.encoder.parameters())
 
 
 WORDS = replace(load(None).perceptual.words, encoder="cepstral", layers=("cepstra",), across=("cepstra",))
 
 
-def test_only_frames_that_count_count(melody):
+def test_only_frames_of_the_mask_count(crepe_loss):
     fake, real = torch.randn(2, 3, 5), torch.randn(2, 3, 5)
-    counted = torch.zeros(2, 5, dtype=torch.bool)
-    counted[0, 1] = counted[1, 4] = True
-    found = melody.distance({"a": fake}, {"a": real}, ("a",), counted)
-    apart, truth = (fake - real).abs().sum(1), real.abs().sum(1)
-    torch.testing.assert_close(found, (apart[0, 1] / truth[0, 1] + apart[1, 4] / truth[1, 4]) / 2)
-    assert float(melody.distance({"a": fake}, {"a": real}, ("a",), torch.zeros(2, 5, dtype=torch.bool))) == 0
+    frame_mask = torch.zeros(2, 5, dtype=torch.bool)
+    frame_mask[0, 1] = frame_mask[1, 4] = True
+    distance = crepe_loss.distance({"a": fake}, {"a": real}, ("a",), frame_mask)
+    error, magnitude = (fake - real).abs().sum(1), real.abs().sum(1)
+    torch.testing.assert_close(distance, (error[0, 1] / magnitude[0, 1] + error[1, 4] / magnitude[1, 4]) / 2)
+    assert float(crepe_loss.distance({"a": fake}, {"a": real}, ("a",), torch.zeros(2, 5, dtype=torch.bool))) == 0
 
 
-def test_silence_is_no_reason_to_fail(melody):
+def test_silence_is_finite(crepe_loss):
     fake = torch.zeros(1, 7_200, requires_grad=True)
-    for listener in (melody, Listener(perceptual._encoder("cepstral"), WORDS, RATE)):
-        loss = between(listener, fake, torch.zeros(1, 7_200), listener.config.layers)
+    for loss in (crepe_loss, PerceptualLoss(encoders.load("cepstral"), WORDS, RATE)):
+        loss = between(loss, fake, torch.zeros(1, 7_200), loss.config.layers)
         (gradient,) = torch.autograd.grad(loss, fake)
         assert torch.isfinite(loss)
         assert torch.isfinite(gradient).all()
 
 
-def test_the_gradient_leads_to_the_melody(melody):
+def test_the_gradient_leads_to_the_pitch(crepe_loss):
     """Of a tone between two others, a step down the gradient brings the network's pitch nearer to the truth."""
     fake, real = tone(225).requires_grad_(), tone(220)
-    before = between(melody, fake, real, ("pitch",))
+    before = between(crepe_loss, fake, real, ("pitch",))
     (gradient,) = torch.autograd.grad(before, fake)
-    after = between(melody, fake.detach() - 0.02 * gradient / gradient.abs().max(), real, ("pitch",))
+    after = between(crepe_loss, fake.detach() - 0.02 * gradient / gradient.abs().max(), real, ("pitch",))
     assert float(after) < before.item()

@@ -1,4 +1,4 @@
-"""The spectral loss and the weighted sum: exact values where a hand can find them, a pinned one where not."""
+"""Multi-resolution STFT loss and the weighted sum: values by hand, and a pinned one."""
 
 import math
 
@@ -7,8 +7,8 @@ import torch
 
 from svc.config import LossConfig
 from svc.errors import ConfigError
-from svc.losses.stft import FLOOR, QUIETEST, magnitude, spectral_loss
-from svc.losses.total import reconstruction_terms, weighted_sum, weights
+from svc.losses.stft import FLOOR, MIN_LEVEL, magnitude, multi_resolution_stft_loss
+from svc.losses.total import loss_weights, reconstruction_losses, weighted_sum
 
 SCALES = (512, 128, 64)
 
@@ -18,8 +18,8 @@ def noise(seed: int, samples: int = 4_000, batch: int = 2) -> torch.Tensor:
 
 
 def both(fake: torch.Tensor, real: torch.Tensor, scales=SCALES) -> list[float]:
-    terms = spectral_loss(fake=fake, real=real, scales=scales)
-    return [float(terms["convergence"]), float(terms["log_magnitude"])]
+    losses = multi_resolution_stft_loss(fake=fake, real=real, scales=scales)
+    return [float(losses["convergence"]), float(losses["log_magnitude"])]
 
 
 def test_equal_audio_costs_nothing():
@@ -28,8 +28,8 @@ def test_equal_audio_costs_nothing():
 
 @pytest.mark.parametrize("gain", [2.0, 0.5, -2.0, 10.0, 1.01])
 def test_a_gain(gain):
-    wanted = [abs(abs(gain) - 1), abs(math.log(abs(gain)))]
-    assert both(gain * noise(0), noise(0)) == pytest.approx(wanted, rel=1e-4)
+    expected = [abs(abs(gain) - 1), abs(math.log(abs(gain)))]
+    assert both(gain * noise(0), noise(0)) == pytest.approx(expected, rel=1e-4)
 
 
 def test_convergence_is_asymmetric_and_log_is_not():
@@ -53,24 +53,24 @@ def test_magnitude_of_a_sine_is_a_quarter_of_the_size_and_of_silence_the_floor(s
 
 
 @pytest.mark.parametrize(("fake", "real"), [(0, 0), (1, 0), (0, 1)])
-def test_silent_crops_stay_finite(fake, real):
-    guess = (fake * noise(0)).requires_grad_()
-    terms = spectral_loss(fake=guess, real=real * noise(1), scales=SCALES)
-    sum(terms.values()).backward()
-    assert all(torch.isfinite(value) for value in terms.values())
-    assert torch.isfinite(guess.grad).all()
+def test_silent_segments_stay_finite(fake, real):
+    audio = (fake * noise(0)).requires_grad_()
+    losses = multi_resolution_stft_loss(fake=audio, real=real * noise(1), scales=SCALES)
+    sum(losses.values()).backward()
+    assert all(torch.isfinite(value) for value in losses.values())
+    assert torch.isfinite(audio.grad).all()
 
 
-def test_a_silent_crop_counts_as_one_of_50_db():
+def test_a_silent_segment_counts_as_one_of_50_db():
     real = torch.cat([noise(0, batch=1), torch.zeros(1, 4_000)])
-    fake = torch.cat([noise(0, batch=1), QUIETEST * noise(1, batch=1)])
+    fake = torch.cat([noise(0, batch=1), MIN_LEVEL * noise(1, batch=1)])
     assert both(fake, real)[0] == pytest.approx(0.5, rel=0.03)
     fake[1] *= 1e-3
     assert both(fake, real)[0] < 1e-3
 
 
-def test_a_batch_is_worth_its_parts():
-    """Whatever the levels of its crops."""
+def test_a_batch_is_the_mean_of_its_micro_batches():
+    """Whatever the levels of its segments."""
     fake, real = noise(0, batch=4), noise(1, batch=4) * torch.tensor([[1.0], [0.1], [0.0], [3.0]])
     parts = [both(fake[n : n + 2], real[n : n + 2]) for n in (0, 2)]
     assert both(fake, real) == pytest.approx([sum(t) / 2 for t in zip(*parts, strict=True)], rel=1e-5)
@@ -83,51 +83,51 @@ def test_pinned():
 
 
 def test_reconstruction_is_the_sum_of_both():
-    terms = reconstruction_terms(fake=noise(1), real=noise(0), config=LossConfig(scales=SCALES))
-    assert list(terms) == ["spectral"]
-    assert float(terms["spectral"]) == pytest.approx(sum(both(noise(1), noise(0))), rel=1e-5)
+    losses = reconstruction_losses(fake=noise(1), real=noise(0), config=LossConfig(scales=SCALES))
+    assert list(losses) == ["spectral"]
+    assert float(losses["spectral"]) == pytest.approx(sum(both(noise(1), noise(0))), rel=1e-5)
 
 
-def test_every_term_has_a_weight():
-    assert weights(LossConfig(spectral=2, adversarial=0.5, feature_matching=0)) == {
+def test_every_loss_has_a_weight():
+    assert loss_weights(LossConfig(spectral=2, adversarial=0.5, feature_matching=0)) == {
         "spectral": 2.0,
         "repulsion": 0.25,
         "adversarial": 0.5,
         "feature_matching": 0.0,
-        **dict.fromkeys(("melody", "words", "identity"), 0.0),
+        **{"melody": 0.0, "words": 0.5, "identity": 0.0},
         **dict.fromkeys(("other_adversarial", "other_melody", "other_words", "other_identity"), 0.0),
     }
 
 
 def test_weighted_sum():
-    terms = {"a": torch.tensor(3.0, requires_grad=True), "b": torch.tensor(5.0), "c": torch.tensor(torch.nan)}
-    total = weighted_sum(terms, {"a": 2.0, "b": 0.1, "c": 0.0, "unused": 1.0})
+    losses = {"a": torch.tensor(3.0, requires_grad=True), "b": torch.tensor(5.0), "c": torch.tensor(torch.nan)}
+    total = weighted_sum(losses, {"a": 2.0, "b": 0.1, "c": 0.0, "unused": 1.0})
     total.backward()
     assert total.item() == pytest.approx(6.5)
-    assert float(terms["a"].grad) == 2.0
+    assert float(losses["a"].grad) == 2.0
     nothing = weighted_sum({"c": torch.tensor(1.0)}, {"c": 0.0})
     nothing.backward()
     assert nothing.item() == 0
 
 
-def test_a_misspelt_term_is_an_error():
-    with pytest.raises(ConfigError, match=r"no weight for the terms b, spektral$"):
+def test_a_misspelt_loss_is_an_error():
+    with pytest.raises(ConfigError, match=r"no weight for b, spektral$"):
         weighted_sum({"spektral": torch.tensor(1.0), "b": torch.tensor(1.0), "a": torch.tensor(1.0)}, {"a": 1.0})
 
 
 def best_gain(repulsion: float) -> float:
-    """Gain of noise that answers unit noise best."""
+    """Gain of noise with the lowest loss for unit noise."""
     gains = [0.5 + 0.05 * step for step in range(15)]
-    knobs = LossConfig(scales=(512,))
+    config = LossConfig(scales=(512,))
 
     def cost(gain: float) -> float:
-        terms = reconstruction_terms(fake=gain * noise(1), real=noise(0), config=knobs, other=gain * noise(2))
-        return float(terms["spectral"] + repulsion * terms["repulsion"])
+        losses = reconstruction_losses(fake=gain * noise(1), real=noise(0), config=config, fake2=gain * noise(2))
+        return float(losses["spectral"] + repulsion * losses["repulsion"])
 
     return min(gains, key=cost)
 
 
-def test_with_repulsion_noise_is_answered_with_as_much_noise():
+def test_energy_repulsion_keeps_the_level_of_noise():
     assert best_gain(0.0) < 0.95 <= best_gain(LossConfig().repulsion)
     assert best_gain(0.5) == pytest.approx(1.0, abs=0.01)
     assert best_gain(1.0) > 1.05

@@ -1,14 +1,14 @@
-"""A song to sing: any conditioning, made from a seed."""
+"""A random conditioning from a seed."""
 
 import torch
 
 from svc.features.conditioning import Conditioning, phase_track
 
-CONTENT, SINGERS = 5, 3
+CONTENT, SPEAKERS = 5, 3
 
 
 def song(frames: int, batch: int = 1, seed: int = 0, dtype: torch.dtype = torch.float32, **given) -> Conditioning:
-    """Gliding f0, voiced and unvoiced stretches, random content, one singer an item; ``given`` replaces tracks."""
+    """Gliding f0, voiced and unvoiced stretches, random content, one speaker for each item; ``given`` replaces tracks."""
     rng = torch.Generator().manual_seed(seed)
 
     def walk(*shape: int) -> torch.Tensor:
@@ -21,9 +21,9 @@ def song(frames: int, batch: int = 1, seed: int = 0, dtype: torch.dtype = torch.
         "voiced": (torch.arange(frames) % 40 < 30).float().expand(batch, frames),
         "phase": torch.stack([torch.from_numpy(phase_track(row.float().numpy())) for row in f0]),
         "loudness": -20 + 3 * torch.randn(batch, frames, generator=rng),
-        "effort": 3 * torch.randn(batch, frames, generator=rng),
+        "relative_loudness": 3 * torch.randn(batch, frames, generator=rng),
         "content": torch.randn(batch, CONTENT, frames, generator=rng),
-        "singer": torch.eye(SINGERS)[torch.arange(batch) % SINGERS],
+        "speaker": torch.eye(SPEAKERS)[torch.arange(batch) % SPEAKERS],
     }
     tracks = {name: value.to(dtype) for name, value in (tracks | given).items()}
-    return Conditioning(**tracks, start=torch.zeros(batch, dtype=torch.long))
+    return Conditioning(**tracks, start_frame=torch.zeros(batch, dtype=torch.long))

@@ -6,86 +6,94 @@ from itertools import product
 import pytest
 import torch
 from levels import db, rms
-from song import CONTENT, SINGERS, song
+from song import CONTENT, SPEAKERS, song
 from torch import nn
 
 from svc.config import load
 from svc.models.generator import Generator
 
 SMALL = {
-    "singer_channels": 4,
+    "speaker_embedding_dim": 4,
     "hidden_channels": 8,
     "hidden_layers": 2,
     "envelope_points": 33,
-    "channels": 4,
-    "layers": 3,
-    "cycle": 3,
+    "wavenet.channels": 4,
+    "wavenet.layers": 3,
+    "wavenet.dilation_cycle": 3,
 }
-KINDS = list(product(("source_filter", "none"), (1, 2, 4, 8, 16)))
+NAMES = {"channels": "wavenet.channels", "layers": "wavenet.layers", "cycle": "wavenet.dilation_cycle"}  # in calls
+KINDS = list(product((True, False), (1, 2, 4, 8, 16)))
 
 
-def build(rate: int = 24_000, trained: bool = True, seed: int = 0, **knobs) -> Generator:
+def build(rate: int = 24_000, trained: bool = True, seed: int = 0, **options) -> Generator:
     """A small generator; ``trained`` moves the layers that start at zero."""
-    overrides = {f"model.{name}": value for name, value in (SMALL | knobs).items()}
+    overrides = {f"model.{NAMES.get(name, name)}": value for name, value in (SMALL | options).items()}
     torch.manual_seed(seed)
-    generator = Generator(load(None, overrides | {"sample_rate": rate}), content=CONTENT, singers=SINGERS).eval()
+    generator = Generator(
+        load(None, overrides | {"sample_rate": rate}), content_channels=CONTENT, num_speakers=SPEAKERS
+    ).eval()
     if trained and generator.wavenet is not None:
-        nn.init.normal_(generator.wavenet.exit.weight, std=0.1)
+        nn.init.normal_(generator.wavenet.output.weight, std=0.1)
     return generator
 
 
 # --- shapes and reach ---
 
 
-@pytest.mark.parametrize(("front", "subbands"), KINDS)
+@pytest.mark.parametrize(("source_filter", "subbands"), KINDS)
 @pytest.mark.parametrize("rate", [16_000, 24_000])
-def test_shape(front, subbands, rate):
-    generator = build(rate, front=front, subbands=subbands)
+def test_shape(source_filter, subbands, rate):
+    generator = build(rate, source_filter=source_filter, subbands=subbands)
     with torch.no_grad():
         for frames, batch in ((1, 1), (17, 3)):
             assert generator(song(frames, batch)).shape == (batch, frames * rate // 100)
 
 
-@pytest.mark.parametrize(("front", "subbands"), KINDS)
+@pytest.mark.parametrize(("source_filter", "subbands"), KINDS)
 @pytest.mark.parametrize(("layers", "hidden"), [(1, 1), (4, 3), (9, 2)])
-def test_margin_is_how_far_it_looks(front, subbands, layers, hidden):
-    generator = build(front=front, subbands=subbands, layers=layers, cycle=9, hidden_layers=hidden).double()
+def test_margin_is_how_far_it_looks(source_filter, subbands, layers, hidden):
+    generator = build(
+        source_filter=source_filter, subbands=subbands, layers=layers, cycle=9, hidden_layers=hidden
+    ).double()
     frames, middle = 2 * generator.margin + 9, generator.margin + 4
     whole = song(frames, dtype=torch.float64, voiced=torch.ones(1, frames))
-    tracks = {name: getattr(whole, name).clone().requires_grad_() for name in ("f0", "loudness", "effort", "content")}
+    tracks = {
+        name: getattr(whole, name).clone().requires_grad_()
+        for name in ("f0", "loudness", "relative_loudness", "content")
+    }
     samples = generator(replace(whole, **tracks))[0].unflatten(0, (frames, -1))[middle]
     gradients = torch.autograd.grad((samples * torch.randn_like(samples)).sum(), list(tracks.values()))
     touched = torch.stack([g.reshape(-1, frames).abs().sum(0) for g in gradients]).sum(0).nonzero()[:, 0]
     reach = max(middle - int(touched[0]), int(touched[-1]) - middle)
-    slack = 1 if front == "none" else 4  # the front's filters reach less far into the hidden track than the margin
+    slack = 1 if not source_filter else 4  # the filters reach less far into the hidden track than the margin
     assert generator.margin - slack <= reach <= generator.margin
 
 
 def test_bf16_is_40_db_below_the_wavenets_own_sound():
     generator, whole = build(channels=32, layers=8, cycle=4, subbands=8), song(50)
     with torch.no_grad():
-        exact, front = generator(whole), generator(whole, refine=False)
+        exact, base = generator(whole), generator(whole, use_wavenet=False)
         generator.bf16 = True
         error = generator(whole) - exact
-    assert 0 < error.square().mean() < 1e-4 * (exact - front).square().mean()
+    assert 0 < error.square().mean() < 1e-4 * (exact - base).square().mean()
 
 
-def test_without_a_front_what_is_usual_is_the_gain():
+def test_without_source_filter_the_median_level_is_the_gain():
     """And effort is heard, not applied."""
-    generator, whole = build(front="none"), song(30)
+    generator, whole = build(source_filter=False), song(30)
     with torch.no_grad():
         plain = generator(whole)
         louder = generator(replace(whole, loudness=whole.loudness + 20))
-        both = generator(replace(whole, loudness=whole.loudness + 20, effort=whole.effort + 20))
-        harder = generator(replace(whole, loudness=whole.loudness + 1, effort=whole.effort + 1))
+        both = generator(replace(whole, loudness=whole.loudness + 20, relative_loudness=whole.relative_loudness + 20))
+        harder = generator(replace(whole, loudness=whole.loudness + 1, relative_loudness=whole.relative_loudness + 1))
     torch.testing.assert_close(louder, 10 * plain)
     assert 0.001 < rms(harder - plain) / rms(plain) < 1
     assert rms(both) < 5 * rms(plain)
 
 
-@pytest.mark.parametrize(("front", "subbands"), KINDS)
-def test_chunks_equal_the_whole(front, subbands):
-    generator = build(front=front, subbands=subbands)
+@pytest.mark.parametrize(("source_filter", "subbands"), KINDS)
+def test_chunks_equal_the_whole(source_filter, subbands):
+    generator = build(source_filter=source_filter, subbands=subbands)
     whole = song(90)
     margin, hop, frames = generator.margin, generator.hop, 90
     with torch.no_grad():
@@ -102,17 +110,17 @@ def test_chunks_equal_the_whole(front, subbands):
 
 
 @pytest.mark.parametrize("subbands", [1, 4, 16])
-def test_a_fresh_wavenet_is_a_small_correction_of_its_front(subbands):
+def test_a_fresh_wavenet_is_a_small_correction(subbands):
     generator, whole = build(trained=False, subbands=subbands, channels=64, layers=8, cycle=4), song(30)
     with torch.no_grad():
-        front = generator(whole, refine=False)
-        assert -60 < db(rms(generator(whole) - front) / rms(front)) < -15
+        base = generator(whole, use_wavenet=False)
+        assert -60 < db(rms(generator(whole) - base) / rms(base)) < -15
 
 
-def test_no_layers_is_the_front_alone():
+def test_no_layers_is_the_source_filter_stage_alone():
     generator, whole = build(layers=0), song(30)
     with torch.no_grad():
-        assert torch.equal(generator(whole), generator(whole, refine=False))
+        assert torch.equal(generator(whole), generator(whole, use_wavenet=False))
 
 
 @pytest.mark.parametrize("subbands", [1, 4])
@@ -123,14 +131,14 @@ def test_silence_is_silent(subbands):
         assert db(rms(generator(song(40, loudness=torch.full((1, 40), -20.0))))) > -40
 
 
-@pytest.mark.parametrize(("front", "level"), [("none", 0.1), ("source_filter", 1.0)])
-def test_excitation_levels(front, level):
-    generator = build(front=front, harmonics=1)
-    loud, hushed = (generator.excite(song(60, voiced=torch.full((1, 60), v)))[0] for v in (1.0, 0.0))
+@pytest.mark.parametrize(("source_filter", "level"), [(False, 0.1), (True, 1.0)])
+def test_excitation_levels(source_filter, level):
+    generator = build(source_filter=source_filter, num_harmonics=1)
+    loud, hushed = (generator.excitation(song(60, voiced=torch.full((1, 60), v)))[0] for v in (1.0, 0.0))
     assert rms(loud[0]) == pytest.approx(level, rel=0.01)
     assert hushed[0].abs().max() == 0
-    assert rms(hushed[1]) == pytest.approx(level / 3 if front == "none" else 1, rel=0.02)
-    assert rms(loud[1]) == pytest.approx(0.003 if front == "none" else 1, rel=0.02)
+    assert rms(hushed[1]) == pytest.approx(level / 3 if not source_filter else 1, rel=0.02)
+    assert rms(loud[1]) == pytest.approx(0.003 if not source_filter else 1, rel=0.02)
 
 
 # --- singers ---
@@ -141,7 +149,7 @@ def test_one_hot_is_the_singer_and_half_and_half_is_between():
 
     def sung_by(*weights: float) -> torch.Tensor:
         with torch.no_grad():
-            return generator.conditioner(whole.with_singer(torch.tensor([weights], dtype=torch.float32)))
+            return generator.conditioner(whole.with_speaker(torch.tensor([weights], dtype=torch.float32)))
 
     second = sung_by(0, 1, 0)
     with torch.no_grad():
@@ -165,8 +173,8 @@ def test_a_batch_is_its_items():
 # --- loudness and precision ---
 
 
-class Deaf(nn.Module):
-    """A conditioning network that says the same whatever it is told."""
+class ConstantConditioner(nn.Module):
+    """Conditioning network whose output does not depend on its input."""
 
     margin = 0
 
@@ -177,7 +185,7 @@ class Deaf(nn.Module):
 @pytest.mark.parametrize("subbands", [1, 8])
 def test_loudness_is_a_gain(subbands):
     generator, whole = build(subbands=subbands), song(30)
-    generator.conditioner = Deaf()
+    generator.conditioner = ConstantConditioner()
     with torch.no_grad():
         soft, loud = (generator(replace(whole, loudness=torch.full((1, 30), level))) for level in (-40.0, -20.0))
     torch.testing.assert_close(loud, 10 * soft, atol=1e-6, rtol=1e-4)

@@ -1,62 +1,62 @@
-"""The filter bank: what goes in comes out, and every band hears its own share of the spectrum."""
+"""The filter pqmf: what goes in comes out, and every band hears its own share of the spectrum."""
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from svc.models.pqmf import FilterBank
+from svc.models.pqmf import PQMF
 
 
 def db(power: torch.Tensor) -> float:
     return float(10 * torch.log10(power))
 
 
-def joined(bank: FilterBank, audio: torch.Tensor) -> torch.Tensor:
-    return bank.join(bank.split(audio))
+def reconstruct(pqmf: PQMF, audio: torch.Tensor) -> torch.Tensor:
+    return pqmf.synthesis(pqmf.analysis(audio))
 
 
 @pytest.mark.parametrize("bands", [2, 4, 8, 16])
-def test_split_and_join_is_the_identity(bands):
-    bank = FilterBank(bands)
+def test_synthesis_of_analysis_is_the_identity(bands):
+    pqmf = PQMF(bands)
     audio = torch.randn(1, 1, 24_000, generator=torch.Generator().manual_seed(0))
-    error = (joined(bank, audio) - audio)[..., bank.margin : -bank.margin]
+    error = (reconstruct(pqmf, audio) - audio)[..., pqmf.margin : -pqmf.margin]
     assert db(error.square().mean() / audio.square().mean()) < -60
 
 
 def test_one_band_is_the_audio():
     audio = torch.randn(2, 1, 100)
-    assert torch.equal(joined(FilterBank(1), audio), audio)
-    assert FilterBank(1).margin == 0
+    assert torch.equal(reconstruct(PQMF(1), audio), audio)
+    assert PQMF(1).margin == 0
 
 
 @pytest.mark.parametrize("bands", [1, 2, 4, 8, 16])
-def test_joining_is_the_adjoint_of_splitting(bands):
-    bank = FilterBank(bands).double()
+def test_synthesis_is_the_adjoint_of_analysis(bands):
+    pqmf = PQMF(bands).double()
     audio = torch.randn(3, 1, 40 * bands, dtype=torch.float64)
     parts = torch.randn(3, bands, 40, dtype=torch.float64)
-    torch.testing.assert_close((bank.split(audio) * parts).sum(), (audio * bank.join(parts)).sum())
+    torch.testing.assert_close((pqmf.analysis(audio) * parts).sum(), (audio * pqmf.synthesis(parts)).sum())
 
 
 @pytest.mark.parametrize("bands", [2, 4, 8, 16])
 def test_a_tone_lands_in_its_band(bands):
-    bank = FilterBank(bands)
+    pqmf = PQMF(bands)
     for band in range(bands):
         tone = torch.cos(torch.pi * (band + 0.5) / bands * torch.arange(8_000))[None, None]
-        power = bank.split(tone)[0, :, 200:-200].square().mean(dim=-1)
+        power = pqmf.analysis(tone)[0, :, 200:-200].square().mean(dim=-1)
         others = torch.cat([power[:band], power[band + 1 :]])
         assert db(others.max() / power[band]) < -50
-        assert power[band] == pytest.approx(bands / 2, rel=0.01)  # the bank keeps energy
+        assert power[band] == pytest.approx(bands / 2, rel=0.01)  # energy is preserved
 
 
 @pytest.mark.parametrize("bands", [2, 4, 8, 16])
-def test_margin_is_the_reach_of_a_click(bands):
-    bank = FilterBank(bands)
+def test_margin_is_the_extent_of_an_impulse_response(bands):
+    pqmf = PQMF(bands)
     clicks = torch.eye(bands * 100)[:, None].double()[50 * bands : 51 * bands]
-    touched = joined(bank.double(), clicks).abs().sum(dim=(0, 1)).nonzero()[:, 0]
-    assert 50 * bands - int(touched[0]) <= bank.margin
-    assert int(touched[-1]) - (51 * bands - 1) <= bank.margin
-    assert int(touched[-1]) - int(touched[0]) >= 2 * bank.margin - bands
+    touched = reconstruct(pqmf.double(), clicks).abs().sum(dim=(0, 1)).nonzero()[:, 0]
+    assert 50 * bands - int(touched[0]) <= pqmf.margin
+    assert int(touched[-1]) - (51 * bands - 1) <= pqmf.margin
+    assert int(touched[-1]) - int(touched[0]) >= 2 * pqmf.margin - bands
 
 
 @settings(max_examples=20, deadline=None)
@@ -67,11 +67,11 @@ def test_margin_is_the_reach_of_a_click(bands):
     count=st.integers(1, 30),
 )
 def test_shapes_and_order(bands, channels, batch, count):
-    bank = FilterBank(bands)
+    pqmf = PQMF(bands)
     audio = torch.randn(batch, channels, bands * count)
-    parts = bank.split(audio)
+    parts = pqmf.analysis(audio)
     assert parts.shape == (batch, channels * bands, count)
     for channel in range(channels):
-        alone = bank.split(audio[:, channel : channel + 1])
+        alone = pqmf.analysis(audio[:, channel : channel + 1])
         torch.testing.assert_close(parts[:, channel * bands : (channel + 1) * bands], alone)
-        assert bank.join(alone).shape == (batch, 1, bands * count)
+        assert pqmf.synthesis(alone).shape == (batch, 1, bands * count)

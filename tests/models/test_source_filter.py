@@ -12,10 +12,10 @@ from svc.models.source_filter import EnvelopeFilter
 def envelope_filter(gain: float = 0.0, wild: float = 0.0, hop: int = 240) -> EnvelopeFilter:
     """Flat envelopes of ``gain`` dB, or random ones that move by ``wild`` nepers."""
     torch.manual_seed(0)
-    made = EnvelopeFilter(hidden=4, points=33, hop=hop).requires_grad_(False)
-    nn.init.normal_(made.exit.weight, std=wild)
-    nn.init.constant_(made.exit.bias, gain * np.log(10) / 20)
-    return made
+    network = EnvelopeFilter(hidden=4, points=33, hop=hop).requires_grad_(False)
+    nn.init.normal_(network.output.weight, std=wild)
+    nn.init.constant_(network.output.bias, gain * np.log(10) / 20)
+    return network
 
 
 @pytest.mark.parametrize("hop", [160, 240, 441, 480])
@@ -28,11 +28,11 @@ def test_a_flat_envelope_is_a_gain(hop, gain, factor):
 
 
 def test_envelopes_do_what_they_say():
-    front = envelope_filter()
+    envelope = envelope_filter()
     tilt = torch.linspace(0, -4, 33)
-    front.exit.bias.copy_(torch.cat([tilt, -tilt]))
+    envelope.output.bias.copy_(torch.cat([tilt, -tilt]))
     noise = torch.randn(1, 2, 240 * 800, generator=torch.Generator().manual_seed(0))
-    shaped = front(noise, torch.zeros(1, 800, 4))
+    shaped = envelope(noise, torch.zeros(1, 800, 4))
     for channel, sign in ((0, 1), (1, -1)):
         frequency, power = psd(shaped[0, channel], 24_000, 512)
         _, before = psd(noise[0, channel], 24_000, 512)
@@ -42,20 +42,20 @@ def test_envelopes_do_what_they_say():
 
 
 def test_minimum_phase_has_no_energy_before_the_click():
-    front = envelope_filter(wild=0.5)
+    envelope = envelope_filter(wild=0.5)
     click = torch.zeros(1, 2, 240 * 20)
     click[..., 2_400] = 1
     hidden = torch.randn(1, 1, 4).expand(1, 20, 4)
-    shaped = front(click, hidden)[0]
+    shaped = envelope(click, hidden)[0]
     for response in shaped:
         assert db(rms(response[:2_399]) * 2_399**0.5 / response.square().sum().sqrt()) < -60
         assert db(response[2_400:2_640].square().sum().sqrt() / response.square().sum().sqrt()) > -0.1
 
 
 def test_the_gradient_of_the_filters_is_right():
-    front = EnvelopeFilter(hidden=2, points=3, hop=160).double()
+    envelope = EnvelopeFilter(hidden=2, points=3, hop=160).double()
     noise = torch.randn(1, 2, 2 * 160, dtype=torch.float64)
     hidden = torch.randn(1, 2, 2, dtype=torch.float64, requires_grad=True)
-    torch.autograd.gradcheck(lambda h: front(noise, h).square().sum(), hidden)
+    torch.autograd.gradcheck(lambda h: envelope(noise, h).square().sum(), hidden)
     weights = torch.linspace(0, 1, 320, dtype=torch.float64, requires_grad=True)
-    torch.autograd.gradcheck(lambda w: front(noise * w, hidden.detach())[..., 100:110], weights)
+    torch.autograd.gradcheck(lambda w: envelope(noise * w, hidden.detach())[..., 100:110], weights)

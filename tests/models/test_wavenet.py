@@ -6,15 +6,15 @@ import torch
 from levels import psd
 from torch.nn import functional
 
-from svc.models.pqmf import FilterBank
-from svc.models.wavenet import STEERING, GatedLayer, WaveNet, interpolate
+from svc.models.pqmf import PQMF
+from svc.models.wavenet import COND_CHANNELS, GatedLayer, WaveNet, interpolate
 
 
 @pytest.mark.parametrize(("layers", "cycle", "kernel"), [(1, 1, 3), (5, 5, 3), (6, 3, 5), (2, 2, 1)])
 def test_wavenet_margin_is_exact(layers, cycle, kernel):
     torch.manual_seed(0)
-    sizes = {"inputs": 2, "outputs": 1, "channels": 3, "hidden": 4, "layers": layers, "cycle": cycle}
-    net = WaveNet(**sizes, kernel=kernel).double()
+    sizes = {"inputs": 2, "outputs": 1, "channels": 3, "hidden": 4, "layers": layers, "dilation_cycle": cycle}
+    net = WaveNet(**sizes, kernel_size=kernel).double()
     signal = torch.randn(1, 2, 400, dtype=torch.float64, requires_grad=True)
     net(signal, torch.randn(1, 4, 4, dtype=torch.float64))[0, 0, 200].backward()
     touched = signal.grad.abs().sum((0, 1)).nonzero()[:, 0]
@@ -25,13 +25,13 @@ def test_wavenet_margin_is_exact(layers, cycle, kernel):
 def test_a_layer_is_a_dilated_convolution_with_a_gate(kernel, dilation):
     torch.manual_seed(0)
     layer = GatedLayer(6, kernel, dilation).double()
-    flow, steering = torch.randn(2, 50, 6).double(), torch.randn(2, 50, STEERING).double()
-    taps = layer.taps.unflatten(0, (kernel, 6)).permute(2, 1, 0)
-    mixed = functional.conv1d(flow.mT, taps, dilation=dilation, padding=dilation * (kernel - 1) // 2)
+    x, cond = torch.randn(2, 50, 6).double(), torch.randn(2, 50, COND_CHANNELS).double()
+    weight = layer.dilated_weight.unflatten(0, (kernel, 6)).permute(2, 1, 0)
+    mixed = functional.conv1d(x.mT, weight, dilation=dilation, padding=dilation * (kernel - 1) // 2)
     filtered, gate = mixed.chunk(2, dim=1)
-    opened = torch.tanh(filtered) * 2 * torch.sigmoid(2 * (gate + (steering @ layer.steering).mT))
-    onward, skip = functional.conv1d(opened, layer.mixer.weight[..., None]).chunk(2, dim=1)
-    torch.testing.assert_close(layer(flow, steering), (onward.mT, skip.mT))
+    opened = torch.tanh(filtered) * 2 * torch.sigmoid(2 * (gate + (cond @ layer.cond_weight).mT))
+    residual, skip = functional.conv1d(opened, layer.res_skip.weight[..., None]).chunk(2, dim=1)
+    torch.testing.assert_close(layer(x, cond), (residual.mT, skip.mT))
 
 
 def test_interpolation_runs_straight_between_centres():
@@ -42,14 +42,14 @@ def test_interpolation_runs_straight_between_centres():
 
 def test_wavenet_keeps_silence():
     torch.manual_seed(0)
-    net = WaveNet(inputs=8, outputs=4, channels=6, hidden=5, layers=4, cycle=4, kernel=3)
+    net = WaveNet(inputs=8, outputs=4, channels=6, hidden=5, layers=4, dilation_cycle=4, kernel_size=3)
     assert net(torch.zeros(2, 8, 300), torch.randn(2, 5, 5)).abs().max() == 0
 
 
 def test_no_tone_at_the_edges_of_the_bands():
     torch.manual_seed(0)
-    bank, rate, hop = FilterBank(4), 24_000, 240
-    net = WaveNet(inputs=8, outputs=4, channels=16, hidden=8, layers=6, cycle=6, kernel=3)
+    bank, rate, hop = PQMF(4), 24_000, 240
+    net = WaveNet(inputs=8, outputs=4, channels=16, hidden=8, layers=6, dilation_cycle=6, kernel_size=3)
     hidden = torch.randn(1, 1, 8, generator=torch.Generator().manual_seed(1)).expand(1, 1_000, 8)
     noise = torch.randn(1, 2, 1_000 * hop, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
