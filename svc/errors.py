@@ -45,12 +45,12 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)[:MAX_TEXT]
 
 
-def refusal(path: Path, reason: str) -> AudioError:
+def file_error(path: Path, reason: str) -> AudioError:
     """The error to raise, its text printable whatever the name."""
     name = str(path)
     return AudioError(f"{name if name.isprintable() else ascii(name)}: {reason}")
 
 
-def detail(error: Exception) -> str:
+def last_message(error: Exception) -> str:
     """The last, most telling part of a library's message."""
     return " ".join(str(error).split()).rstrip(".").split(": ")[-1] or type(error).__name__

@@ -1,1 +1,1 @@
-"""Samples in and out of files, and their spectra and levels."""
+"""Audio files, resampling, spectra and loudness."""

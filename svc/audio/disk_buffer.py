@@ -1,4 +1,4 @@
-"""A recording of any length brought to a rate without ever being in memory as a whole: long ones live on the disk."""
+"""Disk buffer for long recordings: resampled in constant memory, memory-mapped from a temporary file if long."""
 
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -8,22 +8,22 @@ from itertools import chain
 import numpy as np
 
 from svc.audio.files import Audio, Samples
-from svc.audio.resample import fit_length, resampled
+from svc.audio.resample import fit_length, resample_stream
 from svc.errors import AudioError
 from svc.utils.units import hop_samples
 
-LONG = 600  # seconds; what is longer is not kept in memory
+MAX_SECONDS_IN_MEMORY = 600  # seconds; what is longer is not kept in memory
 
 
 @dataclass(frozen=True, slots=True)
-class Spooled:
-    """A recording ready to be heard.
+class BufferedAudio:
+    """A resampled recording.
 
     Attributes:
-        audio: at the rate asked for, padded with silence to whole frames of 10 ms. Its samples (T,) are an array; of a
-            long recording they are mapped from a file without a name, which is gone as soon as they are.
-        rate: Hz that it came at.
-        length: samples that came.
+        audio: at the new rate, padded with silence to whole frames of 10 ms. The samples (T,) of a long recording are
+            memory-mapped from a file without a name, which vanishes with them.
+        rate: Hz before.
+        length: samples before.
     """
 
     audio: Audio
@@ -32,12 +32,12 @@ class Spooled:
 
     @property
     def seconds(self) -> float:
-        """Duration of what came."""
+        """Duration."""
         return self.length / self.rate
 
 
-def spool(blocks: Iterable[Audio], rate: int) -> Spooled:
-    """Take a recording in blocks of one rate, at least one of them.
+def resample_to_buffer(blocks: Iterable[Audio], rate: int) -> BufferedAudio:
+    """Resample a recording that comes in blocks of one rate, at least one of them.
 
     Args:
         blocks: from ``files.blocks``, or the whole in a list.
@@ -56,8 +56,10 @@ def spool(blocks: Iterable[Audio], rate: int) -> Spooled:
             length += len(block.samples)
             yield block.samples
 
-    samples = _gather(_framed(resampled(counted(), first.rate, rate), hop_samples(rate)), LONG * rate)
-    return Spooled(Audio(samples, rate), first.rate, length)
+    samples = _gather(
+        _framed(resample_stream(counted(), first.rate, rate), hop_samples(rate)), MAX_SECONDS_IN_MEMORY * rate
+    )
+    return BufferedAudio(Audio(samples, rate), first.rate, length)
 
 
 def _framed(stream: Iterator[Samples], hop: int) -> Iterator[Samples]:

@@ -1,6 +1,6 @@
 """Reading and writing audio files, with the integrity checks that libsndfile does not make.
 
-libsndfile reads a WAV cut in half, an OGG cut in half, NaN samples and peaks of 1e6 without a word.
+libsndfile reads a WAV cut in half, NaN samples and peaks of 1e6 without an error.
 Accepted are PCM, floating-point, µ-law and A-law samples, and FLAC, ALAC, Vorbis, Opus and MPEG. Its
 decoders of the rest of what it reads (ADPCM of all kinds, GSM 6.10, DWVW, DPCM) are not safe with broken files.
 """
@@ -16,9 +16,9 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from svc.audio.integrity import is_whole, mp3_lengths
-from svc.audio.writing import Writer, encoding
-from svc.errors import AudioError, detail, refusal
+from svc.audio.integrity import is_complete
+from svc.audio.writing import Writer, encode_file
+from svc.errors import file_error, last_message
 
 Samples = NDArray[np.float32]
 
@@ -47,6 +47,8 @@ FORMATS = {
 }
 
 _READ_SAMPLES = 1 << 22  # at a time, of all channels: a header may claim any number of samples
+_MPEG_SLACK = 0.9  # of the length of an MP3, which libsndfile guesses where the first frame does not give it
+_NOT_AUDIO = {1}  # libsndfile's error for a format that it does not know
 _NO_LENGTH = 1 << 62  # libsndfile's number of samples where a FLAC file does not give it
 
 
@@ -73,21 +75,21 @@ def read(path: Path) -> Audio:
     Raises:
         AudioError: the file is missing, not audio, cut short, silent, too short, or its samples are wild.
     """
-    parts = list(blocks(path))
+    parts = list(read_blocks(path))
     return Audio(np.concatenate([part.samples for part in parts]), parts[0].rate)
 
 
-def blocks(path: Path) -> Iterator[Audio]:
+def read_blocks(path: Path) -> Iterator[Audio]:
     """What ``read`` reads, some seconds at a time; only at the end is known whether the file is good.
 
     Raises:
         AudioError: as ``read``.
     """
-    return (Audio(samples.mean(axis=1), rate) for samples, rate in channels(path))
+    return (Audio(samples.mean(axis=1), rate) for samples, rate in read_channels(path))
 
 
-def channels(path: Path) -> Iterator[tuple[Samples, int]]:
-    """What ``blocks`` averages: samples (T, C) of all channels, and their rate in Hz.
+def read_channels(path: Path) -> Iterator[tuple[Samples, int]]:
+    """What ``read_blocks`` averages: samples (T, C) of all channels, and their rate in Hz.
 
     Raises:
         AudioError: as ``read``.
@@ -95,15 +97,10 @@ def channels(path: Path) -> Iterator[tuple[Samples, int]]:
     path = Path(path)
     check_file(path)
     try:
-        if not is_whole(path):
-            raise refusal(path, "cut short (it promises more than it holds); copy it again")
-        lengths = mp3_lengths(path)
-        if lengths is not None and not lengths:
-            raise _contradiction(path)
+        if not is_complete(path):
+            raise file_error(path, "cut short (the header declares more than there is); copy it again")
     except OSError as error:
-        raise refusal(path, f"cannot be read ({error.strerror}); check its permissions") from None
-    except ValueError:
-        raise refusal(path, "not audio that can be read; give a WAV, FLAC, OGG or MP3 file") from None
+        raise file_error(path, f"cannot be read ({error.strerror}); check its permissions") from None
     try:
         # By descriptor: libsndfile takes a name of - for standard input and guesses from extensions.
         with (
@@ -111,10 +108,12 @@ def channels(path: Path) -> Iterator[tuple[Samples, int]]:
             soundfile.SoundFile(file.fileno(), closefd=False) as stream,
         ):
             _check_header(path, stream)
-            for samples in _decode(path, stream, lengths):
+            for samples in _decode(path, stream):
                 yield samples, stream.samplerate
     except (soundfile.SoundFileError, OSError, ValueError) as error:
-        raise refusal(path, f"damaged ({detail(error)}); copy it again or export it as WAV") from None
+        if getattr(error, "code", None) in _NOT_AUDIO:
+            raise file_error(path, "not audio that can be read; give a WAV, FLAC, OGG or MP3 file") from None
+        raise file_error(path, f"damaged ({last_message(error)}); copy it again or export it as WAV") from None
 
 
 def write(path: Path, audio: Audio) -> None:
@@ -123,11 +122,11 @@ def write(path: Path, audio: Audio) -> None:
     Raises:
         AudioError: the folder or the format does not take the file, or a sample is not a number.
     """
-    with writing(path, audio.rate) as file:
+    with open_writer(path, audio.rate) as file:
         file.write(audio.samples)
 
 
-def writing(path: Path, rate: int, channels: int = 1) -> AbstractContextManager[Writer]:
+def open_writer(path: Path, rate: int, channels: int = 1) -> AbstractContextManager[Writer]:
     """``write`` a part at a time, of one or two channels: the file appears when the block ends well.
 
     Raises:
@@ -135,7 +134,7 @@ def writing(path: Path, rate: int, channels: int = 1) -> AbstractContextManager[
     """
     path = Path(path)
     check_format(path, rate)
-    return encoding(path, rate, *FORMATS[path.suffix.lower()], channels=channels)
+    return encode_file(path, rate, *FORMATS[path.suffix.lower()], channels=channels)
 
 
 def check_file(path: Path) -> None:
@@ -148,15 +147,15 @@ def check_file(path: Path) -> None:
         status = path.stat()
     except FileNotFoundError:
         reason = "a link to a file that is gone" if path.is_symlink() else "no such file"
-        raise refusal(path, f"{reason}; check the path") from None
+        raise file_error(path, f"{reason}; check the path") from None
     except (OSError, ValueError) as error:
-        raise refusal(path, f"cannot be opened ({getattr(error, 'strerror', error)}); check the path") from None
+        raise file_error(path, f"cannot be opened ({getattr(error, 'strerror', error)}); check the path") from None
     if stat.S_ISDIR(status.st_mode):
-        raise refusal(path, "is a folder; name an audio file")
+        raise file_error(path, "is a folder; name an audio file")
     if not stat.S_ISREG(status.st_mode):
-        raise refusal(path, "is a device or pipe; name an audio file")
+        raise file_error(path, "is a device or pipe; name an audio file")
     if status.st_size == 0:
-        raise refusal(path, "is empty (0 bytes); record or copy it again")
+        raise file_error(path, "is empty (0 bytes); record or copy it again")
 
 
 def check_format(path: Path, rate: int | None = None) -> None:
@@ -167,42 +166,32 @@ def check_format(path: Path, rate: int | None = None) -> None:
     """
     ending = path.suffix.lower()
     if ending not in FORMATS:
-        raise refusal(path, "unknown audio format; end the name in .wav, .flac, .mp3 or .ogg")
+        raise file_error(path, "unknown audio format; end the name in .wav, .flac, .mp3 or .ogg")
     kind, subtype = FORMATS[ending]
     if not soundfile.check_format(kind, subtype):
-        raise refusal(path, f"{ending} is not in this build of libsndfile; end the name in .wav")
+        raise file_error(path, f"{ending} is not in this build of libsndfile; end the name in .wav")
     if rate is None:
         return
     if not MIN_RATE <= rate <= MAX_RATE:  # libsndfile dies of an OGG of 700 kHz
-        raise refusal(path, f"cannot hold {rate} Hz; resample it to between {MIN_RATE} and {MAX_RATE} Hz")
+        raise file_error(path, f"cannot hold {rate} Hz; resample it to between {MIN_RATE} and {MAX_RATE} Hz")
     try:
         with soundfile.SoundFile(BytesIO(), "w", rate, channels=1, subtype=subtype, format=kind) as stream:
             stream.write(np.zeros(1, np.float32))  # FLAC finds out only here
     except (soundfile.SoundFileError, ValueError):
-        raise refusal(path, f"{ending} does not take {rate} Hz; end the name in .wav") from None
-
-
-def _contradiction(path: Path) -> AudioError:
-    return refusal(path, "its header and contents disagree; convert it to WAV")
+        raise file_error(path, f"{ending} does not take {rate} Hz; end the name in .wav") from None
 
 
 def _check_header(path: Path, stream: "soundfile.SoundFile") -> None:
     if stream.subtype not in SUBTYPES | COMPRESSED:
-        raise refusal(path, f"{stream.subtype} samples are not accepted; convert it to WAV or FLAC")
+        raise file_error(path, f"{stream.subtype} samples are not accepted; convert it to WAV or FLAC")
     if not MIN_RATE <= stream.samplerate <= MAX_RATE:
-        raise refusal(path, f"sampled at {stream.samplerate} Hz; give a file between {MIN_RATE} and {MAX_RATE} Hz")
+        raise file_error(path, f"sampled at {stream.samplerate} Hz; give a file between {MIN_RATE} and {MAX_RATE} Hz")
     if stream.frames >= _NO_LENGTH:
-        raise refusal(path, "does not say how long it is (was it streamed?); convert it to WAV")
+        raise file_error(path, "does not say how long it is (was it streamed?); convert it to WAV")
 
 
-def _decode(path: Path, stream: "soundfile.SoundFile", lengths: range | None) -> Iterator[Samples]:
-    """Parts (T, C) of a file, checked on the way, as is their average.
-
-    Args:
-        path: for the errors.
-        stream: at its start.
-        lengths: of an MP3, whose number of samples libsndfile may only guess.
-    """
+def _decode(path: Path, stream: "soundfile.SoundFile") -> Iterator[Samples]:
+    """Parts (T, C) of a file, checked on the way, as is their average."""
     hop = stream.samplerate // 100
     step = max(1, _READ_SAMPLES // (stream.channels * hop)) * hop
     count = 0
@@ -213,24 +202,22 @@ def _decode(path: Path, stream: "soundfile.SoundFile", lengths: range | None) ->
         loudest = max(loudest, _peak_level(block, hop))
         loudest_sum = max(loudest_sum, _peak_level(block.mean(axis=1), hop))
         yield block
-    if lengths is not None and count not in lengths:
-        raise _contradiction(path)
-    if lengths is None and count != stream.frames:
-        raise refusal(path, f"cut short ({count} of {stream.frames} samples); copy it again")
+    if count < stream.frames * (_MPEG_SLACK if stream.subtype.startswith("MPEG") else 1):
+        raise file_error(path, f"cut short ({count} of {stream.frames} samples); copy it again")
     if count < MIN_SECONDS * stream.samplerate:
-        raise refusal(path, f"only {count / stream.samplerate:.3f} s long; give at least {MIN_SECONDS} s")
+        raise file_error(path, f"only {count / stream.samplerate:.3f} s long; give at least {MIN_SECONDS} s")
     if loudest < MIN_LEVEL:
-        raise refusal(path, f"silent (below {MIN_LEVEL:.0f} dB throughout); record it louder")
+        raise file_error(path, f"silent (below {MIN_LEVEL:.0f} dB throughout); record it louder")
     if loudest_sum < max(loudest + MIN_SUM, MIN_LEVEL):
-        raise refusal(path, "its channels cancel each other; give one channel of it")
+        raise file_error(path, "its channels cancel each other; give one channel of it")
 
 
 def _check_values(path: Path, block: Samples) -> None:
     if not np.isfinite(block).all():
-        raise refusal(path, "holds samples that are not numbers (NaN or infinity); export it again")
+        raise file_error(path, "holds samples that are not numbers (NaN or infinity); export it again")
     peak = float(np.abs(block).max())
     if peak > MAX_PEAK:
-        raise refusal(path, f"peaks at {peak:.3g} times full scale; export it normalised")
+        raise file_error(path, f"peaks at {peak:.3g} times full scale; export it normalised")
 
 
 def _peak_level(samples: Samples, hop: int) -> float:

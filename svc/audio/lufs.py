@@ -3,7 +3,6 @@
 import math
 
 import numpy as np
-import pyloudnorm
 
 from svc.audio.files import Samples
 
@@ -17,6 +16,8 @@ def integrated(samples: Samples, rate: int) -> float:
 
     Songs longer than ten minutes are measured in pieces, whose blocks are gated together.
     """
+    import pyloudnorm
+
     meter = pyloudnorm.Meter(rate)
     blocks: list[float] = []
     for start in range(0, len(samples), PIECE * rate):

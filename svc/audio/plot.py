@@ -1,4 +1,4 @@
-"""The one picture of a recording: its spectrogram with a melody over it."""
+"""Mel-spectrogram plot of a recording with its f0."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from numpy.typing import NDArray
 from svc.audio.files import Samples
 from svc.audio.stft import power_spectrogram
 
-if TYPE_CHECKING:  # drawing is rare: whoever draws pays for the import
+if TYPE_CHECKING:  # matplotlib is imported by the caller
     from matplotlib.axes import Axes
 
 TOP = 8000.0  # Hz
 RANGE = 80.0  # dB
-ROWS = 160  # evenly spaced in mel, so that melodies have room
+ROWS = 160  # evenly spaced in mel
 TICKS = (200, 500, 1000, 2000, 4000, 8000)  # Hz
 
 
-def draw(
+def plot_spectrogram(
     axes: Axes,
     samples: Samples,
     rate: int,
     f0: NDArray[np.floating] | None,
     title: str,
-    asked: NDArray[np.floating] | None = None,
+    reference_f0: NDArray[np.floating] | None = None,
 ) -> None:
-    """A spectrogram on a mel axis up to 8 kHz over 80 dB, 40 ms windows, with melodies drawn over it.
+    """A spectrogram on a mel axis up to 8 kHz over 80 dB, 40 ms windows, with f0 drawn over it.
 
     Args:
         axes: matplotlib's, seconds across, mel up.
@@ -36,7 +36,7 @@ def draw(
         rate: Hz.
         f0: (N,) Hz every 10 ms, in cyan; where it is not positive nothing is drawn.
         title: above the picture.
-        asked: another melody, in white below the first.
+        reference_f0: another f0, in white below the first.
     """
     hop = rate // 100
     power = power_spectrogram(torch.from_numpy(samples)[None], 4 * hop, hop)[0].numpy()
@@ -46,10 +46,10 @@ def draw(
     loudest = float(level.max(initial=-RANGE))
     extent = (0.0, level.shape[1] * hop / rate, 0.0, float(_mel(top)))
     axes.imshow(level, origin="lower", aspect="auto", vmin=loudest - RANGE, vmax=loudest, cmap="magma", extent=extent)
-    for curve, colour, width in ((asked, "white", 2.0), (f0, "cyan", 1.0)):
+    for curve, colour, width in ((reference_f0, "white", 2.0), (f0, "cyan", 1.0)):
         if curve is not None:
-            sung = np.where(curve > 0, _mel(np.maximum(curve, 0.0)), np.nan)
-            axes.plot((np.arange(len(curve)) + 0.5) / 100, sung, color=colour, linewidth=width)
+            pitch = np.where(curve > 0, _mel(np.maximum(curve, 0.0)), np.nan)
+            axes.plot((np.arange(len(curve)) + 0.5) / 100, pitch, color=colour, linewidth=width)
     axes.set_xlim(0.0, extent[1])
     axes.set_ylim(0.0, extent[3])
     axes.set_yticks([float(_mel(tick)) for tick in TICKS if tick <= top])

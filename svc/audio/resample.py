@@ -1,4 +1,4 @@
-"""Changing the sample rate: the one place that does."""
+"""Resampling (soxr), of whole recordings and of streams."""
 
 from collections.abc import Iterable, Iterator
 
@@ -16,7 +16,7 @@ def resample(audio: Audio, rate: int) -> Audio:
     return Audio(fit_length(samples, resampled_length(len(audio.samples), audio.rate, rate)), rate)
 
 
-def resampled(stream: Iterable[Samples], old: int, new: int, length: int | None = None) -> Iterator[Samples]:
+def resample_stream(stream: Iterable[Samples], old: int, new: int, length: int | None = None) -> Iterator[Samples]:
     """Convert a recording that comes in parts to another rate, to the same samples as ``resample`` of the whole.
 
     Args:
@@ -25,19 +25,19 @@ def resampled(stream: Iterable[Samples], old: int, new: int, length: int | None 
         new: the rate in Hz of the parts that come out, which begin as soon as soxr knows them.
         length: samples to give in all, cut or padded with silence; as many as ``resample`` if not given.
     """
-    convert = _identity if old == new else soxr.ResampleStream(old, new, 1, quality="HQ").resample_chunk
-    taken = given = 0
+    convert = _unchanged if old == new else soxr.ResampleStream(old, new, 1, quality="HQ").resample_chunk
+    taken = done = 0
     for part in stream:
         taken += len(part)
-        made = convert(part)
+        converted = convert(part)
         if length is not None:
-            made = made[: length - given]
-        given += len(made)
-        if len(made):
-            yield made
+            converted = converted[: length - done]
+        done += len(converted)
+        if len(converted):
+            yield converted
     total = resampled_length(taken, old, new) if length is None else length
-    if total > given:
-        yield fit_length(convert(np.zeros(0, dtype=np.float32), last=True), total - given)
+    if total > done:
+        yield fit_length(convert(np.zeros(0, dtype=np.float32), last=True), total - done)
 
 
 def resampled_length(length: int, old: int, new: int) -> int:
@@ -52,5 +52,5 @@ def fit_length(samples: Samples, length: int) -> Samples:
     return np.ascontiguousarray(samples[:length], dtype=np.float32)
 
 
-def _identity(samples: Samples, last: bool = False) -> Samples:  # noqa: ARG001
+def _unchanged(samples: Samples, last: bool = False) -> Samples:  # noqa: ARG001
     return samples

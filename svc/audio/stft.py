@@ -1,4 +1,4 @@
-"""Frames on the 10 ms clock and their spectra."""
+"""Framing on the 10 ms clock and short-time Fourier spectra (STFT)."""
 
 from typing import Any
 
@@ -40,11 +40,11 @@ def power_spectrogram(audio: Tensor, size: int, hop: int, fft: int | None = None
     if not frames.numel():  # the FFT of the MKL refuses an empty batch
         return audio.new_zeros(*frames.shape[:-1], (fft or size) // 2 + 1)
     window = torch.hann_window(size, dtype=audio.dtype, device=audio.device)
-    spectrum = real_spectrum(frames * window, fft or size)
+    spectrum = rfft_cheap_grad(frames * window, fft or size)
     return spectrum.abs().square() * (4.0 / float(window.sum()) ** 2)
 
 
-def real_spectrum(frames: Tensor, size: int) -> Tensor:
+def rfft_cheap_grad(frames: Tensor, size: int) -> Tensor:
     """Spectrum (…, size // 2 + 1) of real frames (…, length ≤ size), as ``torch.fft.rfft``; its gradient is cheaper.
 
     The library computes the gradient by a complex transform of full length.

@@ -2,7 +2,6 @@
 
 from functools import lru_cache
 
-import librosa
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,7 +13,7 @@ FLOOR = -100.0  # dB
 WINDOW_FRAMES = 4  # of 10 ms
 
 
-def loudness(audio: Tensor, sample_rate: int) -> Tensor:
+def a_weighted_loudness(audio: Tensor, sample_rate: int) -> Tensor:
     """A-weighted level of 40 ms Hann windows, as in DDSP (Engel et al. 2020).
 
     Args:
@@ -34,6 +33,8 @@ def loudness(audio: Tensor, sample_rate: int) -> Tensor:
 @lru_cache
 def _weights(size: int, sample_rate: int) -> Tensor:
     """A-weighting of each bin as a power gain, over the spectral spread of the Hann window (1.5 bins)."""
+    import librosa
+
     frequencies = librosa.fft_frequencies(sr=sample_rate, n_fft=size)
     decibels = librosa.A_weighting(np.maximum(frequencies, 1.0), min_db=None)
     return torch.from_numpy(10 ** (decibels / 10) / 1.5)

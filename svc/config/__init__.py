@@ -1,15 +1,16 @@
 """Configuration: typed schema, validation of ranges, and trees of plain values."""
 
+from svc.config.renamed import OLD_OPTIONS, upgrade
 from svc.config.schema import (
     Config,
     ContentConfig,
     DiscriminatorConfig,
     F0Config,
     FeaturesConfig,
-    Follower,
-    ListenerConfig,
+    PerceptualLossConfig,
     LossConfig,
-    OthersConfig,
+    VirtualSpeakersConfig,
+    TrackerName,
     TrainConfig,
     from_tree,
     load,
@@ -18,15 +19,16 @@ from svc.config.schema import (
 from svc.config.tree import differences, flatten, to_tree
 
 __all__ = [
+    "OLD_OPTIONS",
     "Config",
     "ContentConfig",
     "DiscriminatorConfig",
     "F0Config",
     "FeaturesConfig",
-    "Follower",
-    "ListenerConfig",
+    "PerceptualLossConfig",
     "LossConfig",
-    "OthersConfig",
+    "VirtualSpeakersConfig",
+    "TrackerName",
     "TrainConfig",
     "differences",
     "flatten",
@@ -34,4 +36,5 @@ __all__ = [
     "load",
     "parse_overrides",
     "to_tree",
+    "upgrade",
 ]

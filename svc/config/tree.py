@@ -1,4 +1,4 @@
-"""Dataclasses as nested mappings of plain values, and back, with every fault told in words."""
+"""Dataclasses to nested mappings of plain values (dict ⇄ dataclass) and back, with all faults in words at once."""
 
 import contextlib
 import dataclasses
@@ -12,26 +12,67 @@ from svc.errors import ConfigError
 
 T = TypeVar("T")
 
-_SPOKEN = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+NOTHING: Mapping[str, str] = {}
+
+_TYPE_NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
 
-def build(cls: type, tree: Any, prefix: str, faults: list[str]) -> Any:
-    """A dataclass from nested mappings of differences from its defaults; what is wrong is added to the faults."""
+def build(
+    cls: type, tree: Any, prefix: str, faults: list[str], renamed: Mapping[str, str] = NOTHING, base: Any = None
+) -> Any:
+    """A dataclass from nested mappings of differences from its defaults; faults are added to a list.
+
+    Args:
+        cls: the dataclass.
+        tree: the mappings.
+        prefix: dotted name of the group, with a dot at its end.
+        faults: gets one sentence for each.
+        renamed: old dotted names of options, and what they are now.
+        base: an object whose values are the defaults instead of those of the class.
+    """
     if not isinstance(tree, dict):
-        faults.append(f"{prefix.rstrip('.') or 'config'} must hold `name: value` pairs, not {shown(tree)}")
+        faults.append(f"{prefix.rstrip('.') or 'config'} must hold `name: value` pairs, not {short_repr(tree)}")
         return None
     hints = typing.get_type_hints(cls)
     values = {}
     for key, value in tree.items():
         if key not in hints:
-            name = key if isinstance(key, str) else shown(key)
+            name = key if isinstance(key, str) else short_repr(key)
+            old = [f"{prefix}{name}.{leaf}" for leaf in flatten(value)] if isinstance(value, dict) else [prefix + name]
+            moved = [f"{option} is now {renamed[option]}" for option in old if option in renamed]
+            if moved:
+                faults += moved
+                continue
             near = difflib.get_close_matches(name, hints, n=1)
-            faults.append(f"unknown knob {prefix}{name}" + (f" (did you mean {near[0]}?)" if near else ""))
+            faults.append(f"unknown option {prefix}{name}" + (f" (did you mean {near[0]}?)" if near else ""))
         elif dataclasses.is_dataclass(hints[key]):
-            values[key] = build(typing.cast(type, hints[key]), value, f"{prefix}{key}.", faults)
+            values[key] = build(typing.cast(type, hints[key]), value, f"{prefix}{key}.", faults, renamed)
+        elif typing.get_origin(hints[key]) is Mapping:
+            values[key] = _mapping(cls, key, value, f"{prefix}{key}.", faults, renamed)
         else:
             values[key] = _value(hints[key], value, prefix + str(key), faults)
-    return None if faults else cls(**values)
+    if faults:
+        return None
+    return cls(**values) if base is None else dataclasses.replace(base, **values)
+
+
+def _mapping(cls: type, key: str, tree: Any, prefix: str, faults: list[str], renamed: Mapping[str, str]) -> Any:
+    """A mapping of names to dataclasses: differences from the default entries, and new ones."""
+    kind = typing.get_args(typing.get_type_hints(cls)[key])[1]
+    entries = dict(getattr(cls(), key))
+    if not isinstance(tree, dict):
+        faults.append(f"{prefix.rstrip('.')} must hold `name: value` pairs, not {short_repr(tree)}")
+        return None
+    for name, entry in tree.items():
+        old = [f"{prefix}{name}.{leaf}" for leaf in flatten(entry)] if isinstance(entry, dict) else []
+        moved = [f"{option} is now {renamed[option]}" for option in old if option in renamed]
+        if moved:
+            faults += moved
+        elif not isinstance(name, str):
+            faults.append(f"{prefix.rstrip('.')}: {short_repr(name)} is not a name")
+        else:
+            entries[name] = build(kind, entry, f"{prefix}{name}.", faults, renamed, entries.get(name, kind()))
+    return entries
 
 
 def _value(hint: Any, value: Any, name: str, faults: list[str]) -> Any:
@@ -41,23 +82,23 @@ def _value(hint: Any, value: Any, name: str, faults: list[str]) -> Any:
         if value is False and "no" in choices:
             value = "no"  # YAML 1.1 reads a bare `no` as false
         if not any(type(value) is type(choice) and value == choice for choice in choices):
-            faults.append(f"{name} must be one of {', '.join(map(str, choices))}, not {shown(value)}")
+            faults.append(f"{name} must be one of {', '.join(map(str, choices))}, not {short_repr(value)}")
         return value
     if origin is tuple:
         if not isinstance(value, list | tuple):
-            faults.append(f"{name} must be a list, not {shown(value)}")
+            faults.append(f"{name} must be a list, not {short_repr(value)}")
             return value
         return tuple(_value(typing.get_args(hint)[0], item, name, faults) for item in value)
-    given = value
+    raw = value
     if hint is float and isinstance(value, int | str) and not isinstance(value, bool):
         with contextlib.suppress(ValueError, OverflowError):
             value = float(value)  # YAML 1.1 reads 1e-4 as a string
     if type(value) is not hint or (hint is float and not math.isfinite(value)):
-        faults.append(f"{name} must be {_SPOKEN[hint]}, not {shown(given)}")
+        faults.append(f"{name} must be {_TYPE_NAMES[hint]}, not {short_repr(raw)}")
     return value
 
 
-def shown(value: Any) -> str:
+def short_repr(value: Any) -> str:
     """A value as it was given, if that is short and can be written at all."""
     try:
         text = repr(value)
@@ -67,7 +108,7 @@ def shown(value: Any) -> str:
 
 
 def to_tree(config: Any) -> dict[str, Any]:
-    """Every knob as nested mappings of plain values."""
+    """Every option as nested mappings of plain values."""
     return {key: _plain(value) for key, value in dataclasses.asdict(config).items()}
 
 
@@ -82,7 +123,7 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def put(tree: dict[str, Any], dotted: str, value: Any) -> None:
+def set_dotted(tree: dict[str, Any], dotted: str, value: Any) -> None:
     """Set what a dotted key leads to.
 
     Raises:
@@ -93,12 +134,12 @@ def put(tree: dict[str, Any], dotted: str, value: Any) -> None:
     for name in parents:
         node = node.setdefault(name, {})
         if not isinstance(node, dict):
-            raise ConfigError(f"--set {dotted}: {name} is a value, not a group of knobs")
+            raise ConfigError(f"--set {dotted}: {name} is a value, not a group of options")
     node[leaf] = value
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """The knobs in which two trees differ, each as ``name: old → new``."""
+    """The options in which two trees differ, each as ``name: old → new``."""
     before, after = flatten(old), flatten(new)
     return [
         f"{key}: {before.get(key)} → {after.get(key)}"
@@ -113,15 +154,15 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def from_knobs(cls: type[T], knobs: Mapping[str, Any]) -> T:
+def from_overrides(cls: type[T], overrides: Mapping[str, Any]) -> T:
     """A dataclass from dotted differences from its defaults.
 
     Raises:
-        ConfigError: any knob is wrong; all faults are listed at once.
+        ConfigError: any option is wrong; all faults are listed at once.
     """
     tree: dict[str, Any] = {}
-    for dotted, value in knobs.items():
-        put(tree, dotted, value)
+    for dotted, value in overrides.items():
+        set_dotted(tree, dotted, value)
     faults: list[str] = []
     built = build(cls, tree, "", faults)
     if faults:

@@ -1,117 +1,133 @@
-"""What the knobs of svc/config/schema.py may be: ranges, and rules between them."""
+"""Validation of config options: ranges, and rules between them."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from svc.config.tree import shown
+from svc import encoders
+from svc.config.tree import short_repr
 from svc.utils.units import FRAMES_PER_SECOND
 
-_BLOCKS = {f"layer{number}": 768 for number in range(1, 13)}
-LAYERS = {  # channels of what an encoder may be asked for
-    "cepstral": {"cepstra": 20, "envelope": 40},
-    "wav2letter": {"words": 64, "sounds": 39},
-    "hubert-base": _BLOCKS,
-    "wavlm-base-plus": _BLOCKS,
-    "wav2vec2-asr-base": _BLOCKS,
-}
-_CREPE = (*(f"conv{number}" for number in range(1, 7)), "pitch")
-HEARD = {  # what a listener may compare
-    **{name: tuple(layers) for name, layers in LAYERS.items()},
-    "wav2letter": (*LAYERS["wav2letter"], *(f"block{number}" for number in range(1, 11))),
-    "crepe-tiny": _CREPE,
-    "crepe-full": _CREPE,
-}
-
-LISTENERS = ("melody", "words")  # that compare
 _MANY = 10**9
+_RESERVED = ("spectral", "energy_repulsion", "adversarial", "feature_matching", "speaker", "discriminator", "total")
 _RANGES = (
-    ("features.f0.periodicity model.noise train.final_rate", 0, 1),
-    ("features.f0.level", -200, 0),
-    ("features.content.warps", 0.5, 2),
-    ("model.channels model.hidden_channels model.singer_channels", 1, 4096),
+    ("features.f0.voicing_threshold model.voiced_noise_level train.min_lr_ratio", 0, 1),
+    ("features.f0.silence_threshold_db", -200, 0),
+    ("features.content.perturbation_factors", 0.5, 2),
+    ("model.wavenet.channels model.hidden_channels model.speaker_embedding_dim", 1, 4096),
     ("model.hidden_layers", 1, 64),
     ("model.envelope_points", 2, 1025),
-    ("model.harmonics", 0, 1000),
-    ("model.layers", 0, 200),
-    ("model.cycle", 1, 12),
-    ("model.kernel", 1, 99),
+    ("model.num_harmonics", 0, 1000),
+    ("model.wavenet.layers", 0, 200),
+    ("model.wavenet.dilation_cycle", 1, 12),
+    ("model.wavenet.kernel_size", 1, 99),
     ("discriminator.channels discriminator.max_channels", 1, 4096),
     ("discriminator.scales", 1, 8),
-    ("discriminator.penalty", 0, _MANY),
     ("discriminator.periods discriminator.strides", 1, 100),
     ("loss.scales", 16, 16384),
-    ("loss.spectral loss.repulsion loss.adversarial loss.feature_matching", 0, _MANY),
-    ("loss.melody loss.words loss.identity", 0, _MANY),
-    ("loss.other_adversarial loss.other_melody loss.other_words loss.other_identity", 0, _MANY),
-    ("perceptual.melody.seconds perceptual.words.seconds perceptual.identity.seconds", 0.1, 60),
-    ("others.share others.mixed train.back_translated", 0, 1),
-    ("others.alpha", 0.01, 100),
-    ("train.steps train.batch train.accumulate train.keep", 1, _MANY),
+    ("loss.spectral loss.energy_repulsion loss.adversarial loss.feature_matching", 0, _MANY),
+    ("loss.speaker.weight loss.speaker.conversion_weight loss.conversion.adversarial", 0, _MANY),
+    ("loss.speaker.segment_seconds", 0.1, 60),
+    ("virtual_speakers.fraction virtual_speakers.mixup_fraction", 0, 1),
+    ("virtual_speakers.mixup_alpha", 0.01, 100),
+    ("train.steps train.batch_size train.gradient_accumulation_steps train.keep_checkpoints", 1, _MANY),
     ("train.log_every train.validate_every train.checkpoint_every", 1, _MANY),
-    ("train.refine_start train.adversary_start train.adversary_ramp train.warmup", 0, _MANY),
-    ("train.seed train.workers train.phrases", 0, _MANY),
-    ("train.crop", 0.2, 60),
-    ("train.adversary_crop", 0.1, 60),
-    ("train.learning_rate train.discriminator_rate", 1e-9, 1),
-    ("train.clip", 1e-9, _MANY),
-    ("train.ema", 0, 0.999999),
+    ("train.wavenet_start_step train.adversarial_start_step train.adversarial_ramp_steps", 0, _MANY),
+    ("train.warmup_steps train.seed train.num_workers train.num_validation_clips", 0, _MANY),
+    ("train.segment_seconds", 0.2, 60),
+    ("train.discriminator_segment_seconds", 0.1, 60),
+    ("train.learning_rate train.discriminator_learning_rate", 1e-9, 1),
+    ("train.max_grad_norm", 1e-9, _MANY),
+    ("train.ema_decay", 0, 0.999999),
 )
 
+_PERCEPTUAL = (("weight", (0, _MANY)), ("conversion_weight", (0, _MANY)), ("segment_seconds", (0.1, 60)))
 
-def faults_of(knobs: Mapping[str, Any]) -> list[str]:
-    """What is wrong with knobs by their dotted names, each in words."""
+
+def validate(options: Mapping[str, Any]) -> list[str]:
+    """All faults of options by their dotted names, each in words."""
     faults = []
-    for names, low, high in _RANGES:
+    ranges = [*_RANGES, *((f"perceptual.{name}.{key}", *limits) for name in _losses(options) for key, limits in _PERCEPTUAL)]
+    for names, low, high in ranges:
         for name in names.split():
-            values = knobs[name] if isinstance(knobs[name], list) else [knobs[name]]
+            values = options[name] if isinstance(options[name], list) else [options[name]]
             if not all(low <= value <= high for value in values):
-                faults.append(f"{name} must lie in {low}–{high}, not {shown(knobs[name])}")
-    return faults + [message for holds, message in _rules(knobs) if not holds]
+                faults.append(f"{name} must lie in {low}–{high}, not {short_repr(options[name])}")
+    return faults + [message for holds, message in _rules(options) if not holds]
 
 
-def _rules(knobs: Mapping[str, Any]) -> list[tuple[bool, str]]:
-    rate, subbands = knobs["sample_rate"], knobs["model.subbands"]
-    encoder, layers = knobs["features.content.encoder"], LAYERS[knobs["features.content.encoder"]]
+def _rules(options: Mapping[str, Any]) -> list[tuple[bool, str]]:
+    rate, subbands = options["sample_rate"], options["model.subbands"]
     rate_fits = rate % FRAMES_PER_SECOND == 0 and 8_000 <= rate <= 192_000
-    spectral, repulsion = knobs["loss.spectral"], knobs["loss.repulsion"]
+    spectral, repulsion = options["loss.spectral"], options["loss.energy_repulsion"]
+    conversion = [name for name in options if name.startswith("loss.conversion.") or name.endswith(".conversion_weight")]
     return [
         (rate_fits, f"sample_rate must be a multiple of {FRAMES_PER_SECOND} Hz from 8000 to 192000 (frames are 10 ms)"),
         (
-            50 <= knobs["features.f0.fmin"] <= knobs["features.f0.fmax"] / 2 <= 1003,
+            50 <= options["features.f0.fmin"] <= options["features.f0.fmax"] / 2 <= 1003,
             "features.f0 needs 50 ≤ fmin, an octave or more below fmax ≤ 2006 Hz",
-        ),
-        (
-            knobs["features.content.layer"] in layers,
-            f"features.content.layer of {encoder} must be one of {', '.join(layers)}",
         ),
         (
             not rate_fits or rate // FRAMES_PER_SECOND % subbands == 0,
             "model.subbands must divide the samples of a frame",
         ),
-        (knobs["model.kernel"] % 2 == 1, "model.kernel must be odd (the WaveNet is centred)"),
-        (knobs["model.layers"] > 0 or knobs["model.front"] != "none", "model.front: none needs model.layers ≥ 1"),
-        (bool(knobs["loss.scales"]), "loss.scales must not be empty"),
+        (
+            options["model.wavenet.kernel_size"] % 2 == 1,
+            "model.wavenet.kernel_size must be odd (the WaveNet is centred)",
+        ),
+        (
+            options["model.wavenet.layers"] > 0 or options["model.source_filter"],
+            "model.source_filter: false needs model.wavenet.layers ≥ 1",
+        ),
+        (
+            options["features.content.perturbation_factors"]
+            == sorted(options["features.content.perturbation_factors"]),
+            "features.content.perturbation_factors must rise (training interpolates between neighbours)",
+        ),
+        (bool(options["loss.scales"]), "loss.scales must not be empty"),
         (
             repulsion < spectral or not repulsion,
-            "loss.repulsion must be 0 or below loss.spectral (else noise without end is best)",
+            "loss.energy_repulsion must be 0 or below loss.spectral (the loss has no minimum otherwise)",
         ),
-        (bool(knobs["discriminator.periods"]), "discriminator.periods must not be empty"),
+        (bool(options["discriminator.periods"]), "discriminator.periods must not be empty"),
         (
-            knobs["others.share"] > 0 or not any(knobs[name] for name in knobs if name.startswith("loss.other_")),
-            "loss.other_… count only with others.share above 0",
-        ),
-        (
-            knobs["train.accumulate"] > 0 and knobs["train.batch"] % knobs["train.accumulate"] == 0,
-            "train.batch must be a multiple of train.accumulate (and of that times the processes)",
+            options["virtual_speakers.fraction"] > 0 or not any(options[name] for name in conversion),
+            f"{' and '.join(name for name in conversion if options[name])} need virtual_speakers.fraction above 0",
         ),
         (
-            not knobs["train.compile"] or not knobs["discriminator.penalty"],
-            "train.compile needs discriminator.penalty: 0 (torch compiles no gradient of a gradient)",
+            options["train.batch_size"] % max(1, options["train.gradient_accumulation_steps"]) == 0,
+            "train.batch_size must be a multiple of train.gradient_accumulation_steps (and of that times the processes)",
         ),
-        *(_hears(knobs, f"perceptual.{listener}", which) for listener in LISTENERS for which in ("layers", "across")),
+        _content_layer_exists(options),
+        *(
+            _layers_exist(options, f"perceptual.{name}", which)
+            for name in _losses(options)
+            for which in ("layers", "conversion_layers")
+            if which == "layers" or options[f"perceptual.{name}.conversion_weight"]
+        ),
+        *(
+            (name not in _RESERVED and name.isidentifier(), f"perceptual.{name}: choose another name for this loss")
+            for name in _losses(options)
+        ),
     ]
 
 
-def _hears(knobs: Mapping[str, Any], listener: str, which: str) -> tuple[bool, str]:
-    there, wanted = HEARD[knobs[f"{listener}.encoder"]], knobs[f"{listener}.{which}"]
-    return bool(wanted) and set(wanted) <= set(there), f"{listener}.{which} must be some of {', '.join(there)}"
+def _losses(options: Mapping[str, Any]) -> list[str]:
+    """Names of the perceptual losses."""
+    names = (name.removeprefix("perceptual.").removesuffix(".encoder") for name in options)
+    return [name for name in names if f"perceptual.{name}.encoder" in options]
+
+
+def _content_layer_exists(options: Mapping[str, Any]) -> tuple[bool, str]:
+    name, layer = options["features.content.encoder"], options["features.content.layer"]
+    choices = {name: cls.channels for name, cls in encoders.classes().items() if cls.hop}
+    if name not in choices:
+        return False, f"features.content.encoder must be one of {', '.join(choices)}, not {short_repr(name)}"
+    return layer in choices[name], f"features.content.layer of {name} must be one of {', '.join(choices[name])}"
+
+
+def _layers_exist(options: Mapping[str, Any], group: str, which: str) -> tuple[bool, str]:
+    name, wanted = options[f"{group}.encoder"], options[f"{group}.{which}"]
+    if name not in encoders.classes():
+        return False, f"{group}.encoder must be one of {', '.join(encoders.classes())}, not {short_repr(name)}"
+    layers = encoders.classes()[name].channels
+    return bool(wanted) and set(wanted) <= set(layers), f"{group}.{which} must be some of {', '.join(layers)}"

@@ -1,1 +1,57 @@
-"""Frozen networks: audio in, named layers on the 10 ms clock out."""
+"""Registry of frozen networks: ``load(name)`` gives an encoder, audio in, named layers out.
+
+A module in this folder registers its classes with the decorator ``register``; nothing else names them. The modules
+are imported at the first question, because they need torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:  # importing this package is cheap
+    from svc.encoders.base import Encoder
+
+T = TypeVar("T", bound="type[Encoder]")
+
+_CLASSES: dict[str, type[Encoder]] = {}
+
+
+def register(name: str) -> Callable[[T], T]:
+    """Class decorator: make an encoder known by a name."""
+
+    def add(cls: T) -> T:
+        if name in _CLASSES:
+            raise ValueError(f"two encoders are called {name}")
+        _CLASSES[name] = cls
+        return cls
+
+    return add
+
+
+@cache
+def classes() -> dict[str, type[Encoder]]:
+    """All encoder classes by name, sorted."""
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")
+    return dict(sorted(_CLASSES.items()))
+
+
+def load(name: str) -> Encoder:
+    """A new encoder on the CPU, with its weights.
+
+    Raises:
+        KeyError: no encoder has that name.
+        MissingExtra: a library that it needs is not installed.
+        WeightsError: its weights are not there, or damaged.
+    """
+    return classes()[name]()
+
+
+@cache
+def shared(name: str) -> Encoder:
+    """The encoder on the CPU that the whole process shares; whoever needs a device moves a copy. Raises as ``load``."""
+    return load(name)

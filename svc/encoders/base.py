@@ -1,39 +1,44 @@
-"""The one shape of a frozen network."""
+"""The one shape of a frozen network (encoder)."""
 
 import hashlib
 from abc import abstractmethod
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import ClassVar, Literal, Self
 
 from torch import Tensor, nn
 
 
 class Encoder(nn.Module):
-    """Audio (B, T) at ``sample_rate`` in, named layers (B, C, N) on the 10 ms clock out.
+    """Audio (B, T) at ``sample_rate`` in, named layers (B, C, N) out, N = T // hop.
 
     Always in eval mode, weights frozen, never inside a checkpoint, differentiable in the audio.
 
     Attributes:
         sample_rate: Hz of the audio it takes.
+        hop: samples in a frame of output, 10 ms; None where it gives one vector for all of the audio, N = 1.
+        channels: C of every layer, by name.
         margin: frames on either side that one frame of output depends on.
-        normalised: whether content features are brought to zero mean and unit variance within a file, because the
-            singer would show in them: not, each channel, or to zero mean each and unit variance together.
+        normalization: how content features are brought to zero mean and unit variance within a file, because the
+            speaker would show in them: not, each channel by its own variance, or all by the mean variance.
     """
 
-    sample_rate: int
-    margin: int
-    normalised: Literal["no", "each", "together"] = "no"
+    sample_rate: ClassVar[int] = 16_000
+    hop: ClassVar[int | None] = 160
+    channels: ClassVar[Mapping[str, int]]
+    margin: int = 0
+    normalization: Literal["none", "per_channel", "global_variance"] = "none"
 
     @abstractmethod
     def forward(self, audio: Tensor) -> dict[str, Tensor]:
-        """Named layers (B, C, N) of audio (B, T), N = T // hop."""
+        """Named layers (B, C, N) of audio (B, T)."""
 
-    def hear(self, audio: Tensor, layer: str) -> Tensor:
+    def layer(self, audio: Tensor, layer: str) -> Tensor:
         """One layer (B, C, N), by no more work than it takes."""
         return self(audio)[layer]
 
     @property
     @abstractmethod
-    def identity(self) -> str:
+    def cache_key(self) -> str:
         """Name, version and parameters; with the weights' hash it makes the key of a stored feature."""
 
     def freeze(self) -> Self:
@@ -42,11 +47,15 @@ class Encoder(nn.Module):
         return self.train(False)
 
     def train(self, mode: bool = True) -> Self:  # noqa: ARG002
-        """Stays in eval mode whatever is asked."""
+        """Stays in eval mode whatever the argument."""
         return super().train(False)
 
+    def fingerprint(self) -> str:
+        """Which network this is, with which weights: features of another mean something else."""
+        return f"{self.cache_key} {self.weight_hash()}"
+
     def weight_hash(self) -> str:
-        """SHA-256 of all weights, hexadecimal; tables that are computed, to the last bit of a machine, are none."""
+        """SHA-256 of all weights, hexadecimal; computed buffers are left out."""
         digest = hashlib.sha256()
         for name, value in sorted(self.state_dict().items()):
             digest.update(name.encode())

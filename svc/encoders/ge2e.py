@@ -1,31 +1,32 @@
-"""Who it is, as Resemblyzer hears it (GE2E, Wan et al. 1710.10467), differentiable in the audio.
+"""GE2E speaker encoder (Wan et al. 1710.10467) with Resemblyzer's weights, differentiable in the audio.
 
-``svc evaluate`` names singers by the same network unless told otherwise, so a voice that was trained with this one
-must be judged by another, as by ``--identity ecapa``.
+``svc evaluate`` measures speaker similarity with the same network by default; judge a voice that was trained with it
+by another speaker encoder.
 """
 
-import librosa
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from svc.audio.stft import power_spectrogram
-from svc.utils.optional import extra
+from svc.encoders import register
+from svc.encoders.base import Encoder
+from svc.utils.optional import import_optional
 
 SAMPLE_RATE, WINDOW, HOP, BANDS = 16_000, 400, 160, 40
-LEAD = HOP // 2  # samples of silence: Resemblyzer's frame k is centred on sample k·hop
-FULL_SCALE = 4 / (WINDOW / 2) ** 2  # by which our power spectra are smaller than those of a bare transform
-TINY = 1e-6
+PAD = HOP // 2  # samples of silence: Resemblyzer's frame k is centred on sample k·hop
+POWER_SCALE = 4 / (WINDOW / 2) ** 2  # by which our power spectra are smaller than those of a bare transform
+EPS = 1e-6
 
 
-class Speaker(nn.Module):
-    """Audio (B, T) at ``sample_rate`` in, one vector for all of it out: no encoder on the clock.
+@register("ge2e")
+class GE2ESpeakerEncoder(Encoder):
+    """Layer ``embedding`` (B, 256, 1): one unit vector for all of the audio; trained on 1.6 s."""
 
-    Its weights come with the package and are frozen. Nothing in it depends on the mode, which stays that of training:
-    in another, cuDNN leads no gradient through an LSTM.
-    """
-
-    sample_rate = SAMPLE_RATE
+    hop = None
+    channels: ClassVar = {"embedding": 256}
 
     def __init__(self) -> None:
         """The weights of the package.
@@ -34,21 +35,33 @@ class Speaker(nn.Module):
             MissingExtra: Resemblyzer is not installed.
         """
         super().__init__()
-        stock = extra("resemblyzer").VoiceEncoder("cpu", verbose=False)
+        stock = import_optional("resemblyzer").VoiceEncoder("cpu", verbose=False)
+        import librosa
+
         self.lstm: nn.LSTM = stock.lstm
         self.linear: nn.Linear = stock.linear
         bank = librosa.filters.mel(sr=SAMPLE_RATE, n_fft=WINDOW, n_mels=BANDS)
-        self.register_buffer("bank", torch.from_numpy(bank / FULL_SCALE).float().T.contiguous(), persistent=False)
+        self.register_buffer("bank", torch.from_numpy(bank / POWER_SCALE).float().T.contiguous(), persistent=False)
         self.bank: Tensor
-        self.requires_grad_(False)
+        self.freeze()
+        self.lstm.training = True  # cuDNN has no gradient through an LSTM in eval mode; it has no dropout
+
+    @property
+    def cache_key(self) -> str:
+        """Name and version."""
+        return "ge2e/1"
 
     def mel(self, audio: Tensor) -> Tensor:
         """Mel power spectra (B, N, 40) of audio (B, T), not in logarithms, N = T // hop; frame k about sample k·hop."""
         frames = audio.shape[-1] // HOP
-        power = power_spectrogram(functional.pad(audio, (LEAD, LEAD)), WINDOW, HOP)
+        power = power_spectrogram(functional.pad(audio, (PAD, PAD)), WINDOW, HOP)
         return power[:, :frames] @ self.bank
 
-    def forward(self, audio: Tensor) -> Tensor:
-        """Unit vectors (B, 256) without a negative number in them, of audio (B, T); the network learnt on 1.6 s."""
+    def forward(self, audio: Tensor) -> dict[str, Tensor]:
+        """The one layer of audio (B, T) at 16 kHz."""
+        return {"embedding": self.embed(audio)[:, :, None]}
+
+    def embed(self, audio: Tensor) -> Tensor:
+        """Speaker embeddings (B, 256), unit norm and nowhere negative, of audio (B, T)."""
         _, (hidden, _) = self.lstm(self.mel(audio))
-        return functional.normalize(torch.relu(self.linear(hidden[-1])), dim=-1, eps=TINY)
+        return functional.normalize(torch.relu(self.linear(hidden[-1])), dim=-1, eps=EPS)

@@ -1,4 +1,4 @@
-"""Weights from a safetensors file, compared with those of the network that they are for before any is read."""
+"""Weights from a safetensors file, checked against the names, shapes and types of a network."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,13 +10,13 @@ from torch import Tensor
 from svc.errors import WeightsError
 
 
-def read(path: Path, network: Mapping[str, Tensor], way_out: str) -> dict[str, Tensor]:
+def load_checked(path: Path, network: Mapping[str, Tensor], hint: str) -> dict[str, Tensor]:
     """Tensors by name, of the names, shapes and types that a network has.
 
     Args:
         path: the file.
         network: its own tensors by name; their values do not matter, so that it may be on the meta device.
-        way_out: what to do about a file that is refused.
+        hint: the end of every error: what to do about the file.
 
     Raises:
         WeightsError: the file is damaged, of another network, or holds values that are not numbers.
@@ -27,11 +27,11 @@ def read(path: Path, network: Mapping[str, Tensor], way_out: str) -> dict[str, T
             shapes = {name: tuple(stored.get_slice(name).get_shape()) for name in stored.keys()}  # noqa: SIM118
             wrong = sorted(name for name, _ in shapes.items() ^ wanted.items())
             if wrong:
-                raise WeightsError(f"{path}: {wrong[0]} is missing, unknown or of the wrong shape; {way_out}")
+                raise WeightsError(f"{path}: {wrong[0]} is missing, unknown or of the wrong shape; {hint}")
             tensors = {name: stored.get_tensor(name) for name in wanted}
     except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path}: damaged ({error}); {way_out}") from None
+        raise WeightsError(f"{path}: damaged ({error}); {hint}") from None
     for name, value in tensors.items():
         if value.dtype != network[name].dtype or not bool(torch.isfinite(value).all()):
-            raise WeightsError(f"{path}: {name} holds values that are not numbers or of the wrong type; {way_out}")
+            raise WeightsError(f"{path}: {name} holds values that are not numbers or of the wrong type; {hint}")
     return tensors

@@ -1,15 +1,17 @@
-"""Content without any weights: cepstra of a spectral envelope from which the harmonics are gone.
+"""Cepstral content features without any weights, from the true envelope (a spectral envelope without harmonics).
 
 The envelope is the "true envelope" (Imai and Abe 1979; Röbel and Rodet 2005): the smooth log spectrum that
 rests on the peaks, so that it does not follow the valleys between harmonics whatever the pitch. It is read on
 a mel scale up to 6 kHz, where words are and, mostly, voices are not, and its cosine transform is cut short.
 """
 
-import librosa
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
 from svc.audio.stft import power_spectrogram
+from svc.encoders import register
 from svc.encoders.base import Encoder
 from svc.utils.units import hop_samples
 
@@ -21,15 +23,18 @@ LOWEST, HIGHEST = 80.0, 6000.0  # Hz
 FLOOR = 1e-9  # power: −90 dB
 
 
+@register("cepstral")
 class CepstralEncoder(Encoder):
     """Layers ``envelope`` (B, 40, N) in nepers, and ``cepstra`` (B, 20, N): c1–c20, the level is left out."""
 
-    sample_rate = 16_000
+    channels: ClassVar = {"cepstra": CEPSTRA, "envelope": BANDS}
     margin = 2
-    normalised = "each"
+    normalization = "per_channel"
 
     def __init__(self) -> None:
         super().__init__()
+        import librosa
+
         bins = FFT // 2 + 1
         bank = librosa.filters.mel(
             sr=self.sample_rate, n_fft=FFT, n_mels=BANDS, fmin=LOWEST, fmax=HIGHEST, norm="slaney"
@@ -48,7 +53,7 @@ class CepstralEncoder(Encoder):
         self.freeze()
 
     @property
-    def identity(self) -> str:
+    def cache_key(self) -> str:
         """Name, version and parameters."""
         return f"cepstral/1 cutoff={CUTOFF} iterations={ITERATIONS} bands={BANDS} cepstra={CEPSTRA}"
 

@@ -1,4 +1,4 @@
-"""Features under the hash of everything they depend on, so that nothing in here can be stale.
+"""Feature cache: entries keyed by the hash of everything they depend on, so that none can be stale.
 
 An entry is a safetensors file written beside its place and renamed into it: it is there whole or not at all, and
 two writers of one key write the same bytes.
@@ -6,8 +6,10 @@ two writers of one key write the same bytes.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +24,13 @@ Arrays = Mapping[str, NDArray[np.generic]]
 FULL_SCALE = 32_767  # of the 16 bits in which samples are stored
 
 
-def sixteen_bits(samples: NDArray[np.float32]) -> NDArray[np.int16]:
-    """Samples as they are stored; what is beyond full scale is clipped."""
+def to_int16(samples: NDArray[np.float32]) -> NDArray[np.int16]:
+    """Samples as 16-bit integers, clipped at full scale."""
     return np.round(np.clip(samples, -1, 1) * FULL_SCALE).astype(np.int16)
 
 
-def samples_of(stored: NDArray[np.generic]) -> NDArray[np.float32]:
-    """Samples as they were, but for the rounding."""
+def from_int16(stored: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Samples from 16-bit integers."""
     return stored.astype(np.float32) / np.float32(FULL_SCALE)
 
 
@@ -38,15 +40,15 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-class Store:
+class FeatureCache:
     """A folder of entries."""
 
     def __init__(self, folder: Path):
         self.folder = Path(folder)
 
-    def key(self, source: str, identity: Mapping[str, object]) -> str:
-        """The key of what an extractor makes of a source with that hash."""
-        text = json.dumps([source, identity], sort_keys=True, default=str)
+    def key(self, source: str, fingerprint: Mapping[str, object]) -> str:
+        """The key of the features of a source with that hash, by an extraction with that fingerprint."""
+        text = json.dumps([source, fingerprint], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def path(self, key: str) -> Path:
@@ -71,28 +73,36 @@ class Store:
         except OSError as error:
             raise DataError(f"{path.parent}: cannot be written ({error.strerror}); free some space") from None
 
-    def get(self, key: str, name: str, first: int | None = None, last: int | None = None) -> NDArray[np.generic]:
-        """One array of an entry, or its elements first … last − 1 of the last axis; only they are read.
+    @contextmanager
+    def open(self, key: str) -> Iterator["CacheEntry"]:
+        """Open an entry once, to read from it several times.
 
         Raises:
             DataError: the entry is absent or damaged.
         """
         try:
-            with safe_open(self.path(key), framework="numpy") as entry:
-                view = entry.get_slice(name)
-                axes = len(view.get_shape())
-                array: NDArray[np.generic] = view[(*[slice(None)] * (axes - 1), slice(first, last))]
-                return array
+            with safe_open(self.path(key), framework="numpy") as file:
+                yield CacheEntry(file)
         except (OSError, SafetensorError) as error:
-            raise self._unreadable(key, error) from None
+            raise DataError(f"{self.path(key)}: cannot be read ({error}); run `svc prepare` again") from None
 
-    def whole(self, key: str) -> dict[str, NDArray[np.generic]]:
+    def get(self, key: str, name: str, first: int | None = None, last: int | None = None) -> NDArray[np.generic]:
+        """``CacheEntry.get`` of the entry with a key.
+
+        Raises:
+            DataError: the entry is absent or damaged.
+        """
+        with self.open(key) as entry:
+            return entry.get(name, first, last)
+
+    def get_all(self, key: str) -> dict[str, NDArray[np.generic]]:
         """All arrays of an entry, by name.
 
         Raises:
             DataError: the entry is absent or damaged.
         """
-        return {name: self.get(key, name) for name in self.shapes(key)}
+        with self.open(key) as entry:
+            return {name: entry.get(name) for name in entry.shapes()}
 
     def shapes(self, key: str) -> dict[str, tuple[int, ...]]:
         """The shape of every array of an entry; none of them is read.
@@ -100,11 +110,23 @@ class Store:
         Raises:
             DataError: the entry is absent or damaged.
         """
-        try:
-            with safe_open(self.path(key), framework="numpy") as entry:
-                return {name: tuple(entry.get_slice(name).get_shape()) for name in entry.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError) as error:
-            raise self._unreadable(key, error) from None
+        with self.open(key) as entry:
+            return entry.shapes()
 
-    def _unreadable(self, key: str, error: Exception) -> DataError:
-        return DataError(f"{self.path(key)}: cannot be read ({error}); run `svc prepare` again")
+
+class CacheEntry:
+    """An open entry of the cache."""
+
+    def __init__(self, file: Any):
+        self._file = file
+
+    def get(self, name: str, first: int | None = None, last: int | None = None) -> NDArray[np.generic]:
+        """One array, or its elements [first, last) of the last axis; only they are read."""
+        view = self._file.get_slice(name)
+        axes = len(view.get_shape())
+        array: NDArray[np.generic] = view[(*[slice(None)] * (axes - 1), slice(first, last))]
+        return array
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of every array; none of them is read."""
+        return {name: tuple(self._file.get_slice(name).get_shape()) for name in self._file.keys()}  # noqa: SIM118

@@ -1,4 +1,4 @@
-"""The one noun on the clock: what a singer sings from."""
+"""Conditioning of the generator, at 100 Hz: f0, voicing, phase, loudness, content and speaker weights."""
 
 from __future__ import annotations
 
@@ -12,33 +12,32 @@ from torch import Tensor
 
 from svc.utils.units import FRAMES_PER_SECOND, semitones_to_ratio
 
-LIMITS = (20.0, 4000.0)  # Hz, of a transposed melody
+F0_RANGE_HZ = (20.0, 4000.0)  # of a transposed f0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Conditioning:
-    """What the generator sings from, N frames of 10 ms.
+    """The inputs of the generator, N frames of 10 ms.
 
     Attributes:
-        f0: (B, N) Hz, held through unvoiced frames, so always positive.
-        voiced: (B, N) 1 where the voice has a pitch, else 0.
+        f0: (B, N) Hz, positive also in unvoiced frames.
+        voiced: (B, N) 1 in voiced frames, else 0.
         phase: (B, N) cycles in [0, 1) at the centre of each frame.
         loudness: (B, N) A-weighted level in dB.
-        effort: (B, N) dB by which that is above what is usual in the recording (``features.extract.usual``).
+        relative_loudness: (B, N) dB above the median voiced level of the recording (``features.extract``).
         content: (B, C, N) content features.
-        singer: (B, S) weights over the known singers; one-hot for one singer, convex for a mix, (B, S, N) for one
-            that changes.
-        start: (B,) number of the first frame in its song; it seeds the noise.
+        speaker: (B, S) weights over the speakers: one-hot, or convex for a mix; (B, S, N) if they change in time.
+        start_frame: (B,) number of the first frame in its song; it seeds the noise.
     """
 
     f0: Tensor
     voiced: Tensor
     phase: Tensor
     loudness: Tensor
-    effort: Tensor
+    relative_loudness: Tensor
     content: Tensor
-    singer: Tensor
-    start: Tensor
+    speaker: Tensor
+    start_frame: Tensor
 
     @property
     def frames(self) -> int:
@@ -53,24 +52,24 @@ class Conditioning:
         """Frames first … last − 1."""
         return replace(
             self,
-            **{name: getattr(self, name)[..., first:last] for name in _ON_THE_CLOCK},
-            singer=self.singer if self.singer.ndim == 2 else self.singer[..., first:last],
-            start=self.start + first,
+            **{name: getattr(self, name)[..., first:last] for name in _FRAME_FIELDS},
+            speaker=self.speaker if self.speaker.ndim == 2 else self.speaker[..., first:last],
+            start_frame=self.start_frame + first,
         )
 
-    def items(self, which: slice | list[int]) -> Conditioning:
+    def select(self, which: slice | list[int]) -> Conditioning:
         """Some items of the batch."""
         return Conditioning(**{f.name: getattr(self, f.name)[which] for f in fields(self)})
 
     def transposed(self, semitones: float) -> Conditioning:
-        """The same, higher."""
-        f0 = (self.f0 * semitones_to_ratio(semitones)).clamp(*LIMITS)
+        """The same at another pitch."""
+        f0 = (self.f0 * semitones_to_ratio(semitones)).clamp(*F0_RANGE_HZ)
         phase = np.stack([phase_track(curve) for curve in f0.cpu().numpy()])
         return replace(self, f0=f0, phase=torch.from_numpy(phase).to(f0.device))
 
-    def with_singer(self, singer: Tensor) -> Conditioning:
-        """The same sung by somebody else, (B, S) or (B, S, N)."""
-        return replace(self, singer=singer)
+    def with_speaker(self, speaker: Tensor) -> Conditioning:
+        """The same for other speaker weights, (B, S) or (B, S, N)."""
+        return replace(self, speaker=speaker)
 
     @staticmethod
     def stack(items: Sequence[Conditioning]) -> Conditioning:
@@ -80,30 +79,30 @@ class Conditioning:
         )
 
 
-_ON_THE_CLOCK = ("f0", "voiced", "phase", "loudness", "effort", "content")
+_FRAME_FIELDS = ("f0", "voiced", "phase", "loudness", "relative_loudness", "content")
 
 
 def one_hot(number: int, count: int) -> Tensor:
-    """Weights (S,) of one singer alone."""
-    singer = torch.zeros(count)
-    singer[number] = 1
-    return singer
+    """Weights (S,) of one speaker."""
+    weights = torch.zeros(count)
+    weights[number] = 1
+    return weights
 
 
-def hold(f0: NDArray[np.float32], voiced: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """f0 (N,) with every unvoiced frame given the f0 of the nearest voiced one; 200 Hz where none is voiced."""
-    known = np.flatnonzero(voiced)
-    if not len(known):
+def fill_unvoiced(f0: NDArray[np.float32], voiced: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """f0 (N,) with that of the nearest voiced frame in every unvoiced one; 200 Hz where none is voiced."""
+    where = np.flatnonzero(voiced)
+    if not len(where):
         return np.full_like(f0, 200.0)
     frames = np.arange(len(f0))
-    right = np.clip(np.searchsorted(known, frames), 0, len(known) - 1)
+    right = np.clip(np.searchsorted(where, frames), 0, len(where) - 1)
     left = np.maximum(right - 1, 0)
-    nearer = np.where(np.abs(known[left] - frames) <= np.abs(known[right] - frames), left, right)
-    return f0[known[nearer]]
+    nearer = np.where(np.abs(where[left] - frames) <= np.abs(where[right] - frames), left, right)
+    return f0[where[nearer]]
 
 
 def phase_track(f0: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Phase in cycles [0, 1) at the centre of every frame of a held f0 (N,).
+    """Phase in cycles [0, 1) at the centre of every frame of f0 (N,), positive everywhere.
 
     f0 runs straight between centres, so the advance is the mean of two neighbours times 10 ms. It is summed in
     whole 2^-52 cycles, which wrap around exactly, so an hour drifts by less than 1e-9 cycles.

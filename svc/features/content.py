@@ -1,22 +1,19 @@
-"""What is sung: content features on the clock, normalised per file, plain or perturbed."""
+"""Content features (phonetic): from a frozen encoder at 100 Hz, normalised per file, plain or perturbed."""
 
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import cache
 from itertools import chain
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from svc.audio.chunks import overlapping, parts
+from svc import encoders
+from svc.audio.chunks import iter_chunks, iter_overlapping
 from svc.audio.files import Audio, Samples
-from svc.audio.resample import resampled, resampled_length
+from svc.audio.resample import resample_stream, resampled_length
 from svc.config import ContentConfig
-from svc.config.validation import LAYERS
 from svc.encoders.base import Encoder
-from svc.encoders.phone_classifier import Wav2Letter
-from svc.encoders.ssl import BUNDLES, Bundle
-from svc.encoders.true_envelope import CepstralEncoder
 from svc.utils.units import db_to_gain
 
 Features = NDArray[np.float32]
@@ -27,27 +24,19 @@ ACTIVE = 40.0  # dB below the loudest frame; quieter frames do not count in the 
 _GROUP = 16  # channels
 
 
-@lru_cache(maxsize=2)
-def load(name: str) -> Encoder:
-    """The encoder of that name, loaded once a process.
-
-    Raises:
-        WeightsError: its weights are not there, or damaged.
-    """
-    if name in BUNDLES:
-        return Bundle(name)
-    return {"cepstral": CepstralEncoder, "wav2letter": Wav2Letter}[name]()
-
-
 def channels(config: ContentConfig) -> int:
-    """C of the features that a configuration asks for."""
-    return LAYERS[config.encoder][config.layer]
+    """C of the content features of a configuration."""
+    return encoders.classes()[config.encoder].channels[config.layer]
 
 
-def stamp(config: ContentConfig) -> str:
-    """Which encoder hears, with which weights: features of another mean something else."""
-    encoder = load(config.encoder)
-    return f"{encoder.identity} {encoder.weight_hash()}"
+def encoder_fingerprint(config: ContentConfig) -> str:
+    """Which encoder gives the content, with which weights: features of another mean something else."""
+    return _fingerprint(config.encoder)
+
+
+@cache
+def _fingerprint(name: str) -> str:
+    return encoders.shared(name).fingerprint()
 
 
 def extract(
@@ -75,10 +64,10 @@ def extract(
     Returns:
         (C, N).
     """
-    return heard(load(config.encoder), config.layer, audio, frames, loudness, warp, progress)
+    return extract_with(encoders.shared(config.encoder), config.layer, audio, frames, loudness, warp, progress)
 
 
-def heard(
+def extract_with(
     encoder: Encoder,
     layer: str,
     audio: Audio,
@@ -90,15 +79,15 @@ def heard(
     """``extract`` by any encoder."""
     played = round(audio.rate * warp)
     gain = _gain(loudness)
-    levelled = (part * gain for part in parts(audio.samples))
-    samples = resampled(levelled, played, encoder.sample_rate)
+    levelled = (part * gain for part in iter_chunks(audio.samples))
+    samples = resample_stream(levelled, played, encoder.sample_rate)
     length = resampled_length(len(audio.samples), played, encoder.sample_rate)
     encoded = _encode(encoder, layer, samples, length, progress)
-    features = encoded if warp == 1.0 and encoded.shape[1] == frames else _stretch(encoded, frames, warp)
+    features = encoded if warp == 1.0 and encoded.shape[1] == frames else _resample_frames(encoded, frames, warp)
     features = features.astype(np.float32, copy=False)
-    if encoder.normalised != "no":
+    if encoder.normalization != "none":
         mean, variance = _statistics(features, loudness >= loudness.max(initial=-np.inf) - ACTIVE)
-        if encoder.normalised == "together":
+        if encoder.normalization == "global_variance":
             variance = variance.mean()
         features -= mean
         features /= np.maximum(np.sqrt(variance), 1e-3)
@@ -106,7 +95,7 @@ def heard(
     return features
 
 
-def at_level(audio: Audio, loudness: NDArray[np.float32]) -> Audio:
+def normalise_level(audio: Audio, loudness: NDArray[np.float32]) -> Audio:
     """Audio as encoders hear it: the loudest of its frames, by loudness (N,) in dB, is at −20 dB."""
     return Audio(audio.samples * _gain(loudness), audio.rate)
 
@@ -116,7 +105,7 @@ def encode(encoder: Encoder, layer: str, samples: NDArray[np.float32]) -> Featur
 
     They join exactly where the encoder's view is finite.
     """
-    return _encode(encoder, layer, parts(samples), len(samples), lambda _: None)
+    return _encode(encoder, layer, iter_chunks(samples), len(samples), lambda _: None)
 
 
 def _encode(
@@ -127,13 +116,13 @@ def _encode(
     total = max(1, -(-length // hop))
     device = next(chain(encoder.parameters(), encoder.buffers())).device
     features: Features | None = None
-    for block, piece in overlapping(samples, hop, total, CHUNK, encoder.margin):
-        progress(block.kept.start)
+    for block, piece in iter_overlapping(samples, hop, total, CHUNK, encoder.margin):
+        progress(block.core.start)
         with torch.inference_mode():
-            layers = encoder.hear(torch.from_numpy(piece)[None].to(device), layer)[0].cpu().numpy()
+            layers = encoder.layer(torch.from_numpy(piece)[None].to(device), layer)[0].cpu().numpy()
         if features is None:
             features = np.empty_like(layers, shape=(len(layers), total))
-        features[:, block.kept] = layers[:, block.inner]
+        features[:, block.core] = layers[:, block.core_slice]
     assert features is not None
     return features
 
@@ -152,7 +141,7 @@ def _statistics(features: Features, active: NDArray[np.bool_]) -> tuple[Features
     return mean, variance
 
 
-def _stretch(features: Features, frames: int, warp: float) -> Features:
+def _resample_frames(features: Features, frames: int, warp: float) -> Features:
     """Features of audio played ``warp`` times faster, read at the frame centres of the original."""
     position = (np.arange(frames) + 0.5) / warp - 0.5
     position = np.clip(position, 0, features.shape[1] - 1)

@@ -1,131 +1,176 @@
-"""All features of a file in one pass."""
+"""Feature extraction: f0, voicing, A-weighted loudness and content of a recording, in one pass."""
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from svc.audio.chunks import overlapping, parts
+from svc import encoders
+from svc.audio.chunks import iter_chunks, iter_overlapping
 from svc.audio.files import Audio
-from svc.audio.weighting import loudness as weigh
+from svc.audio.weighting import a_weighted_loudness
 from svc.config import Config
+from svc.encoders.base import Encoder
 from svc.features import content, f0, f0_refinement
-from svc.features.conditioning import Conditioning, hold, phase_track
+from svc.features.conditioning import Conditioning, fill_unvoiced, phase_track
 
 VERSION = 4  # of the extraction below; part of every key in the store
+E = TypeVar("E", bound=Encoder)
+Progress = Callable[[str, int], object]  # name of a stage, and the number of frames it has done
+
 _CHUNK, _MARGIN = 6_000, 2  # frames of loudness at a time, and those of its window on either side
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """A file on the clock, N frames.
+    """Features of a file, N frames of 10 ms.
 
     Attributes:
-        f0: (N,) Hz, held through unvoiced frames.
+        f0: (N,) Hz, positive also in unvoiced frames.
         voiced: (N,).
         loudness: (N,) dB.
-        effort: (N,) dB by which that is above what is usual in the file, see ``usual``.
+        effort: (N,) dB by which that is above what is usual in the file, see ``median_voiced_level``.
         content: (C, N).
     """
 
     f0: NDArray[np.float32]
     voiced: NDArray[np.bool_]
     loudness: NDArray[np.float32]
-    effort: NDArray[np.float32]
+    relative_loudness: NDArray[np.float32]
     content: NDArray[np.float32]
 
-    def conditioning(self, singer: torch.Tensor) -> Conditioning:
-        """A batch of one, sung by somebody (S,), or (S, N) where that changes."""
+    def conditioning(self, speaker: torch.Tensor) -> Conditioning:
+        """A batch of one for a speaker (S,), or (S, N) where that changes."""
         return Conditioning(
             f0=torch.from_numpy(self.f0)[None],
             voiced=torch.from_numpy(self.voiced).float()[None],
             phase=torch.from_numpy(phase_track(self.f0))[None],
             loudness=torch.from_numpy(self.loudness)[None],
-            effort=torch.from_numpy(self.effort)[None],
+            relative_loudness=torch.from_numpy(self.relative_loudness)[None],
             content=torch.from_numpy(self.content)[None],
-            singer=singer[None],
-            start=torch.zeros(1, dtype=torch.long),
+            speaker=speaker[None],
+            start_frame=torch.zeros(1, dtype=torch.long),
         )
+
+
+class FeatureExtractor:
+    """The frozen networks of a configuration on a device, and what they extract.
+
+    On the CPU the networks are those that the whole process shares; on another device they are copies of its own.
+
+    Args:
+        config: features and sample rate.
+        device: to run the networks on.
+
+    Raises:
+        WeightsError: the weights of an encoder are not there, or damaged.
+    """
+
+    def __init__(self, config: Config, device: str | torch.device = "cpu"):
+        self.config, self.device = config, torch.device(device)
+        self.crepe = [self._place(network) for network in f0.crepe_models(config.features.f0)]
+        self.encoder = self._place(encoders.shared(config.features.content.encoder))
+
+    def _place(self, network: E) -> E:
+        return network if self.device.type == "cpu" else copy.deepcopy(network).to(self.device)
+
+    def extract(
+        self, audio: Audio, curve: NDArray[np.float32] | None = None, progress: Progress = lambda _stage, _frames: None
+    ) -> Features:
+        """Features of a recording.
+
+        Args:
+            audio: at a rate that is a multiple of 100 Hz.
+            curve: f0 (N,) in Hz, 0 for unvoiced, to take; tracked with CREPE if absent.
+            progress: called with the name of a stage and the number of frames it has done.
+        """
+        frames = len(audio.samples) * 100 // audio.rate
+        level = measure_loudness(audio)
+        if curve is None:
+            options = self.config.features.f0
+            audible = f0.above_silence(level, options)
+            pitch, periodicity = f0.track(
+                audio, frames, options, lambda done: progress("f0", done), audible, self.crepe
+            )
+            voiced = f0.voicing(periodicity, level, options)
+        else:
+            pitch, voiced = curve, curve > 0
+        layer = self.config.features.content.layer
+        features = content.extract_with(
+            self.encoder, layer, audio, frames, level, progress=lambda done: progress("content", done)
+        )
+        relative = level - median_voiced_level(level, voiced)
+        return Features(fill_unvoiced(pitch, voiced), voiced, level, relative, features)
+
+    def perturbed_content(self, audio: Audio, level: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Perturbed content (W, C, N), one for each perturbation factor, of audio of a level (N,) in dB."""
+        options = self.config.features.content
+        perturbed = [
+            content.extract_with(self.encoder, options.layer, audio, len(level), level, factor)
+            for factor in options.perturbation_factors
+        ]
+        empty = np.zeros((0, content.channels(options), len(level)), dtype=np.float32)
+        return np.stack(perturbed) if perturbed else empty
+
+
+@lru_cache(maxsize=2)
+def shared_extractor(config: Config, device: str = "cpu") -> FeatureExtractor:
+    """The extractor of a configuration on a device, made once a process."""
+    return FeatureExtractor(config, device)
 
 
 def extract(
     audio: Audio,
     config: Config,
     curve: NDArray[np.float32] | None = None,
-    progress: Callable[[str, int], object] = lambda _stage, _frames: None,
+    progress: Progress = lambda _stage, _frames: None,
 ) -> Features:
-    """Features of a recording.
-
-    Args:
-        audio: at a rate that is a multiple of 100 Hz.
-        config: features and sample rate.
-        curve: f0 (N,) in Hz given by the user, 0 for unvoiced; tracked with CREPE if absent.
-        progress: called with the name of a stage and the number of frames it has done.
-    """
-    frames = len(audio.samples) * 100 // audio.rate
-    level = measure_loudness(audio)
-    if curve is None:
-        knobs = config.features.f0
-        audible = f0.audible(level, knobs)
-        pitch, periodicity = f0.track(audio, frames, knobs, lambda done: progress("f0", done), audible)
-        voiced = f0.voicing(periodicity, level, knobs)
-    else:
-        pitch, voiced = curve, curve > 0
-    words = content.extract(
-        audio, frames, level, config.features.content, progress=lambda done: progress("content", done)
-    )
-    return Features(hold(pitch, voiced), voiced, level, level - usual(level, voiced), words)
+    """``FeatureExtractor.extract`` on the CPU."""
+    return shared_extractor(config).extract(audio, curve, progress)
 
 
-def usual(loudness: NDArray[np.float32], voiced: NDArray[np.bool_]) -> np.float32:
-    """The level in dB at which somebody sings: the median of the voiced frames (N,), of all where none is voiced.
-
-    Counted are frames within 40 dB of the loudest.
-    """
+def median_voiced_level(loudness: NDArray[np.float32], voiced: NDArray[np.bool_]) -> np.float32:
+    """Median level in dB of the voiced frames (N,) within 40 dB of the loudest; of all of these if none is voiced."""
     active = loudness >= loudness.max(initial=-np.inf) - content.ACTIVE
-    sung = active & voiced
-    return np.float32(np.median(loudness[sung if sung.any() else active]))
-
-
-def listen_on(device: str, config: Config) -> None:
-    """Move the networks that listen to a device, for the rest of the process."""
-    for network in f0.networks(config.features.f0):
-        network.to(device)
-    content.load(config.features.content.encoder).to(device)
-
-
-def warped_content(audio: Audio, level: NDArray[np.float32], config: Config) -> NDArray[np.float32]:
-    """Perturbed content (W, C, N) for training, one for each warp of the config."""
-    knobs = config.features.content
-    warped = [content.extract(audio, len(level), level, knobs, warp) for warp in knobs.warps]
-    return np.stack(warped) if warped else np.zeros((0, content.channels(knobs), len(level)), dtype=np.float32)
+    singing = active & voiced
+    return np.float32(np.median(loudness[singing if singing.any() else active]))
 
 
 def measure_loudness(audio: Audio) -> NDArray[np.float32]:
     """A-weighted level (N,) of audio at any rate that has a whole number of samples in a frame, in dB."""
     hop = audio.rate // 100
     levels = np.empty(len(audio.samples) // hop, dtype=np.float32)
-    for block, samples in overlapping(parts(audio.samples), hop, len(levels), _CHUNK, _MARGIN):
-        levels[block.kept] = weigh(torch.from_numpy(samples)[None], audio.rate)[0, block.inner].numpy()
+    for block, samples in iter_overlapping(iter_chunks(audio.samples), hop, len(levels), _CHUNK, _MARGIN):
+        levels[block.core] = a_weighted_loudness(torch.from_numpy(samples)[None], audio.rate)[
+            0, block.core_slice
+        ].numpy()
     return levels
 
 
-def identity(config: Config) -> dict[str, object]:
-    """Everything the features depend on besides the audio: names, versions, parameters, hashes of weights."""
-    listeners = [
-        part for network in f0.networks(config.features.f0) for part in (network.identity, network.weight_hash())
+def feature_fingerprint(config: Config) -> dict[str, object]:
+    """All that the features depend on besides the audio: names, versions, parameters, hashes of weights."""
+    networks = [
+        part for network in f0.crepe_models(config.features.f0) for part in (network.cache_key, network.weight_hash())
     ]
-    encoder = content.load(config.features.content.encoder)
+    encoder = encoders.shared(config.features.content.encoder)
     return {
         "version": VERSION,
         "sample_rate": config.sample_rate,
-        "f0": [*listeners, f0_refinement.IDENTITY, repr(config.features.f0)],
-        "content": [encoder.identity, encoder.weight_hash(), encoder.normalised, repr(config.features.content)],
+        "f0": [*networks, f0_refinement.CACHE_KEY, repr(config.features.f0)],
+        "content": [
+            encoder.cache_key,
+            encoder.weight_hash(),
+            encoder.normalization,
+            repr(config.features.content),
+        ],
     }
 
 
-def differing(known: Mapping[str, object], config: Config) -> list[str]:
-    """What features of a known identity depend on and this extraction has otherwise, by name."""
-    return [name for name, value in identity(config).items() if known.get(name) != value]
+def changed_features(old: Mapping[str, object], config: Config) -> list[str]:
+    """Names of what differs between the fingerprint of existing features and that of a configuration."""
+    return [name for name, value in feature_fingerprint(config).items() if old.get(name) != value]

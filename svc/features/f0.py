@@ -1,16 +1,18 @@
-"""The melody: CREPE's pitch probabilities decoded without dither, and f0 curves given by the user."""
+"""f0 tracking with CREPE and a Viterbi decoder (without torchcrepe's random dither), and f0 curves from CSV files."""
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from svc.audio.chunks import Block, overlapping, parts
+from svc import encoders
+from svc.audio.chunks import Block, iter_chunks, iter_overlapping
 from svc.audio.files import Audio, Samples
-from svc.audio.resample import resampled
+from svc.audio.resample import resample_stream
 from svc.audio.stft import frame
 from svc.config import F0Config
 from svc.encoders import crepe
@@ -19,7 +21,7 @@ from svc.features import f0_refinement
 from svc.utils.atomic import write_bytes
 from svc.utils.units import hop_samples
 
-Curve = NDArray[np.float32]
+F0Curve = NDArray[np.float32]
 
 CENTS_PER_BIN = 20.0
 FIRST_BIN_CENTS = 1997.3794084376191  # over 10 Hz: 31.7 Hz
@@ -28,8 +30,8 @@ BLOCK = 60_000  # frames, ten minutes: what is longer is tracked in blocks
 OVERLAP = 200  # frames on either side of a block that its path is found with; it has forgotten what is further off
 MAX_SECONDS, MAX_HZ = 1e6, 20_000.0  # of a curve given by the user
 MAX_MISSING = 1.0  # s of a song that a given curve may end before
-UNSURE = 0.1, 0.7  # periodicity of frames that a second network is asked about; below there is no melody
-_REACH = 11  # bins between neighbouring frames that the path may cross
+LOW_CONFIDENCE = 0.1, 0.7  # periodicity of frames that the second network tracks; below there is no pitch
+_MAX_JUMP_BINS = 11  # bins between neighbouring frames that the path may cross
 _MEAN_BINS = 4  # on either side of the path
 
 
@@ -39,7 +41,8 @@ def track(
     config: F0Config,
     progress: Callable[[int], object] = lambda _: None,
     audible: NDArray[np.bool_] | None = None,
-) -> tuple[Curve, Curve]:
+    models: Sequence[crepe.Crepe] | None = None,
+) -> tuple[F0Curve, F0Curve]:
     """f0 before any voicing decision, and periodicity, of every frame.
 
     The path is the most probable one whose neighbours are less than 12 bins apart (Viterbi, as in torchcrepe);
@@ -51,42 +54,47 @@ def track(
         frames: N; frames past the end of the audio read as silence.
         config: the networks and the range.
         progress: called with the number of frames done.
-        audible: (N,) frames to listen to, all if not given; the others have periodicity 0 and cost nothing.
+        audible: (N,) frames to track, all if not given; the others have periodicity 0 and cost nothing.
+        models: the networks, on any device; those of the process on the CPU if not given.
 
     Returns:
         (N,) Hz and (N,) 0–1.
     """
-    asked = np.ones(frames, dtype=np.bool_) if audible is None else audible
+    wanted = np.ones(frames, dtype=np.bool_) if audible is None else audible
+    models = models or crepe_models(config)
     melody, periodicity = np.empty((2, frames), dtype=np.float32)
     for block, samples in _blocks(audio, frames):
-        curve, sure = _hear(samples, asked[block.heard], config, _within(block, progress))
+        curve, sure = _run_crepe(samples, wanted[block.with_context], config, models, _within(block, progress))
         if config.refine:
-            curve = f0_refinement.refine(torch.from_numpy(samples), torch.from_numpy(curve)).numpy()
+            curve = f0_refinement.refine_by_autocorrelation(torch.from_numpy(samples), torch.from_numpy(curve)).numpy()
             curve = curve.clip(config.fmin, config.fmax)
-        melody[block.kept], periodicity[block.kept] = curve[block.inner], sure[block.inner]
+        melody[block.core], periodicity[block.core] = curve[block.core_slice], sure[block.core_slice]
     progress(frames)
     return melody, periodicity
 
 
 def _blocks(audio: Audio, frames: int) -> Iterator[tuple[Block, Samples]]:
     """At 16 kHz, which is what CREPE and the refinement take."""
-    stream = resampled(parts(audio.samples), audio.rate, f0_refinement.RATE)
-    return overlapping(stream, hop_samples(f0_refinement.RATE), frames, BLOCK, OVERLAP)
+    stream = resample_stream(iter_chunks(audio.samples), audio.rate, f0_refinement.SAMPLE_RATE)
+    return iter_overlapping(stream, hop_samples(f0_refinement.SAMPLE_RATE), frames, BLOCK, OVERLAP)
 
 
-def _hear(
-    samples: Samples, audible: NDArray[np.bool_], config: F0Config, progress: Callable[[float], object]
-) -> tuple[Curve, Curve]:
+def _run_crepe(
+    samples: Samples,
+    audible: NDArray[np.bool_],
+    config: F0Config,
+    models: Sequence[crepe.Crepe],
+    progress: Callable[[float], object],
+) -> tuple[F0Curve, F0Curve]:
     """Rough f0 and periodicity (N,) of audio (160 N,) at 16 kHz; reports the share that is done."""
     windows = frame(torch.from_numpy(samples)[None], crepe.WINDOW, crepe.HOP)[0]
     probabilities = np.zeros((len(audible), crepe.BINS), dtype=np.float32)
     where = np.flatnonzero(audible)
-    asked = networks(config)
-    for number, network in enumerate(asked):
-        for share in _listen(network, windows, where, probabilities):
-            progress((number + share) / len(asked))
+    for number, network in enumerate(models):
+        for share in _run_network(network, windows, where, probabilities):
+            progress((number + share) / len(models))
         rough, periodicity = decode(probabilities, config.fmin, config.fmax)
-        where = np.flatnonzero((periodicity > UNSURE[0]) & (periodicity < UNSURE[1]))
+        where = np.flatnonzero((periodicity > LOW_CONFIDENCE[0]) & (periodicity < LOW_CONFIDENCE[1]))
         if not len(where):
             break
     return rough, periodicity
@@ -94,16 +102,17 @@ def _hear(
 
 def _within(block: Block, progress: Callable[[int], object]) -> Callable[[float], object]:
     """Tells the frames done of all by the share done of a block."""
-    done, todo = block.kept.start, block.kept.stop - block.kept.start
+    done, todo = block.core.start, block.core.stop - block.core.start
     return lambda share: progress(done + int(todo * share))
 
 
-def networks(config: F0Config) -> list[crepe.Crepe]:
-    """Those that listen, one after the other."""
-    return [crepe.load("tiny"), crepe.load("full")] if config.model == "both" else [crepe.load(config.model)]
+def crepe_models(config: F0Config) -> list[crepe.Crepe]:
+    """The networks of a configuration on the CPU; the second tracks frames that the first is unsure of."""
+    names = ("tiny", "full") if config.model == "both" else (config.model,)
+    return [cast("crepe.Crepe", encoders.shared(f"crepe-{name}")) for name in names]
 
 
-def _listen(
+def _run_network(
     network: crepe.Crepe, windows: torch.Tensor, where: NDArray[np.intp], probabilities: NDArray[np.float32]
 ) -> Iterator[float]:
     """Put a network's probabilities (N, 360) of some of the frames (N, 1024) in their places; yields the share done."""
@@ -113,11 +122,11 @@ def _listen(
         places = where[start : start + batch]
         chunk = crepe.normalise(windows[torch.from_numpy(places)].to(device))
         with torch.inference_mode():
-            probabilities[places] = network.layers(chunk)["pitch"].cpu().numpy()
+            probabilities[places] = network.activations(chunk)["pitch"].cpu().numpy()
         yield (start + len(places)) / len(where)
 
 
-def decode(probabilities: NDArray[np.float32], fmin: float, fmax: float) -> tuple[Curve, Curve]:
+def decode(probabilities: NDArray[np.float32], fmin: float, fmax: float) -> tuple[F0Curve, F0Curve]:
     """Path and periodicity of pitch probabilities (N, 360) within a range in Hz."""
     edges = np.searchsorted(bin_cents(), [1200 * np.log2(fmin / 10), 1200 * np.log2(fmax / 10)])
     centres, scores = bin_cents()[slice(*edges)], probabilities[:, slice(*edges)]
@@ -134,17 +143,17 @@ def bin_cents() -> NDArray[np.float64]:
     return FIRST_BIN_CENTS + CENTS_PER_BIN * np.arange(crepe.BINS, dtype=np.float64)
 
 
-def voicing(periodicity: Curve, loudness: Curve, config: F0Config) -> NDArray[np.bool_]:
+def voicing(periodicity: F0Curve, loudness: F0Curve, config: F0Config) -> NDArray[np.bool_]:
     """Frames (N,) that are voiced: periodic, and not far below the loudest frame of the file."""
-    return (periodicity >= config.periodicity) & audible(loudness, config)
+    return (periodicity >= config.voicing_threshold) & above_silence(loudness, config)
 
 
-def audible(loudness: Curve, config: F0Config) -> NDArray[np.bool_]:
+def above_silence(loudness: F0Curve, config: F0Config) -> NDArray[np.bool_]:
     """Frames (N,) that are not far below the loudest frame of the file."""
-    return loudness >= loudness.max(initial=-np.inf) + config.level
+    return loudness >= loudness.max(initial=-np.inf) + config.silence_threshold_db
 
 
-def read_csv(path: Path, frames: int) -> Curve:
+def read_csv(path: Path, frames: int) -> F0Curve:
     """A curve given by the user: lines ``seconds,hz`` in time order, 0 Hz for unvoiced; a header line may be there.
 
     Values are interpolated in cents between voiced points and held unvoiced otherwise.
@@ -176,7 +185,7 @@ def read_csv(path: Path, frames: int) -> Curve:
     return _on_clock(table[:, 0], table[:, 1], frames)
 
 
-def write_csv(path: Path, f0: Curve) -> None:
+def write_csv(path: Path, f0: F0Curve) -> None:
     """Write a curve as lines ``seconds,hz``, readable by ``read_csv``; the file appears whole or not at all.
 
     Raises:
@@ -189,7 +198,7 @@ def write_csv(path: Path, f0: Curve) -> None:
         raise DataError(f"{path}: cannot be written ({error.strerror}); give another name") from None
 
 
-def _on_clock(times: NDArray[np.float64], values: NDArray[np.float64], frames: int) -> Curve:
+def _on_clock(times: NDArray[np.float64], values: NDArray[np.float64], frames: int) -> F0Curve:
     centres = (np.arange(frames) + 0.5) / 100
     right = np.clip(np.searchsorted(times, centres, side="right"), 1, max(1, len(times) - 1))
     left = right - 1
@@ -215,18 +224,18 @@ def _viterbi(probabilities: NDArray[np.float32]) -> NDArray[np.int64]:
     frames, bins = probabilities.shape
     if not frames:
         return np.zeros(0, dtype=np.int64)
-    steps = np.arange(-_REACH, _REACH + 1)
-    log_step = np.log(np.maximum(_REACH + 1 - np.abs(steps), 0) / (_REACH + 1) ** 2)
+    steps = np.arange(-_MAX_JUMP_BINS, _MAX_JUMP_BINS + 1)
+    log_step = np.log(np.maximum(_MAX_JUMP_BINS + 1 - np.abs(steps), 0) / (_MAX_JUMP_BINS + 1) ** 2)
     origin = np.empty((frames, bins), dtype=np.int16)
-    padded = np.full(bins + 2 * _REACH, -np.inf)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * _REACH + 1)
+    padded = np.full(bins + 2 * _MAX_JUMP_BINS, -np.inf)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * _MAX_JUMP_BINS + 1)
     score = np.log(probabilities[0] + 1e-10, dtype=np.float64)
     rows = np.arange(bins)
     for n in range(1, frames):
-        padded[_REACH:-_REACH] = score
+        padded[_MAX_JUMP_BINS:-_MAX_JUMP_BINS] = score
         candidates = windows + log_step
         best = candidates.argmax(axis=1)
-        origin[n] = rows + best - _REACH
+        origin[n] = rows + best - _MAX_JUMP_BINS
         score = candidates[rows, best] + np.log(probabilities[n] + 1e-10, dtype=np.float64)
     path = np.empty(frames, dtype=np.int64)
     path[-1] = score.argmax()

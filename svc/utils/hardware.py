@@ -1,16 +1,16 @@
-"""What the machine under us does fast, and how to ask it."""
+"""Hardware settings: bf16 support and glibc's malloc."""
 
 import ctypes
 import sys
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # so that a program that only wants its memory kept need not wait for torch
+if TYPE_CHECKING:  # importing torch takes a second
     import torch
 
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # of mallopt(3)
 
 
-def half_is_fast(device: "torch.device") -> bool:
+def bf16_is_fast(device: "torch.device") -> bool:
     """Whether matrix products in bf16 are faster than in fp32: AVX512-BF16 or AMX, or a GPU that has it."""
     import torch
 
@@ -19,12 +19,12 @@ def half_is_fast(device: "torch.device") -> bool:
     return device.type == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def chooses_half(precision: str, device: "torch.device") -> bool:
-    """What ``train.precision`` (``auto``, ``no`` or ``bf16``) comes to on a device."""
-    return precision == "bf16" or (precision == "auto" and half_is_fast(device))
+def use_bf16(precision: str, device: "torch.device") -> bool:
+    """Whether ``train.precision`` (``auto``, ``no`` or ``bf16``) means bf16 on a device."""
+    return precision == "bf16" or (precision == "auto" and bf16_is_fast(device))
 
 
-def keep_memory() -> None:
+def tune_glibc_malloc() -> None:
     """Have glibc keep freed blocks for the next tensor, where it would give every large one back to the kernel.
 
     A training step is a tenth to a fifth faster for it. For programs, not for libraries: it holds for the process.

@@ -1,4 +1,4 @@
-"""Optional libraries, named in a sentence where they are missing."""
+"""Optional dependencies (extras): imported on use, with an error that says how to install them."""
 
 import importlib
 import warnings
@@ -11,7 +11,7 @@ class MissingExtra(DataError):
     """An optional library is not installed."""
 
 
-def extra(module: str, group: str = "eval") -> Any:
+def import_optional(module: str, group: str = "eval") -> Any:
     """Import a library of one of the extras in pyproject.toml.
 
     Raises:

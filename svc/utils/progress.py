@@ -1,4 +1,4 @@
-"""Progress with an estimate of the time left: a live bar for a person, a line now and then for a log."""
+"""Progress bars (tqdm) with the time left: live in a terminal, a line now and then in a log."""
 
 import sys
 from collections.abc import Iterable
@@ -11,16 +11,16 @@ T = TypeVar("T")
 
 def progress(items: Iterable[T], name: str, unit: str, total: int, initial: int = 0, quiet: bool = False) -> "tqdm[T]":
     """The items, with progress shown on the error output."""
-    return tqdm(items, desc=name, unit=unit, total=total, initial=initial, disable=quiet, **_manners())
+    return tqdm(items, desc=name, unit=unit, total=total, initial=initial, disable=quiet, **_tqdm_options())
 
 
 def bar(name: str, total: float, unit: str) -> "tqdm[Any]":
     """A bar to move by hand."""
     shape = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left"
-    return tqdm(desc=name, total=total, unit=unit, bar_format=shape, **_manners())
+    return tqdm(desc=name, total=total, unit=unit, bar_format=shape, **_tqdm_options())
 
 
-def _manners() -> dict[str, Any]:
+def _tqdm_options() -> dict[str, Any]:
     if sys.stderr.isatty():
         return {"dynamic_ncols": True, "mininterval": 0.2, "smoothing": 0.05}
     return {"ncols": 100, "mininterval": 20.0, "maxinterval": 60.0, "smoothing": 0.05}

@@ -11,9 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from svc.audio import chunks as cutting
-from svc.audio.chunks import Block, excerpts, forget, overlapping, parts
+from svc.audio.chunks import Block, drop_pages, iter_chunks, iter_overlapping, iter_spans
 from svc.audio.files import Audio
-from svc.audio.resample import resample, resampled, resampled_length
+from svc.audio.resample import resample, resample_stream, resampled_length
 
 quick = settings(max_examples=100, deadline=None)
 RATE = st.sampled_from([8_000, 11_025, 16_000, 22_050, 24_000, 44_100, 48_000]) | st.integers(8_000, 192_000)
@@ -39,8 +39,8 @@ def ramp(length: int) -> np.ndarray:
 @given(length=st.integers(0, 100), part=st.integers(1, 30))
 def test_parts_are_the_whole(length, part):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cutting, "PART", part)
-        found = list(parts(ramp(length)))
+        patch.setattr(cutting, "CHUNK_SAMPLES", part)
+        found = list(iter_chunks(ramp(length)))
     assert all(0 < len(piece) <= part for piece in found)
     np.testing.assert_array_equal(np.concatenate([[], *found]), ramp(length))
 
@@ -52,7 +52,7 @@ def test_excerpts_are_slices_with_silence_behind(length, cuts, data):
     firsts = sorted(data.draw(st.lists(st.integers(0, 90), min_size=len(ends), max_size=len(ends))))
     spans = [(min(first, last), last) for first, last in zip(firsts, ends, strict=True)]
     padded = np.pad(ramp(length), (0, 100))
-    found = list(excerpts(cut(ramp(length), cuts), spans))
+    found = list(iter_spans(cut(ramp(length), cuts), spans))
     assert len(found) == len(spans)
     for (first, last), piece in zip(spans, found, strict=True):
         assert piece.dtype == np.float32
@@ -64,18 +64,18 @@ def test_excerpts_are_slices_with_silence_behind(length, cuts, data):
 def test_overlapping_blocks_keep_every_frame_once_and_hear_around_it(frames, hop, size, margin, cuts):
     samples = ramp(frames * hop)
     kept = []
-    for block, heard in overlapping(cut(samples, [n % 280 for n in cuts]), hop, frames, size, margin):
-        assert block.heard.start == max(0, block.kept.start - margin)
-        assert block.heard.stop == min(frames, block.kept.stop + margin)
-        np.testing.assert_array_equal(heard, samples[block.heard.start * hop : block.heard.stop * hop])
-        numbers = np.arange(frames)[block.heard][block.inner]
-        np.testing.assert_array_equal(numbers, np.arange(frames)[block.kept])
+    for block, heard in iter_overlapping(cut(samples, [n % 280 for n in cuts]), hop, frames, size, margin):
+        assert block.with_context.start == max(0, block.core.start - margin)
+        assert block.with_context.stop == min(frames, block.core.stop + margin)
+        np.testing.assert_array_equal(heard, samples[block.with_context.start * hop : block.with_context.stop * hop])
+        numbers = np.arange(frames)[block.with_context][block.core_slice]
+        np.testing.assert_array_equal(numbers, np.arange(frames)[block.core])
         kept += [*numbers]
     assert kept == [*range(frames)]
 
 
 def test_inner_frames_are_counted_from_the_first_heard():
-    assert Block(slice(10, 20), slice(7, 23)).inner == slice(3, 13)
+    assert Block(slice(10, 20), slice(7, 23)).core_slice == slice(3, 13)
 
 
 def resident() -> int:
@@ -92,16 +92,16 @@ def test_samples_in_a_file_do_not_stay_in_memory(tmp_path):
     before = resident()
     total = samples.sum(dtype=np.float64)
     assert resident() - before > 60 << 20
-    forget(samples)
+    drop_pages(samples)
     assert resident() - before < 2 << 20
-    assert sum(part.sum(dtype=np.float64) for part in parts(samples)) == total
+    assert sum(part.sum(dtype=np.float64) for part in iter_chunks(samples)) == total
     assert resident() - before < 2 << 20
 
 
 def test_samples_in_memory_stay():
     samples = ramp(10)
-    forget(samples)
-    forget(samples[2:])
+    drop_pages(samples)
+    drop_pages(samples[2:])
     np.testing.assert_array_equal(samples, ramp(10))
 
 
@@ -113,7 +113,7 @@ def test_samples_in_memory_stay():
 def test_resampled_in_parts_is_resampled_whole(length, old, new, cuts, seed):
     samples = noise(length, seed)
     whole = resample(Audio(samples, old), new).samples
-    found = list(resampled(cut(samples, cuts), old, new))
+    found = list(resample_stream(cut(samples, cuts), old, new))
     assert sum(map(len, found)) == resampled_length(length, old, new) == round(length * new / old)
     assert all(len(part) and part.dtype == np.float32 for part in found)
     np.testing.assert_allclose(np.concatenate([[], *found]), whole, rtol=0, atol=1e-6)
@@ -124,7 +124,7 @@ def test_resampled_in_parts_is_resampled_whole(length, old, new, cuts, seed):
 @example(length=1, old=16_000, new=8_000, cuts=[], wanted=2)
 def test_resampled_to_a_length(length, old, new, cuts, wanted):
     samples = noise(length)
-    found = np.concatenate([[], *resampled(cut(samples, cuts), old, new, wanted)])
+    found = np.concatenate([[], *resample_stream(cut(samples, cuts), old, new, wanted)])
     natural = resample(Audio(samples, old), new).samples
     past = len(natural) + (length * new / old - len(natural) == 0.5)  # half a sample more is one, or is left out
     expected = np.pad(natural, (0, 9_000))[:wanted]
@@ -135,7 +135,7 @@ def test_resampled_to_a_length(length, old, new, cuts, wanted):
 
 def test_the_same_rate_passes_through():
     pieces = [ramp(3), ramp(4)]
-    found = list(resampled(pieces, 16_000, 16_000))
+    found = list(resample_stream(pieces, 16_000, 16_000))
     assert all(left is right for left, right in zip(found, pieces, strict=True))
 
 
@@ -144,7 +144,7 @@ def test_resampling_an_hour_does_not_drift():
     old, new, second = 11_025, 8_000, np.arange(11_025) / 11_025
     part = np.sin(2 * np.pi * 100 * second).astype(np.float32)
     count, last = 0, np.zeros(0, np.float32)
-    for piece in resampled((part for _ in range(3_600)), old, new):
+    for piece in resample_stream((part for _ in range(3_600)), old, new):
         count += len(piece)
         last = np.concatenate([last, piece])[-8_000:]
     assert count == 3_600 * new

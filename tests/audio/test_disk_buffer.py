@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from svc.audio import disk_buffer as spooling
-from svc.audio.disk_buffer import spool
+from svc.audio.disk_buffer import resample_to_buffer
 from svc.audio.files import Audio
 from svc.audio.resample import fit_length, resample
 from svc.errors import AudioError
@@ -36,8 +36,8 @@ def in_blocks(audio: Audio, size: int = 1_000) -> list[Audio]:
 def test_it_is_the_recording_resampled_and_padded_to_whole_frames(length, old, new, size, long):
     audio = Audio(noise(length), old)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(spooling, "LONG", long)
-        spooled = spool(in_blocks(audio, size), new)
+        patch.setattr(spooling, "MAX_SECONDS_IN_MEMORY", long)
+        spooled = resample_to_buffer(in_blocks(audio, size), new)
     assert (spooled.rate, spooled.length, spooled.audio.rate) == (old, length, new)
     assert spooled.seconds == audio.seconds
     whole = resample(audio, new).samples
@@ -49,8 +49,8 @@ def test_it_is_the_recording_resampled_and_padded_to_whole_frames(length, old, n
 
 @pytest.mark.parametrize(("seconds", "mapped"), [(1.99, False), (2.0, False), (2.01, True)])
 def test_only_long_recordings_go_to_the_disk(monkeypatch, seconds, mapped):
-    monkeypatch.setattr(spooling, "LONG", 2)
-    samples = spool(in_blocks(Audio(noise(round(8_000 * seconds)), 8_000)), 8_000).audio.samples
+    monkeypatch.setattr(spooling, "MAX_SECONDS_IN_MEMORY", 2)
+    samples = resample_to_buffer(in_blocks(Audio(noise(round(8_000 * seconds)), 8_000)), 8_000).audio.samples
     assert isinstance(samples, np.memmap) == mapped
 
 
@@ -62,7 +62,7 @@ def open_files() -> int:
 @pytest.mark.parametrize("failure", [None, AudioError, KeyboardInterrupt])
 def test_nothing_is_left_behind(tmp_path, monkeypatch, failure):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(spooling, "LONG", 0)
+    monkeypatch.setattr(spooling, "MAX_SECONDS_IN_MEMORY", 0)
     before = open_files()
 
     def interrupted():
@@ -74,9 +74,9 @@ def test_nothing_is_left_behind(tmp_path, monkeypatch, failure):
 
     if failure:
         with pytest.raises(failure, match=r"^mine$"):
-            spool(interrupted(), 16_000)
+            resample_to_buffer(interrupted(), 16_000)
     else:
-        spooled = spool(interrupted(), 16_000)
+        spooled = resample_to_buffer(interrupted(), 16_000)
         assert not list(tmp_path.iterdir())
         whole = resample(Audio(noise(20_000), 8_000), 16_000).samples
         np.testing.assert_allclose(spooled.audio.samples, whole, rtol=0, atol=1e-6)
@@ -87,12 +87,12 @@ def test_nothing_is_left_behind(tmp_path, monkeypatch, failure):
 @pytest.mark.parametrize("limit", [0, 10_000])
 def test_no_room(tmp_path, monkeypatch, limit):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(spooling, "LONG", 0)
+    monkeypatch.setattr(spooling, "MAX_SECONDS_IN_MEMORY", 0)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
     try:
         with pytest.raises(AudioError, match=rf"^{tmp_path}: no room [^\n]*; free some disk space or set TMPDIR"):
-            spool(in_blocks(Audio(noise(100_000), 8_000)), 8_000)
+            resample_to_buffer(in_blocks(Audio(noise(100_000), 8_000)), 8_000)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert not list(tmp_path.iterdir())
@@ -100,8 +100,8 @@ def test_no_room(tmp_path, monkeypatch, limit):
 
 def test_no_folder_for_temporary_files(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
-    monkeypatch.setattr(spooling, "LONG", 0)
+    monkeypatch.setattr(spooling, "MAX_SECONDS_IN_MEMORY", 0)
     with pytest.raises(
         AudioError, match=r"missing: no room [^\n]*No such file[^\n]*; free some disk space or set TMPDIR"
     ):
-        spool([Audio(noise(10_000), 8_000)], 8_000)
+        resample_to_buffer([Audio(noise(10_000), 8_000)], 8_000)

@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from svc.audio import files
-from svc.audio.files import FORMATS, Audio, blocks, read, write, writing
-from svc.errors import AudioError, detail, refusal
+from svc.audio.files import FORMATS, Audio, open_writer, read, read_blocks, write
+from svc.errors import AudioError, file_error, last_message
 
 RATE = 16_000
 
@@ -27,7 +27,7 @@ def test_blocks_are_the_file(tmp_path, length, channels, size):
     whole = read(tmp_path / "x.wav")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(files, "_READ_SAMPLES", size)
-        found = list(blocks(tmp_path / "x.wav"))
+        found = list(read_blocks(tmp_path / "x.wav"))
     assert {block.rate for block in found} == {RATE}
     assert all(len(block.samples) % 160 == 0 for block in found[:-1])
     assert max(len(block.samples) for block in found) <= max(160, size // channels)
@@ -45,7 +45,7 @@ def test_blocks_are_the_file(tmp_path, length, channels, size):
 def test_what_the_end_decides_is_told_at_the_end(tmp_path, monkeypatch, samples, reason):
     soundfile.write(tmp_path / "x.wav", samples, RATE, "FLOAT")
     monkeypatch.setattr(files, "_READ_SAMPLES", 3_200)
-    found = blocks(tmp_path / "x.wav")
+    found = read_blocks(tmp_path / "x.wav")
     assert len(next(found).samples) in (1_600, 3_200)
     with pytest.raises(AudioError, match=reason):
         list(found)
@@ -56,7 +56,7 @@ def test_a_wild_sample_ends_the_blocks_where_it_is(tmp_path, monkeypatch):
     samples[20_000] = np.nan
     soundfile.write(tmp_path / "x.wav", samples, RATE, "FLOAT")
     monkeypatch.setattr(files, "_READ_SAMPLES", 1_600)
-    found = blocks(tmp_path / "x.wav")
+    found = read_blocks(tmp_path / "x.wav")
     assert sum(len(next(found).samples) for _ in range(12)) == 19_200
     with pytest.raises(AudioError, match="not numbers"):
         next(found)
@@ -69,7 +69,7 @@ def test_a_wild_sample_ends_the_blocks_where_it_is(tmp_path, monkeypatch):
 def test_parts_make_the_same_file(tmp_path, extension):
     samples = noise(3 << 16)
     write(tmp_path / f"whole{extension}", Audio(samples, 48_000))
-    with writing(tmp_path / f"parts{extension}", 48_000) as file:
+    with open_writer(tmp_path / f"parts{extension}", 48_000) as file:
         for part in np.split(samples, [0, 7, 20_000, 20_001, 150_000]):
             file.write(part)
             assert not (tmp_path / f"parts{extension}").exists()
@@ -82,7 +82,7 @@ def test_parts_make_the_same_file(tmp_path, extension):
 @pytest.mark.parametrize("extension", [".wav", ".flac", ".ogg", ".mp3"])
 def test_what_goes_wrong_meanwhile_leaves_nothing(tmp_path, extension, failure):
     def half() -> None:
-        with writing(tmp_path / f"x{extension}", RATE) as file:
+        with open_writer(tmp_path / f"x{extension}", RATE) as file:
             file.write(noise(5_000))
             raise failure("mine")
 
@@ -97,7 +97,7 @@ def test_what_was_there_stays_until_the_end(tmp_path):
     before = path.read_bytes()
 
     def broken() -> None:
-        with writing(path, RATE) as file:
+        with open_writer(path, RATE) as file:
             file.write(noise(5_000))
             assert path.read_bytes() == before
             file.write(np.full(3, np.inf, np.float32))
@@ -110,8 +110,11 @@ def test_what_was_there_stays_until_the_end(tmp_path):
 
 def test_the_name_is_refused_before_the_first_sample(tmp_path):
     with pytest.raises(AudioError, match=r"\.mp3 does not take 96000 Hz"):
-        writing(tmp_path / "x.mp3", 96_000)
-    with pytest.raises(AudioError, match="No such file or directory"), writing(tmp_path / "missing" / "x.wav", RATE):
+        open_writer(tmp_path / "x.mp3", 96_000)
+    with (
+        pytest.raises(AudioError, match="No such file or directory"),
+        open_writer(tmp_path / "missing" / "x.wav", RATE),
+    ):
         pytest.fail("the block is not to begin")
 
 
@@ -119,8 +122,8 @@ def test_the_name_is_refused_before_the_first_sample(tmp_path):
 
 
 def test_a_refusal_names_the_file_in_print(tmp_path):
-    assert str(refusal(tmp_path / "x.wav", "gone; look for it")) == f"{tmp_path}/x.wav: gone; look for it"
-    assert str(refusal(tmp_path / "a\nb", "gone")) == f"{str(tmp_path)!r}: gone".replace("':", "/a\\nb':")
+    assert str(file_error(tmp_path / "x.wav", "gone; look for it")) == f"{tmp_path}/x.wav: gone; look for it"
+    assert str(file_error(tmp_path / "a\nb", "gone")) == f"{str(tmp_path)!r}: gone".replace("':", "/a\\nb':")
 
 
 @pytest.mark.parametrize(
@@ -128,4 +131,4 @@ def test_a_refusal_names_the_file_in_print(tmp_path):
     [(ValueError("Error opening x: File  has\nno\tdata."), "File has no data"), (ValueError(), "ValueError")],
 )
 def test_the_telling_part_of_a_message(error, text):
-    assert detail(error) == text
+    assert last_message(error) == text

@@ -8,11 +8,21 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from svc.config import Config, differences, flatten, from_tree, load, parse_overrides, to_tree
+from svc.config import (
+    OLD_OPTIONS,
+    Config,
+    differences,
+    flatten,
+    from_tree,
+    load,
+    parse_overrides,
+    to_tree,
+    upgrade,
+)
 from svc.errors import ConfigError
 
 DEFAULTS = to_tree(Config())
-CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+CONFIGS = sorted((Path(__file__).parents[2] / "svc" / "config").glob("*.yaml"))
 
 
 def refused(tree: object) -> str:
@@ -33,7 +43,7 @@ def nested(dotted: str, value: object) -> dict:
 
 def test_defaults_are_valid():
     assert from_tree({}) == from_tree(DEFAULTS) == load(None) == Config()
-    assert (Config().hop, Config().crop_frames, Config().heard_frames(0.4)) == (240, 100, 40)
+    assert (Config().hop, Config().segment_frames, Config().clamp_to_segment(0.4)) == (240, 100, 40)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
@@ -50,15 +60,15 @@ def test_there_are_shipped_configs():
 @given(
     steps=st.integers(1, 10**9),
     rate=st.floats(1e-9, 1, exclude_min=True),
-    warps=st.lists(st.floats(0.5, 2), max_size=5),
+    factors=st.lists(st.floats(0.5, 2), max_size=5).map(sorted),
     subbands=st.sampled_from([1, 2, 4, 8]),
     refine=st.booleans(),
 )
-def test_round_trip(steps, rate, warps, subbands, refine):
+def test_round_trip(steps, rate, factors, subbands, refine):
     values = {
         "train.steps": steps,
         "train.learning_rate": rate,
-        "features.content.warps": warps,
+        "features.content.perturbation_factors": factors,
         "model.subbands": subbands,
         "features.f0.refine": refine,
     }
@@ -77,7 +87,7 @@ def test_round_trip(steps, rate, warps, subbands, refine):
         ("train: {precision: no}", "train.precision", "no"),  # false in YAML 1.1
         ("train: {precision: bf16}", "train.precision", "bf16"),
         ("loss: {scales: [512]}", "loss.scales", [512]),
-        ("model: {front: none}", "model.front", "none"),
+        ("model: {source_filter: false}", "model.source_filter", False),
         ("", "train.seed", 0),
     ],
 )
@@ -92,40 +102,68 @@ def test_overrides_win_and_are_yaml(tmp_path):
     path = tmp_path / "x.yaml"
     path.write_text("train: {steps: 5, batch: 3}\n")
     overrides = parse_overrides(
-        ["train.steps=10", "loss.scales=[64, 128]", " train.precision = no", "model.noise=1e-3"]
+        ["train.steps=10", "loss.scales=[64, 128]", " train.precision = no", "model.voiced_noise_level=1e-3"]
     )
     assert overrides == {
         "train.steps": 10,
         "loss.scales": [64, 128],
         "train.precision": False,
-        "model.noise": "1e-3",
+        "model.voiced_noise_level": "1e-3",
     }
     config = load(path, overrides)
-    assert (config.train.steps, config.train.batch, config.train.precision) == (10, 3, "no")
-    assert (config.loss.scales, config.model.noise) == ((64, 128), 1e-3)
+    assert (config.train.steps, config.train.batch_size, config.train.precision) == (10, 3, "no")
+    assert (config.loss.scales, config.model.voiced_noise_level) == ((64, 128), 1e-3)
 
 
 def test_differences():
-    changed = to_tree(load(None, {"train.steps": 5, "loss.scales": [64], "model.front": "none"}))
+    changed = to_tree(load(None, {"train.steps": 5, "loss.scales": [64], "model.source_filter": False}))
     assert differences(DEFAULTS, changed) == [
         "loss.scales: [2048, 1024, 512, 256, 128, 64] → [64]",
-        "model.front: source_filter → none",
-        "train.steps: 20000 → 5",
+        "model.source_filter: True → False",
+        "train.steps: 3600 → 5",
     ]
     assert differences(changed, changed) == []
     assert differences({"a": {"b": 1}}, {"a": {"c": 1}}) == ["a.b: 1 → None", "a.c: None → 1"]
 
 
+def test_configs_of_the_package_have_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load(Path("base")) == Config()
+    assert load(Path("paper")).model.wavenet.layers == 30
+    (tmp_path / "base").write_text("train: {steps: 7}")
+    assert load(Path("base")).train.steps == 7  # a file of that name comes first
+
+
+def test_an_old_config_is_upgraded():
+    old = {"model": {"front": "none", "layers": 8, "subbands": 2}, "features": {"content": {"encoder": "wav2letter"}}}
+    new = upgrade(old)
+    assert new == {
+        "model": {"source_filter": False, "wavenet": {"layers": 8}, "subbands": 2},
+        "features": {"content": {"encoder": "phone-classifier"}},
+    }
+    assert upgrade(new) == new
+
+
+def test_new_names_are_options():
+    assert set(OLD_OPTIONS.values()) <= flatten(DEFAULTS).keys()
+    assert not set(OLD_OPTIONS) & flatten(DEFAULTS).keys()
+
+
 # --- what is refused ---
+
+
+@pytest.mark.parametrize("old", OLD_OPTIONS)
+def test_an_old_name_of_an_option_gives_the_new_one(old):
+    assert f"{old} is now {OLD_OPTIONS[old]}" in refused(nested(old, 1))
 
 
 @pytest.mark.parametrize(
     ("tree", "words"),
     [
-        ({"train": {"step": 1}}, "unknown knob train.step (did you mean steps?)"),
-        ({"modle": {}}, "unknown knob modle (did you mean model?)"),
-        ({"features": {"f0": {"fmn": 1}}}, "unknown knob features.f0.fmn (did you mean fmin?)"),
-        ({"qqq": 1}, "unknown knob qqq"),
+        ({"train": {"step": 1}}, "unknown option train.step (did you mean steps?)"),
+        ({"modle": {}}, "unknown option modle (did you mean model?)"),
+        ({"features": {"f0": {"fmn": 1}}}, "unknown option features.f0.fmn (did you mean fmin?)"),
+        ({"qqq": 1}, "unknown option qqq"),
         ({"train": {"steps": 1.5}}, "train.steps must be a whole number, not 1.5"),
         ({"train": {"steps": "many"}}, "train.steps must be a whole number, not 'many'"),
         ({"train": {"steps": True}}, "train.steps must be a whole number, not True"),
@@ -137,10 +175,16 @@ def test_differences():
         ({"model": {"subbands": 3}}, "model.subbands must be one of 1, 2, 4, 8, 16, not 3"),
         ({"model": {"subbands": True}}, "model.subbands must be one of 1, 2, 4, 8, 16, not True"),
         ({"model": {"subbands": 4.0}}, "model.subbands must be one of 1, 2, 4, 8, 16, not 4.0"),
-        ({"model": {"front": ["none"]}}, "model.front must be one of source_filter, none, not ['none']"),
-        ({"perceptual": {"melody": {"layers": ["words"]}}}, "perceptual.melody.layers must be some of conv1, conv2,"),
-        ({"perceptual": {"words": {"across": []}}}, "perceptual.words.across must be some of words, sounds, block1"),
-        ({"model": {"front": False}}, "model.front must be one of source_filter, none, not False"),
+        ({"model": {"source_filter": ["no"]}}, "model.source_filter must be true or false, not ['no']"),
+        (
+            {"perceptual": {"melody": {"layers": ["embedding"]}}},
+            "perceptual.crepe.layers must be some of conv1, conv2,",
+        ),
+        (
+            {"perceptual": {"words": {"across": []}}},
+            "perceptual.phones.conversion_layers must be some of embedding, log_posteriors, block1",
+        ),
+        ({"model": {"source_filter": 0}}, "model.source_filter must be true or false, not 0"),
         ({"loss": {"scales": 512}}, "loss.scales must be a list, not 512"),
         ({"loss": {"scales": [512, "x"]}}, "loss.scales must be a whole number, not 'x'"),
         ({"model": 5}, "model must hold `name: value` pairs, not 5"),
@@ -158,28 +202,36 @@ def test_a_wrong_knob_is_named(tree, words):
         ("sample_rate", (0, -24_000, 24_050, 4_000, 400_000), "sample_rate must be a multiple of 100 Hz"),
         ("features.f0.fmin", (40, 3_000), "an octave or more below"),
         ("features.f0.fmax", (5_000, 20), "an octave or more below"),
-        ("features.content.warps", ([1.0, 0.1], [3.0]), "must lie in 0.5–2, not [1.0, 0.1]"),
-        ("features.f0.periodicity train.final_rate model.noise", (-0.1, 1.1), "must lie in 0–1, not -0.1"),
-        ("model.kernel", (0, -1, 10**9 + 1), "must lie in 1–99, not 0"),
-        ("model.kernel", (2, 4), "model.kernel must be odd"),
-        ("model.layers", (-1, 10**6), "must lie in 0–200, not -1"),
-        ("model.cycle", (0, 40), "must lie in 1–12, not 0"),
+        ("features.content.perturbation_factors", ([1.0, 0.1], [3.0]), "must lie in 0.5–2, not [1.0, 0.1]"),
+        (
+            "features.f0.voicing_threshold train.min_lr_ratio model.voiced_noise_level",
+            (-0.1, 1.1),
+            "must lie in 0–1, not -0.1",
+        ),
+        ("model.wavenet.kernel_size", (0, -1, 10**9 + 1), "must lie in 1–99, not 0"),
+        ("model.wavenet.kernel_size", (2, 4), "model.wavenet.kernel_size must be odd"),
+        ("model.wavenet.layers", (-1, 10**6), "must lie in 0–200, not -1"),
+        ("model.wavenet.dilation_cycle", (0, 40), "must lie in 1–12, not 0"),
         ("model.envelope_points", (1, 10**6), "must lie in 2–1025, not 1"),
-        ("model.channels model.hidden_channels model.singer_channels", (0, 10**9), "must lie in 1–4096, not 0"),
+        (
+            "model.wavenet.channels model.hidden_channels model.speaker_embedding_dim",
+            (0, 10**9),
+            "must lie in 1–4096, not 0",
+        ),
         ("discriminator.channels discriminator.max_channels", (0, 10**9), "must lie in 1–4096, not 0"),
         ("discriminator.scales", (0, 50), "must lie in 1–8, not 0"),
         ("discriminator.periods discriminator.strides", ([2, 0],), "must lie in 1–100, not [2, 0]"),
         ("discriminator.periods loss.scales", ([],), "must not be empty"),
         ("loss.scales", ([8], [10**6]), "must lie in 16–16384, not [8]"),
         ("loss.spectral loss.adversarial loss.feature_matching", (-0.1,), "must lie in 0–1000000000, not -0.1"),
-        ("train.steps train.batch train.keep train.log_every", (0, -1), "must lie in 1–1000000000, not 0"),
+        ("train.steps train.batch_size train.keep_checkpoints train.log_every", (0, -1), "must lie in 1–1000000000, not 0"),
         ("train.validate_every train.checkpoint_every", (0,), "must lie in 1–1000000000, not 0"),
-        ("train.warmup train.seed train.workers", (-1,), "must lie in 0–1000000000, not -1"),
-        ("train.crop", (0.0, -1, 0.1, 1e300), "must lie in 0.2–60, not 0.0"),
-        ("train.learning_rate train.discriminator_rate", (0.0, -1e-3), "must lie in 1e-09–1, not 0.0"),
-        ("train.ema", (-0.1, 1), "must lie in 0–0.999999, not -0.1"),
+        ("train.warmup_steps train.seed train.num_workers", (-1,), "must lie in 0–1000000000, not -1"),
+        ("train.segment_seconds", (0.0, -1, 0.1, 1e300), "must lie in 0.2–60, not 0.0"),
+        ("train.learning_rate train.discriminator_learning_rate", (0.0, -1e-3), "must lie in 1e-09–1, not 0.0"),
+        ("train.ema_decay", (-0.1, 1), "must lie in 0–0.999999, not -0.1"),
         (
-            "train.crop loss.spectral train.clip model.noise",
+            "train.segment_seconds loss.spectral train.max_grad_norm model.voiced_noise_level",
             (math.nan, math.inf, -math.inf),
             "must be a number, not nan",
         ),
@@ -194,7 +246,14 @@ def test_a_knob_out_of_range_is_refused(knobs, values, words):
 
 def test_rules_between_knobs():
     assert "model.subbands must divide" in refused({"sample_rate": 8_100, "model": {"subbands": 2}})
-    assert "needs model.layers" in refused({"model": {"front": "none", "layers": 0}})
+    assert "needs model.wavenet.layers" in refused({"model": {"source_filter": False, "wavenet": {"layers": 0}}})
+    assert "perturbation_factors must rise" in refused({"features": {"content": {"perturbation_factors": [1.1, 0.9]}}})
+    assert "features.content.encoder must be one of cepstral, crepe-full" in refused(
+        {"features": {"content": {"encoder": "ge2e"}}}
+    )
+    assert "features.content.layer of cepstral must be one of cepstra, envelope" in refused(
+        {"features": {"content": {"encoder": "cepstral"}}}
+    )
     assert "an octave or more below" in refused({"features": {"f0": {"fmin": 500, "fmax": 400}}})
 
 
@@ -207,7 +266,7 @@ def test_all_faults_at_once():
 
 def test_repulsion_stays_below_what_it_is_taken_off():
     assert "below loss.spectral" in refused({"loss": {"repulsion": 1.0}})
-    assert from_tree({"loss": {"repulsion": 0.9}}).loss.repulsion == 0.9
+    assert from_tree({"loss": {"repulsion": 0.9}}).loss.energy_repulsion == 0.9
     assert from_tree({"loss": {"repulsion": 0, "spectral": 0}}).loss.spectral == 0
 
 
@@ -251,17 +310,17 @@ def test_missing_files(tmp_path):
 @pytest.mark.parametrize(
     ("assignment", "words"),
     [
-        ("train.steps", "write it as group.knob=value"),
-        ("=5", "write it as group.knob=value"),
-        ("", "write it as group.knob=value"),
+        ("train.steps", "write it as group.option=value"),
+        ("=5", "write it as group.option=value"),
+        ("", "write it as group.option=value"),
         ("train.steps=[", "the value is not YAML"),
         ("train.steps=2001-99-99", "the value is not YAML"),
         (f"train.steps={'9' * 5000}", "the value is not YAML"),
         ("train.steps=ten", "train.steps must be a whole number, not 'ten'"),
         ("train=5", "train must hold"),
         ("sample_rate.x=5", "sample_rate must be a whole number"),
-        ("train..steps=5", "unknown knob train."),
-        (".=5", "unknown knob"),
+        ("train..steps=5", "unknown option train."),
+        (".=5", "unknown option"),
     ],
 )
 def test_bad_overrides(assignment, words):
@@ -304,7 +363,7 @@ SHAPED = st.fixed_dictionaries(
 
 def usable(config: Config) -> None:
     """What everything else asks of a configuration."""
-    assert (config.hop, config.crop_frames >= 20, config.heard_frames(config.train.adversary_crop) >= 10) == (
+    assert (config.hop, config.segment_frames >= 20, config.clamp_to_segment(config.train.discriminator_segment_seconds) >= 10) == (
         config.sample_rate // 100,
         True,
         True,

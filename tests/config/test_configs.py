@@ -1,4 +1,4 @@
-"""Every configuration in configs/ builds, sings and takes a step; the paper's is the paper's."""
+"""Every configuration in svc/config builds, sings and takes a step; the paper's is the paper's."""
 
 from pathlib import Path
 
@@ -10,11 +10,11 @@ from svc.config import load
 from svc.data.batch import Batch
 from svc.features.conditioning import Conditioning
 from svc.losses.perceptual import listeners
-from svc.losses.total import weights
+from svc.losses.total import loss_weights
 from svc.training import state
 from svc.training.step import train_step
 
-CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+CONFIGS = sorted((Path(__file__).parents[2] / "svc" / "config").glob("*.yaml"))
 
 
 def conditioning(frames: int, batch: int = 1) -> Conditioning:
@@ -23,39 +23,39 @@ def conditioning(frames: int, batch: int = 1) -> Conditioning:
         voiced=torch.ones(batch, frames),
         phase=torch.arange(frames).mul(2.0).remainder(1.0).expand(batch, frames),
         loudness=torch.full((batch, frames), -20.0),
-        effort=torch.zeros(batch, frames),
+        relative_loudness=torch.zeros(batch, frames),
         content=torch.randn(batch, 20, frames),
-        singer=torch.eye(3)[:batch],
-        start=torch.zeros(batch, dtype=torch.long),
+        speaker=torch.eye(3)[:batch],
+        start_frame=torch.zeros(batch, dtype=torch.long),
     )
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_builds_and_takes_a_step_with_every_player(path):
-    knobs = {"train.crop": 0.3, "train.adversary_crop": 0.2, "train.refine_start": 0, "train.adversary_start": 0}
+    knobs = {"train.segment_seconds": 0.3, "train.discriminator_segment_seconds": 0.2, "train.wavenet_start_step": 0, "train.adversarial_start_step": 0}
     config = load(path, knobs)
-    current = state.create(config, content=20, singers=3, device=torch.device("cpu"))
+    current = state.create(config, content_channels=20, num_speakers=3, device=torch.device("cpu"))
     before = {name: value.clone() for name, value in current.generator.state_dict().items()}
-    audio = 0.1 * torch.randn(2, config.crop_frames * config.hop)
-    batch = Batch(conditioning(config.crop_frames, 2), audio)
+    audio = 0.1 * torch.randn(2, config.segment_frames * config.hop)
+    batch = Batch(conditioning(config.segment_frames, 2), audio)
     terms = train_step(current, batch, config, Accelerator(cpu=True), listeners(config))
     assert all(bool(torch.isfinite(term)) for term in terms.values())
-    wanted = {name for name, weight in weights(config.loss).items() if weight}
+    wanted = {name for name, weight in loss_weights(config.loss).items() if weight}
     assert wanted | {"discriminator", "total"} <= terms.keys()
     after = current.generator.state_dict()
-    assert not torch.equal(before["wavenet.exit.weight"], after["wavenet.exit.weight"])
+    assert not torch.equal(before["wavenet.output.weight"], after["wavenet.output.weight"])
     assert current.generator(conditioning(7)).shape == (1, 7 * config.hop)
 
 
 def test_the_papers_form():
     config = load(next(path for path in CONFIGS if path.stem == "paper"))
-    generator = state.create(config, content=20, singers=3, device=torch.device("cpu")).generator
+    generator = state.create(config, content_channels=20, num_speakers=3, device=torch.device("cpu")).generator
     assert config.sample_rate == 16_000
-    assert generator.front is None
-    assert generator.bank.bands == 1
+    assert generator.source_filter is None
+    assert generator.pqmf.bands == 1
     assert generator.harmonics == 1
     assert len(generator.wavenet.layers) == 30
     assert generator.wavenet.margin == 3 * (2**10 - 1)
-    terms = {name for name, weight in weights(config.loss).items() if weight}
+    terms = {name for name, weight in loss_weights(config.loss).items() if weight}
     everything = {"spectral", "adversarial", "melody", "words", "other_adversarial", "other_melody", "other_words"}
     assert terms == everything

@@ -18,29 +18,29 @@ from torch import nn
 from svc.data.synthetic.singers import SINGERS, phrase, render
 from svc.encoders.ecapa import CONVERT, PUBLISHED, EcapaEncoder
 from svc.errors import DataError, WeightsError
-from svc.utils.optional import extra
+from svc.utils.optional import import_optional
 
 NETWORK, BANDS, CENTRE = (
     f"speechbrain.{module}" for module in ("lobes.models.ECAPA_TDNN", "lobes.features", "processing.features")
 )
 SUNG = render(SINGERS[0], phrase(0)).samples[24_000:40_000]
-WAY_OUT = (
+HINT = (
     r"make it with `hf download speechbrain/spkrec-ecapa-voxceleb embedding_model\.ckpt --local-dir \.` "
-    r"and `python -c \"import .*weights_only=True.*\"`, or take another --identity$"
+    r"and `python -c \"import .*weights_only=True.*\"`, or use another speaker encoder$"
 )
 
 
 @pytest.fixture(autouse=True)
 def path(monkeypatch, tmp_path) -> Path:
-    """Where the weights belong, in an empty home; there is no way out."""
+    """Where the weights belong, in an empty cache; there is no network."""
 
     def refuse(*args, **options):
         raise AssertionError("the network was asked")
 
     monkeypatch.setattr(socket, "create_connection", refuse)
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    return tmp_path / ".cache" / "svc" / "ecapa.safetensors"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "svc" / "ecapa.safetensors"
 
 
 class Network(nn.Module):
@@ -94,7 +94,7 @@ class TestSentences:
             EcapaEncoder()
 
     def test_no_weights(self, small, path):
-        with pytest.raises(WeightsError, match=rf"^ecapa\.safetensors is not in {path.parent}; {WAY_OUT}"):
+        with pytest.raises(WeightsError, match=rf"^ecapa\.safetensors is not in {path.parent}; {HINT}"):
             EcapaEncoder()
         assert not path.parent.exists()
 
@@ -110,7 +110,7 @@ class TestSentences:
     def test_damaged(self, small, path, keep):
         put(path, small)
         path.write_bytes(path.read_bytes()[:keep])
-        with pytest.raises(WeightsError, match=rf"^{path}: damaged \(.*\); {WAY_OUT}"):
+        with pytest.raises(WeightsError, match=rf"^{path}: damaged \(.*\); {HINT}"):
             EcapaEncoder()
 
     def test_a_pickle_is_not_run(self, small, path, tmp_path):
@@ -127,7 +127,7 @@ class TestSentences:
     def test_another_network(self, small, path, name, value):
         weights = {**small, name: value}
         put(path, {key: tensor for key, tensor in weights.items() if tensor is not None})
-        sentence = rf"^{path}: {name} is missing, unknown or of the wrong shape; {WAY_OUT}"
+        sentence = rf"^{path}: {name} is missing, unknown or of the wrong shape; {HINT}"
         with pytest.raises(WeightsError, match=sentence):
             EcapaEncoder()
 
@@ -136,12 +136,12 @@ class TestSentences:
     )
     def test_no_numbers(self, small, path, value):
         put(path, {**small, "fc.bias": value})
-        with pytest.raises(WeightsError, match=rf"^{path}: fc\.bias holds values that are not .*; {WAY_OUT}"):
+        with pytest.raises(WeightsError, match=rf"^{path}: fc\.bias holds values that are not .*; {HINT}"):
             EcapaEncoder()
 
     def test_too_short(self, small, path):
         put(path, small)
-        with pytest.raises(DataError, match=r"^0\.020 s are too short for ecapa; give it at least 0\.04 s$"):
+        with pytest.raises(DataError, match=r"^0\.020 s are too short for ecapa; give at least 0\.04 s$"):
             EcapaEncoder().embed(noise(320))
 
 
@@ -164,21 +164,21 @@ class TestSpeechBrain:
         """With random weights, and random statistics of the batches that they never saw."""
         home = tmp_path_factory.mktemp("home")
         torch.manual_seed(0)
-        weights = extra(NETWORK).ECAPA_TDNN(80, **PUBLISHED).state_dict()
+        weights = import_optional(NETWORK).ECAPA_TDNN(80, **PUBLISHED).state_dict()
         for name, value in weights.items():
             if name.endswith(("running_mean", "running_var")):
                 value.uniform_(0.5, 1.5)
-        put(home / ".cache" / "svc" / "ecapa.safetensors", weights)
+        put(home / "svc" / "ecapa.safetensors", weights)
         return home
 
     @pytest.fixture
     def encoder(self, home, monkeypatch) -> EcapaEncoder:
-        monkeypatch.setenv("HOME", str(home))
+        monkeypatch.setenv("XDG_CACHE_HOME", str(home))
         return EcapaEncoder()
 
     def test_it_is_what_speechbrains_own_pipeline_gives(self, encoder, home):
         """With the published hyper-parameters written out, and the relative lengths that it hands on."""
-        network = extra(NETWORK).ECAPA_TDNN(
+        network = import_optional(NETWORK).ECAPA_TDNN(
             input_size=80,
             channels=[1024] * 4 + [3072],
             kernel_sizes=[5, 3, 3, 3, 1],
@@ -186,11 +186,11 @@ class TestSpeechBrain:
             attention_channels=128,
             lin_neurons=192,
         )
-        network.load_state_dict(load_file(home / ".cache" / "svc" / "ecapa.safetensors"))
+        network.load_state_dict(load_file(home / "svc" / "ecapa.safetensors"))
         lengths = torch.ones(1)
         with torch.inference_mode():
-            bands = extra(BANDS).Fbank(n_mels=80)(torch.from_numpy(SUNG)[None])
-            bands = extra(CENTRE).InputNormalization(norm_type="sentence", std_norm=False)(bands, lengths)
+            bands = import_optional(BANDS).Fbank(n_mels=80)(torch.from_numpy(SUNG)[None])
+            bands = import_optional(CENTRE).InputNormalization(norm_type="sentence", std_norm=False)(bands, lengths)
             expected = network.eval()(bands, lengths)
         embedding = encoder.embed(SUNG)
         assert (embedding.shape, embedding.dtype, tuple(expected.shape)) == ((192,), np.float64, (1, 1, 192))
@@ -213,4 +213,4 @@ class TestSpeechBrain:
             "import torch; from svc.encoders.ecapa import EcapaEncoder; EcapaEncoder(); "
             "assert not torch.backends.cuda.matmul.allow_tf32"
         )
-        subprocess.run([sys.executable, "-c", code], env={**os.environ, "HOME": str(home)}, check=True)
+        subprocess.run([sys.executable, "-c", code], env={**os.environ, "XDG_CACHE_HOME": str(home)}, check=True)

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from svc.data.synthetic.singers import SINGERS, phrase, render
-from svc.encoders.ge2e import BANDS, HOP, SAMPLE_RATE, WINDOW, Speaker
+from svc.encoders.ge2e import BANDS, HOP, SAMPLE_RATE, WINDOW, GE2ESpeakerEncoder
 from svc.errors import SvcError
-from svc.utils.optional import extra
+from svc.utils.optional import import_optional
 
 needed = pytest.mark.skipif(not importlib.util.find_spec("resemblyzer"), reason="needs the eval extra")
 PARTIAL = round(1.6 * SAMPLE_RATE)  # samples
-speaker = lru_cache(Speaker)
+speaker = lru_cache(GE2ESpeakerEncoder)
 
 
 @lru_cache
@@ -28,7 +28,7 @@ def sung(singer: int = 0) -> np.ndarray:
 def test_the_spectrum_is_theirs(samples):
     """In all frames but the last, which is centred on the end of the audio and is heard of no partial."""
     audio = np.stack([sung(singer)[8_000 : 8_000 + samples] for singer in range(2)])
-    theirs = extra("resemblyzer.audio").wav_to_mel_spectrogram
+    theirs = import_optional("resemblyzer.audio").wav_to_mel_spectrogram
     wanted = np.stack([theirs(row)[: samples // HOP] for row in audio])
     found = speaker().mel(torch.from_numpy(audio)).numpy()
     assert found.shape == wanted.shape == (2, samples // HOP, BANDS)
@@ -38,9 +38,9 @@ def test_the_spectrum_is_theirs(samples):
 @needed
 def test_the_vectors_are_theirs():
     audio = np.stack([sung(singer)[:PARTIAL] for singer in range(3)])
-    theirs = extra("resemblyzer").VoiceEncoder("cpu", verbose=False)
+    theirs = import_optional("resemblyzer").VoiceEncoder("cpu", verbose=False)
     wanted = np.stack([theirs.embed_utterance(row) for row in audio])
-    found = speaker()(torch.from_numpy(audio)).numpy()
+    found = speaker().embed(torch.from_numpy(audio)).numpy()
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
     assert (wanted[0] @ wanted[1:].T).max() < 0.95  # not the same for everybody
 
@@ -48,7 +48,7 @@ def test_the_vectors_are_theirs():
 @needed
 def test_the_gradient_reaches_the_audio_alone():
     audio = torch.from_numpy(np.stack([sung()[:16_000], np.zeros(16_000, dtype=np.float32)])).requires_grad_()
-    speaker()(audio)[:, :8].sum().backward()
+    speaker().embed(audio)[:, :8].sum().backward()
     assert torch.isfinite(audio.grad).all()
     assert float((audio.grad[0] != 0).float().mean()) > 0.9
     assert float(audio.grad[1].abs().max()) == 0  # of power at silence
@@ -59,12 +59,12 @@ def test_the_gradient_reaches_the_audio_alone():
 def test_the_gradient_is_that_of_the_vectors():
     """By a difference, along a direction at random."""
     torch.manual_seed(0)
-    network = Speaker().double()
+    network = GE2ESpeakerEncoder().double()
     audio = torch.from_numpy(sung()[None, 8_000:11_200]).double().requires_grad_()
     some, step = torch.randn(256, dtype=torch.double), 1e-6 * torch.randn_like(audio)
-    (gradient,) = torch.autograd.grad(network(audio) @ some, audio)
+    (gradient,) = torch.autograd.grad(network.embed(audio) @ some, audio)
     with torch.no_grad():
-        moved = (network(audio + step) - network(audio - step)) @ some
+        moved = (network.embed(audio + step) - network.embed(audio - step)) @ some
     assert float(moved) == pytest.approx(2 * float((gradient * step).sum()), rel=1e-4)
 
 
@@ -72,13 +72,13 @@ def test_the_gradient_is_that_of_the_vectors():
 @needed
 def test_a_gpu_leads_gradients_too():
     audio = torch.from_numpy(sung()[None, :PARTIAL]).cuda().requires_grad_()
-    found = Speaker().cuda()(audio)
+    found = GE2ESpeakerEncoder().cuda().embed(audio)
     found.sum().backward()
-    torch.testing.assert_close(found.cpu(), speaker()(audio.detach().cpu()), rtol=1e-2, atol=1e-3)
+    torch.testing.assert_close(found.cpu(), speaker().embed(audio.detach().cpu()), rtol=1e-2, atol=1e-3)
     assert torch.isfinite(audio.grad).all()
 
 
 def test_without_the_package_it_is_one_sentence(monkeypatch):
     monkeypatch.setitem(sys.modules, "resemblyzer", None)
     with pytest.raises(SvcError, match=r"^resemblyzer is not installed; run `pip install -e '\.\[eval\]'[^\n]*$"):
-        Speaker()
+        GE2ESpeakerEncoder()

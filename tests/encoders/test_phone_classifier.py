@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from svc import encoders
 from svc.audio.files import Audio
 from svc.data.synthetic.singers import SINGERS, phrase, render
 from svc.encoders import phone_classifier
-from svc.encoders.phone_classifier import FILE, Wav2Letter
+from svc.encoders.phone_classifier import WEIGHTS, PhoneEncoder
 from svc.errors import WeightsError
 from svc.features import content
 from svc.features.extract import measure_loudness
@@ -19,19 +20,19 @@ from svc.phonetics.phones import SILENCE
 
 
 @pytest.fixture(scope="module")
-def model() -> Wav2Letter:
-    return Wav2Letter()
+def model() -> PhoneEncoder:
+    return PhoneEncoder()
 
 
-def said(model: Wav2Letter, audio: Audio) -> np.ndarray:
+def said(model: PhoneEncoder, audio: Audio) -> np.ndarray:
     """Log posteriors (39, N)."""
     level = measure_loudness(audio)
-    return content.encode(model, "sounds", content.at_level(audio, level).samples)[:, : len(level)]
+    return content.encode(model, "log_posteriors", content.normalise_level(audio, level).samples)[:, : len(level)]
 
 
 def test_the_weights_ship_in_half_precision(model):
-    assert FILE.stat().st_size < 20e6
-    data = FILE.read_bytes()
+    assert WEIGHTS.stat().st_size < 20e6
+    data = WEIGHTS.read_bytes()
     header = json.loads(data[8 : 8 + struct.unpack("<Q", data[:8])[0]])
     assert {entry["dtype"] for name, entry in header.items() if name != "__metadata__"} == {"F16"}
     assert all(torch.isfinite(value).all() for value in model.state_dict().values())
@@ -40,8 +41,8 @@ def test_the_weights_ship_in_half_precision(model):
 def test_posteriors_are_probabilities_and_directions_have_unit_length(model):
     audio = 0.1 * torch.randn(1, 16_000, generator=torch.Generator().manual_seed(0))
     layers = model(audio)
-    torch.testing.assert_close(layers["sounds"].exp().sum(1), torch.ones(1, 100))
-    torch.testing.assert_close(layers["words"].norm(dim=1), torch.ones(1, 100))
+    torch.testing.assert_close(layers["log_posteriors"].exp().sum(1), torch.ones(1, 100))
+    torch.testing.assert_close(layers["embedding"].norm(dim=1), torch.ones(1, 100))
 
 
 def test_silence_is_silence_and_a_held_vowel_is_not(model):
@@ -68,13 +69,13 @@ def vowel(f0: float, rng: np.random.Generator) -> Audio:
 def test_synthetic_singers_are_told_apart_by_words_rather_than_voices(model):
     """Phrases by four singers, of whom the tracts differ by half: in ABX across them, fewer errors than by cepstra."""
     errors = []
-    for encoder, layer in ((model, "sounds"), (content.load("cepstral"), "cepstra")):
+    for encoder, layer in ((model, "log_posteriors"), (encoders.shared("cepstral"), "cepstra")):
         takes = []
         for singer in SINGERS:
             for seed in (1, 2, 3):
                 audio = render(singer, phrase(seed), 16_000).samples[:16_000]
                 level = measure_loudness(Audio(audio, 16_000))
-                heard = content.heard(encoder, layer, Audio(audio, 16_000), len(level), level)
+                heard = content.extract_with(encoder, layer, Audio(audio, 16_000), len(level), level)
                 takes.append(Take(singer.name, str(seed), "", heard))
         errors.append(abx_error(takes))
     assert errors[0] < 0.2
@@ -82,12 +83,12 @@ def test_synthetic_singers_are_told_apart_by_words_rather_than_voices(model):
 
 
 def test_without_the_file_there_is_one_sentence(tmp_path, monkeypatch):
-    missing = tmp_path / "wav2letter.safetensors"
+    missing = tmp_path / "phone_classifier.safetensors"
     with pytest.raises(
-        WeightsError, match=r"not there; make it with recipes/train_acoustic_model\.py, or use cepstral"
+        WeightsError, match=r"not there; train it with recipes/train_phone_model\.py, or use the encoder cepstral"
     ):
-        Wav2Letter(missing)
+        PhoneEncoder(missing)
     missing.write_bytes(b"half")
     with pytest.raises(WeightsError, match="install svc anew"):
-        Wav2Letter(missing)
-    assert phone_classifier.FILE.name == missing.name
+        PhoneEncoder(missing)
+    assert phone_classifier.WEIGHTS.name == missing.name

@@ -9,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from svc.config import Config, flatten, load, to_tree
+from svc.encoders.crepe import Crepe
+from svc.encoders.phone_classifier import PhoneEncoder
 from svc.errors import DataError
 from svc.features import extract
-from svc.features.cache import Store, file_hash
+from svc.features.cache import FeatureCache, file_hash
 
 ARRAYS = {
     "f0": np.linspace(100, 200, 50, dtype=np.float32),
@@ -23,11 +25,11 @@ ARRAYS = {
 
 
 @pytest.fixture
-def store(tmp_path) -> Store:
-    return Store(tmp_path / "store")
+def store(tmp_path) -> FeatureCache:
+    return FeatureCache(tmp_path / "store")
 
 
-def files(store: Store) -> list[Path]:
+def files(store: FeatureCache) -> list[Path]:
     return [path for path in store.folder.rglob("*") if path.is_file()]
 
 
@@ -47,7 +49,7 @@ def test_round_trip(store, name):
 @settings(max_examples=30, deadline=None)
 @given(ends=st.tuples(st.integers(0, 49), st.integers(0, 50)).map(sorted))
 def test_slices(tmp_path_factory, ends):
-    store = Store(tmp_path_factory.mktemp("store"))
+    store = FeatureCache(tmp_path_factory.mktemp("store"))
     store.put("ab", {"x": ARRAYS["warped"][:, :, ::-1]})  # not contiguous
     np.testing.assert_array_equal(store.get("ab", "x", *ends), ARRAYS["warped"][:, :, ::-1][..., slice(*ends)])
 
@@ -77,7 +79,7 @@ def test_a_failed_write_keeps_the_old_entry(store, monkeypatch):
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="cannot be written"):
-        Store(tmp_path / "file").put("ab", ARRAYS)
+        FeatureCache(tmp_path / "file").put("ab", ARRAYS)
 
 
 def test_writers_of_one_key_do_not_disturb_readers(store):
@@ -162,7 +164,7 @@ def test_the_key_depends_on_every_part(store):
     assert len(set(keys)) == len(keys)
     assert all(len(key) == 64 for key in keys)
     assert store.key("source", dict(reversed(base.items()))) == keys[0]
-    assert Store(Path("elsewhere")).key("source", base) == keys[0]
+    assert FeatureCache(Path("elsewhere")).key("source", base) == keys[0]
 
 
 def test_the_identity_of_features_holds_every_knob_and_weight(monkeypatch):
@@ -171,23 +173,23 @@ def test_the_identity_of_features_holds_every_knob_and_weight(monkeypatch):
         "features.f0.refine": False,
         "features.f0.fmin": 60.0,
         "features.f0.fmax": 900.0,
-        "features.f0.periodicity": 0.4,
-        "features.f0.level": -40.0,
-        "features.content.layer": "words",
-        "features.content.warps": [0.9],
+        "features.f0.voicing_threshold": 0.4,
+        "features.f0.silence_threshold_db": -40.0,
+        "features.content.layer": "embedding",
+        "features.content.perturbation_factors": [0.9],
     }
     knobs = {name for name in flatten(to_tree(Config())) if name.startswith("features.")}
     assert knobs - changes.keys() == {"features.f0.model", "features.content.encoder"}  # known by their weights
-    store = Store(Path("x"))
+    store = FeatureCache(Path("x"))
 
     def key(config: Config) -> str:
-        return store.key("source", extract.identity(config))
+        return store.key("source", extract.feature_fingerprint(config))
 
     keys = [key(Config()), *(key(load(None, {name: value})) for name, value in changes.items())]
-    for part in (extract.f0.crepe.Crepe, extract.content.Wav2Letter):
-        for what in ("identity", "weight_hash"):
+    for part in (Crepe, PhoneEncoder):
+        for what in ("cache_key", "weight_hash"):
             with monkeypatch.context() as patch:
-                patch.setattr(part, what, property(lambda _: "x") if what == "identity" else lambda _: "x")
+                patch.setattr(part, what, property(lambda _: "x") if what == "cache_key" else lambda _: "x")
                 keys.append(key(Config()))
     monkeypatch.setattr(extract, "VERSION", extract.VERSION + 1)
     keys.append(key(Config()))

@@ -8,19 +8,19 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from svc.features.conditioning import Conditioning, hold, phase_track
+from svc.features.conditioning import Conditioning, fill_unvoiced, phase_track
 
-ON_THE_CLOCK = ("f0", "voiced", "phase", "loudness", "effort", "content")
+ON_THE_CLOCK = ("f0", "voiced", "phase", "loudness", "relative_loudness", "content")
 
 
 def numbered(batch: int, frames: int, start: int = 0) -> Conditioning:
     """Every value is its frame number plus 1000 times its item."""
     track = torch.arange(frames).float() + 1000 * torch.arange(batch)[:, None]
     return Conditioning(
-        **dict.fromkeys(("f0", "voiced", "phase", "loudness", "effort"), track),
+        **dict.fromkeys(("f0", "voiced", "phase", "loudness", "relative_loudness"), track),
         content=track[:, None].expand(batch, 3, frames),
-        singer=torch.eye(4)[:batch],
-        start=torch.full((batch,), start),
+        speaker=torch.eye(4)[:batch],
+        start_frame=torch.full((batch,), start),
     )
 
 
@@ -36,8 +36,8 @@ def test_crop(first, last, start, batch):
     assert part.frames == last - first
     for name in ON_THE_CLOCK:
         assert torch.equal(getattr(part, name), getattr(whole, name)[..., first:last])
-    assert part.start.tolist() == [start + first] * batch
-    assert torch.equal(part.singer, whole.singer)
+    assert part.start_frame.tolist() == [start + first] * batch
+    assert torch.equal(part.speaker, whole.speaker)
     assert same(whole.crop(2, 20).crop(3, 7), whole.crop(5, 9))
     assert same(whole.crop(0, 20), whole)
 
@@ -47,7 +47,7 @@ def test_stack():
     batch = Conditioning.stack(items)
     assert batch.f0.shape == (3, 5)
     assert batch.content.shape == (3, 3, 5)
-    assert batch.start.tolist() == [7, 9, 9]
+    assert batch.start_frame.tolist() == [7, 9, 9]
     assert same(Conditioning.stack([batch]), batch)
     with pytest.raises(RuntimeError, match=r"[Ss]izes of tensors must match"):
         Conditioning.stack([numbered(1, 5), numbered(1, 6)])
@@ -55,9 +55,9 @@ def test_stack():
 
 def test_another_singer_changes_nothing_else():
     whole = numbered(2, 5)
-    other = whole.with_singer(torch.full((2, 4), 0.25))
+    other = whole.with_speaker(torch.full((2, 4), 0.25))
     assert torch.equal(other.singer, torch.full((2, 4), 0.25))
-    assert same(other.with_singer(whole.singer), whole)
+    assert same(other.with_speaker(whole.speaker), whole)
     assert same(whole, numbered(2, 5))
 
 
@@ -71,7 +71,7 @@ def test_every_track_moves_to_the_device():
 def test_hold_takes_the_nearest_voiced_frame(voiced):
     voiced = np.array(voiced, dtype=bool)
     f0 = 100 + np.arange(len(voiced), dtype=np.float32)
-    held = hold(f0, voiced)
+    held = fill_unvoiced(f0, voiced)
     assert held.shape == f0.shape
     if not voiced.any():
         assert (held == 200).all()

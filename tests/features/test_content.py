@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 import torch
 
+from svc import encoders
 from svc.audio.files import Audio
 from svc.audio.resample import resample
-from svc.audio.weighting import loudness
+from svc.audio.weighting import a_weighted_loudness
 from svc.config import Config, ContentConfig
 from svc.data.synthetic.singers import SINGERS, Rendition, phrase, render
 from svc.encoders.true_envelope import CepstralEncoder
 from svc.features import content, extract, f0
 
 CEPSTRAL = ContentConfig(encoder="cepstral", layer="cepstra")
-KNOBS = {"cepstral": CEPSTRAL, "sounds": ContentConfig(), "words": ContentConfig(layer="words")}
+KNOBS = {"cepstral": CEPSTRAL, "sounds": ContentConfig(), "words": ContentConfig(layer="embedding")}
 
 
 def heard(knobs, samples: np.ndarray, rate: int = 24_000, warp: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -41,7 +42,7 @@ def distance(left: np.ndarray, right: np.ndarray) -> float:
 
 @pytest.mark.parametrize("chunk", [1, 7, 100])
 def test_chunks_join_exactly(sung, monkeypatch, chunk):
-    encoder, samples = content.load("cepstral"), resample(Audio(sung.samples, sung.rate), 16_000).samples[:33_333]
+    encoder, samples = encoders.shared("cepstral"), resample(Audio(sung.samples, sung.rate), 16_000).samples[:33_333]
     whole = content.encode(encoder, "cepstra", samples)
     monkeypatch.setattr(content, "CHUNK", chunk)
     assert whole.shape == (20, 209)  # the last frame is begun
@@ -62,13 +63,15 @@ def test_normalised_together_keeps_the_sizes_of_channels(sung):
     level = extract.measure_loudness(sung)
     active = level >= level.max() - content.ACTIVE
     sizes = {}
-    for how in ("no", "each", "together"):
+    for how in ("none", "per_channel", "global_variance"):
         encoder = CepstralEncoder()
-        encoder.normalised = how
-        sizes[how] = content.heard(encoder, "cepstra", sung, len(level), level)[:, active].std(axis=1)
-    np.testing.assert_allclose(sizes["each"], 1, atol=1e-3)
-    assert np.square(sizes["together"]).mean() == pytest.approx(1, abs=1e-3)
-    np.testing.assert_allclose(sizes["together"] / sizes["together"][0], sizes["no"] / sizes["no"][0], rtol=1e-3)
+        encoder.normalization = how
+        sizes[how] = content.extract_with(encoder, "cepstra", sung, len(level), level)[:, active].std(axis=1)
+    np.testing.assert_allclose(sizes["per_channel"], 1, atol=1e-3)
+    assert np.square(sizes["global_variance"]).mean() == pytest.approx(1, abs=1e-3)
+    np.testing.assert_allclose(
+        sizes["global_variance"] / sizes["global_variance"][0], sizes["none"] / sizes["none"][0], rtol=1e-3
+    )
 
 
 @pytest.mark.parametrize("gain", [0.1, 2.0])
@@ -139,7 +142,7 @@ def test_extract_fills_every_track(sung):
     assert np.median(np.abs(1200 * np.log2(found.f0[voiced] / sung.f0[:100][voiced]))) < 5
     conditioning = found.conditioning(torch.tensor([0.0, 1.0]))
     assert conditioning.frames == 100
-    assert torch.equal(conditioning.singer, torch.tensor([[0.0, 1.0]]))
+    assert torch.equal(conditioning.speaker, torch.tensor([[0.0, 1.0]]))
 
 
 def test_progress_only_grows_stage_by_stage(sung, monkeypatch):
@@ -163,15 +166,15 @@ def test_a_given_curve_is_sung_as_it_is(sung):
 
 
 def test_loudness_in_chunks_is_that_of_the_whole(sung, monkeypatch):
-    whole = loudness(torch.from_numpy(sung.samples)[None], sung.rate)[0].numpy()
+    whole = a_weighted_loudness(torch.from_numpy(sung.samples)[None], sung.rate)[0].numpy()
     monkeypatch.setattr(extract, "_CHUNK", 7)
     np.testing.assert_allclose(extract.measure_loudness(Audio(sung.samples, sung.rate)), whole, atol=1e-4)
 
 
 def test_warped_content_is_one_for_each_warp(sung):
-    config = Config(features=type(Config().features)(content=ContentConfig(warps=(0.9, 1.2))))
+    config = Config(features=type(Config().features)(content=ContentConfig(perturbation_factors=(0.9, 1.2))))
     plain, level = heard(ContentConfig(), sung.samples[:12_000])
-    stacked = extract.warped_content(Audio(sung.samples[:12_000], sung.rate), level, config)
+    stacked = extract.perturbed_content(Audio(sung.samples[:12_000], sung.rate), level, config)
     assert stacked.shape == (2, *plain.shape)
     for row, warp in zip(stacked, (0.9, 1.2), strict=True):
         np.testing.assert_array_equal(row, heard(ContentConfig(), sung.samples[:12_000], warp=warp)[0])

@@ -40,7 +40,7 @@ def test_tones(hz, refine, within):
     found, periodicity = f0.track(audio, 50, knobs)
     assert np.median(cents(found, hz)) < within
     assert cents(found, hz)[4:-4].max() < 10
-    assert periodicity[4:-4].min() > knobs.periodicity
+    assert periodicity[4:-4].min() > knobs.voicing_threshold
     again, _ = f0.track(audio, 50, knobs)
     assert np.array_equal(found, again)
 
@@ -59,22 +59,22 @@ def test_vibrato_is_followed(hz, extent):
 @settings(max_examples=15, deadline=None)
 @given(hz=st.floats(65, 1500), away=st.floats(-150, 150))
 def test_a_rough_melody_is_moved_to_the_period(hz, away):
-    audio = torch.from_numpy(resample(sung(np.full(RATE // 4, hz)), f0_refinement.RATE).samples)
+    audio = torch.from_numpy(resample(sung(np.full(RATE // 4, hz)), f0_refinement.SAMPLE_RATE).samples)
     rough = torch.full((25,), hz * 2 ** (away / 1200))
-    assert cents(f0_refinement.refine(audio, rough).numpy(), hz)[4:-4].max() < 3
+    assert cents(f0_refinement.refine_by_autocorrelation(audio, rough).numpy(), hz)[4:-4].max() < 3
 
 
 def test_where_nothing_peaks_a_melody_stays():
     rough = torch.tensor([220.0, 300.0, 70.0])
-    assert torch.equal(f0_refinement.refine(torch.zeros(480), rough), rough)
-    assert f0_refinement.refine(torch.zeros(0), torch.zeros(0)).shape == (0,)
+    assert torch.equal(f0_refinement.refine_by_autocorrelation(torch.zeros(480), rough), rough)
+    assert f0_refinement.refine_by_autocorrelation(torch.zeros(0), torch.zeros(0)).shape == (0,)
 
 
 @pytest.mark.parametrize("away", [-230.0, 230.0, 700.0])
 def test_a_peak_out_of_reach_is_left_alone(away):
-    tone = torch.from_numpy(resample(sung(np.full(RATE // 4, 300.0)), f0_refinement.RATE).samples)
+    tone = torch.from_numpy(resample(sung(np.full(RATE // 4, 300.0)), f0_refinement.SAMPLE_RATE).samples)
     rough = torch.full((25,), 300 * 2 ** (away / 1200))
-    assert torch.equal(f0_refinement.refine(tone, rough)[4:-4], rough[4:-4])
+    assert torch.equal(f0_refinement.refine_by_autocorrelation(tone, rough)[4:-4], rough[4:-4])
 
 
 @pytest.mark.parametrize("hz", [120, 300, 600])
@@ -83,10 +83,10 @@ def test_a_glide_in_noise_is_followed(hz):
     curve = hz * 2 ** (1.25 * np.arange(RATE) / RATE)
     tone = sung(curve).samples
     noise = np.random.default_rng(0).standard_normal(RATE).astype(np.float32) * tone.std() / 10
-    audio = torch.from_numpy(resample(Audio(tone + noise, RATE), f0_refinement.RATE).samples)
+    audio = torch.from_numpy(resample(Audio(tone + noise, RATE), f0_refinement.SAMPLE_RATE).samples)
     truth = hz * 2 ** (1.25 * (np.arange(100) + 0.5) / 100)
     late = torch.from_numpy((truth * 2 ** (-80 / 1200)).astype(np.float32))
-    error = cents(f0_refinement.refine(audio, late).numpy(), truth)[4:-4]
+    error = cents(f0_refinement.refine_by_autocorrelation(audio, late).numpy(), truth)[4:-4]
     assert np.median(error) < 3
     assert error.max() < 15
 
@@ -105,13 +105,13 @@ def test_the_larger_network_is_asked_where_the_smaller_is_unsure(monkeypatch):
     noise = np.random.default_rng(0).standard_normal(RATE).astype(np.float32)
     audio = Audio(tone + np.linspace(0, 0.3, RATE, dtype=np.float32) * noise, RATE)
     heard = []
-    listen = f0._listen
+    listen = f0._run_network
 
     def recorded(network, windows, where, probabilities):
         yield from listen(network, windows, where, probabilities)
         heard.append((network.model, where, probabilities.copy()))
 
-    monkeypatch.setattr(f0, "_listen", recorded)
+    monkeypatch.setattr(f0, "_run_network", recorded)
     _, sure = f0.track(audio, 100, F0Config(model="tiny"))
     f0.track(audio, 100, F0Config(model="full"))
     f0.track(audio, 100, F0Config(model="both"))

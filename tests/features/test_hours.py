@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from svc.audio import disk_buffer as spooling
-from svc.audio.disk_buffer import spool
+from svc.audio.disk_buffer import resample_to_buffer
 from svc.audio.files import Audio
 from svc.audio.resample import resample
 from svc.config import Config, ContentConfig, F0Config, FeaturesConfig
@@ -39,13 +39,13 @@ def level(song) -> np.ndarray:
 @pytest.fixture(scope="module")
 def whole(song, level) -> tuple[np.ndarray, np.ndarray]:
     """f0 and periodicity in one piece."""
-    return f0.track(song, len(level), TINY, audible=f0.audible(level, TINY))
+    return f0.track(song, len(level), TINY, audible=f0.above_silence(level, TINY))
 
 
 @pytest.mark.parametrize("size", [250, 700])
 def test_the_melody_in_blocks_is_that_of_the_whole(song, level, whole, monkeypatch, size):
     monkeypatch.setattr(f0, "BLOCK", size)
-    found, periodicity = f0.track(song, len(level), TINY, audible=f0.audible(level, TINY))
+    found, periodicity = f0.track(song, len(level), TINY, audible=f0.above_silence(level, TINY))
     voiced = f0.voicing(whole[1], level, TINY)
     assert len(level) > 2 * size
     assert voiced.sum() > 0.4 * len(level)
@@ -57,7 +57,7 @@ def test_the_melody_in_blocks_is_that_of_the_whole(song, level, whole, monkeypat
 
 
 def test_a_recording_of_one_block_is_tracked_in_one_piece(song, level, whole, monkeypatch):
-    audible = f0.audible(level, TINY)
+    audible = f0.above_silence(level, TINY)
     monkeypatch.setattr(f0, "BLOCK", len(level))
     for found, wanted in zip(f0.track(song, len(level), TINY, audible=audible), whole, strict=True):
         np.testing.assert_array_equal(found, wanted)
@@ -70,7 +70,7 @@ def test_silence_around_the_edge_of_a_block(monkeypatch):
     turns = 2 * np.pi * np.cumsum(curve) / RATE
     loud = (seconds < 1) | (seconds > 3)
     samples = (loud * sum(0.1 / k * np.sin(k * turns) for k in range(1, 12))).astype(np.float32)
-    audible = f0.audible(extract.measure_loudness(Audio(samples, RATE)), TINY)
+    audible = f0.above_silence(extract.measure_loudness(Audio(samples, RATE)), TINY)
     monkeypatch.setattr(f0, "OVERLAP", 50)
     monkeypatch.setattr(f0, "BLOCK", 200)  # the edge is in the middle of the silence
     found, periodicity = f0.track(Audio(samples, RATE), 400, TINY, audible=audible)
@@ -94,14 +94,14 @@ def test_progress_rises_through_the_blocks_of_both_stages(song, monkeypatch):
     assert words == [0, 100, 200, 300, 400]
 
 
-@pytest.mark.parametrize("how", ["no", "each", "together"])
+@pytest.mark.parametrize("how", ["none", "per_channel", "global_variance"])
 def test_content_in_chunks_is_normalised_over_the_whole_file(song, level, monkeypatch, how):
     encoder = CepstralEncoder()
-    encoder.normalised = how
-    whole = content.heard(encoder, "cepstra", song, len(level), level)
+    encoder.normalization = how
+    whole = content.extract_with(encoder, "cepstra", song, len(level), level)
     monkeypatch.setattr(content, "CHUNK", 101)
     monkeypatch.setattr(content, "_GROUP", 7)
-    found = content.heard(encoder, "cepstra", song, len(level), level)
+    found = content.extract_with(encoder, "cepstra", song, len(level), level)
     np.testing.assert_allclose(found, whole, atol=2e-4)
     if how != "no":
         np.testing.assert_allclose(found[:, level >= level.max() - content.ACTIVE].mean(axis=1), 0, atol=1e-4)
@@ -109,17 +109,17 @@ def test_content_in_chunks_is_normalised_over_the_whole_file(song, level, monkey
 
 def test_content_in_parts_is_encoded_as_from_the_whole(song, level):
     encoder = CepstralEncoder()
-    encoder.normalised = "no"
-    levelled = resample(content.at_level(song, level), encoder.sample_rate)
+    encoder.normalization = "none"
+    levelled = resample(content.normalise_level(song, level), encoder.sample_rate)
     wanted = content.encode(encoder, "cepstra", levelled.samples)
-    np.testing.assert_allclose(content.heard(encoder, "cepstra", song, len(level), level), wanted, atol=1e-4)
+    np.testing.assert_allclose(content.extract_with(encoder, "cepstra", song, len(level), level), wanted, atol=1e-4)
 
 
 def test_a_recording_on_the_disk_has_the_features_of_one_in_memory(song, monkeypatch):
     played = [Audio(song.samples[n : n + 9_999], 44_100) for n in range(0, 300_000, 9_999)]
-    kept = spool(played, RATE)
-    monkeypatch.setattr(spooling, "LONG", 1)
-    mapped = spool(played, RATE)
+    kept = resample_to_buffer(played, RATE)
+    monkeypatch.setattr(spooling, "MAX_SECONDS_IN_MEMORY", 1)
+    mapped = resample_to_buffer(played, RATE)
     assert isinstance(mapped.audio.samples, np.memmap)
     found, wanted = (extract.extract(spooled.audio, CONFIG) for spooled in (mapped, kept))
     for name in ("f0", "voiced", "loudness", "content"):
