@@ -1,16 +1,19 @@
-"""Waveform discriminators: multi-scale (MelGAN) and multi-period (HiFi-GAN)."""
+"""Discriminators: multi-resolution spectrograms (UnivNet), multi-scale (MelGAN) and multi-period (HiFi-GAN)."""
 
 from abc import abstractmethod
 from itertools import pairwise
 from math import gcd
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
+from svc.audio.stft import rfft_cheap_grad
 from svc.config import DiscriminatorConfig
 
 SLOPE = 0.2  # of the leaky ReLU
+MAGNITUDE_FLOOR = 1e-2  # of spectrograms of audio at unit power, whose magnitudes are around the root of the FFT size
 DiscriminatorOutput = tuple[Tensor, list[Tensor]]  # of one view: scores, and the activations of every hidden layer
 
 
@@ -20,6 +23,25 @@ class Discriminator(nn.Module):
     @abstractmethod
     def forward(self, audio: Tensor) -> list[DiscriminatorOutput]:
         """Scores (trained to 1 for real and 0 for fake audio) and activations of every view."""
+
+
+class MultiResolutionDiscriminator(Discriminator):
+    """Multi-resolution spectrogram discriminator (UnivNet, 2106.07889): 2-D convolutions on log magnitudes.
+
+    It sees noise between harmonics and pulses between periods directly, wherever they lie in time, which a small
+    waveform discriminator does not learn in the steps that a CPU has time for.
+    """
+
+    def __init__(self, config: DiscriminatorConfig):
+        super().__init__()
+        self.fft_sizes = config.fft_sizes
+        self.views = nn.ModuleList(_spectrogram_layers(config.channels) for _ in config.fft_sizes)
+
+    def forward(self, audio: Tensor) -> list[DiscriminatorOutput]:
+        """Scores (B, 1, frames, bands) and activations (B, C, frames, bands) of every FFT size."""
+        return [
+            _run_view(view, _log_magnitude(audio, size)) for size, view in zip(self.fft_sizes, self.views, strict=True)
+        ]
 
 
 class MultiScaleDiscriminator(Discriminator):
@@ -57,7 +79,8 @@ class MultiPeriodDiscriminator(Discriminator):
         return outputs
 
 
-KINDS: dict[str, type[MultiScaleDiscriminator | MultiPeriodDiscriminator]] = {
+KINDS: dict[str, type[MultiResolutionDiscriminator | MultiScaleDiscriminator | MultiPeriodDiscriminator]] = {
+    "multi_resolution": MultiResolutionDiscriminator,
     "multi_scale": MultiScaleDiscriminator,
     "multi_period": MultiPeriodDiscriminator,
 }
@@ -97,4 +120,25 @@ def _period_layers(config: DiscriminatorConfig) -> nn.Sequential:
     channels = [1, *hidden_channels(config)]
     layers = [nn.Conv2d(before, after, (5, 1), (3, 1), (2, 0)) for before, after in pairwise(channels)]
     layers.append(nn.Conv2d(channels[-1], 1, (3, 1), padding=(1, 0)))
+    return nn.Sequential(*(weight_norm(layer) for layer in layers))
+
+
+def _log_magnitude(audio: Tensor, size: int) -> Tensor:
+    """Log-magnitude spectrogram (B, 1, frames, size // 2 + 1), hop a quarter, in channels-last memory."""
+    frames = functional.pad(audio, (size // 2, size // 2)).unfold(-1, size, size // 4)
+    spectrum = rfft_cheap_grad(frames * torch.hann_window(size, device=audio.device), size)
+    power = spectrum.real.square() + spectrum.imag.square() + MAGNITUDE_FLOOR**2
+    return 0.25 * power.log()[:, None].contiguous(memory_format=torch.channels_last)
+
+
+def _spectrogram_layers(channels: int) -> nn.Sequential:
+    """Five layers that halve frequency four times and time twice."""
+    wide = 2 * channels
+    layers = [
+        nn.Conv2d(1, channels, (3, 9), (1, 2), (1, 4)),
+        nn.Conv2d(channels, wide, (3, 5), (2, 2), (1, 2)),
+        nn.Conv2d(wide, wide, (3, 3), (1, 2), (1, 1)),
+        nn.Conv2d(wide, wide, (3, 3), (2, 2), (1, 1)),
+        nn.Conv2d(wide, 1, (3, 3), padding=(1, 1)),
+    ]
     return nn.Sequential(*(weight_norm(layer) for layer in layers))

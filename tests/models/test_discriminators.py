@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from svc.config import DiscriminatorConfig
 from svc.models.discriminators import build_discriminator
 
-KINDS = ("multi_scale", "multi_period")
+KINDS = ("multi_resolution", "multi_scale", "multi_period")
 
 
 def discriminator(kind: str, **options):
@@ -19,7 +19,9 @@ def discriminator(kind: str, **options):
 
 
 @settings(max_examples=20, deadline=None)
-@given(kind=st.sampled_from(KINDS), batch=st.integers(1, 3), samples=st.integers(200, 3_000), views=st.integers(1, 4))
+@given(
+    kind=st.sampled_from(KINDS[1:]), batch=st.integers(1, 3), samples=st.integers(200, 3_000), views=st.integers(1, 4)
+)
 def test_shapes(kind, batch, samples, views):
     outputs = discriminator(kind, scales=views, periods=(2, 3, 5, 7)[:views])(torch.randn(batch, samples))
     assert len(outputs) == views
@@ -73,3 +75,37 @@ def test_scales_have_halved_rates_and_periods_fold():
     columns = discriminator("multi_period", periods=(5,))(comb)[0][1][0]
     assert (columns[..., 1:] == columns[..., 1:2]).all()  # four silent columns, one with all the pulses
     assert not torch.allclose(columns[..., 0], columns[..., 1])
+
+
+def test_multi_resolution_spectrograms_have_a_patch_for_every_4_frames_and_16_bins():
+    outputs = discriminator("multi_resolution", fft_sizes=(512, 256))(torch.randn(2, 2_560))
+    assert [scores.shape for scores, _ in outputs] == [(2, 1, 6, 17), (2, 1, 11, 9)]
+    assert [a.shape[1] for a in outputs[0][1]] == [4, 8, 8, 8]
+
+
+def test_multi_resolution_spectrograms_see_a_pulse_wherever_it_is():
+    network = discriminator("multi_resolution", fft_sizes=(256,))
+    pulse = torch.zeros(2, 8_192)
+    pulse[0, 2_048], pulse[1, 4_096] = 1, 1  # both a multiple of four hops from the start
+    scores, _ = network(pulse)[0]
+    torch.testing.assert_close(scores[0, 0, 8 - 4 : 8 + 5], scores[1, 0, 16 - 4 : 16 + 5])
+
+
+def test_multi_resolution_spectrograms_tell_noise_from_a_tone_within_fifty_steps():
+    network = discriminator("multi_resolution", fft_sizes=(512, 256))
+    optimizer = torch.optim.Adam(network.parameters(), lr=2e-3)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(50):
+        noise = torch.randn(8, 2_400, generator=generator)
+        frequency = 0.02 + 0.2 * torch.rand(8, 1, generator=generator)
+        tone = 2**0.5 * torch.sin(2 * torch.pi * frequency * torch.arange(2_400))
+        loss = sum(
+            (t - 1).square().mean() + n.square().mean()
+            for (t, _), (n, _) in zip(network(tone), network(noise), strict=True)
+        )
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    with torch.no_grad():
+        for (tones, _), (noises, _) in zip(network(tone), network(noise), strict=True):
+            assert tones.mean(dim=(1, 2, 3)).min() > noises.mean(dim=(1, 2, 3)).max()
