@@ -15,34 +15,38 @@ from svc.data.manifest import Manifest
 from svc.data.prepare import prepare
 from svc.data.synthetic.singers import SINGERS, phrase, render, save_rendition
 from svc.features import content
-from svc.inference.voice import Known, Voice
+from svc.inference.voice import VoiceFile, VoiceSpeaker
 from svc.models.generator import Generator
 
 TINY = {
     "features.f0.model": "tiny",
     "features.content.encoder": "cepstral",
     "features.content.layer": "cepstra",
-    "features.content.warps": [0.9, 1.1],
+    "features.content.perturbation_factors": [0.9, 1.1],
     "model.hidden_channels": 16,
     "model.hidden_layers": 2,
-    "model.singer_channels": 4,
+    "model.speaker_embedding_dim": 4,
     "model.envelope_points": 33,
-    "model.layers": 2,
-    "model.channels": 4,
+    "model.subbands": 4,
+    "model.wavenet.layers": 2,
+    "model.wavenet.channels": 4,
+    "discriminator.kind": "multi_scale",
     "discriminator.scales": 2,
     "discriminator.channels": 4,
     "discriminator.max_channels": 16,
     "loss.scales": [512, 128],
+    "perceptual.phones.weight": 0.0,
     "train.steps": 12,
-    "train.batch": 2,
-    "train.crop": 0.4,
-    "train.adversary_crop": 0.2,
-    "train.refine_start": 3,
-    "train.adversary_start": 5,
+    "train.batch_size": 2,
+    "train.segment_seconds": 0.4,
+    "train.discriminator_segment_seconds": 0.2,
+    "train.wavenet_start_step": 3,
+    "train.adversarial_start_step": 5,
     "train.log_every": 1,
     "train.validate_every": 6,
     "train.checkpoint_every": 4,
-    "train.phrases": 1,
+    "train.num_validation_clips": 1,
+    "train.discriminator_learning_rate": 5e-4,
     "train.precision": "no",
 }
 
@@ -86,18 +90,18 @@ def prepared(tmp_path_factory, singers_folder, tiny) -> Manifest:
     prepare(singers_folder, out, tiny, jobs=1)
     made = manifest.read(out)
     clips = [replace(clip, split="valid" if clip.path == "bass/0.wav" else "train") for clip in made.clips]
-    manifest.write(out, clips, made.singers, [], made.features)
+    manifest.write(out, clips, made.speakers, [], made.features)
     return manifest.read(out)
 
 
 @pytest.fixture(scope="session")
-def voice(tiny) -> Voice:
+def voice(tiny) -> VoiceFile:
     torch.manual_seed(0)
-    generator = Generator(tiny, content=20, singers=2)
-    torch.nn.init.normal_(generator.wavenet.exit.weight, std=0.05)
-    singers = (Known("Ann", 60.0, 220.0, 150.0, 400.0), Known("Bob Ö.", 90.0, 110.0, 80.0, 220.0, number=1))
-    heard_by = content.stamp(tiny.features.content)
-    return Voice(generator.eval().requires_grad_(False), tiny, singers, {"licence": "CC0"}, heard_by, 2)
+    generator = Generator(tiny, content_channels=20, num_speakers=2)
+    torch.nn.init.normal_(generator.wavenet.output.weight, std=0.05)
+    singers = (VoiceSpeaker("Ann", 60.0, 220.0, 150.0, 400.0), VoiceSpeaker("Bob Ö.", 90.0, 110.0, 80.0, 220.0, number=1))
+    heard_by = content.encoder_fingerprint(tiny.features.content)
+    return VoiceFile(generator.eval().requires_grad_(False), tiny, singers, {"licence": "CC0"}, heard_by, 2)
 
 
 @pytest.fixture(scope="module")

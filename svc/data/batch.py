@@ -1,4 +1,4 @@
-"""What a step is given."""
+"""A batch of training segments: conditioning and audio."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ class Batch:
         """The same on another device."""
         return Batch(self.conditioning.to(device), self.audio.to(device))
 
-    def parts(self, count: int) -> list[Batch]:
-        """As many batches of equal size, one after the other."""
+    def micro_batches(self, count: int) -> list[Batch]:
+        """Split into ``count`` batches of equal size, for gradient accumulation."""
         size = len(self.audio) // count
-        places = [slice(number * size, (number + 1) * size) for number in range(count)]
-        return [Batch(self.conditioning.items(place), self.audio[place]) for place in places]
+        spans = [slice(number * size, (number + 1) * size) for number in range(count)]
+        return [Batch(self.conditioning.select(span), self.audio[span]) for span in spans]
 
     @staticmethod
     def stack(items: Sequence[Batch]) -> Batch:
-        """Batches of equal length as one."""
+        """Concatenate batches of equal length; the collate function of the data loader."""
         return Batch(Conditioning.stack([i.conditioning for i in items]), torch.cat([i.audio for i in items]))
 
 
-def spread(share: float, count: int) -> list[int]:
-    """A share of so many crops, as evenly as it goes: 0.25 of 8 are 3 and 7.
+def evenly_spaced(share: float, count: int) -> list[int]:
+    """Indices of a share of ``count`` items, spread as evenly as possible: 0.25 of 8 are 3 and 7.
 
-    If that is a whole number for the parts of a batch, too, those of the parts are together those of the batch.
+    If the share of every micro-batch is a whole number, those of the micro-batches together are those of the batch.
     """
     return [number for number in range(count) if int((number + 1) * share + ROUNDING) > int(number * share + ROUNDING)]

@@ -1,4 +1,4 @@
-"""Crops of prepared clips. Item (epoch, index) is a pure function of the seed, so nothing need be stored to resume."""
+"""Training segments of prepared clips. Item (epoch, index) is a pure function of the seed: resuming needs no state."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,73 +11,71 @@ from svc.config import Config
 from svc.data.batch import ROUNDING, Batch
 from svc.data.manifest import Clip, Manifest
 from svc.errors import DataError
-from svc.features.cache import Store, samples_of
+from svc.features.cache import CacheEntry, FeatureCache, from_int16
 from svc.features.conditioning import one_hot
-from svc.features.extract import Features, usual
+from svc.features.extract import Features
 
-Place = tuple[int, int]  # epoch, index
-_WARP_SHARE = 0.9  # of the training crops hear perturbed content
+ItemIndex = tuple[int, int]  # epoch, index
+PERTURBED_SHARE = 0.9  # of the training segments have perturbed content
 
 
-class CropDataset(torch.utils.data.Dataset[Batch]):
-    """Crops to train on, each clip as often as its sung length asks for; content is perturbed at random."""
+class SegmentDataset(torch.utils.data.Dataset[Batch]):
+    """Random segments of the training clips, each clip as often as its active length asks for.
+
+    Raises:
+        DataError: no clip of some speaker is as long as a segment.
+    """
 
     def __init__(self, prepared: Manifest, config: Config):
         self.prepared = prepared
         self.config = config
-        self.store = Store(prepared.folder / "store")
-        self.clips = [c for c in prepared.split("train") if c.frames >= config.crop_frames and c.active]
+        self.cache = FeatureCache(prepared.folder / "store")
+        self.clips = [c for c in prepared.split("train") if c.frames >= config.segment_frames and c.active]
         if not self.clips:
-            raise DataError(f"{prepared.folder}: no training clip is as long as train.crop; lower it")
-        if config.train.back_translated and "translated" not in self.store.shapes(self.clips[0].key):
-            raise DataError(f"{prepared.folder}: holds no conversions; make them with recipes/back_translate.py")
-        silent = {singer.name for singer in prepared.singers} - {clip.singer for clip in self.clips}
-        if silent:
-            names = ", ".join(sorted(silent))
-            raise DataError(f"{prepared.folder}: no training clip of {names} is as long as train.crop; lower it")
-        counts = [max(1, round(clip.active / config.crop_frames)) for clip in self.clips]
-        self.slots = np.repeat(np.arange(len(self.clips)), counts)
+            raise DataError(f"{prepared.folder}: no training clip is as long as train.segment_seconds; lower it")
+        missing = {speaker.name for speaker in prepared.speakers} - {clip.speaker for clip in self.clips}
+        if missing:
+            names = ", ".join(sorted(missing))
+            raise DataError(f"{prepared.folder}: no training clip of {names} is as long as train.segment_seconds; lower it")
+        counts = [max(1, round(clip.active / config.segment_frames)) for clip in self.clips]
+        self.epoch_items = np.repeat(np.arange(len(self.clips)), counts)
 
     def __len__(self) -> int:
-        return len(self.slots)
+        return len(self.epoch_items)
 
-    def __getitem__(self, place: Place) -> Batch:
-        """A batch of one."""
-        epoch, index = place
+    def __getitem__(self, item: ItemIndex) -> Batch:
+        """A batch of one; its entry in the cache is opened once, and only the segment is read."""
+        epoch, index = item
         rng = np.random.default_rng([self.config.train.seed, epoch, index])
-        clip = self.clips[self.slots[index]]
-        first = self._choose(clip, rng)
-        return self._crop(clip, first, first + self.config.crop_frames, rng)
+        clip = self.clips[self.epoch_items[index]]
+        with self.cache.open(clip.key) as entry:
+            first = self._pick_start(entry, clip, rng)
+            return self._segment(entry, clip, first, first + self.config.segment_frames, rng)
 
-    def _choose(self, clip: Clip, rng: np.random.Generator) -> int:
-        """First frame of a crop, the more sung of two random places."""
-        length = self.config.crop_frames
-        active = np.concatenate([[0], np.cumsum(self.store.get(clip.key, "active"))])
+    def _pick_start(self, entry: CacheEntry, clip: Clip, rng: np.random.Generator) -> int:
+        """First frame of a segment: of two random ones that with more active frames after it."""
+        length = self.config.segment_frames
         starts = rng.integers(0, clip.frames - length + 1, size=2)
-        return int(max(starts, key=lambda s: active[s + length] - active[s]))
+        return int(max(starts, key=lambda start: count_active(entry, int(start), int(start) + length)))
 
-    def _crop(self, clip: Clip, first: int, last: int, rng: np.random.Generator) -> Batch:
-        features = read_features(self.store, clip, first, last, self._content(clip, first, last, rng))
-        singer = one_hot(self.prepared.number(clip.singer), len(self.prepared.singers))
-        conditioning = features.conditioning(singer)
+    def _segment(self, entry: CacheEntry, clip: Clip, first: int, last: int, rng: np.random.Generator) -> Batch:
+        features = _features(entry, first, last, self._content(entry, first, last, rng))
+        speaker = one_hot(self.prepared.speaker_index(clip.speaker), len(self.prepared.speakers))
+        conditioning = features.conditioning(speaker)
         conditioning = replace(
             conditioning,
             phase=(conditioning.phase + float(rng.random())) % 1.0,
-            start=torch.tensor([int(rng.integers(2**31))]),
+            start_frame=torch.tensor([int(rng.integers(2**31))]),
         )
-        return Batch(conditioning, read_audio(self.store, clip, first, last, self.config.hop))
+        return Batch(conditioning, _audio(entry, first, last, self.config.hop))
 
-    def _content(self, clip: Clip, first: int, last: int, rng: np.random.Generator) -> np.ndarray:
-        translated = self.config.train.back_translated
-        if translated and rng.random() < translated:
-            heard = self.store.get(clip.key, "translated", first, last)
-            return heard[rng.integers(len(heard))].astype(np.float32)
-        warps = len(self.config.features.content.warps)
-        if warps and rng.random() < _WARP_SHARE:
-            low, high = self.store.get(clip.key, "warped", first, last)[_neighbours(rng, warps)]
+    def _content(self, entry: CacheEntry, first: int, last: int, rng: np.random.Generator) -> np.ndarray:
+        count = len(self.config.features.content.perturbation_factors)
+        if count and rng.random() < PERTURBED_SHARE:
+            low, high = entry.get("perturbed_content", first, last)[_neighbours(rng, count)]
             share = rng.random()
             return (low * (1 - share) + high * share).astype(np.float32)
-        return self.store.get(clip.key, "content", first, last).astype(np.float32)
+        return entry.get("content", first, last).astype(np.float32)
 
 
 def _neighbours(rng: np.random.Generator, count: int) -> list[int]:
@@ -85,50 +83,68 @@ def _neighbours(rng: np.random.Generator, count: int) -> list[int]:
     return [low, min(low + 1, count - 1)]
 
 
-def read_features(store: Store, clip: Clip, first: int, last: int, content: np.ndarray | None = None) -> Features:
-    """Features of the frames first … last − 1 of a clip."""
-    if content is None:
-        content = store.get(clip.key, "content", first, last).astype(np.float32)
-    loudness = store.get(clip.key, "loudness").astype(np.float32)
-    voiced = store.get(clip.key, "voiced").astype(bool)
+def count_active(entry: CacheEntry, first: int, last: int) -> int:
+    """Active frames among the frames [first, last) of a clip."""
+    before, after = (entry.get("cumulative_active", frame, frame + 1) for frame in (first, last))
+    return int(after[0]) - int(before[0])
+
+
+def read_features(cache: FeatureCache, clip: Clip, first: int, last: int) -> Features:
+    """Features of the frames [first, last) of a clip."""
+    with cache.open(clip.key) as entry:
+        return _features(entry, first, last, entry.get("content", first, last).astype(np.float32))
+
+
+def read_active_share(cache: FeatureCache, clip: Clip, first: int, last: int) -> np.float32:
+    """Share of the frames [first, last) of a clip that are active."""
+    with cache.open(clip.key) as entry:
+        return np.float32(count_active(entry, first, last) / (last - first))
+
+
+def read_audio(cache: FeatureCache, clip: Clip, first: int, last: int, hop: int) -> torch.Tensor:
+    """Samples (1, T) of the frames [first, last) of a clip."""
+    with cache.open(clip.key) as entry:
+        return _audio(entry, first, last, hop)
+
+
+def _features(entry: CacheEntry, first: int, last: int, content: np.ndarray) -> Features:
     return Features(
-        store.get(clip.key, "f0", first, last).astype(np.float32),
-        voiced[first:last],
-        loudness[first:last],
-        (loudness - usual(loudness, voiced))[first:last],
+        entry.get("f0", first, last).astype(np.float32),
+        entry.get("voiced", first, last).astype(bool),
+        entry.get("loudness", first, last).astype(np.float32),
+        entry.get("relative_loudness", first, last).astype(np.float32),
         content,
     )
 
 
-def read_audio(store: Store, clip: Clip, first: int, last: int, hop: int) -> torch.Tensor:
-    """Samples (1, T) of the frames first … last − 1 of a clip."""
-    return torch.from_numpy(samples_of(store.get(clip.key, "audio", first * hop, last * hop)))[None]
+def _audio(entry: CacheEntry, first: int, last: int, hop: int) -> torch.Tensor:
+    return torch.from_numpy(from_int16(entry.get("audio", first * hop, last * hop)))[None]
 
 
-class StepSampler(Sampler[list[Place]]):
-    """The places of the crops of each step for one process, from a step on, without end.
+class StepSampler(Sampler[list[ItemIndex]]):
+    """Indices of the items of each step for one process, from a step on.
 
     The order of an epoch depends on the seed and the epoch alone; the global batch of a step is the same for any
     number of processes, each taking its share.
     """
 
     def __init__(self, items: int, config: Config, *, step: int, rank: int, world: int):
-        if config.train.batch % (world * config.train.accumulate):
-            parts = f"in train.accumulate {config.train.accumulate} parts among {world} processes"
-            raise DataError(f"train.batch {config.train.batch} does not divide {parts}; take a multiple")
-        crops, share = config.train.batch // (world * config.train.accumulate), config.others.share
+        if config.train.batch_size % (world * config.train.gradient_accumulation_steps):
+            parts = f"in train.gradient_accumulation_steps {config.train.gradient_accumulation_steps} parts among {world} processes"
+            raise DataError(f"train.batch_size {config.train.batch_size} does not divide {parts}; take a multiple")
+        crops, share = config.train.batch_size // (world * config.train.gradient_accumulation_steps), config.virtual_speakers.fraction
         if abs(share * crops - round(share * crops)) > ROUNDING:
             parts = f"{crops} crops, which a process takes at once"
-            raise DataError(f"others.share {share} of {parts}, is not a whole number; change it or train.batch")
+            raise DataError(f"virtual_speakers.fraction {share} of {parts}, is not a whole number; change it or train.batch_size")
         self.items, self.config, self.step, self.rank, self.world = items, config, step, rank, world
 
-    def __iter__(self) -> Iterator[list[Place]]:
-        share = self.config.train.batch // self.world
+    def __iter__(self) -> Iterator[list[ItemIndex]]:
+        share = self.config.train.batch_size // self.world
         for step in range(self.step, self.config.train.steps):
-            first = step * self.config.train.batch + self.rank * share
-            yield [self._place(position) for position in range(first, first + share)]
+            first = step * self.config.train.batch_size + self.rank * share
+            yield [self._item(position) for position in range(first, first + share)]
 
-    def _place(self, position: int) -> Place:
+    def _item(self, position: int) -> ItemIndex:
         epoch, index = divmod(position, self.items)
         return epoch, int(self._order(epoch)[index])
 
@@ -139,12 +155,12 @@ class StepSampler(Sampler[list[Place]]):
         return self._permutation
 
 
-def loader(dataset: CropDataset, *, step: int, rank: int, world: int) -> DataLoader[Batch]:
+def loader(dataset: SegmentDataset, *, step: int, rank: int, world: int) -> DataLoader[Batch]:
     """Batches of the steps from ``step`` on, for one process."""
     return DataLoader(
         dataset,
         batch_sampler=StepSampler(len(dataset), dataset.config, step=step, rank=rank, world=world),
-        num_workers=dataset.config.train.workers,
+        num_workers=dataset.config.train.num_workers,
         collate_fn=Batch.stack,
         persistent_workers=False,
     )

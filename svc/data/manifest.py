@@ -1,9 +1,9 @@
-"""What lies in a prepared folder: clips, singers, rejected files, and the configuration of their features."""
+"""Manifest of a prepared folder: clips, speakers, rejected files, and the fingerprint of the features."""
 
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -11,38 +11,53 @@ from svc.errors import DataError
 from svc.features.speaker import Speaker
 from svc.utils.atomic import write_bytes
 
-MANIFEST = "manifest.jsonl"
+MANIFEST, SPEAKERS, FEATURES, REJECTED = "manifest.jsonl", "speakers.json", "features.json", "rejected.jsonl"
 VALID_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One file of one singer.
+    """A recording of one speaker, or a slice of a long one.
 
     Attributes:
-        path: as found, relative to the data folder.
-        singer: name.
-        key: of its entry in the feature store.
+        path: of the file, relative to the data folder; of a slice with its seconds as a media fragment: ``a.wav#t=0,14``.
+        speaker: name.
+        key: of its entry in the feature cache.
         frames: N.
-        active: frames where somebody sings.
+        active: frames within 40 dB of the loudest frame of the recording.
         split: ``train`` or ``valid``.
+        group: what must stay on one side of the split with it, as a song; empty: the file.
+        kind: ``song`` or ``speech``; empty where it is not known.
+        language: BCP 47 tag; empty where it is not known.
+        licence: SPDX identifier or words; empty where it is not known.
+        band: Hz, upper edge of what the recording holds; 0 where it is not known.
     """
 
     path: str
-    singer: str
+    speaker: str
     key: str
     frames: int
     active: int
     split: str
+    group: str = ""
+    kind: str = ""
+    language: str = ""
+    licence: str = ""
+    band: float = 0.0
+
+    @property
+    def split_unit(self) -> str:
+        """What the split never cuts: the group, or the file with all of its slices."""
+        return self.group or self.path.partition("#t=")[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A prepared folder as read; the hash is that of the table of clips."""
+    """A prepared folder as read; ``sha256`` is the hash of the table of clips."""
 
     folder: Path
     clips: tuple[Clip, ...]
-    singers: tuple[Speaker, ...]
+    speakers: tuple[Speaker, ...]
     features: dict[str, Any]
     sha256: str
 
@@ -50,30 +65,31 @@ class Manifest:
         """The clips of ``train`` or ``valid``."""
         return [clip for clip in self.clips if clip.split == name]
 
-    def number(self, singer: str) -> int:
-        """The index of a singer's embedding."""
-        return [s.name for s in self.singers].index(singer)
+    def speaker_index(self, name: str) -> int:
+        """Index of a speaker's embedding."""
+        return [speaker.name for speaker in self.speakers].index(name)
 
 
-def split_of(source_hash: str) -> str:
-    """The split of a file by the hash of its bytes, so that adding files never moves old ones."""
-    return "valid" if int(source_hash[:8], 16) / 2**32 < VALID_SHARE else "train"
+def split_of(source_hash: str, group: str = "") -> str:
+    """``train`` or ``valid`` by the hash of the group, else of the file's bytes: new files never move old ones."""
+    digest = hashlib.sha256(group.encode()).hexdigest() if group else source_hash
+    return "valid" if int(digest[:8], 16) / 2**32 < VALID_SHARE else "train"
 
 
 def write(
     folder: Path,
     clips: Sequence[Clip],
-    singers: Sequence[Speaker],
+    speakers: Sequence[Speaker],
     rejected: Iterable[dict[str, str]],
     features: dict[str, Any],
 ) -> None:
     """Write the tables of a prepared folder; ``manifest.jsonl`` goes first and comes last: it makes it valid."""
     (folder / MANIFEST).unlink(missing_ok=True)
     tables = {
-        "rejected.jsonl": _lines(rejected),
-        "singers.json": json.dumps([asdict(singer) for singer in singers], indent=1) + "\n",
-        "features.json": json.dumps(features, indent=1, sort_keys=True) + "\n",
-        MANIFEST: _lines(asdict(clip) for clip in clips),
+        REJECTED: _to_lines(rejected),
+        SPEAKERS: json.dumps([asdict(speaker) for speaker in speakers], indent=1) + "\n",
+        FEATURES: json.dumps(features, indent=1, sort_keys=True) + "\n",
+        MANIFEST: _to_lines(asdict(clip) for clip in clips),
     }
     for name, text in tables.items():
         write_bytes(folder / name, text.encode())
@@ -83,22 +99,25 @@ def read(folder: Path) -> Manifest:
     """Read a prepared folder.
 
     Raises:
-        DataError: it is not one.
+        DataError: it is not one, or another version of svc made it.
     """
     folder = Path(folder)
     try:
         table = (folder / MANIFEST).read_bytes()
-        clips = tuple(Clip(**json.loads(line)) for line in table.splitlines())
-        singers = tuple(Speaker(**row) for row in json.loads((folder / "singers.json").read_text(encoding="utf-8")))
-        features = json.loads((folder / "features.json").read_text(encoding="utf-8"))
+        rows = [json.loads(line) for line in table.splitlines()]
+        if any(row.keys() != {field.name for field in fields(Clip)} for row in rows):
+            raise DataError(f"{folder}: prepared by another version of svc; run `svc prepare` again")
+        clips = tuple(Clip(**row) for row in rows)
+        speakers = tuple(Speaker(**row) for row in json.loads((folder / SPEAKERS).read_text(encoding="utf-8")))
+        features = json.loads((folder / FEATURES).read_text(encoding="utf-8"))
     except FileNotFoundError:
         if not folder.exists():
             raise DataError(f"{folder}: no such folder; name one made by `svc prepare`") from None
         raise DataError(f"{folder}: not a prepared folder; make one with `svc prepare DATA -o {folder}`") from None
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise DataError(f"{folder}: damaged ({error}); run `svc prepare` again") from None
-    return Manifest(folder, clips, singers, features, hashlib.sha256(table).hexdigest())
+    return Manifest(folder, clips, speakers, features, hashlib.sha256(table).hexdigest())
 
 
-def _lines(rows: Iterable[dict[str, Any]]) -> str:
+def _to_lines(rows: Iterable[dict[str, Any]]) -> str:
     return "".join(json.dumps(row) + "\n" for row in rows)

@@ -1,24 +1,24 @@
-"""Virtual high notes: speech at the pitches of song, for a singer who is known by speech alone."""
+"""Pitch augmentation: speech shifted up to the pitch of singing by Praat, for a speaker of whom there is only speech."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from svc.audio import praat
 from svc.audio.files import Audio
 from svc.config import Config
 from svc.data import manifest
-from svc.data.entry import analyse
 from svc.data.manifest import Clip, Manifest
-from svc.features.cache import Store, samples_of
-from svc.phonetics import singing_augmentation
+from svc.data.process_file import extract_clip
+from svc.features.cache import FeatureCache, from_int16
 from svc.utils.progress import progress
 
-SEMITONES = (2.0, 10.0)  # above what is spoken, drawn for every clip
+SEMITONES = (2.0, 10.0)  # above the speech, drawn for every clip
 
 
-def raise_clips(prepared: Manifest, out: Path, config: Config) -> None:
-    """Copy a prepared folder, and add to the clips to train on each of them once more at a higher pitch.
+def add_pitch_shifted_clips(prepared: Manifest, out: Path, config: Config) -> None:
+    """Copy a prepared folder, and add every training clip once more at a higher pitch.
 
     Args:
         prepared: of speech.
@@ -28,26 +28,26 @@ def raise_clips(prepared: Manifest, out: Path, config: Config) -> None:
     Raises:
         MissingExtra: Praat is not installed.
     """
-    source, made = Store(prepared.folder / "store"), Store(out / "store")
+    source, target = FeatureCache(prepared.folder / "store"), FeatureCache(out / "store")
     clips = list(prepared.clips)
-    for clip in progress(prepared.clips, "sing higher", "clip", len(prepared.clips)):
-        if not made.has(clip.key):
-            made.put(clip.key, source.whole(clip.key))
+    for clip in progress(prepared.clips, "shift pitch", "clip", len(prepared.clips)):
+        if not target.has(clip.key):
+            target.put(clip.key, source.get_all(clip.key))
         if clip.split == "train":
-            raised = _raised(clip, source, made, config)
-            clips += [] if raised is None else [raised]
-    manifest.write(out, clips, prepared.singers, [], prepared.features)
+            shifted = _shift(clip, source, target, config)
+            clips += [] if shifted is None else [shifted]
+    manifest.write(out, clips, prepared.speakers, [], prepared.features)
 
 
-def _raised(clip: Clip, source: Store, made: Store, config: Config) -> Clip | None:
-    """A clip at a higher pitch, if there is a voice in it."""
+def _shift(clip: Clip, source: FeatureCache, target: FeatureCache, config: Config) -> Clip | None:
+    """A clip at a higher pitch; none if no frame of it is voiced."""
     semitones = float(np.random.default_rng(int(clip.key[:8], 16)).uniform(*SEMITONES))
-    key = made.key(clip.key, {"raised": semitones})
-    if not made.has(key):
-        audio = Audio(samples_of(source.get(clip.key, "audio")), config.sample_rate)
-        arrays = analyse(singing_augmentation.higher(audio, semitones), config)
+    key = target.key(clip.key, {"pitch_shift": semitones, "praat": praat.fingerprint()})
+    if not target.has(key):
+        audio = Audio(from_int16(source.get(clip.key, "audio")), config.sample_rate)
+        arrays = extract_clip(praat.pitch_shift(audio, semitones), config)
         if not arrays["voiced"].any():
             return None
-        made.put(key, arrays)
-    active = made.get(key, "active")
-    return replace(clip, path=f"{clip.path} raised", key=key, frames=len(active), active=int(active.sum()))
+        target.put(key, arrays)
+    active = target.get(key, "cumulative_active")
+    return replace(clip, path=f"{clip.path} pitch-shifted", key=key, frames=len(active) - 1, active=int(active[-1]))

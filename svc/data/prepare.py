@@ -1,4 +1,7 @@
-"""From ``DATA/<singer>/**/*`` to a prepared folder: checked, resampled, with features. One bad file stops nothing."""
+"""Prepare training data: from ``DATA/<speaker>/**/*`` to a folder of checked, resampled clips with features.
+
+One bad file stops nothing: it is listed with its reason. What is in the feature cache already is not computed again.
+"""
 
 import os
 import secrets
@@ -7,6 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from itertools import groupby
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -14,175 +18,155 @@ import numpy as np
 import torch
 from filelock import FileLock, Timeout
 
+from svc.audio.find import find_audio, may_be_audio
 from svc.config import Config
 from svc.data import manifest
-from svc.data.entry import Rejected, Work, enter
 from svc.data.manifest import Clip
+from svc.data.process_file import PrepareJob, Rejected, process_file
 from svc.errors import DataError
-from svc.features import extract as features
 from svc.features.cache import FeatureCache
+from svc.features.extract import changed_features, feature_fingerprint
 from svc.features.speaker import Speaker, checked_new_name
 from svc.utils.distributed import ProcessGroup, process_group
 from svc.utils.progress import progress
 
-_IGNORED = {".txt", ".lab", ".csv", ".json", ".md", ".mid", ".textgrid", ".pdf", ".html", ".yaml", ".ini"}
 _LOCK = ".lock"
+_Result = list[Clip] | Rejected
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What preparing came to."""
+    """What a prepared folder holds, and what was rejected."""
 
     clips: list[Clip]
-    singers: list[Speaker]
+    speakers: list[Speaker]
     rejected: list[Rejected]
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    work: list[Work]
+    jobs: list[PrepareJob]
     rejected: list[Rejected]
-    alarm: Path
+    abort_file: Path
 
 
 def prepare(
-    data: Path, out: Path, config: Config, jobs: int | None = None, device: str = "cpu", singer: str | None = None
+    data: Path, out: Path, config: Config, jobs: int | None = None, device: str = "cpu", speaker: str | None = None
 ) -> Summary:
-    """Prepare a folder of singers; what is already in the store is not computed again.
+    """Prepare a folder of speakers' recordings.
 
-    Under ``accelerate launch`` every process, on every machine, does a share of the files; the main one holds the
-    folder, writes its tables, and all have the summary. Everybody must see both folders.
+    Under ``accelerate launch`` every process, on every machine, does a share of the files; the main one locks the
+    folder and writes its tables, and all return the summary. All must see both folders.
 
     Args:
-        data: a folder with one folder a singer, any layout and any audio format below.
+        data: a folder with one folder for each speaker, any layout and any audio format below.
         out: the prepared folder.
         config: sample rate and features.
-        jobs: processes; if not given one for each core, or where several were launched just those.
-        device: for the networks that listen; with an accelerator, this process does its share alone, in large
-            batches, on the one that is its own.
-        singer: whose recordings all of the data are, if they are one singer's; then folders in it mean nothing.
+        jobs: processes; by default one for each core, or where several were launched just those.
+        device: of the networks; with an accelerator, this process does its share alone on the one that is its own.
+        speaker: name of the only speaker of all data, if there is only one; then folders in it mean nothing.
 
     Raises:
         DataError: there is nothing to prepare, nothing usable in it, or another run holds the folder.
     """
-    together = process_group()
+    group = process_group()
     try:
         with ExitStack() as held:
-            plan = together.on_main(lambda: _plan(data, out, config, held, singer))
-            together.on_all(lambda: _get_ready(data, out, config, together.device(device)))
-            results = together.map_sharded(plan.work, lambda work: _share(work, together, jobs, device), plan.alarm)
-            return together.on_main(lambda: _tables(data, out, plan, results))
+            plan = group.on_main(lambda: _plan(data, out, config, held, speaker))
+            group.on_all(lambda: _check_visible(data, out))
+            results = group.map_sharded(plan.jobs, lambda part: _process(part, group, jobs, device), plan.abort_file)
+            return group.on_main(lambda: _write_tables(data, out, plan, results))
     except Timeout:
         raise DataError(f"{out}: another `svc prepare` is working there; wait for it or choose another -o") from None
     except BrokenProcessPool:
-        raise DataError(f"{out}: a process was ended from outside, for want of memory?; use fewer --jobs") from None
+        raise DataError(f"{out}: a process was ended from outside, out of memory?; use fewer --jobs") from None
     except OSError as error:
         raise DataError(f"{out}: cannot be written ({error.strerror}); choose another folder with -o") from None
 
 
-def _plan(data: Path, out: Path, config: Config, held: ExitStack, singer: str | None) -> _Plan:
-    """What there is to do; from now on the folder is held."""
-    found, rejected = find(data) if singer is None else (find_one(data, singer), [])
+def _plan(data: Path, out: Path, config: Config, held: ExitStack, speaker: str | None) -> _Plan:
+    """The files to process; from now on the folder is locked."""
+    found, rejected = find_by_speaker(data) if speaker is None else (find_single_speaker(data, speaker), [])
     if not found:
-        reason = rejected[0]["reason"] if rejected else f"put them as {data}/<singer>/<anything>.wav"
-        raise DataError(f"{data}: no files in singers' folders; {reason}")
+        reason = rejected[0]["reason"] if rejected else f"put them as {data}/<speaker>/<anything>.wav"
+        raise DataError(f"{data}: no files in speakers' folders; {reason}")
     if out.resolve().is_relative_to(data.resolve()):
-        raise DataError(f"{out}: lies inside the data, where it would pass for a singer; choose another -o")
+        raise DataError(f"{out}: lies inside the data, where it would be taken for a speaker; choose another -o")
     out.mkdir(parents=True, exist_ok=True)
     held.enter_context(FileLock(out / _LOCK, timeout=0))
-    alarm = out / f".failed-{secrets.token_hex(4)}"  # another name every time: networked folders remember old files
-    held.callback(alarm.unlink, missing_ok=True)
-    identity = features.feature_fingerprint(config)
-    work = [Work(singer, path, data, out / "store", identity, config) for singer, path in found]
-    return _Plan(work, rejected, alarm)
+    abort_file = out / f".failed-{secrets.token_hex(4)}"  # a new name every time: networked folders cache old files
+    held.callback(abort_file.unlink, missing_ok=True)
+    fingerprint = feature_fingerprint(config)
+    jobs = [PrepareJob(name, path, data, out / "store", fingerprint, config) for name, path in found]
+    return _Plan(jobs, rejected, abort_file)
 
 
-def find(data: Path) -> tuple[list[tuple[str, Path]], list[Rejected]]:
-    """(singer, file) of everything below the singers' folders that may be audio, and what cannot be anybody's.
+def find_by_speaker(data: Path) -> tuple[list[tuple[str, Path]], list[Rejected]]:
+    """(speaker, file) of everything below the speakers' folders that may be audio, and what belongs to no speaker.
 
     Raises:
         DataError: the folder is not there.
     """
     if not data.is_dir():
-        raise DataError(f"{data}: no such folder; name one that holds a folder for each singer")
+        raise DataError(f"{data}: no such folder; name one that holds a folder for each speaker")
     found: list[tuple[str, Path]] = []
     rejected: list[Rejected] = []
-    for place in sorted(data.iterdir()):
-        if not place.is_dir():
-            if _may_be_audio(place.name):
-                reason = f"{place}: belongs to no singer; move it into a folder of its singer's name"
-                rejected.append({"path": place.name, "singer": "", "reason": reason})
-        elif not place.name.startswith("."):
+    for path in sorted(data.iterdir()):
+        if not path.is_dir():
+            if may_be_audio(path.name):
+                reason = f"{path}: belongs to no speaker; move it into a folder of its speaker's name"
+                rejected.append({"path": path.name, "speaker": "", "reason": reason})
+        elif not path.name.startswith("."):
             try:
-                found += [(checked_new_name(place.name), path) for path in files_below(place)]
+                name = checked_new_name(path.name)
+                found += [(name, file) for file in find_audio(path)]
             except DataError as error:
-                rejected.append({"path": place.name, "singer": "", "reason": str(error)})
+                rejected.append({"path": path.name, "speaker": "", "reason": str(error)})
     return found, rejected
 
 
-def find_one(data: Path, singer: str) -> list[tuple[str, Path]]:
-    """The same of a folder that is one singer's.
+def find_single_speaker(data: Path, speaker: str) -> list[tuple[str, Path]]:
+    """(speaker, file) of everything in a folder of one speaker that may be audio.
 
     Raises:
         DataError: the folder is not there, or holds nothing that may be audio.
     """
     if data.is_file():
-        raise DataError(f"{data}: is a file; put it into a folder of {singer}'s recordings and name that")
+        raise DataError(f"{data}: is a file; put it into a folder of {speaker}'s recordings and name that")
     if not data.is_dir():
-        raise DataError(f"{data}: no such folder; name one that holds recordings of {singer}")
-    found = [(checked_new_name(singer), path) for path in files_below(data)]
+        raise DataError(f"{data}: no such folder; name one that holds recordings of {speaker}")
+    name = checked_new_name(speaker)
+    found = [(name, path) for path in find_audio(data)]
     if not found:
-        raise DataError(f"{data}: holds no recordings; put some of {singer} there")
+        raise DataError(f"{data}: holds no recordings; put some of {speaker} there")
     return found
 
 
-def files_below(folder: Path) -> Iterator[Path]:
-    """Everything in a folder, however deep, that may be audio, in order."""
-    for root, folders, names in os.walk(folder):
-        folders.sort()
-        yield from (Path(root) / name for name in sorted(names) if _may_be_audio(name))
+def _check_visible(data: Path, out: Path) -> None:
+    for path in (data, out / _LOCK):
+        if not path.exists():
+            raise DataError(f"{path}: not seen by every machine; choose folders that all of them share")
 
 
-def _may_be_audio(name: str) -> bool:
-    return not name.startswith(".") and Path(name).suffix.lower() not in _IGNORED
+def _process(part: Sequence[PrepareJob], group: ProcessGroup, jobs: int | None, device: str) -> Iterator[_Result]:
+    """Process the files of this process, in order."""
+    cores = (os.cpu_count() or 1) if group.world_size == 1 else 1
+    name = "prepare" if group.world_size == 1 else f"prepare, one of {group.world_size} shares"
+    placed = [replace(job, device=group.device(device)) for job in part]
+    results = _run(placed, (jobs or cores) if device == "cpu" else 1)
+    yield from progress(results, name, "file", len(part), quiet=not group.main)
 
 
-def _share(work: Sequence[Work], together: ProcessGroup, jobs: int | None, device: str) -> Iterator[Clip | Rejected]:
-    """Enter the files of this process, in order."""
-    cores = (os.cpu_count() or 1) if together.world == 1 else 1
-    name = "prepare" if together.world == 1 else f"prepare, one of {together.world} shares"
-    results = _run(work, (jobs or cores) if device == "cpu" else 1)
-    yield from progress(results, name, "file", len(work), quiet=not together.main)
-
-
-def _get_ready(data: Path, out: Path, config: Config, device: str) -> None:
-    for seen in (data, out / _LOCK):
-        if not seen.exists():
-            raise DataError(f"{seen}: not seen by every machine; choose folders that all of them share")
-    features.move_encoders_to(device, config)
-
-
-def _tables(data: Path, out: Path, plan: _Plan, results: list[Clip | Rejected]) -> Summary:
-    clips = [result for result in results if isinstance(result, Clip)]
-    rejected = plan.rejected + [result for result in results if not isinstance(result, Clip)]
-    if not clips:
-        raise DataError(f"{data}: none of {len(results)} files is usable, for example {rejected[0]['reason']}")
-    clips = _mend_split(clips)
-    singers = [_describe(name, clips, FeatureCache(out / "store")) for name in sorted({c.singer for c in clips})]
-    manifest.write(out, clips, singers, rejected, plan.work[0].identity)
-    return Summary(clips, singers, rejected)
-
-
-def _run(work: Sequence[Work], jobs: int) -> Iterator[Clip | Rejected]:
-    if jobs == 1 or len(work) <= 1:
+def _run(part: Sequence[PrepareJob], jobs: int) -> Iterator[_Result]:
+    if jobs == 1 or len(part) <= 1:
         with _one_thread():
-            yield from map(enter, work)
+            yield from map(process_file, part)
         return
-    with ProcessPoolExecutor(min(jobs, len(work)), get_context("spawn"), initializer=_single_thread) as pool:
-        yield from pool.map(enter, work)
+    with ProcessPoolExecutor(min(jobs, len(part)), get_context("spawn"), initializer=_use_one_thread) as pool:
+        yield from pool.map(process_file, part)
 
 
-def _single_thread() -> None:
+def _use_one_thread() -> None:
     torch.set_num_threads(1)
 
 
@@ -190,51 +174,68 @@ def _single_thread() -> None:
 def _one_thread() -> Iterator[None]:
     """As in a process of its own: the last bits of a sum depend on the number of threads."""
     threads = torch.get_num_threads()
-    _single_thread()
+    _use_one_thread()
     try:
         yield
     finally:
         torch.set_num_threads(threads)
 
 
-def _mend_split(clips: list[Clip]) -> list[Clip]:
-    """Every singer keeps a clip to train on, and there is at least one clip to validate on."""
-    mended = list(clips)
-    for singer in sorted({c.singer for c in clips}):
-        own = [i for i, c in enumerate(mended) if c.singer == singer]
-        if all(mended[i].split == "valid" for i in own):
-            first = min(own, key=lambda i: mended[i].key)
-            mended[first] = replace(mended[first], split="train")
-    if all(c.split == "train" for c in mended) and len(mended) > 1:
-        spare = [i for i, c in enumerate(mended) if sum(d.singer == c.singer for d in mended) > 1]
+def _write_tables(data: Path, out: Path, plan: _Plan, results: list[_Result]) -> Summary:
+    clips = [clip for result in results if isinstance(result, list) for clip in result]
+    rejected = plan.rejected + [result for result in results if isinstance(result, dict)]
+    if not clips:
+        raise DataError(f"{data}: none of {len(results)} files is usable, for example {rejected[0]['reason']}")
+    clips = _ensure_split(clips)
+    cache = FeatureCache(out / "store")
+    own = groupby(sorted(clips, key=lambda clip: clip.speaker), key=lambda clip: clip.speaker)
+    speakers = [_speaker_stats(name, list(group), cache) for name, group in own]
+    manifest.write(out, clips, speakers, rejected, plan.jobs[0].fingerprint)
+    return Summary(clips, speakers, rejected)
+
+
+def _ensure_split(clips: list[Clip]) -> list[Clip]:
+    """Every speaker keeps something to train on, and something is held out; groups and files stay whole."""
+    units: dict[str, dict[str, list[Clip]]] = {}  # of every speaker, by name
+    for clip in clips:
+        units.setdefault(clip.speaker, {}).setdefault(clip.split_unit, []).append(clip)
+    moved = {}  # speaker, unit → split
+    for speaker, own in units.items():
+        if all(clip.split == "valid" for unit in own.values() for clip in unit):
+            moved[speaker, min(own, key=lambda name: _order(own[name]))] = "train"
+    if not moved and all(clip.split == "train" for clip in clips):
+        spare = [(_order(unit), speaker, name) for speaker, own in units.items() if len(own) > 1
+                 for name, unit in own.items()]  # fmt: skip
         if spare:
-            chosen = min(spare, key=lambda i: mended[i].key)
-            mended[chosen] = replace(mended[chosen], split="valid")
-    return mended
+            moved[min(spare)[1:]] = "valid"
+    return [replace(clip, split=moved.get((clip.speaker, clip.split_unit), clip.split)) for clip in clips]
 
 
-def _describe(name: str, clips: list[Clip], store: FeatureCache) -> Speaker:
-    own = [c for c in clips if c.singer == name]
-    curves = [store.get(c.key, "f0")[store.get(c.key, "voiced").astype(bool)] for c in own]
+def _order(unit: list[Clip]) -> str:
+    return min(clip.key for clip in unit)
+
+
+def _speaker_stats(name: str, clips: list[Clip], cache: FeatureCache) -> Speaker:
+    curves, levels = [], []
+    for clip in clips:
+        with cache.open(clip.key) as entry:
+            curves.append(entry.get("f0")[entry.get("voiced").astype(bool)])
+            levels.append(entry.get("median_level")[0])
     pitch = np.concatenate(curves)
     low, median, high = np.percentile(pitch, (5, 50, 95)) if len(pitch) else (0.0, 0.0, 0.0)
-    seconds = sum(c.frames for c in own) / 100
-    levels = [
-        features.median_voiced_level(store.get(c.key, "loudness").astype(np.float32), store.get(c.key, "voiced").astype(bool))
-        for c in own
-    ]
-    level = float(np.average(levels, weights=[max(1, c.active) for c in own]))
+    seconds = sum(clip.frames for clip in clips) / 100
+    level = float(np.average(levels, weights=[max(1, clip.active) for clip in clips]))
     return Speaker(name, seconds, *(round(float(value), 2) for value in (median, low, high, level)))
 
 
 def check_config(prepared: manifest.Manifest, config: Config) -> None:
-    """A prepared folder fits a configuration.
+    """Check that a prepared folder fits a configuration.
 
     Raises:
         DataError: its features were made with others, and which.
     """
-    differing = features.changed_features(prepared.features, config)
-    if differing:
+    changed = changed_features(prepared.features, config)
+    if changed:
         raise DataError(
-            f"{prepared.folder}: prepared with other {', '.join(differing)}; run `svc prepare` with this config"
+            f"{prepared.folder}: prepared with other {', '.join(changed)}; run `svc prepare` with this config"
         )

@@ -1,8 +1,8 @@
-"""What is to be judged: which recordings lie in which folder, and who is to sing which.
+"""Evaluation protocol: which recordings lie where, and which song is converted to which target.
 
-Sources, references and parallel renditions are ``DIR/<singer>/**/<song>.*``; sources may also lie in ``DIR`` itself,
-sung by nobody known. A conversion of ``Ann/a/song.flac`` to Bob is ``DIR/Bob/Ann/a/song.*``. A parallel rendition by
-Bob is ``DIR/Bob/a/song.*``, and further takes of it ``DIR/Bob/a/song.2.*``, as one likes.
+Sources, enrolment recordings and parallel performances are ``DIR/<speaker>/**/<song>.*``; sources of unknown speakers
+may lie in ``DIR`` itself. The conversion of ``Ann/a/song.flac`` to Bob is ``DIR/Bob/Ann/a/song.*``. Bob's own
+performance is ``DIR/Bob/a/song.*``, and further takes of it ``DIR/Bob/a/song.2.*``, with any suffix.
 """
 
 from collections.abc import Sequence
@@ -10,176 +10,185 @@ from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
-from svc.data import prepare
+from svc.audio.find import find_audio
 from svc.errors import DataError
 
-LONGEST_TEXT = 100_000  # bytes
+MAX_TEXT = 100_000  # bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Song:
-    """A source.
+    """A source recording.
 
     Attributes:
         path: its file.
-        singer: the name of the folder it lies in, or nothing.
-        name: path below the singer's folder, without the ending.
+        speaker: the name of its folder, or an empty string.
+        name: path below the speaker's folder, without the suffix.
     """
 
     path: Path
-    singer: str
+    speaker: str
     name: str
 
     @property
-    def key(self) -> str:
-        """``singer/name``; what its conversions are called."""
-        return f"{self.singer}/{self.name}" if self.singer else self.name
+    def id(self) -> str:
+        """``speaker/name``, the path of its conversions."""
+        return f"{self.speaker}/{self.name}" if self.speaker else self.name
 
     @property
     def text(self) -> str | None:
-        """Its words, if ``<song>.txt`` lies beside it."""
-        place = self.path.with_suffix(".txt")
+        """The lyrics, if ``<song>.txt`` lies beside the file."""
+        path = self.path.with_suffix(".txt")
         try:
-            if not place.is_file():
+            if not path.is_file():
                 return None
-            if place.stat().st_size > LONGEST_TEXT:
-                raise DataError(f"{place}: is too long for the words of a song; shorten or remove it")
-            return place.read_text(encoding="utf-8-sig")
+            if path.stat().st_size > MAX_TEXT:
+                raise DataError(f"{path}: too long for lyrics; shorten or remove it")
+            return path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"{place}: cannot be read ({error}); save it as UTF-8 text or remove it") from None
+            raise DataError(f"{path}: cannot be read ({error}); save it as UTF-8 text or remove it") from None
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """A song to be sung by a target, and the file of that conversion."""
+class ConversionPair:
+    """A song and a target speaker.
+
+    Attributes:
+        song: the source.
+        target: speaker to convert it to.
+        output: file of the conversion.
+        source_filter: file of the same conversion by the source–filter stage alone, if there is one.
+    """
 
     song: Song
     target: str
     output: Path
+    source_filter: Path | None = None
 
 
-def songs(folder: Path, skipped: list[str]) -> list[Song]:
-    """All sources of a folder; a name that cannot be shown is a sentence more among the skipped.
+def find_songs(folder: Path, skipped: list[str]) -> list[Song]:
+    """All sources of a folder; names that cannot be displayed are appended to the skipped.
 
     Raises:
         DataError: there are none, or two of one name.
     """
-    told, found = len(skipped), dict[str, Song]()
-    places = {"": folder} | {place.name: place for place in singer_folders(folder, "--sources", skipped)}
-    for singer, place in places.items():
-        for path in prepare.files_below(place) if singer else _loose(place):
-            if not _can_be_shown(path, place, skipped):
+    before, songs = len(skipped), dict[str, Song]()
+    folders = {"": folder} | {place.name: place for place in speaker_folders(folder, "--sources", skipped)}
+    for speaker, place in folders.items():
+        for path in find_audio(place) if speaker else _files_in(place):
+            if not _is_printable(path, place, skipped):
                 continue
-            song = Song(path, singer, path.relative_to(place).with_suffix("").as_posix())
-            twin = found.setdefault(song.key, song)
-            if twin is not song:
-                raise DataError(f"{path}: {twin.path.name} beside it has the same name; rename one of them")
-    if not found:
-        reason = next(iter(skipped[told:]), "put songs there, or name another folder with --sources")
+            song = Song(path, speaker, path.relative_to(place).with_suffix("").as_posix())
+            other = songs.setdefault(song.id, song)
+            if other is not song:
+                raise DataError(f"{path}: {other.path.name} beside it has the same name; rename one of them")
+    if not songs:
+        reason = next(iter(skipped[before:]), "put songs there, or choose another folder with --sources")
         raise DataError(f"{folder}: no recordings; {reason}")
-    return list(found.values())
+    return list(songs.values())
 
 
-def singers(folder: Path, option: str, skipped: list[str]) -> dict[str, list[Path]]:
-    """The recordings of every singer of a folder of references or conversions; skipped as by ``songs``.
+def find_recordings(folder: Path, option: str, skipped: list[str]) -> dict[str, list[Path]]:
+    """The recordings of every speaker of a folder; skipped as by ``find_songs``.
 
     Raises:
-        DataError: the folder is not there.
-        DataError: it holds no singer's folder.
+        DataError: the folder does not exist, or has no speaker's folder.
     """
-    told = len(skipped)
-    found = {place.name: list(prepare.files_below(place)) for place in singer_folders(folder, option, skipped)}
+    before = len(skipped)
+    found = {place.name: list(find_audio(place)) for place in speaker_folders(folder, option, skipped)}
     found = {name: paths for name, paths in found.items() if paths}
     if not found:
-        reason = next(iter(skipped[told:]), f"put recordings in {folder}/<singer>/, see {option}")
-        raise DataError(f"{folder}: no folders of singers; {reason}")
+        reason = next(iter(skipped[before:]), f"put recordings in {folder}/<speaker>/, see {option}")
+        raise DataError(f"{folder}: no folders of speakers; {reason}")
     return found
 
 
-def singer_folders(folder: Path, option: str, skipped: list[str]) -> list[Path]:
-    """The folders in a folder, also linked ones, without hidden ones; skipped as by ``songs``.
+def speaker_folders(folder: Path, option: str, skipped: list[str]) -> list[Path]:
+    """The folders in a folder, symbolic links included, hidden ones not; skipped as by ``find_songs``.
 
     Raises:
-        DataError: the folder is not there, or not to be listed.
+        DataError: the folder does not exist or cannot be listed.
     """
     try:
         if not folder.is_dir():
-            raise DataError(f"{folder}: no such folder; name another with {option}")
-        found = [place for place in sorted(folder.iterdir()) if place.is_dir() and not place.name.startswith(".")]
+            raise DataError(f"{folder}: no such folder; choose another with {option}")
+        folders = [place for place in sorted(folder.iterdir()) if place.is_dir() and not place.name.startswith(".")]
     except OSError as error:
-        raise DataError(f"{folder}: cannot be listed ({error.strerror}); name another with {option}") from None
-    return [place for place in found if _can_be_shown(place, folder, skipped)]
+        raise DataError(f"{folder}: cannot be listed ({error.strerror}); choose another with {option}") from None
+    return [place for place in folders if _is_printable(place, folder, skipped)]
 
 
-def takes(folder: Path, singer: str, song: Song) -> list[Path]:
-    """A singer's own renditions of a song: the parallel one first, then other takes of it."""
-    place = folder / singer / song.name
-    alike = [p for p in _loose(place.parent) if p.stem == place.name or p.stem.startswith(f"{place.name}.")]
-    return sorted(alike, key=lambda p: (p.stem != place.name, p.name))
+def find_parallel_takes(folder: Path, speaker: str, song: Song) -> list[Path]:
+    """A speaker's own performances of a song: ``<song>.*`` first, then other takes ``<song>.2.*``."""
+    place = folder / speaker / song.name
+    matching = [p for p in _files_in(place.parent) if p.stem == place.name or p.stem.startswith(f"{place.name}.")]
+    return sorted(matching, key=lambda p: (p.stem != place.name, p.name))
 
 
-def plan(found: Sequence[Song], names: Sequence[str], count: int, out: Path) -> list[Case]:
-    """Every song as its own singer, if that is one of the names, and as ``count`` others, not the same for all."""
-    cases = []
-    for position, song in enumerate(found):
-        others = [name for name in names if name != song.singer]
+def plan_conversions(songs: Sequence[Song], speakers: Sequence[str], count: int, out: Path) -> list[ConversionPair]:
+    """Pair every song with its own speaker, if that is among the speakers, and with ``count`` others in rotation."""
+    pairs = []
+    for position, song in enumerate(songs):
+        others = [name for name in speakers if name != song.speaker]
         few = min(count, len(others))
         chosen = [others[(position + k * len(others) // few) % len(others)] for k in range(few)]
-        own = [song.singer] if song.singer in names else []
-        cases += [Case(song, name, out / name / f"{song.key}.wav") for name in dict.fromkeys([*own, *chosen])]
-    return cases
+        own = [song.speaker] if song.speaker in speakers else []
+        targets = dict.fromkeys([*own, *chosen])
+        pairs += [ConversionPair(song, name, out / name / f"{song.id}.wav") for name in targets]
+    return pairs
 
 
-def ready(found: Sequence[Song], converted: Path, targets: Sequence[str], skipped: list[str]) -> list[Case]:
-    """The cases of a folder of ready conversions.
+def match_existing_conversions(
+    songs: Sequence[Song], converted: Path, targets: Sequence[str], skipped: list[str]
+) -> list[ConversionPair]:
+    """Pairs of the conversions in a folder.
 
     Args:
-        found: the sources.
+        songs: the sources.
         converted: the folder.
         targets: only these; all if empty.
-        skipped: gets a sentence for every file of no source, every second conversion of one name, and for all sources
-            without a conversion together.
+        skipped: gets a sentence for every file without a source, every second conversion of one name, and one for all
+            sources without a conversion.
 
     Raises:
-        DataError: the folder is not there.
-        DataError: it holds no conversion of any source, or to any of these targets.
+        DataError: the folder does not exist, or has no conversion of any source, or none to these targets.
     """
-    known = {song.key: song for song in found}
-    made: dict[tuple[str, str], Case] = {}
-    for name, paths in singers(converted, "--converted", skipped).items():
+    by_id = {song.id: song for song in songs}
+    pairs: dict[tuple[str, str], ConversionPair] = {}
+    for name, paths in find_recordings(converted, "--converted", skipped).items():
         for path in paths:
-            key = path.relative_to(converted / name).with_suffix("").as_posix()
-            if not _can_be_shown(path, converted, skipped):
+            song_id = path.relative_to(converted / name).with_suffix("").as_posix()
+            if not _is_printable(path, converted, skipped):
                 continue
-            if key not in known:
-                skipped.append(f"{path}: no source {key}")
+            if song_id not in by_id:
+                skipped.append(f"{path}: no source {song_id}")
                 continue
-            case = Case(known[key], name, path)
-            twin = made.setdefault((name, key), case)
-            if twin is not case:
-                skipped.append(f"{path}: {twin.output.name} beside it has the same name; rename one of them")
-    if not made:
-        raise DataError(f"{converted}: no conversion of any source; put them as <target>/<path of the source>.wav")
-    cases = [case for case in made.values() if not targets or case.target in targets]
-    if not cases:
-        there = ", ".join(dict.fromkeys(case.target for case in made.values()))
-        raise DataError(f"{converted}: no conversions to {', '.join(targets)}; take another --speaker: {there}")
-    missing = sorted(known.keys() - {case.song.key for case in cases})
+            pair = ConversionPair(by_id[song_id], name, path)
+            other = pairs.setdefault((name, song_id), pair)
+            if other is not pair:
+                skipped.append(f"{path}: {other.output.name} beside it has the same name; rename one of them")
+    if not pairs:
+        raise DataError(f"{converted}: no conversion of any source; put them in <target>/<path of the source>.wav")
+    chosen = [pair for pair in pairs.values() if not targets or pair.target in targets]
+    if not chosen:
+        there = ", ".join(dict.fromkeys(pair.target for pair in pairs.values()))
+        raise DataError(f"{converted}: no conversions to {', '.join(targets)}; choose another --speaker: {there}")
+    missing = sorted(by_id.keys() - {pair.song.id for pair in chosen})
     if missing:
         skipped.append(
-            f"{converted}: no conversion of {len(missing)} of {len(known)} sources, the first is {missing[0]}"
+            f"{converted}: no conversion of {len(missing)} of {len(by_id)} sources, the first is {missing[0]}"
         )
-    return cases
+    return chosen
 
 
-def _loose(folder: Path) -> list[Path]:
-    """The files right in a folder that may be audio; a walk comes by them first."""
-    return list(takewhile(lambda path: path.parent == folder, prepare.files_below(folder)))
+def _files_in(folder: Path) -> list[Path]:
+    """Candidate audio files directly in a folder; ``find_audio`` yields them first."""
+    return list(takewhile(lambda path: path.parent == folder, find_audio(folder)))
 
 
-def _can_be_shown(path: Path, folder: Path, skipped: list[str]) -> bool:
-    """Whether a terminal, a page or a font can do with a path below a folder; else it is told among the skipped."""
+def _is_printable(path: Path, folder: Path, skipped: list[str]) -> bool:
+    """Whether a path can be displayed; if not, append it to the skipped."""
     if str(path.relative_to(folder)).isprintable():
         return True
-    skipped.append(f"{str(path)!a}: its name cannot be shown; rename it")
+    skipped.append(f"{str(path)!a}: its name cannot be displayed; rename it")
     return False

@@ -15,6 +15,7 @@ from svc.audio.chunks import iter_chunks, iter_overlapping
 from svc.audio.files import Audio
 from svc.audio.weighting import a_weighted_loudness
 from svc.config import Config
+from svc.config.schema import FeaturesConfig
 from svc.encoders.base import Encoder
 from svc.features import content, f0, f0_refinement
 from svc.features.conditioning import Conditioning, fill_unvoiced, phase_track
@@ -101,7 +102,7 @@ class FeatureExtractor:
         else:
             pitch, voiced = curve, curve > 0
         layer = self.config.features.content.layer
-        features = content.extract_with(
+        features = content.extract(
             self.encoder, layer, audio, frames, level, progress=lambda done: progress("content", done)
         )
         relative = level - median_voiced_level(level, voiced)
@@ -111,27 +112,21 @@ class FeatureExtractor:
         """Perturbed content (W, C, N), one for each perturbation factor, of audio of a level (N,) in dB."""
         options = self.config.features.content
         perturbed = [
-            content.extract_with(self.encoder, options.layer, audio, len(level), level, factor)
+            content.extract(self.encoder, options.layer, audio, len(level), level, factor)
             for factor in options.perturbation_factors
         ]
         empty = np.zeros((0, content.channels(options), len(level)), dtype=np.float32)
         return np.stack(perturbed) if perturbed else empty
 
 
-@lru_cache(maxsize=2)
 def shared_extractor(config: Config, device: str = "cpu") -> FeatureExtractor:
     """The extractor of a configuration on a device, made once a process."""
-    return FeatureExtractor(config, device)
+    return _shared_extractor(config.sample_rate, config.features, device)
 
 
-def extract(
-    audio: Audio,
-    config: Config,
-    curve: NDArray[np.float32] | None = None,
-    progress: Progress = lambda _stage, _frames: None,
-) -> Features:
-    """``FeatureExtractor.extract`` on the CPU."""
-    return shared_extractor(config).extract(audio, curve, progress)
+@lru_cache(maxsize=2)
+def _shared_extractor(sample_rate: int, features: FeaturesConfig, device: str) -> FeatureExtractor:
+    return FeatureExtractor(Config(sample_rate=sample_rate, features=features), device)
 
 
 def median_voiced_level(loudness: NDArray[np.float32], voiced: NDArray[np.bool_]) -> np.float32:

@@ -10,7 +10,7 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-from svc.data.prepare import files_below
+from svc.audio.find import find_audio
 from svc.errors import DataError
 
 
@@ -27,7 +27,7 @@ def find(folder: Path) -> Iterator[tuple[Path, str]]:
         with contextlib.suppress(DataError):  # what lies above may be anything
             texts |= lists(folder.parent)
     texts |= _metadata(folder) | _index(folder) | _beside(folder)
-    for path in files_below(folder):
+    for path in find_audio(folder):
         yield path, texts.get(path, "") or texts.get(path.with_suffix(""), "")
 
 

@@ -13,7 +13,7 @@ from zoo import make_zoo
 
 from svc.audio import files
 from svc.config import load
-from svc.data import dataset, entry, manifest, prepare
+from svc.data import dataset, manifest, prepare, process_file
 from svc.errors import DataError
 from svc.features import f0
 from svc.features.cache import FeatureCache
@@ -34,7 +34,7 @@ def test_every_bad_file_is_listed_and_every_good_one_prepared(mixed, tiny, tmp_p
     summary = prepare.prepare(folder, tmp_path, tiny, jobs=1)
     rows = [json.loads(line) for line in (tmp_path / "rejected.jsonl").read_text().splitlines()]
     listed = {row["path"] for row in rows}
-    found = {str(path.relative_to(folder)) for _, path in prepare.find(folder)[0]}
+    found = {str(path.relative_to(folder)) for _, path in prepare.find_by_speaker(folder)[0]}
     assert listed == {str(path.relative_to(folder)) for path in bad.values()} & found
     assert all(row["reason"].count("\n") == 0 and ";" in row["reason"] for row in rows)
     accepted = {clip.path for clip in summary.clips}
@@ -63,7 +63,7 @@ def test_second_run_computes_nothing(prepared, singers_folder, tiny, monkeypatch
     def never(*_):
         raise AssertionError("computed again")
 
-    monkeypatch.setattr(entry, "analyse", never)
+    monkeypatch.setattr(process_file, "analyse_recording", never)
     shutil.copytree(prepared.folder, tmp_path / "copy")  # whose tables it writes anew
     prepare.prepare(singers_folder, tmp_path / "copy", tiny, jobs=1)
 
@@ -90,9 +90,9 @@ def test_another_run_in_the_folder_is_one_sentence(singers_folder, tiny, tmp_pat
 @pytest.mark.parametrize(
     ("layout", "sentence"),
     [
-        ([], "no files in singers' folders"),
-        (["loose.wav"], "belongs to no singer; move it into a folder"),
-        (["ann/notes.txt"], "no files in singers' folders"),
+        ([], "no files in speakers' folders"),
+        (["loose.wav"], "belongs to no speaker; move it into a folder"),
+        (["ann/notes.txt"], "no files in speakers' folders"),
         (["ann/broken.wav"], "none of 1 files is usable"),
         (["a\x07b/a.wav"], "is no speaker name"),
         (["-rf/a.wav"], "is no speaker name"),
@@ -113,13 +113,13 @@ def test_split_is_by_the_bytes_and_about_a_tenth():
 
 
 def test_every_singer_trains_and_somebody_is_held_out(prepared):
-    training = {clip.singer for clip in prepared.split("train")}
-    assert training == {singer.name for singer in prepared.singers} == {"alto", "bass"}
+    training = {clip.speaker for clip in prepared.split("train")}
+    assert training == {singer.name for singer in prepared.speakers} == {"alto", "bass"}
     assert prepared.split("valid")
 
 
 def test_statistics_of_a_singer(prepared):
-    alto, bass = prepared.singers
+    alto, bass = prepared.speakers
     assert bass.low_f0 < bass.median_f0 < bass.high_f0
     assert bass.median_f0 < alto.median_f0
     assert alto.seconds == pytest.approx(sum(c.frames for c in prepared.clips if c.speaker == "alto") / 100)
@@ -127,34 +127,34 @@ def test_statistics_of_a_singer(prepared):
 
 def test_other_features_than_prepared_are_refused(prepared, tiny):
     with pytest.raises(DataError, match="prepared with other content"):
-        prepare.check_config(prepared, load(None, {"features.f0.model": "tiny", "features.content.warps": [1.5]}))
+        prepare.check_config(prepared, load(None, {"features.f0.model": "tiny", "features.content.perturbation_factors": [1.5]}))
     prepare.check_config(prepared, tiny)
 
 
 def test_crop_is_what_lies_in_the_file(prepared, tiny):
-    items = dataset.CropDataset(prepared, tiny)
+    items = dataset.SegmentDataset(prepared, tiny)
     batch = items[3, 1]
-    clip = items.clips[items.slots[1]]
+    clip = items.clips[items.epoch_items[1]]
     store = FeatureCache(prepared.folder / "store")
     whole = dataset.read_audio(store, clip, 0, clip.frames, tiny.hop)[0].numpy()
     crop = batch.audio[0].numpy()
-    assert len(crop) == tiny.crop_frames * tiny.hop
+    assert len(crop) == tiny.segment_frames * tiny.hop
     starts = [
         n for n in range(0, len(whole) - len(crop) + 1, tiny.hop) if np.array_equal(whole[n : n + len(crop)], crop)
     ]
     assert len(starts) == 1
     first = starts[0] // tiny.hop
     np.testing.assert_array_equal(
-        batch.conditioning.loudness[0].numpy(), store.get(clip.key, "loudness")[first : first + tiny.crop_frames]
+        batch.conditioning.loudness[0].numpy(), store.get(clip.key, "loudness")[first : first + tiny.segment_frames]
     )
     loudness, voiced = store.get(clip.key, "loudness"), store.get(clip.key, "voiced").astype(bool)
     sung = loudness[voiced & (loudness >= loudness.max() - 40)]
     np.testing.assert_allclose(batch.conditioning.relative_loudness, batch.conditioning.loudness - np.median(sung), atol=1e-4)
-    assert batch.conditioning.speaker[0, prepared.number(clip.singer)] == 1
+    assert batch.conditioning.speaker[0, prepared.speaker_index(clip.speaker)] == 1
 
 
 def test_item_depends_on_seed_epoch_and_index_alone(prepared, tiny):
-    first, second = dataset.CropDataset(prepared, tiny), dataset.CropDataset(prepared, tiny)
+    first, second = dataset.SegmentDataset(prepared, tiny), dataset.SegmentDataset(prepared, tiny)
     second[0, 0]
     np.testing.assert_array_equal(first[5, 2].audio, second[5, 2].audio)
     np.testing.assert_array_equal(first[5, 2].conditioning.content, second[5, 2].conditioning.content)
@@ -169,7 +169,7 @@ def test_names_of_all_the_world(singers_folder, tiny, tmp_path):
         shutil.copy(singers_folder / "alto" / "0.wav", data / name / "a\u2028\udcff.wav")
     summary = prepare.prepare(data, tmp_path / "out", tiny, jobs=1)
     again = manifest.read(tmp_path / "out")
-    assert {s.name for s in again.singers} == {"Beyonc\u00e9", "आशा", "Ann & Bob", "7b"}
+    assert {s.name for s in again.speakers} == {"Beyonc\u00e9", "आशा", "Ann & Bob", "7b"}
     assert len(again.clips) == len(summary.clips) == 4
     reasons = {row["path"]: row["reason"] for row in summary.rejected}
     assert reasons.keys() == {"bad\u2028name", "7", "Ann,Bob"}
@@ -195,5 +195,5 @@ def test_output_inside_the_data_is_refused(singers_folder, tiny):
 def test_peaks_above_full_scale_are_scaled_not_clipped(tiny):
     time = np.arange(24_000) / 24_000
     tone = (2.0 * np.sin(2 * np.pi * 220 * time)).astype(np.float32)
-    stored = entry.analyse(files.Audio(tone, 24_000), tiny)["audio"] / 32767
+    stored = process_file.extract_clip(files.Audio(tone, 24_000), tiny)["audio"] / 32767
     np.testing.assert_allclose(stored, tone[: len(stored)] / 2, atol=1e-3)

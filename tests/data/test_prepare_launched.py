@@ -17,10 +17,10 @@ from filelock import FileLock
 
 from svc.cli import main
 from svc.config import to_tree
-from svc.data import entry, prepare
+from svc.data import prepare, process_file
 from svc.errors import DataError
 from svc.utils import distributed
-from svc.utils.distributed import Crew, crew
+from svc.utils.distributed import ProcessGroup, process_group
 
 
 @pytest.fixture
@@ -41,17 +41,17 @@ def launched(tiny, tmp_path, monkeypatch):
 
 def one_rank(data: str, mishap) -> None:
     torch.set_num_threads(1)
-    distributed._CREW.clear()  # of the process that was forked
-    rank = crew().rank
+    distributed._GROUP.clear()  # of the process that was forked
+    rank = process_group().rank
     done, out, err = [], io.StringIO(), io.StringIO()
-    real = entry.analyse
+    real = process_file.extract_entry
 
-    def watched(audio, config, melody):
+    def watched(recording, first, last, config, device):
         mishap(rank, Path("out"))
-        done.append(len(audio.samples))
-        return real(audio, config, melody)
+        done.append(last - first)
+        return real(recording, first, last, config, device)
 
-    entry.analyse = watched
+    process_file.extract_entry = watched
     sys.argv = ["svc", "prepare", data, "-o", "out", "-c", "config.yaml"]
     code = 0
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -153,17 +153,17 @@ def test_no_data_is_told(launched):
 
 def test_a_machine_that_does_not_see_the_folders_says_so(singers_folder, tiny, tmp_path):
     with pytest.raises(DataError, match=r"\.lock: not seen by every machine; "):
-        prepare._get_ready(singers_folder, tmp_path, tiny, "cpu")
+        prepare._check_visible(singers_folder, tmp_path)
     (tmp_path / ".lock").touch()
-    prepare._get_ready(singers_folder, tmp_path, tiny, "cpu")
+    prepare._check_visible(singers_folder, tmp_path)
     with pytest.raises(DataError, match="none: not seen by every machine; "):
-        prepare._get_ready(tmp_path / "none", tmp_path, tiny, "cpu")
+        prepare._check_visible(tmp_path / "none", tmp_path)
 
 
 def test_each_has_a_device_of_its_own(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert Crew().device("cuda") == "cuda"
-    shared = [Crew(rank=4 + local, world=8, local=local) for local in range(4)]
+    assert ProcessGroup().device("cuda") == "cuda"
+    shared = [ProcessGroup(rank=4 + local, world_size=8, local=local) for local in range(4)]
     assert [one.device("cuda") for one in shared] == ["cuda:0", "cuda:1", "cuda:0", "cuda:1"]
     assert {one.device("cpu") for one in shared} == {"cpu"}
     assert {one.device("cuda:1") for one in shared} == {"cuda:1"}

@@ -14,21 +14,20 @@ from svc.config import Config, load
 from svc.data import dataset
 from svc.data.batch import Batch
 from svc.errors import ConfigError
-from svc.features.cache import Store
 from svc.training import perceptual_losses
 from svc.training.perceptual_losses import enrolment, listeners
-from svc.training.state import create
+from svc.training.state import create_state
 from svc.training.step import train_step
 from svc.utils.optional import MissingExtra
 
 needed = pytest.mark.skipif(not importlib.util.find_spec("resemblyzer"), reason="needs the eval extra")
 KNOBS = TINY | {
-    "train.refine_start": 0,
-    "train.adversary_start": 0,
-    "train.batch": 4,
-    "others.share": 0.5,
-    "loss.identity": 0.5,
-    "loss.other_identity": 0.5,
+    "train.wavenet_start_step": 0,
+    "train.adversarial_start_step": 0,
+    "train.batch_size": 4,
+    "virtual_speakers.fraction": 0.5,
+    "loss.speaker.weight": 0.5,
+    "loss.speaker.conversion_weight": 0.5,
     "discriminator.conditional": True,
 }
 
@@ -36,22 +35,22 @@ KNOBS = TINY | {
 def test_nothing_is_imported_that_nobody_weighs(prepared, tiny, monkeypatch):
     monkeypatch.setitem(sys.modules, "resemblyzer", None)
     assert listeners(prepared, tiny) == {}
-    for name in ("loss.identity", "loss.other_identity"):
+    for name in ("loss.speaker.weight", "loss.speaker.conversion_weight"):
         with pytest.raises(MissingExtra, match=r"^resemblyzer is not installed; run `pip install [^\n]*$"):
-            listeners(prepared, load(None, TINY | {name: 0.1, "others.share": 0.5}))
+            listeners(prepared, load(None, TINY | {name: 0.1, "virtual_speakers.fraction": 0.5}))
 
 
 def test_of_others_only_where_there_are_others():
-    with pytest.raises(ConfigError, match=r"count only with others.share above 0"):
-        load(None, {"loss.other_identity": 0.1})
+    with pytest.raises(ConfigError, match=r"count only with virtual_speakers.fraction above 0"):
+        load(None, {"loss.speaker.conversion_weight": 0.1})
 
 
 def test_a_singer_is_known_by_their_own_training_clips(prepared, tiny):
-    length = tiny.heard_frames(tiny.perceptual.identity.seconds) * tiny.hop
+    length = tiny.clamp_to_segment(tiny.loss.speaker.segment_seconds) * tiny.hop
     assert length == 0.4 * tiny.sample_rate  # no more than a crop
     for singer in ("alto", "bass"):
         audio, counts = enrolment(prepared, singer, tiny)
-        frames = [clip.frames // tiny.crop_frames for clip in prepared.split("train") if clip.singer == singer]
+        frames = [clip.frames // tiny.segment_frames for clip in prepared.split("train") if clip.speaker == singer]
         assert audio.shape == (sum(frames), length)
         assert 0 < float(counts.min()) <= float(counts.max()) <= 1
         loud = audio[counts > 0.5]
@@ -70,21 +69,20 @@ def test_by_a_minute_at_most_spread_over_all_there_is(prepared, tiny, monkeypatc
 
 
 def test_what_is_not_sung_hardly_counts(prepared, tiny, monkeypatch):
-    real = Store.get
+    real = perceptual_losses.read_active_share
 
-    def mute(store, key, name, first=None, last=None):
-        found = real(store, key, name, first, last)
-        return np.zeros_like(found) if name == "active" and first == 0 else found
+    def mute(cache, clip, first, last):
+        return np.float32(0) if first == 0 else real(cache, clip, first, last)
 
-    monkeypatch.setattr(Store, "get", mute)
+    monkeypatch.setattr(perceptual_losses, "read_active_share", mute)
     _, counts = enrolment(prepared, "alto", tiny)
     assert 0 < float(counts[0]) < 1e-3 < float(counts[1])
 
 
 def stepped(prepared, config: Config) -> dict[str, float]:
-    items = dataset.CropDataset(prepared, config)
+    items = dataset.SegmentDataset(prepared, config)
     batch = Batch.stack([items[0, number] for number in range(4)])
-    current = create(config, content=20, singers=2, device=torch.device("cpu"))
+    current = create_state(config, content_channels=20, num_speakers=2, device=torch.device("cpu"))
     terms = train_step(current, batch, config, Accelerator(cpu=True), listeners(prepared, config))
     return {name: float(term) for name, term in terms.items()}
 
@@ -100,6 +98,6 @@ def test_a_step_asks_whose_voice_it_is_and_parts_come_to_the_whole(prepared):
     asked = 0.5 * (whole["identity"] + whole["other_identity"])
     assert whole["total"] == pytest.approx(without["total"] + asked, rel=1e-5)
     assert whole["gradient_norm"] != pytest.approx(without["gradient_norm"], rel=1e-4)
-    halves = stepped(prepared, replace(config, train=replace(config.train, accumulate=2)))
+    halves = stepped(prepared, replace(config, train=replace(config.train, gradient_accumulation_steps=2)))
     for name in ("identity", "other_identity"):
         assert halves[name] == pytest.approx(whole[name], rel=1e-4)
