@@ -1,7 +1,7 @@
-"""What sings best for the same compute: ``python recipes/ablation.py STUDY PREPARED -o OUT --seconds 300``.
+"""Ablation study at equal compute: ``python recipes/ablation.py STUDY PREPARED -o OUT --seconds 300``.
 
-The front is trained once. Every variant goes on from it for as many steps as fit into the given seconds of computing,
-by the cost of its own step, which is measured first, all variants in turn.
+The source-filter stage is trained once. Every variant continues from it for as many steps as fit into the given
+seconds, by the measured time of its own step.
 """
 
 import json
@@ -21,32 +21,32 @@ if TYPE_CHECKING:
     from svc.training.checkpoint import Checkpoint
 
 ROUNDS = 7  # of timing
-BOTH = {"train.refine_start": 0, "train.adversary_start": 0}  # front, WaveNet and adversary at once
-Knobs = dict[str, Any]
-GENERATORS: dict[str, Knobs] = {  # channels and layers traded for about the same cost
-    "front": {"model.layers": 0},
-    "1 band": {"model.subbands": 1, "model.channels": 24, "model.layers": 8, "model.cycle": 8},
-    "4 bands": {"model.subbands": 4, "model.channels": 48, "model.layers": 8, "model.cycle": 8},
-    "8 bands": {"model.subbands": 8, "model.channels": 64, "model.layers": 10, "model.cycle": 5},
-    "16 bands": {"model.subbands": 16, "model.channels": 128, "model.layers": 8, "model.cycle": 4},
+ALL_STAGES = {"train.wavenet_start_step": 0, "train.adversarial_start_step": 0}  # source-filter stage, WaveNet and discriminator at once
+Overrides = dict[str, Any]
+GENERATORS: dict[str, Overrides] = {  # channels and layers of about equal cost
+    "source-filter": {"model.wavenet.layers": 0},
+    "1 band": {"model.subbands": 1, "model.wavenet.channels": 24, "model.wavenet.layers": 8, "model.wavenet.dilation_cycle": 8},
+    "4 bands": {"model.subbands": 4, "model.wavenet.channels": 48, "model.wavenet.layers": 8, "model.wavenet.dilation_cycle": 8},
+    "8 bands": {"model.subbands": 8, "model.wavenet.channels": 64, "model.wavenet.layers": 10, "model.wavenet.dilation_cycle": 5},
+    "16 bands": {"model.subbands": 16, "model.wavenet.channels": 128, "model.wavenet.layers": 8, "model.wavenet.dilation_cycle": 4},
 }
-BARE: Knobs = {"loss.words": 0.0}
-WORDS: Knobs = {"loss.words": 0.5}
+BARE: Overrides = {"perceptual.phones.weight": 0.0}
+WORDS: Overrides = {"perceptual.phones.weight": 0.5}
 OTHERS = WORDS | {
-    "others.share": 0.25,
-    "others.mixed": 0.0,
-    "loss.other_adversarial": 0.3,
-    "loss.other_words": 0.5,
+    "virtual_speakers.fraction": 0.25,
+    "virtual_speakers.mixup_fraction": 0.0,
+    "loss.conversion.adversarial": 0.3,
+    "perceptual.phones.conversion_weight": 0.5,
 }
-MIXES = OTHERS | {"others.mixed": 0.5}
-OBJECTIVES: dict[str, Knobs] = {  # "words" is the base; what comes after it adds to it
-    "spectral": BARE | {"train.adversary_start": 10**6},
+MIXES = OTHERS | {"virtual_speakers.mixup_fraction": 0.5}
+OBJECTIVES: dict[str, Overrides] = {  # later variants add to "phones"
+    "spectral": BARE | {"train.adversarial_start_step": 10**6},
     "adversarial": BARE,
-    "melody": BARE | {"loss.melody": 0.5},
+    "melody": BARE | {"perceptual.crepe.weight": 0.5},
     "words": WORDS,
-    "melody and words": WORDS | {"loss.melody": 0.5},
+    "melody and words": WORDS | {"perceptual.crepe.weight": 0.5},
     "penalty": WORDS | {"discriminator.penalty": 1.0},
-    "identity": WORDS | {"loss.identity": 0.5},
+    "identity": WORDS | {"loss.speaker.weight": 0.5},
     "others": OTHERS,
     "mixes": MIXES,
     "conditional": MIXES | {"discriminator.conditional": True},
@@ -55,89 +55,89 @@ STUDIES = {"generator": GENERATORS, "objective": OBJECTIVES}
 
 
 def main(
-    study: Annotated[str, typer.Argument(help=f"what varies: {' or '.join(STUDIES)}")],
+    study: Annotated[str, typer.Argument(help=f"{' or '.join(STUDIES)}")],
     prepared: Annotated[Path, typer.Argument(help="folder made by `svc prepare`")],
     out: Annotated[Path, typer.Option("-o", "--out", help="folder for a run of each variant; resumed if there")],
-    base: Annotated[Path, typer.Option("-c", "--config", help="what the variants vary")] = Path("configs/base.yaml"),
-    front: Annotated[int, typer.Option(min=1, help="steps of the front alone, shared by all")] = 2000,
-    seconds: Annotated[float, typer.Option(min=1, help="computing for each variant after that")] = 300.0,
+    base: Annotated[Path, typer.Option("-c", "--config", help="base config")] = Path("base"),
+    source_filter_steps: Annotated[int, typer.Option(min=1, help="steps of the shared source-filter stage")] = 2000,
+    seconds: Annotated[float, typer.Option(min=1, help="of computing for each variant after that")] = 300.0,
     only: Annotated[list[str] | None, typer.Option(help="variant; repeatable")] = None,
 ) -> None:
-    """Train every variant for the same compute from the same front, and export a voice of each."""
+    """Train every variant for the same compute from the same source-filter stage, and export its voice."""
     from svc.config import load
     from svc.data import manifest
     from svc.training import checkpoint
-    from svc.training.export import voice_of
+    from svc.cli.export import export_run
     from svc.training.loop import train
     from svc.utils import atomic
 
     if study not in STUDIES:
         raise ConfigError(f"{study}: no such study; there are {', '.join(STUDIES)}")
     variants = STUDIES[study]
-    nobody = sorted(set(only or ()) - variants.keys())
-    if nobody:
-        raise ConfigError(f"--only {nobody[0]}: no such variant; there are {', '.join(variants)}")
-    knobs = {name: variants[name] for name in only or variants}
-    whole = {name: load(base, BOTH | changed) for name, changed in knobs.items()}  # what is wrong is told first
-    read = manifest.read(prepared)
-    stage = {"train.refine_start": front, "train.adversary_start": front}
-    alone = load(base, stage | {"train.steps": front, "model.layers": 0})
-    if train(read, out / "front_alone", alone, cpu=True).interrupted:
+    unknown = sorted(set(only or ()) - variants.keys())
+    if unknown:
+        raise ConfigError(f"--only {unknown[0]}: no such variant; there are {', '.join(variants)}")
+    overrides = {name: variants[name] for name in only or variants}
+    configs = {name: load(base, ALL_STAGES | changed) for name, changed in overrides.items()}  # checks all
+    data = manifest.read(prepared)
+    stage = {"train.wavenet_start_step": source_filter_steps, "train.adversarial_start_step": source_filter_steps}
+    alone = load(base, stage | {"train.steps": source_filter_steps, "model.wavenet.layers": 0})
+    if train(data, out / "source_filter_alone", alone, cpu=True).interrupted:
         typer.echo("next: the same command again, to go on")
         return
-    shared = checkpoint.at(out / "front_alone", "last")
-    costs = known(out / "costs.json")
-    costs |= measure({name: config for name, config in whole.items() if name not in costs}, read)
+    shared = checkpoint.load_named(out / "source_filter_alone", "last")
+    costs = read_costs(out / "costs.json")
+    costs |= measure_step_seconds({name: config for name, config in configs.items() if name not in costs}, data)
     atomic.write_bytes(out / "costs.json", json.dumps(costs, indent=1).encode())
-    for name, changed in knobs.items():
-        steps = front + round(seconds / costs[name])
+    for name, changed in overrides.items():
+        steps = source_filter_steps + round(seconds / costs[name])
         config = load(base, stage | changed | {"train.steps": steps, "train.validate_every": steps})
         run = out / name.replace(" ", "_")
-        begin(shared, run, config, len(read.singers))
-        if train(read, run, config, cpu=True).interrupted:
+        initialise(shared, run, config, len(data.speakers))
+        if train(data, run, config, cpu=True).interrupted:
             typer.echo("next: the same command again, to go on")
             return
-        voice = voice_of(run, "last", {"note": f"{costs[name]:.3f} s a step, {steps - front} steps"})
+        voice = export_run(run, "last", {"note": f"{costs[name]:.3f} s a step, {steps - source_filter_steps} steps"})
         voice.save(run / "voice.safetensors")
         weights = sum(parameter.numel() for parameter in voice.generator.parameters())
-        typer.echo(f"{name}: {costs[name]:.3f} s a step, {weights / 1e6:.2f} M weights, {steps - front} steps")
+        typer.echo(f"{name}: {costs[name]:.3f} s a step, {weights / 1e6:.2f} M weights, {steps - source_filter_steps} steps")
     typer.echo(f"next: svc evaluate --voice {out}/VARIANT/voice.safetensors --sources … for each, then svc compare")
 
 
-def known(path: Path) -> dict[str, float]:
-    """Costs measured by an earlier call, by which the steps of runs that it began were counted."""
+def read_costs(path: Path) -> dict[str, float]:
+    """Step times of an earlier call, which its runs were planned by."""
     return {name: float(cost) for name, cost in json.loads(path.read_text()).items()} if path.exists() else {}
 
 
-def measure(configs: "dict[str, Config]", prepared: "Manifest") -> dict[str, float]:
-    """Median seconds of a step of each, all in turn."""
+def measure_step_seconds(configs: "dict[str, Config]", prepared: "Manifest") -> dict[str, float]:
+    """Median seconds of a training step of each config, measured in turn."""
     import torch
     from accelerate import Accelerator
 
     from svc.data import dataset
     from svc.training import state
-    from svc.training.perceptual_losses import listeners
+    from svc.training.perceptual_losses import build_losses
     from svc.training.step import train_step
 
     accelerator = Accelerator(cpu=True)
-    states, batches, hear = {}, {}, {name: listeners(prepared, config) for name, config in configs.items()}
+    states, batches, losses = {}, {}, {name: build_losses(prepared, config) for name, config in configs.items()}
     for name, config in configs.items():
-        items = dataset.CropDataset(prepared, config)
+        items = dataset.SegmentDataset(prepared, config)
         batches[name] = next(iter(dataset.loader(items, step=0, rank=0, world=1)))
         content = batches[name].conditioning.content.shape[1]
         device = torch.device("cpu")
-        states[name] = state.create(config, content=content, singers=len(prepared.singers), device=device)
+        states[name] = state.create_state(config, content_channels=content, num_speakers=len(prepared.speakers), device=device)
     spent: dict[str, list[float]] = {name: [] for name in configs}
     for _ in range(ROUNDS):
         for name, config in configs.items():
             started = time.perf_counter()
-            train_step(states[name], batches[name], config, accelerator, hear[name])
+            train_step(states[name], batches[name], config, accelerator, losses[name])
             spent[name].append(time.perf_counter() - started)
     return {name: statistics.median(seconds) for name, seconds in spent.items()}
 
 
-def begin(shared: "Checkpoint", run: Path, config: "Config", singers: int) -> None:
-    """Begin a run of a variant with the front of another, unless it has begun."""
+def initialise(shared: "Checkpoint", run: Path, config: "Config", singers: int) -> None:
+    """Start a run from the source-filter stage of another, unless it has started."""
     import torch
 
     from svc.config import to_tree
@@ -146,10 +146,10 @@ def begin(shared: "Checkpoint", run: Path, config: "Config", singers: int) -> No
     if checkpoint.newest(run):
         return
     content = int(shared.meta["content_channels"])
-    begun = state.create(config, content=content, singers=singers, device=torch.device("cpu"))
-    checkpoint.graft(shared, begun)
-    kept = {key: shared.meta[key] for key in ("data", "best_by", "content_channels", "singers")}
-    checkpoint.write(run, begun, kept | {"config": to_tree(config)}, config.train.keep)
+    created = state.create_state(config, content_channels=content, num_speakers=singers, device=torch.device("cpu"))
+    checkpoint.load_partial(shared, created)
+    kept = {key: shared.meta[key] for key in ("data", "score_source", "content_channels", "speakers")}
+    checkpoint.write(run, created, kept | {"config": to_tree(config)}, config.train.keep_checkpoints)
 
 
 if __name__ == "__main__":

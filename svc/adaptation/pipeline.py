@@ -1,139 +1,156 @@
-"""From a folder of clips to a voice with a singer more: prepared, heard, fitted, and tuned if that is asked."""
+"""Speaker adaptation: from a folder of clips to a voice with one more speaker, in five stages."""
 
 import hashlib
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from svc.adaptation import finetuning, speaker_embedding
-from svc.adaptation.speech_or_singing import Material, material_of
+from svc.adaptation.speech_or_singing import VoiceType, classify_speech_or_singing, singing_range
 from svc.config import Config
 from svc.data import manifest
 from svc.data.manifest import Manifest
-from svc.data.prepare import Summary
+from svc.data.prepare import Summary, prepare
 from svc.errors import DataError, SvcError
 from svc.inference import speakers
-from svc.inference.converter import check_encoder
-from svc.inference.voice import Voice
-from svc.training.loop import Outcome
-from svc.utils.distributed import crew
+from svc.inference.converter import check_content_encoder
+from svc.inference.voice import VoiceFile
+from svc.training.loop import TrainResult
+from svc.utils.distributed import process_group
 
-MARK = ".svc-fit"  # the file that tells a folder of ours
+MARKER = ".svc-fit"  # file in work folders of ours
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What is asked for.
+class AdaptOptions:
+    """Options of an adaptation.
 
     Attributes:
-        name: of the singer.
-        material: what the clips are; found out if not given.
-        full: whether the voice is trained as well, see ``svc.adaptation.finetuning``.
-        changes: knobs by their dotted names.
+        name: of the speaker.
+        voice_type: ``speech`` or ``song``; detected if not given.
+        finetune_model: also train the generator, see ``svc.adaptation.finetuning``.
+        overrides: options of the config by their dotted names.
     """
 
     name: str
-    material: Material | None = None
-    full: bool = False
-    changes: Mapping[str, Any] | None = None
+    voice_type: VoiceType | None = None
+    finetune_model: bool = False
+    overrides: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
-    """What came of it.
+class AdaptResult:
+    """Result of an adaptation.
 
     Attributes:
-        voice: with the new singer, the last; the one that was given if the training was interrupted.
-        start: the known singers who come nearest.
+        voice: with the new speaker, the last; the original if the training was interrupted.
+        initial: the mix of speakers from which the training started.
         outcome: of the last training.
-        material: what the clips were taken for.
+        voice_type: given or detected.
     """
 
-    voice: Voice
-    start: speaker_embedding.Start
-    outcome: Outcome
-    material: Material
+    voice: VoiceFile
+    initial: speaker_embedding.InitialSpeaker
+    outcome: TrainResult
+    voice_type: VoiceType
 
 
-def prepare(voice: Voice, clips: Path, wish: Wish, work: Path, jobs: int | None = None) -> Summary:
-    """Check and analyse the clips, in a folder for all that is made on the way.
+def adapt(
+    voice: VoiceFile,
+    clips: Path,
+    options: AdaptOptions,
+    work_dir: Path,
+    *,
+    jobs: int | None = None,
+    cpu: bool = False,
+    on_prepared: Callable[[Summary, VoiceType], object] = lambda _summary, _type: None,
+) -> AdaptResult:
+    """Add a speaker to a voice; the same call continues after an interruption.
+
+    Args:
+        voice: stays as it is.
+        clips: folder of recordings of one speaker.
+        options: see there.
+        work_dir: folder for intermediate files, ours or new; remove it when the voice is saved.
+        jobs: processes that prepare.
+        cpu: do not use accelerators.
+        on_prepared: called with the summary of the clips before the training.
 
     Raises:
-        SvcError: the name is taken, a knob is wrong, no clip is usable, or the folder is somebody else's, which is
-            left as it was.
+        SvcError: the name is in use, an option is wrong, no clip is usable, the work folder belongs to somebody else,
+            or the training cannot continue.
     """
-    check_encoder(voice)
-    _configs(voice, wish)
-    begun = crew().once(lambda: _claim(work))
+    check_content_encoder(voice)
+    embedding_config = speaker_embedding.adaptation_config(voice, options.overrides)
+    finetune_config = finetuning.finetune_config(voice, options.overrides)
+
+    # 1. Prepare: check the clips and extract their features.
+    summary = _prepare(voice, clips, options.name, work_dir, jobs)
+    prepared = manifest.read(work_dir / "prepared")
+    voice_type = options.voice_type or classify_speech_or_singing(prepared)
+    on_prepared(summary, voice_type)
+
+    # 2. Augment: speech is pitch-shifted up, because singing is higher.
+    data = prepared
+    if voice_type == "speech":
+        data = speaker_embedding.with_pitch_shifted_speech(voice, prepared, work_dir / "pitch_shifted")
+
+    # 3. Initialise: the nearest mix of the voice's speakers.
+    segments = speaker_embedding.sample_segments(data, embedding_config)
+    initial = speaker_embedding.nearest_speaker_mix(voice, segments, embedding_config)
+
+    # 4. Train the speaker's own parameters; the generator stays as it is.
+    run = work_dir / _run_name(voice, data, embedding_config)
+    outcome = speaker_embedding.train_embedding(voice, initial, data, run, embedding_config, cpu=cpu)
+    if outcome.interrupted:
+        return AdaptResult(voice, initial, outcome, voice_type)
+    stats = singing_range(prepared.speakers[0], voice_type)
+    adapted = speakers.with_speaker(voice, stats, speaker_embedding.trained_params(run))
+
+    # 5. Fine-tune the source–filter stage, if requested, while the other speakers are replayed.
+    if options.finetune_model:
+        run = work_dir / _run_name(adapted, data, finetune_config)
+        replay = process_group().on_main(lambda: finetuning.make_replay_dataset(adapted, data, run / "replay"))
+        outcome = finetuning.finetune(adapted, replay, run / "run", finetune_config, cpu=cpu)
+        if outcome.interrupted:
+            return AdaptResult(voice, initial, outcome, voice_type)
+        if outcome.best_step != 0:  # else no step was better than the start
+            adapted = finetuning.apply_finetuned(adapted, run / "run")
+    return AdaptResult(adapted, initial, outcome, voice_type)
+
+
+def _prepare(voice: VoiceFile, clips: Path, name: str, work_dir: Path, jobs: int | None) -> Summary:
+    """Prepare the clips in the work folder, which is removed again if it is new and nothing is usable."""
+    existed = process_group().on_main(lambda: _own_work_dir(work_dir))
     try:
-        summary = speaker_embedding.prepare_clips(voice, clips, wish.name, work / "prepared", jobs)
-        if not summary.singers[0].median_f0:
-            raise DataError(f"{clips}: no pitch was found in any clip; record speech or song")
+        name = speakers.check_new_name(voice, name)
+        summary = prepare(clips, work_dir / "prepared", voice.config, jobs, speaker=name)
+        if not summary.speakers[0].median_f0:
+            raise DataError(f"{clips}: no pitch was found in any clip; record speech or singing")
     except SvcError:
-        if crew().main and not begun:
-            shutil.rmtree(work, ignore_errors=True)
+        if process_group().main and not existed:
+            shutil.rmtree(work_dir, ignore_errors=True)
         raise
     return summary
 
 
-def _claim(work: Path) -> bool:
-    """Make a folder ours; whether it was before."""
+def _own_work_dir(folder: Path) -> bool:
+    """Make the work folder, or check that it is ours; whether it existed."""
     try:
-        if work.exists():
-            if not (work / MARK).exists():
-                raise DataError(f"{work}: is in the way; move it, or give the voice another name")
+        if folder.exists():
+            if not (folder / MARKER).exists():
+                raise DataError(f"{folder}: is in the way; move it, or give the voice another name")
             return True
-        work.mkdir()
-        (work / MARK).touch()
+        folder.mkdir()
+        (folder / MARKER).touch()
     except OSError as error:
-        raise DataError(f"{work}: cannot be made ({error.strerror}); give the voice another place") from None
+        raise DataError(f"{folder}: cannot be made ({error.strerror}); put the voice into another folder") from None
     return False
 
 
-def heard_as(wish: Wish, work: Path) -> Material:
-    """What the prepared clips are taken for."""
-    return wish.material or material_of(manifest.read(work / "prepared"))
-
-
-def join(voice: Voice, wish: Wish, work: Path, *, cpu: bool = False) -> Joined:
-    """Train what is to be trained for the singer of the prepared clips; called again it goes on.
-
-    Args:
-        voice: left as it is.
-        wish: see there.
-        work: see ``prepare``.
-        cpu: leave accelerators alone.
-
-    Raises:
-        SvcError: a knob is wrong, or the training cannot go on.
-    """
-    config, all_of_it = _configs(voice, wish)
-    prepared, material = manifest.read(work / "prepared"), heard_as(wish, work)
-    heard = speaker_embedding.with_high_notes(voice, prepared, work / "raised") if material == "speech" else prepared
-    run = work / _fingerprint(voice, heard, config)
-    outcome, start = speaker_embedding.fit(voice, heard, run, config, cpu=cpu)
-    if outcome.interrupted:
-        return Joined(voice, start, outcome, material)
-    new = speaker_embedding.joined(voice, prepared, run, material)
-    if wish.full:
-        place = work / _fingerprint(new, heard, all_of_it)
-        rehearsed = crew().once(lambda: finetuning.rehearse(new, heard, place / "rehearsed"))
-        outcome = finetuning.tune(new, rehearsed, place / "run", all_of_it, cpu=cpu)
-        if outcome.interrupted:
-            new = voice
-        elif outcome.best_step != 0:  # else it came no nearer
-            new = finetuning.tuned(new, place / "run")
-    return Joined(new, start, outcome, material)
-
-
-def _configs(voice: Voice, wish: Wish) -> tuple[Config, Config]:
-    """For the fit, and for the whole voice."""
-    return speaker_embedding.configured(voice, wish.changes or {}), finetuning.tuning(voice, wish.changes or {})
-
-
-def _fingerprint(voice: Voice, prepared: Manifest, config: Config) -> str:
-    """A name for the run of a voice, clips and knobs: with others it is another run."""
-    told = (speakers.base(voice), speakers.singers_of(voice), prepared.sha256, repr(config))
-    return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+def _run_name(voice: VoiceFile, data: Manifest, config: Config) -> str:
+    """Folder of a run: other weights, speakers, clips or options are another run."""
+    parts = (speakers.shared_weights_hash(voice), speakers.speaker_params_hash(voice), data.sha256, repr(config))
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

@@ -1,15 +1,30 @@
-"""The command line: commands are listed in the order in which they join."""
+"""The command line, one module a command; --help lists them in the order of the imports: from recordings to songs."""
 
 # ruff: noqa: I001
 
-from svc.cli import prepare, export, convert, fit, voices, serve, evaluate, compare  # noqa: F401, they join the program
-from svc.cli import app
-from svc.cli.app import run, run_app
+import sys
+
+from svc.cli import (  # noqa: F401, each adds its command to the app
+    prepare,
+    train,
+    export,
+    convert,
+    fit,
+    evaluate,
+    compare,
+    speakers,
+    rename,
+    remove,
+    merge,
+    serve,
+)
+from svc.cli.app import app, refuse_renamed_options, run, run_app
 
 
 def main() -> None:
     """The console script ``svc``."""
-    run_app(app.app)
+    refuse_renamed_options(sys.argv[1:])
+    run_app(app)
 
 
 __all__ = ["main", "run"]

@@ -1,7 +1,7 @@
-"""The program that commands join, and what they share. Torch is imported inside commands, so that --help is quick."""
+"""The command-line program and what its commands share. Torch is imported inside commands, so that --help is quick."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -10,28 +10,47 @@ import typer
 
 from svc import __version__
 from svc.errors import DataError, SvcError, printable
-from svc.utils.hardware import keep_memory
+from svc.utils.hardware import tune_glibc_malloc
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Singing voice conversion: sing a song in one voice, hear it in another.",
-    epilog="prepare a folder of singers → accelerate launch recipes/train.py → export a voice → convert songs → fit "
-    "more singers",
+    help="Singing voice conversion: convert the voice of a song to another speaker.",
+    epilog="Prepare recordings, train, export a voice, convert songs, fit more speakers.",
 )
 
 VOICE_HELP = "voice file made by `svc export`; the newest runs/*/voice.safetensors if not given"
-SHARES = {"separate": (0, 40), "listen": (0, 60), "sing": (60, 100)}  # of the bar, %
+PROGRESS_SPANS = {"separate": (0, 40), "extract": (0, 60), "synthesise": (60, 100)}  # of the bar, %
 OUT_OF_MEMORY = (
     "the GPU is out of memory; end what else runs on it, use --device cpu, "
-    "or train with --cpu or a smaller train.batch and --accept-changes"
+    "or train with --cpu or a smaller train.batch_size and --allow-config-change"
 )
-Overrides = Annotated[list[str] | None, typer.Option("--set", help="knob=value, e.g. features.f0.model=full")]
-Force = Annotated[bool, typer.Option("-f", "--force", help="overwrite the output")]
+RENAMED_OPTIONS = {  # by command
+    "convert": {
+        "--f0": "--f0-csv",
+        "--save-f0": "--save-f0-csv",
+        "--rate": "--stream-rate",
+        "--block": "--stream-block-seconds",
+    },
+    "evaluate": {
+        "--pitch": "--f0-tracker",
+        "--identity": "--speaker-encoder",
+        "--words": "--content-metric",
+        "--transcribe": "--asr",
+        "--targets": "--num-targets",
+        "--shown": "--num-examples",
+        "--references": "--enrolment",
+    },
+    "export": {"--which": "--checkpoint"},
+    "fit": {"--material": "--type", "--full": "--finetune-model"},
+    "train": {"--accept-changes": "--allow-config-change"},
+}
+Overrides = Annotated[list[str] | None, typer.Option("--set", help="option=value, e.g. features.f0.model=full")]
+Force = Annotated[bool, typer.Option("-f", "--force", "--overwrite", help="overwrite the output")]
 
 
-def _tell_version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(__version__)
         raise typer.Exit
@@ -40,60 +59,60 @@ def _tell_version(wanted: bool) -> None:
 @app.callback()
 def _svc(
     _version: Annotated[
-        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="say which svc this is")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version")
     ] = False,
 ) -> None:
     pass
 
 
-def free(path: Path, force: bool) -> None:
-    """Refuse to write where there is something, without force, or where there is no folder."""
+def check_output(path: Path, force: bool) -> None:
+    """Refuse an output that exists, without force, or whose folder does not exist."""
     try:
-        taken, folder = path.exists(), path.parent.is_dir()
+        exists, folder_exists = path.exists(), path.parent.is_dir()
     except OSError as error:
-        raise DataError(f"{path}: cannot be a file's name ({error.strerror}); give another") from None
-    if taken and not force:
+        raise DataError(f"{path}: cannot be a file name ({error.strerror}); give another name") from None
+    if exists and not force:
         raise DataError(f"{path}: exists already; add -f to overwrite it or give another name")
-    if not folder:
+    if not folder_exists:
         raise DataError(f"{path.parent}: no such folder; make it or give another name")
 
 
-def free_voice(path: Path, force: bool) -> None:
-    """The same for a voice file, whose name must end as those of safetensors files do."""
+def check_voice_output(path: Path, force: bool) -> None:
+    """``check_output`` of a voice file, which ends in .safetensors."""
     if path.suffix != ".safetensors":
-        raise DataError(f"{path}: is no name for a voice; end it in .safetensors")
-    free(path, force)
+        raise DataError(f"{path}: is no name of a voice file; end it in .safetensors")
+    check_output(path, force)
 
 
 def newest_voice() -> Path:
-    """The voice to sing in if none is named."""
-    found = sorted(Path("runs").glob("*/voice.safetensors"), key=lambda path: path.stat().st_mtime)
-    if not found:
+    """The default voice file."""
+    voices = sorted(Path("runs").glob("*/voice.safetensors"), key=lambda path: path.stat().st_mtime)
+    if not voices:
         raise DataError("no voice in runs/*/voice.safetensors; name one with --voice, or make one with tools/demo")
-    return found[-1]
+    return voices[-1]
 
 
 def check_device(device: str) -> None:
-    """Refuse an accelerator that is not there."""
+    """Refuse a device that does not exist."""
     import torch
 
-    there = ["cpu"]
+    devices = ["cpu"]
     if torch.cuda.is_available():
-        there += ["cuda", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
-    if device not in there:
-        raise DataError(f"--device {device}: not there; use {' or '.join(there)}")
+        devices += ["cuda", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+    if device not in devices:
+        raise DataError(f"--device {device}: not there; use {' or '.join(devices)}")
 
 
 @contextmanager
-def stages() -> Iterator[Callable[[str, float], None]]:
-    """A bar from 0 to 100 % over separating, if that is asked for, listening and singing."""
+def progress_stages() -> Iterator[Callable[[str, float], None]]:
+    """A bar from 0 to 100 % over the stages of a conversion: separate (if requested), extract and synthesise."""
     from svc.utils.progress import bar
 
-    with bar("listen", 100, "%") as meter:
+    with bar("extract", 100, "%") as meter:
 
         def show(stage: str, share: float) -> None:
             meter.set_description_str(stage, refresh=False)
-            first, last = SHARES[stage]
+            first, last = PROGRESS_SPANS[stage]
             done = first + (last - first) * share
             meter.update(max(0.0, min(done, 100.0) - meter.n))
 
@@ -101,31 +120,41 @@ def stages() -> Iterator[Callable[[str, float], None]]:
 
 
 def run(command: Callable[..., Any]) -> None:
-    """Run one function as a program of its own, as the recipes do."""
+    """Run one function as a program, as the recipes do."""
     single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     single.command()(command)
     run_app(single)
 
 
 def run_app(program: typer.Typer) -> None:
-    """Run a program; what the user can mend is one sentence and exit code 2."""
-    keep_memory()
+    """Run a program; errors that the user can correct are one line and exit code 2."""
+    tune_glibc_malloc()
     try:
         program()
     except SvcError as error:
-        _give_up(str(error))
+        _exit_with(str(error))
     except ModuleNotFoundError as error:
         if (error.name or "svc").partition(".")[0] == "svc":
             raise
-        _give_up(f"{error.name} is not installed here; bash tools/setup installs what this version of svc needs")
+        _exit_with(f"{error.name} is not installed; run bash tools/setup to install what this version of svc needs")
     except RuntimeError as error:
         import torch
 
         if not isinstance(error, torch.cuda.OutOfMemoryError):
             raise
-        _give_up(OUT_OF_MEMORY)
+        _exit_with(OUT_OF_MEMORY)
 
 
-def _give_up(sentence: str) -> NoReturn:
-    typer.echo(f"svc: {printable(sentence)}", err=True)
+def refuse_renamed_options(arguments: Sequence[str]) -> None:
+    """Exit with one line that names the new option where an old one is used."""
+    command, *rest = arguments or [""]
+    for argument in rest[: rest.index("--")] if "--" in rest else rest:
+        option = argument.partition("=")[0]
+        new = RENAMED_OPTIONS.get(command, {}).get(option)
+        if new:
+            _exit_with(f"{option}: this option is now {new}; see svc {command} --help")
+
+
+def _exit_with(message: str) -> NoReturn:
+    typer.echo(f"svc: {printable(message)}", err=True)
     sys.exit(2)

@@ -1,4 +1,4 @@
-"""``svc compare``: whether one voice is better than another."""
+"""``svc compare``: significance of the differences between two evaluations."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,19 +11,19 @@ from svc.errors import DataError
 
 @app.command()
 def compare(
-    one: Annotated[Path, typer.Argument(help="scores.json of `svc evaluate`, or its folder")],
-    other: Annotated[Path, typer.Argument(help="the same of another voice or run, on the same songs")],
+    a: Annotated[Path, typer.Argument(help="scores.json of `svc evaluate`, or its folder")],
+    b: Annotated[Path, typer.Argument(help="the same of another voice or system, on the same songs")],
 ) -> None:
-    """Tell whether one voice is better than another by more than chance, song by song."""
-    from svc.evaluation import compare as comparing
-    from svc.evaluation.publish import load
+    """Compare two evaluations song by song, with a significance test for each measure."""
+    from svc.evaluation import compare as comparison
+    from svc.evaluation.report import load_scores
 
-    names = (str(one), str(other))
-    (first, judges), (second, others) = load(one), load(other)
-    if judges != others:
-        raise DataError(f"{one} and {other}: heard by other judges or with other references; evaluate both alike")
-    for kind, differences in comparing.compare(first, second).items():
+    names = (str(a), str(b))
+    (rows_a, setup_a), (rows_b, setup_b) = load_scores(a), load_scores(b)
+    if setup_a != setup_b:
+        raise DataError(f"{a} and {b}: made with other metrics or other enrolment recordings; evaluate both alike")
+    for kind, differences in comparison.compare(rows_a, rows_b).items():
         typer.echo(f"\n**{kind}**, {names[1]} against {names[0]}\n")
-        typer.echo(comparing.tabulate(differences, *names).markdown())
-        typer.echo(f"\n{comparing.conclude(differences, names[1])}")
-    typer.echo(f"next: listen to {other if other.is_dir() else other.parent}/report.html")
+        typer.echo(comparison.tabulate(differences, *names).markdown())
+        typer.echo(f"\n{comparison.summarise(differences, names[1])}")
+    typer.echo(f"next: listen to {b if b.is_dir() else b.parent}/report.html")

@@ -1,99 +1,105 @@
-"""A new singer for a voice: ``fit``."""
+"""``svc fit``: add a speaker to a voice."""
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from svc.cli.app import VOICE_HELP, Force, Overrides, app, free_voice, newest_voice
+from svc.cli.app import VOICE_HELP, Force, Overrides, app, check_voice_output, newest_voice
 from svc.errors import DataError
 
 if TYPE_CHECKING:
-    from svc.adaptation.pipeline import Joined
+    from svc.adaptation.pipeline import AdaptResult
+    from svc.adaptation.speech_or_singing import VoiceType
     from svc.data.prepare import Summary
+
+TYPES: "dict[str, VoiceType | None]" = {"auto": None, "speech": "speech", "singing": "song"}
 
 
 @app.command()
 def fit(
-    clips: Annotated[Path, typer.Argument(help="folder of one singer's recordings, speech or song, any formats")],
-    name: Annotated[str, typer.Option("-n", "--name", help="of the new singer")],
+    clips: Annotated[Path, typer.Argument(help="folder of recordings of one speaker, speech or singing, any formats")],
+    name: Annotated[str, typer.Option("-n", "--name", help="name of the new speaker")],
     out: Annotated[Path, typer.Option("-o", "--out", help="voice file to write, NAME.safetensors")],
     voice: Annotated[Path | None, typer.Option("-v", "--voice", help=VOICE_HELP)] = None,
-    material: Annotated[
-        str, typer.Option(help="speech or song: who only speaks is thought to sing higher; auto: by ear")
+    type_: Annotated[
+        str, typer.Option("--type", help="speech, singing or auto; the range of speech is shifted up for singing")
     ] = "auto",
-    full: Annotated[
+    finetune_model: Annotated[
         bool,
-        typer.Option("--full", help="then train the voice as well: nearer, slower, and the others change a little"),
+        typer.Option(
+            "--finetune-model", help="also train the generator: more similar, slower, changes the others a little"
+        ),
     ] = False,
     overrides: Overrides = None,
     jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="processes that prepare")] = None,
-    cpu: Annotated[bool, typer.Option("--cpu", help="leave accelerators alone")] = False,
+    cpu: Annotated[bool, typer.Option("--cpu", help="do not use accelerators")] = False,
     force: Force = False,
 ) -> None:
-    """Add a singer to a voice, from a minute or more of speech or song; everybody else in it stays as they are.
+    """Add a speaker to a voice, from a minute or more of speech or singing. The other speakers do not change.
 
     On several GPUs: accelerate launch -m svc fit CLIPS --name NAME -o NEW.safetensors
     """
     from svc.config import parse_overrides
-    from svc.utils.distributed import crew
+    from svc.utils.distributed import process_group
 
-    main = crew(cpu).main  # joined before anything can go wrong: who does not come would be waited for
-    if material not in ("auto", "speech", "song"):
-        raise DataError(f"--material {material}: give auto, speech or song")
+    main = process_group(cpu).main  # before any error: the others would wait for a process that does not join
+    if type_ not in TYPES:
+        raise DataError(f"--type {type_}: give {', '.join(TYPES)}")
     if main:
-        free_voice(out, force)
-    from svc.adaptation import pipeline
-    from svc.inference.voice import Voice
+        check_voice_output(out, force)
+    from svc.adaptation.pipeline import AdaptOptions, adapt
+    from svc.inference.voice import VoiceFile
 
-    given = None if material == "auto" else cast(Literal["speech", "song"], material)
-    wish = pipeline.Wish(name, given, full, parse_overrides(overrides or []))
-    chosen, work = voice or newest_voice(), out.with_suffix(".fit")
-    loaded = Voice.load(chosen)
-    summary = pipeline.prepare(loaded, clips, wish, work, jobs)
-    if main:
-        _tell(summary)
-        typer.echo(f"heard as {pipeline.heard_as(wish, work)}; they join {chosen}, and what is half done is in {work}")
-    joined = pipeline.join(loaded, wish, work, cpu=cpu)
+    options = AdaptOptions(name, TYPES[type_], finetune_model, parse_overrides(overrides or []))
+    path, work_dir = voice or newest_voice(), out.with_suffix(".fit")
+
+    def print_prepared(summary: "Summary", voice_type: "VoiceType") -> None:
+        if main:
+            _print_summary(summary)
+            typer.echo(f"type: {'speech' if voice_type == 'speech' else 'singing'}; adapting {path}, "
+                       f"intermediate files in {work_dir}")  # fmt: skip
+
+    loaded = VoiceFile.load(path)
+    result = adapt(loaded, clips, options, work_dir, jobs=jobs, cpu=cpu, on_prepared=print_prepared)
     if not main:
         return
-    if joined.outcome.interrupted:
-        typer.echo(f"stopped and saved at step {joined.outcome.step} in {work}")
-        typer.echo("next: the same command again, to go on")
+    if result.outcome.interrupted:
+        typer.echo(f"stopped and saved at step {result.outcome.step} in {work_dir}")
+        typer.echo("next: run the same command again to continue")
         return
-    joined.voice.save(out)
-    shutil.rmtree(work)
-    tuned = joined.voice.singers[-1].kind == "tuned"
-    _conclude(joined, out, f"the others {'changed a little with it' if tuned else f'sound as they did in {chosen}'}")
+    result.voice.save(out)
+    shutil.rmtree(work_dir)
+    _print_result(result, out)
 
 
-def _tell(summary: "Summary") -> None:
-    """What was accepted, and what was not and why."""
-    singer = summary.singers[0]
+def _print_summary(summary: "Summary") -> None:
+    speaker = summary.speakers[0]
     for row in summary.rejected:
         typer.echo(f"  rejected {row['reason']}")
-    minutes = f"{singer.seconds / 60:.1f} min" if singer.seconds >= 120 else f"{singer.seconds:.0f} s"
-    typer.echo(f"{singer.name}: {len(summary.clips)} files, {minutes}; rejected: {len(summary.rejected)}")
-    if singer.seconds < 60:
-        typer.echo(f"  {singer.name}: less than a minute; expect a poorer likeness")
+    minutes = f"{speaker.seconds / 60:.1f} min" if speaker.seconds >= 120 else f"{speaker.seconds:.0f} s"
+    typer.echo(f"{speaker.name}: {len(summary.clips)} files, {minutes}; rejected: {len(summary.rejected)}")
+    if speaker.seconds < 60:
+        typer.echo(f"  {speaker.name}: less than a minute; expect a lower similarity")
 
 
-def _conclude(joined: "Joined", out: Path, others: str) -> None:
-    from svc.adaptation.speech_or_singing import SUNG_ABOVE_SPOKEN
+def _print_result(result: "AdaptResult", out: Path) -> None:
+    from svc.adaptation.speech_or_singing import SINGING_ABOVE_SPEECH
 
-    singer, outcome = joined.voice.singers[-1], joined.outcome
-    near = ", ".join(f"{who} {share:.0%}" for who, share in joined.start.names[:3] if share > 0.01)
-    best = f"the best was step {outcome.best_step} of {outcome.step}"
-    if outcome.best_step == outcome.step:
-        best += f", so more may do better: --set train.steps={2 * outcome.step}"
+    speaker, outcome = result.voice.speakers[-1], result.outcome
+    nearest = ", ".join(f"{name} {share:.0%}" for name, share in result.initial.shares[:3] if share > 0.01)
     if outcome.best_step is None:
-        best = "there was no held-out clip to judge by"
+        best = "there was no held-out clip to validate on"
     elif not outcome.best_step:
-        best = f"the last {outcome.step} steps came no nearer to the clips that were held out, so they are not kept"
-    typer.echo(f"nearest of those it knew: {near}; {best}")
-    higher = f", {SUNG_ABOVE_SPOKEN:.0f} semitones above the speech" if joined.material == "speech" else ""
-    pitch = f"{singer.low_f0:.0f}–{singer.high_f0:.0f} Hz"
-    typer.echo(f"--transpose auto will take {singer.name} to sing at {pitch}{higher}")
-    typer.echo(f"{out}: {singer.name} is number {singer.number}; {others}")
-    typer.echo(f"next: svc convert --voice {out} --speaker {singer.name!r} SONG.wav")
+        best = f"no step of the last {outcome.step} was better on held-out clips, so they are not used"
+    else:
+        best = f"best step {outcome.best_step} of {outcome.step}"
+        if outcome.best_step == outcome.step:
+            best += f", so more steps may help: --set train.steps={2 * outcome.step}"
+    typer.echo(f"nearest speakers: {nearest}; {best}")
+    shifted = f", {SINGING_ABOVE_SPEECH:.0f} semitones above the speech" if result.voice_type == "speech" else ""
+    typer.echo(f"range for --transpose auto: {speaker.low_f0:.0f}–{speaker.high_f0:.0f} Hz{shifted}")
+    others = "the other speakers changed a little" if speaker.kind == "finetuned" else "the other speakers are unchanged"
+    typer.echo(f"{out}: {speaker.name} is number {speaker.number}; {others}")
+    typer.echo(f"next: svc convert --voice {out} --speaker {speaker.name!r} SONG.wav")

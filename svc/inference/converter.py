@@ -1,179 +1,256 @@
-"""A song in, the same song sung by somebody else out: whole or streamed, the same to the last sample."""
+"""Converter: singing voice conversion of audio, files and clips; in chunks, equal to one pass to the last sample."""
 
 from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from svc.audio.disk_buffer import spool
+from svc.audio import files
+from svc.audio.disk_buffer import resample_to_buffer
 from svc.audio.files import Audio, Samples
-from svc.audio.resample import resampled
+from svc.audio.resample import resample_stream
 from svc.errors import WeightsError, printable
 from svc.features import content, f0
-from svc.features import extract as features
-from svc.features.conditioning import Conditioning
-from svc.inference import transpose as transposition
-from svc.inference.speaker_mix import Cast, cast
-from svc.inference.voice import Voice
+from svc.features.conditioning import Conditioning, one_hot
+from svc.features.extract import FeatureExtractor, Features
+from svc.features.transpose import Transpose, choose_transposition, share_outside_range, transpose_f0
+from svc.inference.loudness import Gain, Loudness, apply_gain, check_level, choose_gain
+from svc.inference.speaker_mix import SpeakerMix, parse_speaker
+from svc.inference.voice import VoiceFile
 from svc.utils.units import FRAMES_PER_SECOND
 
-CHUNK = 10 * FRAMES_PER_SECOND  # frames of audio made at a time
+CHUNK_FRAMES = 10 * FRAMES_PER_SECOND
 
 Progress = Callable[[str, float], object]  # name of a stage, and the share of it that is done
 
 
-def quiet(_stage: str, _share: float) -> None:
-    """Progress that nobody watches."""
+def no_progress(_stage: str, _share: float) -> None:
+    """Progress that is not shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConversionOptions:
+    """Options of a conversion.
+
+    Attributes:
+        speaker: text for ``svc.inference.speaker_mix.parse_speaker``, or its result.
+        transpose: see ``svc.features.transpose.choose_transposition``.
+        loudness: ``source``, ``target`` (the speaker's), or LUFS.
+        f0_csv: CSV of ``seconds,hz`` to use as f0 of the source instead of tracking it.
+        save_f0_csv: write the f0 of the source to this CSV, before transposition.
+    """
+
+    speaker: str | SpeakerMix
+    transpose: Transpose = "auto"
+    loudness: Loudness = "source"
+    f0_csv: Path | None = None
+    save_f0_csv: Path | None = None
 
 
 @dataclass(slots=True)
-class Report:
-    """What a conversion did, to be told to the user.
+class ConversionReport:
+    """Measures of a conversion.
 
     Attributes:
         seconds: of audio.
         transpose: semitones.
-        below: share of the voiced frames, as sung, below the singer's range.
-        above: and above it.
-        spent: seconds of computing by stage: ``f0``, ``content``, ``generator``, ``resample``.
-        melody: (N,) Hz of the song, 0 where unvoiced.
-        f0: (N,) Hz as sung, after transposition.
+        share_below_range: of the voiced frames, after transposition, below the speaker's range.
+        share_above_range: and above it.
+        gain: of the output.
+        timings: seconds of computing by stage: ``f0``, ``content``, ``generator``, ``resample``.
+        source_f0: (N,) Hz, 0 where unvoiced.
+        f0: (N,) Hz after transposition.
     """
 
     seconds: float = 0.0
     transpose: float = 0.0
-    below: float = 0.0
-    above: float = 0.0
-    spent: dict[str, float] = field(default_factory=dict)
-    melody: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
+    share_below_range: float = 0.0
+    share_above_range: float = 0.0
+    gain: Gain = field(default_factory=Gain)
+    timings: dict[str, float] = field(default_factory=dict)
+    source_f0: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
     f0: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
-    _since: float = field(default_factory=time.perf_counter)
+    _lap_start: float = field(default_factory=time.perf_counter)
 
-    def mark(self, stage: str) -> None:
-        """Put the time since the last mark down to a stage."""
+    def lap(self, stage: str) -> None:
+        """Add the time since the last lap to a stage."""
         now = time.perf_counter()
-        self.spent[stage] = self.spent.get(stage, 0.0) + now - self._since
-        self._since = now
+        self.timings[stage] = self.timings.get(stage, 0.0) + now - self._lap_start
+        self._lap_start = now
 
 
-def check_encoder(voice: Voice) -> None:
-    """The content encoder here is the one that a voice was trained with.
+def check_content_encoder(voice: VoiceFile) -> None:
+    """Compare the content encoder with that of the voice's training.
 
     Raises:
-        WeightsError: it is not.
+        WeightsError: they differ.
     """
-    if voice.encoder not in ("", content.stamp(voice.config.features.content)):
+    if voice.encoder not in ("", content.encoder_fingerprint(voice.config.features.content)):
         raise WeightsError(
             f"this voice was trained with other weights of {printable(voice.encoder.partition(' ')[0])} than are "
-            "here; convert with the svc that made it, or train it anew"
+            "here; convert with the svc that made it, or train it again"
         )
 
 
 class Converter:
-    """Sings in a voice.
+    """Converts to the speakers of a voice, with networks of its own on its device.
 
     Args:
-        voice: whose singers sing; its weights move to the device.
+        voice: stays as it is, on the CPU.
         device: to compute on.
-        bf16: the WaveNet's products in bf16: faster where the processor has it, and 60 dB or more below the sound
-            no longer the same for other chunks.
+        bf16: run the WaveNet in bf16: faster where the processor has it; the error is 60 dB or more below the sound,
+            and depends on the chunks.
 
     Raises:
-        WeightsError: the encoder of the content features is another than the voice was trained with.
+        WeightsError: the content encoder differs from that of the voice's training.
     """
 
-    def __init__(self, voice: Voice, device: str = "cpu", bf16: bool = False):
+    def __init__(self, voice: VoiceFile, device: str = "cpu", bf16: bool = False):
         self.voice = voice
         self.device = device
-        self.generator = copy.copy(voice.generator.to(device))  # the same weights, another precision
+        self.generator = copy.deepcopy(voice.generator).to(device)
         self.generator.bf16 = bf16
-        features.listen_on(device, voice.config)
-        check_encoder(voice)
+        check_content_encoder(voice)
+        self.features = FeatureExtractor(voice.config, device)
 
     def convert(
-        self,
-        audio: Audio,
-        speaker: str,
-        *,
-        transpose: transposition.Key = "auto",
-        curve: Path | None = None,
-        progress: Progress = quiet,
-    ) -> tuple[Audio, Report]:
-        """The song at its own rate and to the sample as long, and a report.
+        self, audio: Audio, speaker: str | SpeakerMix, *, transpose: Transpose = "auto", f0_csv: Path | None = None,
+        progress: Progress = no_progress,
+    ) -> tuple[Audio, ConversionReport]:  # fmt: skip
+        """Convert audio at any rate; the output has its rate and, to the sample, its length.
 
         Args:
-            audio: any rate.
-            speaker: name or number, a mix as ``Ann:0.6,Bob:0.4``, or the path of a table of mixes.
-            transpose: semitones, ``auto`` or ``match``, see ``svc.inference.transpose.choose``.
-            curve: CSV of ``seconds,hz`` to take for the song's melody, before transposition.
-            progress: called with the name of a stage and the share of it that is done.
+            audio: the source.
+            speaker, transpose, f0_csv: see ``ConversionOptions``.
+            progress: called with the name of a stage, ``extract`` or ``synthesise``, and the share that is done.
 
         Raises:
-            WeightsError: the voice has no such singer.
-            DataError: the mix or the curve cannot be read.
+            WeightsError: the voice has no such speaker.
+            DataError: the mix or the CSV cannot be read.
         """
-        rate = self.voice.config.sample_rate
-        singer, report = cast(self.voice, speaker), Report(seconds=audio.seconds)
-        song = spool([audio], rate)
-        report.mark("resample")
-        asked = self.listen(song.audio, singer, report, transpose=transpose, curve=curve, progress=progress)
-        made = list(resampled(self.sing(asked, report, progress), rate, audio.rate, song.length))
-        report.mark("resample")
-        return Audio(np.concatenate(made), audio.rate), report
+        options = ConversionOptions(speaker, transpose, f0_csv=f0_csv)
+        report = ConversionReport()
+        samples = np.concatenate(list(self._convert([audio], audio.rate, options, report, progress)))
+        return Audio(samples, audio.rate), report
 
-    def listen(
-        self,
-        audio: Audio,
-        singer: Cast,
-        report: Report,
-        *,
-        transpose: transposition.Key = "auto",
-        curve: Path | None = None,
-        progress: Progress = quiet,
-    ) -> Conditioning:
-        """What is to be sung, of audio at the model's rate that is whole frames long; the rest as in ``convert``."""
+    def convert_file(
+        self, source: Path, target: Path, options: ConversionOptions, progress: Progress = no_progress
+    ) -> ConversionReport:
+        """Convert a file of any length in constant memory; the target appears whole or not at all.
+
+        Raises:
+            SvcError: an input cannot be read, or the output not be written.
+        """
+        blocks = files.read_blocks(source)
+        first = next(blocks)
+        files.check_format(target, first.rate)
+        report = ConversionReport()
+        with files.open_writer(target, first.rate) as file:
+            for chunk in self._convert(chain([first], blocks), first.rate, options, report, progress):
+                file.write(chunk)
+        if options.save_f0_csv:
+            f0.write_csv(options.save_f0_csv, report.source_f0)
+        report.lap("resample")
+        return report
+
+    def convert_clip(
+        self, features: Features, speaker: int, use_wavenet: bool = True
+    ) -> tuple[Conditioning, Samples]:
+        """A clip converted from its stored features to the speaker at an index, by whole octaves into their range.
+
+        Returns:
+            The conditioning (B = 1), and samples (T,) at the voice's rate.
+        """
+        moved, _ = self._transpose(features, "auto", self.voice.speakers[speaker].range)
+        conditioning = moved.conditioning(one_hot(speaker, len(self.voice.speakers)))
+        return conditioning, np.concatenate(list(self.synthesise(conditioning, use_wavenet=use_wavenet)))
+
+    def _convert(
+        self, blocks: Iterable[Audio], rate: int, options: ConversionOptions, report: ConversionReport,
+        progress: Progress,
+    ) -> Iterator[Samples]:  # fmt: skip
+        """Read → extract → transpose → synthesise → gain → resample: chunks at the source's rate."""
+        mix = self.parse_speaker(options.speaker)
+        check_level(options.loudness, mix)
+        ours = self.voice.config.sample_rate
+        source = resample_to_buffer(blocks, ours)
+        report.seconds = source.seconds
+        report.lap("resample")
+        features = self.extract(source.audio, options.f0_csv, report, progress)
+        moved, report.transpose = self._transpose(features, options.transpose, mix.stats.range)
+        frames = len(features.f0)
+        report.source_f0, report.f0 = (np.where(f.voiced, f.f0, 0).astype(np.float32) for f in (features, moved))
+        low, high = mix.stats.range[1:]
+        report.share_below_range, report.share_above_range = share_outside_range(moved.f0[moved.voiced], low, high)
+        conditioning = moved.conditioning(mix.weights_at(slice(0, frames)))
+        report.lap("content")
+        samples: Iterable[Samples] = self._timed(self.synthesise(conditioning), frames, report, progress)
+        if options.loudness != "source":
+            whole = resample_to_buffer((Audio(chunk, ours) for chunk in samples), ours).audio.samples
+            report.gain = choose_gain(options.loudness, whole, conditioning, mix, (ours, rate))
+            samples = apply_gain(whole, report.gain)
+        yield from resample_stream(samples, ours, rate, source.length)
+        report.lap("resample")
+
+    def parse_speaker(self, speaker: str | SpeakerMix) -> SpeakerMix:
+        """See ``svc.inference.speaker_mix.parse_speaker``."""
+        return parse_speaker(self.voice, speaker) if isinstance(speaker, str) else speaker
+
+    def extract(
+        self, audio: Audio, f0_csv: Path | None = None, report: ConversionReport | None = None,
+        progress: Progress = no_progress,
+    ) -> Features:  # fmt: skip
+        """Features of audio at the voice's rate, whole frames long."""
         frames = len(audio.samples) // self.voice.config.hop
-        given = f0.read_csv(curve, frames) if curve else None
+        curve = f0.read_csv(f0_csv, frames) if f0_csv else None
 
-        def staged(stage: str, done: int) -> None:
-            progress("listen", done / frames)
-            if (stage, done) == ("content", 0):
-                report.mark("f0")
+        def show(stage: str, done: int) -> None:
+            progress("extract", done / frames)
+            if report and (stage, done) == ("content", 0):
+                report.lap("f0")
 
-        sung = features.extract(audio, self.voice.config, given, staged)
-        report.melody = np.where(sung.voiced, sung.f0, 0).astype(np.float32)
-        report.transpose = transposition.choose(transpose, sung.f0[sung.voiced], singer.singer.range)
-        sung = replace(sung, f0=transposition.shifted(sung.f0, report.transpose))
-        report.f0 = np.where(sung.voiced, sung.f0, 0).astype(np.float32)
-        report.below, report.above = transposition.beyond(sung.f0[sung.voiced], *singer.singer.range[1:])
-        report.mark("content")
-        return sung.conditioning(singer.over(frames))
+        return self.features.extract(audio, curve, show)
 
-    def sing(self, asked: Conditioning, report: Report, progress: Progress = quiet) -> Iterator[Samples]:
-        """Audio at the model's rate, ten seconds at a time."""
-        for number, part in enumerate(self.stream(asked)):
-            report.mark("generator")
-            progress("sing", (number + 1) * CHUNK / asked.frames)
-            yield part
-            report.mark("resample")
+    @staticmethod
+    def _transpose(
+        features: Features, transpose: Transpose, range_: tuple[float, float, float]
+    ) -> tuple[Features, float]:
+        semitones = choose_transposition(transpose, features.f0[features.voiced], range_)
+        return replace(features, f0=transpose_f0(features.f0, semitones)), semitones
 
-    def stream(self, conditioning: Conditioning, chunk: int = CHUNK, refine: bool = True) -> Iterator[Samples]:
-        """Audio of ``chunk`` frames at a time, each made with as much context as the generator looks at.
+    def synthesise(
+        self, conditioning: Conditioning, chunk: int = CHUNK_FRAMES, use_wavenet: bool = True
+    ) -> Iterator[Samples]:
+        """Audio (T,) in chunks, each with the generator's receptive field as context, so equal to one pass.
 
-        Without ``refine`` the WaveNet is left out, where there is a front.
+        Args:
+            conditioning: B = 1.
+            chunk: frames.
+            use_wavenet: else the source–filter stage alone, where there is one.
         """
         margin, hop = self.generator.margin, self.voice.config.hop
         for first in range(0, conditioning.frames, chunk):
             last = min(conditioning.frames, first + chunk)
             before, after = max(0, first - margin), min(conditioning.frames, last + margin)
             with torch.inference_mode():
-                asked = conditioning.crop(before, after).to(self.device)
-                audio = self.generator(asked, refine)[0].cpu().numpy()
+                part = conditioning.crop(before, after).to(self.device)
+                audio = self.generator(part, use_wavenet)[0].cpu().numpy()
             yield audio[(first - before) * hop : (last - before) * hop]
+
+    @staticmethod
+    def _timed(
+        chunks: Iterable[Samples], frames: int, report: ConversionReport, progress: Progress
+    ) -> Iterator[Samples]:
+        for number, chunk in enumerate(chunks):
+            report.lap("generator")
+            progress("synthesise", min(1.0, (number + 1) * CHUNK_FRAMES / frames))
+            yield chunk
+            report.lap("resample")

@@ -1,6 +1,7 @@
-"""Who is to sing: one singer of a voice, a mix of some, or a mix that changes."""
+"""Speaker selection: one speaker of a voice, a convex mix of some, or a mix that changes over time."""
 
 import csv
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,70 +10,103 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from svc.data.manifest import Singer
 from svc.errors import DataError, WeightsError
 from svc.features.conditioning import one_hot
-from svc.inference.voice import Voice
+from svc.features.speaker import Speaker
+from svc.inference.voice import VoiceFile
 from svc.utils.units import FRAMES_PER_SECOND
 
-MAX_ROWS = 1_000_000  # of a table of mixes
+MAX_ROWS = 1_000_000  # of a CSV of mixes
 
 
 @dataclass(frozen=True, slots=True)
-class Cast:
-    """Who is to sing.
+class SpeakerMix:
+    """Weights of a voice's speakers.
 
     Attributes:
-        label: for names of files.
+        label: for file names and messages.
         weights: (S, 1), or (S, N) where the mix changes; every column sums to 1.
-        singer: with the range and the level of a mix, in proportion.
+        stats: f0 range and level of the speaker; of a mix the weighted means.
     """
 
     label: str
     weights: NDArray[np.float32]
-    singer: Singer
+    stats: Speaker
 
-    def over(self, frames: int) -> Tensor:
-        """Weights (S,), or (S, N) with the last held for as long as the song goes on."""
+    def weights_at(self, frames: slice) -> Tensor:
+        """Weights (S,), or (S, N) at some frames, where the last of a changing mix holds to the end."""
         if self.weights.shape[1] == 1:
             return torch.from_numpy(self.weights[:, 0])
-        return torch.from_numpy(self.weights[:, np.minimum(np.arange(frames), self.weights.shape[1] - 1)])
+        index = np.arange(frames.start or 0, frames.stop)
+        return torch.from_numpy(self.weights[:, np.minimum(index, self.weights.shape[1] - 1)])
 
 
-def cast(voice: Voice, text: str) -> Cast:
-    """Who is meant by a name, a number, ``Ann:0.6,Bob:0.4``, or the path of a CSV (see ``changing``).
+def parse_speaker(voice: VoiceFile, text: str) -> SpeakerMix:
+    """Speaker weights from a name, a number, a mix as ``Ann:0.6,Bob:0.4``, or the path of a CSV of mixes.
 
     Raises:
-        WeightsError: the voice has no such singer.
-        DataError: the mix or the table cannot be read.
+        WeightsError: the voice has no such speaker.
+        DataError: the mix or the CSV cannot be read.
     """
     try:
-        return _described(voice, "", one_hot(voice.row(text), len(voice.singers)).numpy()[:, None])
+        return _mix_from_weights(voice, "", one_hot(voice.speaker_index(text), len(voice.speakers)).numpy()[:, None])
     except WeightsError:
         if Path(text).suffix.lower() == ".csv":
-            return _described(voice, Path(text).stem, changing(voice, Path(text)))
+            return _mix_from_weights(voice, Path(text).stem, read_mix_csv(voice, Path(text)))
         if ":" not in text and "," not in text:
             raise
-    weights = np.zeros((len(voice.singers), 1), dtype=np.float32)
-    for part in text.split(","):
-        name, colon, share = part.rpartition(":")
+    weights = np.zeros((len(voice.speakers), 1), dtype=np.float32)
+    for index, share in _parse_shares(voice, text):
         try:
-            weights[voice.row((name if colon else share).strip())] += float(share) if colon else 1.0
+            weights[index] += float(share)
         except ValueError:
             raise DataError(f"--speaker {text}: write a mix as Ann:0.6,Bob:0.4") from None
     if not (np.isfinite(weights).all() and weights.min() >= 0 and weights.sum() > 0):
         raise DataError(f"--speaker {text}: shares of a mix must be 0 or more, and not all of them 0")
-    return _described(voice, "", weights / weights.sum())
+    return _mix_from_weights(voice, "", weights / weights.sum())
 
 
-def changing(voice: Voice, path: Path) -> NDArray[np.float32]:
-    """Weights (S, N) from a table: a line ``seconds,Ann,Bob``, then when each is how strong.
+def _parse_shares(voice: VoiceFile, text: str) -> Iterator[tuple[int, str]]:
+    """Indices and shares of a mix, 1 where none is given."""
+    names: list[str] = []
+    for part in text.split(","):
+        name, colon, share = part.rpartition(":")
+        names.append(name if colon else part)
+        if colon:
+            *others, last = _parse_names(voice, names)
+            yield from ((index, "1") for index in others)
+            yield last, share
+            names = []
+    yield from ((index, "1") for index in _parse_names(voice, names))
 
-    Between lines the shares go straight from one to the next; before the first and after the last they stay.
+
+def _parse_names(voice: VoiceFile, parts: list[str]) -> list[int]:
+    """Indices of names that were split at commas; the longest name that fits wins, for a name may hold commas."""
+    indices: list[int] = []
+    while parts:
+        fits = (n for n in range(len(parts), 1, -1) if _is_speaker(voice, ",".join(parts[:n]).strip()))
+        count = next(fits, 1)
+        indices.append(voice.speaker_index(",".join(parts[:count]).strip()))
+        parts = parts[count:]
+    return indices
+
+
+def _is_speaker(voice: VoiceFile, text: str) -> bool:
+    try:
+        voice.speaker_index(text)
+    except WeightsError:
+        return False
+    return True
+
+
+def read_mix_csv(voice: VoiceFile, path: Path) -> NDArray[np.float32]:
+    """Weights (S, N) from a CSV: a line ``seconds,Ann,Bob``, then times and the share of each speaker.
+
+    Shares are interpolated linearly between lines; before the first and after the last they stay.
 
     Raises:
-        DataError: it is not such a table.
-        WeightsError: the voice has no such singer.
+        DataError: it is not such a CSV.
+        WeightsError: the voice has no such speaker.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
@@ -81,35 +115,36 @@ def changing(voice: Voice, path: Path) -> NDArray[np.float32]:
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check the path") from None
     except (UnicodeDecodeError, csv.Error, ValueError):
-        raise DataError(f"{path}: is no table of mixes; begin with a line seconds,Ann,Bob, then numbers") from None
+        raise DataError(f"{path}: is not a CSV of mixes; begin with a line seconds,Ann,Bob, then numbers") from None
     if head[0].strip().lower() != "seconds" or len(head) < 2:
-        raise DataError(f"{path}: does not say whose the shares are; begin with a line seconds,Ann,Bob")
-    whole = 1 <= len(rows) <= MAX_ROWS and all(len(row) == len(head) for row in rows)
-    if not whole or not np.isfinite(numbers).all():
-        raise DataError(f"{path}: every line needs the seconds and a share for each of {len(head) - 1} singers")
+        raise DataError(f"{path}: does not name the speakers; begin with a line seconds,Ann,Bob")
+    complete = 1 <= len(rows) <= MAX_ROWS and all(len(row) == len(head) for row in rows)
+    if not complete or not np.isfinite(numbers).all():
+        raise DataError(f"{path}: every line needs the seconds and a share for each of {len(head) - 1} speakers")
     table = np.array(numbers)
     times, shares = table[:, 0], table[:, 1:]
     if (np.diff(times) <= 0).any() or not 0 <= times[0] <= times[-1] < 1e5 or shares.min() < 0:
-        raise DataError(f"{path}: times must rise and shares be 0 or more; mend the table")
+        raise DataError(f"{path}: times must rise and shares be 0 or more; correct the CSV")
     if (shares.sum(axis=1) <= 0).any():
-        raise DataError(f"{path}: a line gives nobody a share; mend it")
+        raise DataError(f"{path}: all shares of a line are 0; correct the CSV")
     shares = shares / shares.sum(axis=1, keepdims=True)
     centres = (np.arange(round(times[-1] * FRAMES_PER_SECOND) + 1) + 0.5) / FRAMES_PER_SECOND
-    weights = np.zeros((len(voice.singers), len(centres)), dtype=np.float32)
+    weights = np.zeros((len(voice.speakers), len(centres)), dtype=np.float32)
     for name, share in zip(head[1:], shares.T, strict=True):
-        weights[voice.row(name.strip())] += np.interp(centres, times, share).astype(np.float32)
+        weights[voice.speaker_index(name.strip())] += np.interp(centres, times, share).astype(np.float32)
     return weights
 
 
-def _described(voice: Voice, label: str, weights: NDArray[np.float32]) -> Cast:
+def _mix_from_weights(voice: VoiceFile, label: str, weights: NDArray[np.float32]) -> SpeakerMix:
     mean = weights.mean(axis=1)
-    parts = [(share, singer) for share, singer in zip(mean, voice.singers, strict=True) if share > 0]
-    name = label or "+".join(singer.name if len(parts) == 1 else f"{singer.name}{share:.2g}" for share, singer in parts)
+    parts = [(share, speaker) for share, speaker in zip(mean, voice.speakers, strict=True) if share > 0]
     if len(parts) == 1:
-        return Cast(name, weights, parts[0][1])
-    known = [(share, singer) for share, singer in parts if singer.median_f0 > 0]
-    total = sum(share for share, _ in known) or 1.0
-    logs = sum(share / total * np.log(singer.range) for share, singer in known)
-    median, low, high = np.exp(logs).tolist() if known else (0.0, 0.0, 0.0)
-    level = float(sum(share * singer.level for share, singer in parts)) if all(s.level for _, s in parts) else 0.0
-    return Cast(name, weights, Singer(name, sum(singer.seconds for _, singer in parts), median, low, high, level))
+        return SpeakerMix(label or parts[0][1].name, weights, parts[0][1])
+    name = label or "+".join(f"{speaker.name}{share:.2g}" for share, speaker in parts)
+    measured = [(share, speaker) for share, speaker in parts if speaker.median_f0 > 0]
+    total = sum(share for share, _ in measured) or 1.0
+    logs = sum(share / total * np.log(speaker.range) for share, speaker in measured)
+    median, low, high = np.exp(logs).tolist() if measured else (0.0, 0.0, 0.0)
+    level = float(sum(share * speaker.level for share, speaker in parts)) if all(s.level for _, s in parts) else 0.0
+    seconds = sum(speaker.seconds for _, speaker in parts)
+    return SpeakerMix(name, weights, Speaker(name, seconds, median, low, high, level))

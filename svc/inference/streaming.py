@@ -1,4 +1,4 @@
-"""A recording that is still growing, converted block by block and a stated time behind."""
+"""Streaming conversion: a recording that is still growing, block by block, with a fixed latency."""
 
 from __future__ import annotations
 
@@ -10,184 +10,160 @@ import numpy as np
 import soxr
 import torch
 
-from svc.audio.chunks import parts
-from svc.audio.files import MAX_PEAK, MAX_RATE, MIN_RATE, Audio, Samples
+from svc.audio.chunks import iter_chunks
+from svc.audio.files import MAX_PEAK, MAX_RATE, MIN_RATE, Samples
 from svc.audio.resample import fit_length, resampled_length
-from svc.audio.weighting import WINDOW_FRAMES
-from svc.encoders.crepe import Crepe
 from svc.errors import AudioError
 from svc.features.conditioning import Conditioning
-from svc.features.extract import Features, measure_loudness
-from svc.features.f0 import Curve
-from svc.inference import transpose as transposition
+from svc.features.f0 import F0Curve
+from svc.features.transpose import Transpose, choose_transposition, transpose_f0
 from svc.inference.converter import Converter
-from svc.inference.speaker_mix import cast
-from svc.inference.streaming_features import EDGE, NOTHING, REFINE_MARGIN, Melody, Past, Usual, Words
+from svc.inference.speaker_mix import SpeakerMix
+from svc.inference.streaming_features import EMPTY, StreamingFeatures
 from svc.utils.units import FRAMES_PER_SECOND
 
-PATH = 40  # frames after a block that the melody's path is found with
-QUIET = -45.0  # dB; the loudest frame counts as no quieter than this
 
+class StreamingConverter:
+    """Converts samples as they are pushed; output is never revised.
 
-class Stream:
-    """Converts what is pushed, in blocks; what has been sung is never taken back.
+    A block is final when its look-ahead has arrived, and is rendered when the generator's receptive field is final.
+    The output equals, but for rounding, one pass of the generator over the final conditioning; it does not depend on
+    the sizes of pushes, and memory is constant. Differences from ``Converter.convert``:
 
-    A block is decided when all after it has been heard that its features depend on, and sung when the generator's
-    margin is decided, too. So what comes out is, but for rounding, one call of the generator over all decided frames;
-    it is the same to the bit for pushes of any sizes, and memory is constant. Unlike in ``Converter.convert``,
-
-    - the loudest frame, which sets from what level on frames can be voiced and how loud the encoder hears, is the
-      loudest so far (.4 s after the block included), and counts as −45 dB at least;
-    - the usual level, above which a note is an effort, is the median of all voiced frames so far, and before there
-      are any the loudest; where it moves, from one block to the next, so does the effort;
-    - mean and variance of content are those of all active frames so far; less than 3 s of them are filled up with
-      synthetic singers. What was active only until somebody sang louder no longer counts;
-    - the melody's path is found with 2 s before and .4 s after a block. A pause keeps the melody before it until the
-      one after it is in sight, where the whole changes in its middle;
-    - a key that is no number is chosen anew with each block until a second of voice was sung; until then it may jump.
+    - loudest frame, median voiced level, and mean and variance of content are those of the recording so far (with the
+      look-ahead), so content settles in the first seconds; the loudest frame counts as −45 dB at least;
+    - f0 is tracked in a window from 1 s before to .4 s after a block; a pause keeps the f0 before it;
+    - an automatic transposition may change until a second of voice was converted.
 
     Args:
         converter: of the voice.
-        speaker: as for ``svc.inference.speaker_mix.cast``; a table of mixes runs from the first sample on.
-        rate: Hz of what is pushed and of what comes out.
+        speaker: as for ``svc.inference.speaker_mix.parse_speaker``; a CSV of mixes starts at the first sample.
+        rate: Hz of input and output.
         transpose: semitones, ``auto`` or ``match``; as an attribute the semitones of the last block.
-        block: seconds, in steps of 20 ms. Short ones cost more: the generator sings its margins with each.
+        block_seconds: in steps of 20 ms. Short blocks cost more: windows and receptive fields overlap more.
 
     Attributes:
-        latency: seconds by which a sample comes out after its input at most; the time of computing comes on top.
+        latency: seconds from input to output at most, without the time of computing.
 
     Raises:
-        WeightsError, DataError: as ``svc.inference.speaker_mix.cast``.
+        WeightsError, DataError: as ``svc.inference.speaker_mix.parse_speaker``.
         AudioError: the rate is out of range.
     """
 
     def __init__(
-        self, converter: Converter, speaker: str, rate: int, transpose: transposition.Key = 0.0, block: float = 1.0
+        self, converter: Converter, speaker: str | SpeakerMix, rate: int, transpose: Transpose = 0.0, block_seconds: float = 1.0
     ):
         if not MIN_RATE <= rate <= MAX_RATE:
             raise AudioError(f"a stream of {rate} Hz: give a rate between {MIN_RATE} and {MAX_RATE} Hz")
-        config, ours = converter.voice.config, converter.voice.config.sample_rate
-        self._converter, self._cast, self._key = converter, cast(converter.voice, speaker), transpose
-        self._audio = Past(ours)
-        self._melody, self._words = Melody(config.features.f0, converter.device), Words(config.features.content)
-        self._usual = Usual()
-        self._frames = 2 * max(1, round(block * FRAMES_PER_SECOND / 2))  # even: some encoders answer every other frame
-        self._ahead = max(PATH + Crepe.margin, self._words.encoder.margin) + EDGE
-        self._behind = max(REFINE_MARGIN, self._words.encoder.margin) + EDGE
-        frames = self._frames + self._ahead + converter.generator.margin
-        self.latency = frames / FRAMES_PER_SECOND + resampling_lag(rate, ours) + resampling_lag(ours, rate)
-        self.rate, self.block, self.transpose = rate, self._frames / FRAMES_PER_SECOND, 0.0
-        self._entry = soxr.ResampleStream(rate, ours, 1, quality="HQ")
-        self._exit = soxr.ResampleStream(ours, rate, 1, quality="HQ")
-        self._taken = self._given = self._decided = self._sung = 0  # samples and frames, in and out
-        self._level, self._loudest = NOTHING, QUIET  # dB, of frames from the first undecided one on, and of all
-        self._voice, self._turns = NOTHING, 0  # Hz of the first voiced frames; last phase, 2^-52 cycles
-        self._asked: Conditioning | None = None  # decided frames that the generator still looks at
+        self._converter, self._mix, self._transpose = converter, converter.parse_speaker(speaker), transpose
+        self._features = StreamingFeatures(converter.features)
+        ours = converter.voice.config.sample_rate
+        self._block = 2 * max(1, round(block_seconds * FRAMES_PER_SECOND / 2))  # frames, even: SSL encoders have 20 ms
+        frames = self._block + self._features.lookahead + converter.generator.margin
+        self.latency = frames / FRAMES_PER_SECOND + resampling_delay(rate, ours) + resampling_delay(ours, rate)
+        self.rate, self.block_seconds, self.transpose = rate, self._block / FRAMES_PER_SECOND, 0.0
+        self._resample_in = soxr.ResampleStream(rate, ours, 1, quality="HQ")
+        self._resample_out = soxr.ResampleStream(ours, rate, 1, quality="HQ")
+        self._samples_in = self._samples_out = self._rendered = 0  # the last in frames
+        self._voiced_f0, self._phase = EMPTY, 0  # Hz of the first voiced frames; last phase in 2^-52 cycles
+        self._pending: Conditioning | None = None  # final frames that the generator still needs
 
     def push(self, samples: Samples) -> Samples:
-        """What is finished when the next samples (T,) are there; NaN counts as silence, and peaks are cut at 4."""
-        made = [NOTHING]
-        for part in parts(samples):
-            self._taken += len(part)
-            self._audio.add(self._entry.resample_chunk(np.nan_to_num(part).clip(-MAX_PEAK, MAX_PEAK)))
-            while self._audio.frames >= self._decided + self._frames + self._ahead:
-                made.append(self._sing(self._decided + self._frames))
-        output = self._exit.resample_chunk(np.concatenate(made))
-        self._given += len(output)
-        return output
+        """The output that is ready after these samples (T,); NaN counts as silence, peaks are clipped at 4."""
+        audio, output = self._features.audio, [EMPTY]
+        for chunk in iter_chunks(samples):
+            self._samples_in += len(chunk)
+            audio.add(self._resample_in.resample_chunk(np.nan_to_num(chunk).clip(-MAX_PEAK, MAX_PEAK)))
+            while audio.frames >= self._features.done + self._block + self._features.lookahead:
+                output.append(self._convert_block(self._features.done + self._block))
+        resampled = self._resample_out.resample_chunk(np.concatenate(output))
+        self._samples_out += len(resampled)
+        return resampled
 
     def finish(self) -> Samples:
-        """All samples that are missing; nothing can be pushed any more."""
-        heard, hop = self._audio.length, self._audio.hop
-        length = resampled_length(self._taken, self.rate, self._audio.rate)
-        rest = fit_length(self._entry.resample_chunk(NOTHING, last=True), max(0, length - heard))
-        self._audio.add(fit_length(rest, len(rest) + -(heard + len(rest)) % hop))
-        made = [NOTHING]
-        while self._decided < self._audio.frames:
-            made.append(self._sing(min(self._decided + self._frames, self._audio.frames)))
-        return fit_length(self._exit.resample_chunk(np.concatenate(made), last=True), self._taken - self._given)
+        """The rest of the output; nothing can be pushed afterwards."""
+        audio, output = self._features.audio, [EMPTY]
+        length = resampled_length(self._samples_in, self.rate, audio.rate)
+        rest = fit_length(self._resample_in.resample_chunk(EMPTY, last=True), max(0, length - audio.length))
+        audio.add(fit_length(rest, len(rest) + -(audio.length + len(rest)) % audio.hop))
+        while self._features.done < audio.frames:
+            output.append(self._convert_block(min(self._features.done + self._block, audio.frames)))
+        resampled = self._resample_out.resample_chunk(np.concatenate(output), last=True)
+        return fit_length(resampled, self._samples_in - self._samples_out)
 
-    def _sing(self, decided: int) -> Samples:
-        """Decide frames up to so many, and sing those that have the generator's margin, or the end, behind them."""
-        generator, hop = self._converter.generator, self._audio.hop
-        fresh = self._decide(decided)
-        asked = fresh if self._asked is None else _joined(self._asked, fresh)
-        begin, last = int(asked.start), decided if decided == self._audio.frames else decided - generator.margin
-        self._asked = asked.crop(max(0, last - generator.margin - begin), asked.frames)
-        start, self._sung = self._sung, max(self._sung, last)
+    def _convert_block(self, last: int) -> Samples:
+        """Make frames final up to ``last`` − 1, and render those with a complete receptive field."""
+        generator, audio = self._converter.generator, self._features.audio
+        new = self._next_conditioning(last)
+        pending = new if self._pending is None else _concatenate(self._pending, new)
+        begin = int(pending.start_frame)
+        stop = last if last == audio.frames else last - generator.margin
+        self._pending = pending.crop(max(0, stop - generator.margin - begin), pending.frames)
+        start, self._rendered = self._rendered, max(self._rendered, stop)
         with torch.inference_mode():
-            audio = generator(asked.to(self._converter.device))[0].cpu().numpy()
-        return np.ascontiguousarray(audio[(start - begin) * hop : (self._sung - begin) * hop])
+            samples = generator(pending.to(self._converter.device))[0].cpu().numpy()
+        return np.ascontiguousarray(samples[(start - begin) * audio.hop : (self._rendered - begin) * audio.hop])
 
-    def _decide(self, last: int) -> Conditioning:
-        """What is to be sung in the frames up to ``last`` − 1, once and for all."""
-        audio, first, count = self._audio, self._decided, last - self._decided
-        heard, view = first + len(self._level), min(last + PATH, audio.frames)
-        samples, inner = audio.around(heard, view, WINDOW_FRAMES // 2, audio.rate)
-        self._level = np.append(self._level, measure_loudness(Audio(samples, audio.rate))[inner])
-        self._loudest = max(self._loudest, float(self._level.max()))
-        audible = self._level >= self._loudest + self._converter.voice.config.features.f0.level
-        pitch, voiced = self._melody.find(audio, first, last, audible)
-        if len(self._voice) < FRAMES_PER_SECOND:
-            self.transpose = transposition.choose(
-                self._key, np.append(self._voice, pitch[voiced]), self._cast.singer.range
-            )
-            self._voice = np.append(self._voice, pitch[:count][voiced[:count]])
-        sung, level = transposition.shifted(pitch[:count], self.transpose), self._level[:count]
-        words = self._words.hear(audio, first, last, level, self._loudest)
-        before = None if self._asked is None else float(self._asked.f0[0, -1])
-        phase, self._turns = continued_phase(sung, before, self._turns)
-        weights = self._cast.weights[:, np.arange(first, last).clip(max=self._cast.weights.shape[1] - 1)]
-        self._decided, self._level = last, self._level[count:]
-        audio.forget(last - self._behind)
-        effort = level - self._usual.hear(level[voiced[:count]], self._loudest)
-        asked = Features(sung, voiced[:count], level, effort, words).conditioning(torch.from_numpy(weights))
-        return replace(asked, phase=torch.from_numpy(phase)[None])
+    def _next_conditioning(self, last: int) -> Conditioning:
+        """Conditioning of the next frames, up to ``last`` − 1, transposed, its phase continued."""
+        first, features = self._features.done, self._features.extract(last)
+        if len(self._voiced_f0) < FRAMES_PER_SECOND:
+            self._voiced_f0 = np.append(self._voiced_f0, features.f0[features.voiced])
+            self.transpose = choose_transposition(self._transpose, self._voiced_f0, self._mix.stats.range)
+        features = replace(features, f0=transpose_f0(features.f0, self.transpose))
+        before = None if self._pending is None else float(self._pending.f0[0, -1])
+        phase, self._phase = continued_phase(features.f0, before, self._phase)
+        conditioning = features.conditioning(self._mix.weights_at(slice(first, last)))
+        start = torch.full_like(conditioning.start_frame, first)
+        return replace(conditioning, phase=torch.from_numpy(phase)[None], start_frame=start)
 
 
-def _joined(one: Conditioning, other: Conditioning) -> Conditioning:
-    """One after the other; the start is that of the first."""
-    both = {f.name: torch.cat([getattr(one, f.name), getattr(other, f.name)], dim=-1) for f in fields(Conditioning)}
-    return Conditioning(**both | {"start": one.start})
+def _concatenate(one: Conditioning, other: Conditioning) -> Conditioning:
+    """Two conditionings in time; a constant mix stays one."""
+    joined = {
+        f.name: torch.cat([getattr(one, f.name), getattr(other, f.name)], dim=-1)
+        for f in fields(Conditioning)
+        if f.name not in ("start_frame", "speaker") or (f.name == "speaker" and one.speaker.ndim == 3)
+    }
+    return replace(one, **joined)
 
 
-def continued_phase(melody: Curve, before: float | None, turns: int) -> tuple[Curve, int]:
-    """``conditioning.phase_track`` of a held f0 (N,) from an f0 in Hz and a phase in 2^-52 cycles on; its last."""
-    steady = np.append(-melody[0] if before is None else before, melody).astype(np.float64) / FRAMES_PER_SECOND
-    advance = 0.5 * (steady[1:] + steady[:-1])  # by nothing to a first frame
-    whole = (turns + np.cumsum((np.mod(advance, 1.0) * 2.0**52).astype(np.int64))) % 2**52
+def continued_phase(f0: F0Curve, before: float | None, phase: int) -> tuple[F0Curve, int]:
+    """``conditioning.phase_track`` of f0 (N,), continued from the f0 in Hz and the phase before, in 2^-52 cycles."""
+    steady = np.append(-f0[0] if before is None else before, f0).astype(np.float64) / FRAMES_PER_SECOND
+    advance = 0.5 * (steady[1:] + steady[:-1])  # 0 to the first frame of all
+    whole = (phase + np.cumsum((np.mod(advance, 1.0) * 2.0**52).astype(np.int64))) % 2**52
     return (whole / 2.0**52).astype(np.float32) % np.float32(1.0), int(whole[-1])
 
 
-def resampling_lag(old: int, new: int) -> float:
-    """Seconds by which a stream that is brought to another rate comes later at most, found by trying; to 1 ms above."""
+def resampling_delay(old: int, new: int) -> float:
+    """Largest delay in seconds of a resampled stream, measured, rounded up by 1 ms."""
     stream, piece = soxr.ResampleStream(old, new, 1, quality="HQ"), np.zeros(old // 1000, dtype=np.float32)
-    made = np.cumsum([len(stream.resample_chunk(piece)) for _ in range(3000)])
-    return float((np.arange(1, 3001) * len(piece) / old - made / new).max()) + 1e-3 * (old != new)
+    count = np.cumsum([len(stream.resample_chunk(piece)) for _ in range(3000)])
+    return float((np.arange(1, 3001) * len(piece) / old - count / new).max()) + 1e-3 * (old != new)
 
 
-def pump(stream: Stream, source: BinaryIO, sink: BinaryIO) -> None:
-    """Convert 16-bit little-endian mono PCM as it comes, until its end, or nobody reads the sink, which closes.
+def convert_pcm_pipe(stream: StreamingConverter, source: BinaryIO, sink: BinaryIO) -> None:
+    """Convert 16-bit little-endian mono PCM from a pipe to a pipe, until the source ends or the sink is closed.
 
     Raises:
-        AudioError: it begins as a WAV file does, which says at what rate and width; nothing is written then.
+        AudioError: the source begins like a WAV file; nothing is written then.
     """
-    read, rest = getattr(source, "read1", source.read), b""
-    beginning = b""
+    read, rest, head = getattr(source, "read1", source.read), b"", b""
 
-    def give(samples: Samples) -> None:
+    def write(samples: Samples) -> None:
         sink.write((samples * 2**15).round().clip(-(2**15), 2**15 - 1).astype("<i2").tobytes())
         sink.flush()
 
     try:
-        while data := read(2 * round(stream.block * stream.rate)):
+        while data := read(2 * round(stream.block_seconds * stream.rate)):
             data = rest + data
-            beginning = beginning or data[:4]
-            if beginning == b"RIFF":
-                raise AudioError("-: begins like a WAV file, and a stream is raw samples; convert it without --stream")
+            head = head or data[:4]
+            if head == b"RIFF":
+                raise AudioError("-: begins like a WAV file, but a stream is raw samples; convert it without --stream")
             rest = data[len(data) // 2 * 2 :]
-            give(stream.push(np.frombuffer(data, "<i2", len(data) // 2) * np.float32(2**-15)))
-        give(stream.finish())
+            write(stream.push(np.frombuffer(data, "<i2", len(data) // 2) * np.float32(2**-15)))
+        write(stream.finish())
     except BrokenPipeError:
         with suppress(OSError):
             sink.close()

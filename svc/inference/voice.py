@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from safetensors.torch import save
 
-from svc.config import Config, from_tree, to_tree
+from svc.config import Config, from_tree, to_tree, upgrade
 from svc.encoders import safetensors_io
 from svc.errors import SvcError, WeightsError
 from svc.features.content import channels
@@ -125,7 +125,7 @@ class VoiceFile:
                 newer = isinstance(header["format"], int) and header["format"] > VERSION
                 hint = "update svc to read it" if newer else "train it again, or use the svc that made it"
                 raise WeightsError(f"{path}: a voice of format {header['format']}; {hint}")
-            config = from_tree(header["config"])
+            config = from_tree(upgrade(header["config"]))
             speakers = tuple(_parse_speaker(row) for row in header["speakers"])
             content, card, encoder = header["content_channels"], header["card"], str(header["encoder"])
             next_speaker_id = _parse_count(header["next_speaker_id"])
@@ -178,7 +178,7 @@ def _read_header(path: Path) -> dict[str, Any]:
         raise WeightsError(f"{path}: is not a voice; make one with `svc export`") from None
     if not isinstance(header, dict):
         raise WeightsError(f"{path}: is not a voice; make one with `svc export`")
-    return {_OLD_KEYS.get(key, key): value for key, value in header.items()}
+    return {_OLD_KEYS.get(str(key), str(key)): value for key, value in header.items()}
 
 
 def _parse_speaker(row: dict[str, Any]) -> VoiceSpeaker:

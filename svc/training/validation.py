@@ -1,4 +1,4 @@
-"""Fixed phrases, sung during training: measured, to be listened to, and to be looked at."""
+"""Validation clips: held-out clips, reconstructed and converted during training, with scores and spectrograms."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -14,107 +14,119 @@ from svc.data.dataset import read_audio, read_features
 from svc.data.manifest import Clip, Manifest
 from svc.features.cache import FeatureCache
 from svc.features.conditioning import Conditioning, one_hot
-from svc.inference import transpose
+from svc.features.transpose import choose_transposition
 from svc.losses.total import reconstruction_losses
 from svc.models.generator import Generator
 
-LONGEST = 600  # frames of a phrase
+MAX_FRAMES = 600  # of a clip
 
 
 @dataclass(frozen=True, slots=True)
-class Phrase:
-    """A held-out stretch: its file, its singer, what it is sung from as it is and as somebody else."""
+class ValidationClip:
+    """A held-out clip.
+
+    Attributes:
+        name: of the file.
+        speaker: name of its speaker.
+        conditioning: of its own speaker.
+        targets: conditioning of conversions, transposed, by the name of the target speaker.
+        audio: (1, T).
+    """
 
     name: str
-    singer: str
+    speaker: str
     conditioning: Conditioning
     targets: dict[str, Conditioning]
     audio: Tensor
 
 
 @dataclass(frozen=True, slots=True)
-class Rendition:
-    """A phrase as it sounds now: (T,) each."""
+class ValidationOutput:
+    """Reconstruction (T,) of a clip, and its conversions (T,) by the name of the target speaker."""
 
-    phrase: Phrase
+    clip: ValidationClip
     reconstruction: Tensor
     conversions: dict[str, Tensor]
 
 
-def choose(prepared: Manifest, config: Config) -> list[Phrase]:
-    """The phrases of a run: held-out clips of as many singers as there are phrases, the same every time."""
+ScoreFn = Callable[[Sequence[ValidationOutput]], dict[str, float]]  # ``overall`` (0–1) chooses the best checkpoint
+
+
+def select_clips(prepared: Manifest, config: Config) -> list[ValidationClip]:
+    """``train.num_validation_clips`` held-out clips of as many speakers as possible; they depend on the dataset alone."""
     clips = sorted(prepared.split("valid"), key=lambda clip: clip.key)
-    chosen: list[Clip] = []
-    while clips and len(chosen) < config.train.phrases:
-        heard = [clip.speaker for clip in chosen]
-        clips.sort(key=lambda clip: (heard.count(clip.speaker), clip.key))
-        chosen.append(clips.pop(0))
-    return [_phrase(prepared, clip, config) for clip in chosen]
+    selected: list[Clip] = []
+    while clips and len(selected) < config.train.num_validation_clips:
+        speakers = [clip.speaker for clip in selected]
+        clips.sort(key=lambda clip: (speakers.count(clip.speaker), clip.key))
+        selected.append(clips.pop(0))
+    return [_read_clip(prepared, clip, config) for clip in selected]
 
 
-def _phrase(prepared: Manifest, clip: Clip, config: Config) -> Phrase:
-    store = FeatureCache(prepared.folder / "store")
-    length = min(clip.frames, LONGEST)
-    names = [singer.name for singer in prepared.speakers]
-    number = names.index(clip.speaker)
-    others = [names[(number + step) % len(names)] for step in (1, 1 + len(names) // 2)]
-    features = read_features(store, clip, 0, length)
-    conditioning = features.conditioning(one_hot(number, len(names)))
+def _read_clip(prepared: Manifest, clip: Clip, config: Config) -> ValidationClip:
+    cache = FeatureCache(prepared.folder / "store")
+    length = min(clip.frames, MAX_FRAMES)
+    names = [speaker.name for speaker in prepared.speakers]
+    index = names.index(clip.speaker)
+    others = [names[(index + offset) % len(names)] for offset in (1, 1 + len(names) // 2)]
+    features = read_features(cache, clip, 0, length)
+    conditioning = features.conditioning(one_hot(index, len(names)))
     targets = {}
     for name in others:
         if name != clip.speaker:
-            singer = prepared.speakers[names.index(name)]
-            moved = conditioning.transposed(transpose.choose("auto", features.f0[features.voiced], singer.range))
-            targets[name] = moved.with_speaker(one_hot(names.index(name), len(names))[None])
-    return Phrase(clip.path, clip.speaker, conditioning, targets, read_audio(store, clip, 0, length, config.hop))
-
-
-Judge = Callable[[Sequence[Rendition]], dict[str, float]]  # named scores; ``overall``, 0–1, chooses the best
+            target = prepared.speakers[names.index(name)]
+            semitones = choose_transposition("auto", features.f0[features.voiced], target.range)
+            converted = conditioning.transposed(semitones)
+            targets[name] = converted.with_speaker(one_hot(names.index(name), len(names))[None])
+    return ValidationClip(
+        clip.path, clip.speaker, conditioning, targets, read_audio(cache, clip, 0, length, config.hop)
+    )
 
 
 @torch.no_grad()
-def sing(generator: Generator, phrases: Sequence[Phrase], *, use_wavenet: bool) -> list[Rendition]:
-    """Every phrase reconstructed and converted."""
+def synthesize(generator: Generator, clips: Sequence[ValidationClip], *, use_wavenet: bool) -> list[ValidationOutput]:
+    """Reconstruct and convert every clip."""
     device = next(generator.parameters()).device
 
-    def sung(conditioning: Conditioning) -> Tensor:
+    def render(conditioning: Conditioning) -> Tensor:
         return generator(conditioning.to(device), use_wavenet)[0].cpu()
 
     return [
-        Rendition(phrase, sung(phrase.conditioning), {name: sung(told) for name, told in phrase.targets.items()})
-        for phrase in phrases
+        ValidationOutput(clip, render(clip.conditioning), {name: render(c) for name, c in clip.targets.items()})
+        for clip in clips
     ]
 
 
-def spectral_judge(renditions: Sequence[Rendition], config: Config) -> dict[str, float]:
-    """``spectral``, the mean loss of the reconstructions, and ``overall`` = 1 / (1 + spectral)."""
-    distances = [
+def spectral_score(outputs: Sequence[ValidationOutput], config: Config) -> dict[str, float]:
+    """``spectral``, the mean STFT loss of the reconstructions, and ``overall`` = 1 / (1 + spectral)."""
+    losses = [
         float(
-            reconstruction_losses(fake=made.reconstruction[None], real=made.phrase.audio, config=config.loss)["spectral"]
+            reconstruction_losses(fake=output.reconstruction[None], real=output.clip.audio, config=config.loss)[
+                "spectral"
+            ]
         )
-        for made in renditions
+        for output in outputs
     ]
-    spectral = float(np.mean(distances)) if distances else math.inf
+    spectral = float(np.mean(losses)) if losses else math.inf
     return {"spectral": spectral, "overall": 1 / (1 + spectral)}
 
 
-def picture(rendition: Rendition, config: Config) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """Spectrograms of truth, reconstruction and conversions with the f0 asked for: (height, width, 3)."""
+def plot_output(output: ValidationOutput, config: Config) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """Image (height, width, 3): spectrograms of original, reconstruction and conversions with their reference f0."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    phrase = rendition.phrase
-    own = phrase.conditioning
+    clip = output.clip
     rows = {
-        f"{phrase.singer}, truth": (phrase.audio[0], own),
-        f"{phrase.singer}, sung": (rendition.reconstruction, own),
+        f"{clip.speaker}, original": (clip.audio[0], clip.conditioning),
+        f"{clip.speaker}, reconstruction": (output.reconstruction, clip.conditioning),
     }
-    rows |= {f"as {name}": (audio, phrase.targets[name]) for name, audio in rendition.conversions.items()}
+    rows |= {f"to {name}": (audio, clip.targets[name]) for name, audio in output.conversions.items()}
     figure = Figure(figsize=(10, 2.2 * len(rows)), layout="constrained")
     canvas = FigureCanvasAgg(figure)
-    places = figure.subplots(len(rows), squeeze=False)[:, 0]
-    for axes, (title, (audio, asked_of)) in zip(places, rows.items(), strict=True):
-        asked = torch.where(asked_of.voiced > 0, asked_of.f0, 0)[0].numpy()
-        plot_spectrogram(axes, audio.numpy(), config.sample_rate, asked, title)
+    all_axes = figure.subplots(len(rows), squeeze=False)[:, 0]
+    for axes, (title, (audio, conditioning)) in zip(all_axes, rows.items(), strict=True):
+        f0 = torch.where(conditioning.voiced > 0, conditioning.f0, 0)[0].numpy()
+        plot_spectrogram(axes, audio.numpy(), config.sample_rate, f0, title)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()

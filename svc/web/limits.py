@@ -1,4 +1,4 @@
-"""What the page takes: how much, how long, and for how long it works on it."""
+"""Limits of uploads and computing."""
 
 import time
 from dataclasses import dataclass
@@ -9,23 +9,23 @@ import soundfile
 
 from svc.audio import files
 from svc.audio.files import Audio
-from svc.audio.integrity import is_whole
-from svc.errors import AudioError, DataError, refusal
+from svc.audio.integrity import is_complete
+from svc.errors import AudioError, DataError, file_error
 
-BYTES_A_MINUTE = 24_000_000  # 48 kHz, two channels of 32 bits
-WAITING = 8  # who may stand in the queue
+BYTES_PER_MINUTE = 24_000_000  # 48 kHz, two channels of 32 bits
+MAX_QUEUE = 8  # requests that wait
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the page takes.
+    """Limits of uploads and computing.
 
     Attributes:
         minutes: of one song or clip.
-        clips: of a new singer.
+        clips: of a new speaker.
         clip_minutes: of all of them together.
-        convert_seconds: of computing, until a conversion is given up.
-        fit_seconds: the same for a fit.
+        convert_seconds: of computing a conversion.
+        fit_seconds: of computing a fit.
     """
 
     minutes: float = 10.0
@@ -37,61 +37,61 @@ class Limits:
     @property
     def bytes(self) -> int:
         """Of one uploaded file."""
-        return round(self.minutes * BYTES_A_MINUTE)
+        return round(self.minutes * BYTES_PER_MINUTE)
 
 
 class Deadline:
-    """When to give up.
+    """A time limit of a job, which can also be cancelled.
 
     Args:
         seconds: from now.
-        what: takes too long, for the sentence.
+        what: name of the job for messages.
     """
 
     def __init__(self, seconds: float, what: str):
         self._end, self._seconds, self._what = time.monotonic() + seconds, seconds, what
-        self._left = False
+        self._cancelled = False
 
-    def leave(self) -> None:
-        """Nobody waits any more."""
-        self._left = True
+    def cancel(self) -> None:
+        """Let the next check fail."""
+        self._cancelled = True
 
     def check(self) -> None:
-        """Give up if it is time, or nobody waits any more.
+        """Stop the job if its time is over or it was cancelled.
 
         Raises:
-            DataError: so it is.
+            DataError: it is.
         """
-        if self._left:
-            raise DataError(f"{self._what} was given up, as its page was closed; open it again")
+        if self._cancelled:
+            raise DataError(f"{self._what} was cancelled because its page was closed; open it again")
         if time.monotonic() > self._end:
             raise DataError(f"{self._what} took longer than {self._seconds / 60:g} minutes; give something shorter")
 
 
 def read(path: Path, minutes: float) -> Audio:
-    """Checked mono samples as by ``svc.audio.files.read``, but of so many minutes at most, whatever the header says.
+    """Mono samples as by ``svc.audio.files.read``, at most some minutes, whatever the header says.
 
     Raises:
         AudioError: the file is too long, or as in ``svc.audio.files.read``.
     """
-    length(path, minutes)
-    parts: list[Audio] = []
-    for part in files.blocks(path):
-        parts.append(part)
-        if sum(each.seconds for each in parts) > 60 * minutes:
+    check_length(path, minutes)
+    blocks: list[Audio] = []
+    for block in files.read_blocks(path):
+        blocks.append(block)
+        if sum(each.seconds for each in blocks) > 60 * minutes:
             raise _too_long(path, minutes)
-    return Audio(np.concatenate([part.samples for part in parts]), parts[0].rate)
+    return Audio(np.concatenate([block.samples for block in blocks]), blocks[0].rate)
 
 
-def length(path: Path, minutes: float) -> float:
-    """Seconds that a file says it holds, 0 if it cannot be asked: whoever reads it then says why.
+def check_length(path: Path, minutes: float) -> float:
+    """Seconds of a file by its header; 0 where it has none, as reading it then explains.
 
     Raises:
-        AudioError: it is missing, empty or too long.
+        AudioError: the file is missing, empty or too long.
     """
     files.check_file(path)
     try:
-        if not is_whole(path):
+        if not is_complete(path):
             return 0.0
         with path.open("rb", buffering=0) as file, soundfile.SoundFile(file.fileno(), closefd=False) as stream:
             seconds = stream.frames / stream.samplerate
@@ -103,4 +103,4 @@ def length(path: Path, minutes: float) -> float:
 
 
 def _too_long(path: Path, minutes: float) -> AudioError:
-    return refusal(path, f"longer than {minutes:g} minutes; cut it, or start the page with a larger --max-minutes")
+    return file_error(path, f"longer than {minutes:g} minutes; cut it, or start the page with a larger --max-minutes")

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator
 from html import escape
 from typing import Any
 
-from svc.inference.transpose import MOST
-from svc.web.limits import WAITING
-from svc.web.service import Result, Service, Wish
+from svc.features.transpose import MAX_SEMITONES
+from svc.web.limits import MAX_QUEUE
+from svc.web.service import ConversionRequest, Result, Service
 
-KEYS = [("Auto (by octaves)", "auto"), ("Match (leaves the key)", "match"), ("By semitones", "semitones")]
-NOBODY = ("nobody", "")
-STEPS = {"listen": (0.0, 0.6, "listening"), "sing": (0.6, 0.4, "singing")}  # begin, length, what to call it
+TRANSPOSITIONS = [("Auto (by octaves)", "auto"), ("Match (leaves the key)", "match"), ("By semitones", "semitones")]
+NONE = ("nobody", "")
+STAGES = {"extract": (0.0, 0.6, "extracting features"), "synthesise": (0.6, 0.4, "synthesising")}  # start, length, label
 CSS = """
 .told, .told .html-container { padding: 0 !important; }
 .told p { margin: 0; padding: 10px 14px; border-radius: 4px; border: 1px solid var(--border-color-primary); }
@@ -51,15 +51,15 @@ def build(gr: Any, service: Service, fitting: bool) -> Any:
             if fitting:
                 with gr.Tab("New singer"):
                     file = _fit_tab(gr, service, menus)
-                page.load(lambda: _made(gr, service), None, file, queue=False, api_visibility="private")
-        page.unload(_leaving(gr, service))
-        page.load(lambda: _choices(gr, service), None, menus, queue=False, api_visibility="private")
-    return page.queue(max_size=WAITING)
+                page.load(lambda: _saved_voice(gr, service), None, file, queue=False, api_visibility="private")
+        page.unload(_on_unload(gr, service))
+        page.load(lambda: _menu_choices(gr, service), None, menus, queue=False, api_visibility="private")
+    return page.queue(max_size=MAX_QUEUE)
 
 
 def _convert_tab(gr: Any, service: Service) -> list[Any]:
     """The first tab; its two menus of singers are given back."""
-    minutes, known = service.limits.minutes, service.singers()
+    minutes, known = service.limits.minutes, service.speakers()
     gr.Markdown(f"Drop or record one voice without accompaniment, up to {minutes:g} minutes. It stays on this machine.")
     with gr.Row():
         with gr.Column():
@@ -69,39 +69,39 @@ def _convert_tab(gr: Any, service: Service) -> list[Any]:
             )  # fmt: skip
             with gr.Row():
                 singer = gr.Dropdown(known, value=known[0][1], label="Singer", elem_id="singer")
-                other = gr.Dropdown([NOBODY, *known], value="", label="Mixed with", elem_id="other")
+                other = gr.Dropdown([NONE, *known], value="", label="Mixed with", elem_id="other")
             share = gr.Slider(0, 100, 50, step=5, label="How much of the second, %", visible=False, elem_id="share")
-            mode = gr.Radio(KEYS, value="auto", label="Key", elem_id="key")
-            semitones = gr.Slider(-MOST // 2, MOST // 2, 0, step=1, label="Semitones", visible=False, elem_id="steps")
+            mode = gr.Radio(TRANSPOSITIONS, value="auto", label="Key", elem_id="key")
+            semitones = gr.Slider(-MAX_SEMITONES // 2, MAX_SEMITONES // 2, 0, step=1, label="Semitones", visible=False, elem_id="steps")
             button = gr.Button("Convert", variant="primary", elem_id="convert")
         with gr.Column():
             result = gr.Audio(
                 label="Result", type="filepath", interactive=False, buttons=["download"], waveform_options=WAVE,
                 elem_id="result",
             )  # fmt: skip
-            told = gr.HTML(_note("Nothing converted yet."), padding=False, elem_id="told", elem_classes="told")
+            told = gr.HTML(_message_html("Nothing converted yet."), padding=False, elem_id="told", elem_classes="told")
 
     def convert(
         song: str | None, singer: str, other: str | None, share: float, mode: str, semitones: float,
         request: Any, bar: Any = gr.Progress(),  # noqa: B008, gradio finds it here
     ) -> tuple[str | None, str]:  # fmt: skip
         def progress(stage: str, part: float) -> None:
-            begin, size, name = STEPS.get(stage, (0.0, 1.0, stage))
+            begin, size, name = STAGES.get(stage, (0.0, 1.0, stage))
             bar(begin + size * part, desc=name)
 
         try:
-            wish = Wish(singer, other or "", share / 100, f"{semitones:g}" if mode == "semitones" else mode)
+            wish = ConversionRequest(singer, other or "", share / 100, f"{semitones:g}" if mode == "semitones" else mode)
             made = service.convert(song, wish, progress, request.session_hash)
         except Exception as error:  # whatever it is, the page goes on
-            return None, _note(service.sentence(error), wrong=True)
-        return str(made.audio), _shown(made)
+            return None, _message_html(service.error_message(error), wrong=True)
+        return str(made.audio), _result_html(made)
 
     convert.__annotations__["request"] = gr.Request  # by which gradio finds it
     quick: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     other.change(lambda chosen: gr.update(visible=bool(chosen)), other, share, **quick)
     mode.change(lambda chosen: gr.update(visible=chosen == "semitones"), mode, semitones, **quick)
     cleared = button.click(
-        lambda: (None, _note("Converting, after those who came before you …")), None, [result, told], **quick
+        lambda: (None, _message_html("Converting, after those who came before you …")), None, [result, told], **quick
     )
     cleared.then(
         convert, [song, singer, other, share, mode, semitones], [result, told],
@@ -126,7 +126,7 @@ def _fit_tab(gr: Any, service: Service, menus: list[Any]) -> Any:
             )  # fmt: skip
             button = gr.Button("Fit", variant="primary", elem_id="fit")
         with gr.Column():
-            told = gr.HTML(_note("A fit takes some minutes."), padding=False, elem_id="fit-told", elem_classes="told")
+            told = gr.HTML(_message_html("A fit takes some minutes."), padding=False, elem_id="fit-told", elem_classes="told")
             lines = gr.Textbox(label="Progress", lines=8, interactive=False, elem_id="lines")
             file = gr.File(label="The voice with the new singer, to keep", visible=False, elem_id="voice")
 
@@ -134,15 +134,15 @@ def _fit_tab(gr: Any, service: Service, menus: list[Any]) -> Any:
         same = (gr.skip(),) * 3
         try:
             for text in service.fit(name or "", clips or []):
-                yield _note("Fitting; you can go on converting meanwhile."), text, *same
+                yield _message_html("Fitting; you can go on converting meanwhile."), text, *same
         except Exception as error:  # whatever it is, the page goes on
-            yield _note(service.sentence(error), wrong=True), gr.skip(), *same
+            yield _message_html(service.error_message(error), wrong=True), gr.skip(), *same
             return
-        known = service.singers()
+        known = service.speakers()
         update = gr.update(choices=known, value=known[-1][1])
         ready = f"{known[-1][0]} is ready, and chosen under Convert a song."
-        note = _note(f"{ready} Download the voice to keep it: it is gone when the server ends.")
-        yield note, gr.skip(), _made(gr, service), update, gr.update(choices=[NOBODY, *known], value=NOBODY[1])
+        note = _message_html(f"{ready} Download the voice to keep it: it is gone when the server ends.")
+        yield note, gr.skip(), _saved_voice(gr, service), update, gr.update(choices=[NONE, *known], value=NONE[1])
 
     button.click(
         fit, [name, clips], [told, lines, file, *menus],
@@ -151,30 +151,30 @@ def _fit_tab(gr: Any, service: Service, menus: list[Any]) -> Any:
     return file
 
 
-def _made(gr: Any, service: Service) -> Any:
+def _saved_voice(gr: Any, service: Service) -> Any:
     """The voice with new singers, once there is one."""
-    return gr.update(value=str(service.made), visible=True) if service.made else gr.skip()
+    return gr.update(value=str(service.saved_voice), visible=True) if service.saved_voice else gr.skip()
 
 
-def _leaving(gr: Any, service: Service) -> Callable[..., None]:
+def _on_unload(gr: Any, service: Service) -> Callable[..., None]:
     def leave(request: Any) -> None:
-        service.leave(request.session_hash)
+        service.cancel(request.session_hash)
 
     leave.__annotations__["request"] = gr.Request
     return leave
 
 
-def _choices(gr: Any, service: Service) -> list[Any]:
-    known = service.singers()
-    return [gr.update(choices=known), gr.update(choices=[NOBODY, *known])]
+def _menu_choices(gr: Any, service: Service) -> list[Any]:
+    known = service.speakers()
+    return [gr.update(choices=known), gr.update(choices=[NONE, *known])]
 
 
-def _note(text: str, wrong: bool = False) -> str:
+def _message_html(text: str, wrong: bool = False) -> str:
     role, kind = ("alert", ' class="wrong"') if wrong else ("status", "")
     return f'<p role="{role}"{kind}>{escape(text)}</p>'
 
 
-def _shown(result: Result) -> str:
-    data = base64.b64encode(result.picture).decode()
+def _result_html(result: Result) -> str:
+    data = base64.b64encode(result.plot).decode()
     words = "Melodies over time: of the song, and as it was sung, over the range of the singer"
-    return f'{_note(result.told)}<img alt="{words}" src="data:image/png;base64,{data}">'
+    return f'{_message_html(result.message)}<img alt="{words}" src="data:image/png;base64,{data}">'

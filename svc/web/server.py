@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from svc.errors import DataError
-from svc.utils.optional import extra
+from svc.utils.optional import import_optional
 from svc.web.limits import Limits
-from svc.web.origin_check import Gate
+from svc.web.origin_check import OriginCheck
 from svc.web.page import CSS, build, theme
 from svc.web.service import Service
 
@@ -28,8 +28,8 @@ def serving(voice: Path, port: int, limits: Limits, fitting: bool = True) -> Ite
     """
     with tempfile.TemporaryDirectory(prefix="svc-serve-", ignore_cleanup_errors=True) as folder:
         _keep_to_ourselves(Path(folder).resolve() / "served")
-        gr = extra("gradio", "web")
-        middleware = extra("starlette.middleware", "web").Middleware
+        gr = import_optional("gradio", "web")
+        middleware = import_optional("starlette.middleware", "web").Middleware
         check_port(port)
         service = Service(voice, Path(folder).resolve(), limits)
         page = build(gr, service, fitting)
@@ -38,7 +38,7 @@ def serving(voice: Path, port: int, limits: Limits, fitting: bool = True) -> Ite
                 server_name=HOST, server_port=port, share=False, inbrowser=False, prevent_thread_lock=True, quiet=True,
                 show_error=False, max_file_size=limits.bytes, ssr_mode=False, mcp_server=False, pwa=False,
                 enable_monitoring=False, run_history=False, footer_links=[], num_workers=0,
-                theme=theme(gr), css=CSS, app_kwargs={"middleware": [middleware(Gate)]},
+                theme=theme(gr), css=CSS, app_kwargs={"middleware": [middleware(OriginCheck)]},
             )  # fmt: skip
             yield f"http://{HOST}:{port}"
         finally:

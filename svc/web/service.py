@@ -1,4 +1,4 @@
-"""What the buttons of the page do; knows nothing of the page."""
+"""Web service: conversions and fits for the page, without knowledge of the page."""
 
 import re
 import secrets
@@ -10,40 +10,40 @@ from pathlib import Path
 
 from svc.audio import files
 from svc.errors import DataError, SvcError, printable
-from svc.inference import transpose
-from svc.inference.converter import Converter, Progress, Report, quiet
-from svc.inference.speaker_mix import Cast, cast
-from svc.inference.speakers import check_free
-from svc.inference.voice import Voice
+from svc.features.transpose import parse_transpose
+from svc.inference.converter import ConversionReport, Converter, Progress, no_progress
+from svc.inference.speaker_mix import SpeakerMix
+from svc.inference.speakers import check_new_name
+from svc.inference.voice import VoiceFile
 from svc.web import f0_plot, jobs
-from svc.web.limits import Deadline, Limits, length, read
+from svc.web.limits import Deadline, Limits, check_length, read
 
 UNEXPECTED = "This did not work, and it is not your fault: the reason is in the terminal where svc serve runs."
-FAR = 0.2  # share of the notes beyond the range from which on another key is worth a try
+OUTSIDE_HINT = 0.2  # share of the notes outside the range above which another transposition is suggested
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What somebody wants to hear.
+class ConversionRequest:
+    """A conversion as chosen on the page.
 
     Attributes:
-        singer: name or number.
-        other: who is mixed in; empty for nobody.
-        share: of the other, 0 to 1.
-        key: ``auto``, ``match`` or semitones, as text.
+        first: name or number of a speaker.
+        second: of the one that is mixed in; empty for none.
+        share: of the second, 0 to 1.
+        transpose: ``auto``, ``match`` or semitones, as text.
     """
 
-    singer: str
-    other: str = ""
+    first: str
+    second: str = ""
     share: float = 0.0
-    key: str = "auto"
+    transpose: str = "auto"
 
     @property
     def speaker(self) -> str:
-        """As ``svc.inference.speaker_mix.cast`` reads it."""
-        if not self.other or self.share <= 0 or self.other == self.singer:
-            return self.singer
-        return f"{self.singer}:{1 - self.share:.4f},{self.other}:{self.share:.4f}"
+        """Text for ``svc.inference.speaker_mix.parse_speaker``."""
+        if not self.second or self.share <= 0 or self.second == self.first:
+            return self.first
+        return f"{self.first}:{1 - self.share:.4f},{self.second}:{self.share:.4f}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +51,23 @@ class Result:
     """A conversion.
 
     Attributes:
-        audio: the file to hear and to keep.
-        picture: PNG of the melodies.
-        told: what happened, in sentences.
+        audio: file to play and download.
+        plot: PNG of the f0 curves.
+        message: summary in sentences.
     """
 
     audio: Path
-    picture: bytes
-    told: str
+    plot: bytes
+    message: str
 
 
 class Service:
-    """A voice, and what can be asked of it.
+    """A voice with its conversions and fits.
 
     Args:
-        voice: file of the voice to begin with.
-        folder: for whatever is made; ``served`` in it is what browsers may read.
-        limits: of what is taken.
+        voice: file of the voice at the start.
+        folder: for all output; browsers may read ``served`` in it.
+        limits: of uploads and computing.
 
     Raises:
         WeightsError: the voice is refused.
@@ -78,142 +78,137 @@ class Service:
         self.folder, self.served = folder, folder / "served"
         self.served.mkdir(exist_ok=True)
         self.voice_file = voice
-        self._programs = jobs.Programs()
-        self._converter = Converter(Voice.load(voice))
-        self._asked: list[tuple[str, Deadline]] = []  # conversions under way, and the pages that wait for them
+        self._jobs = jobs.Jobs()
+        self._converter = Converter(VoiceFile.load(voice))
+        self._running: list[tuple[str, Deadline]] = []  # conversions, and the pages that wait for them
 
     @property
-    def voice(self) -> Voice:
-        """As it is now, with who has been fitted."""
+    def voice(self) -> VoiceFile:
+        """The voice with all speakers fitted so far."""
         return self._converter.voice
 
     @property
-    def made(self) -> Path | None:
-        """The file of the voice with who has been fitted; it goes when the server ends."""
+    def saved_voice(self) -> Path | None:
+        """File of the voice with the fitted speakers; it is deleted when the server ends."""
         return self.voice_file if self.voice_file.is_relative_to(self.folder) else None
 
-    def singers(self) -> list[tuple[str, str]]:
-        """What to show and what to write in a wish for everybody in the voice."""
-        names = {singer.name for singer in self.voice.singers}
-        return [
-            (f"{singer.number} {singer.name}", singer.name if str(singer.number) in names else str(singer.number))
-            for singer in self.voice.singers
-        ]
+    def speakers(self) -> list[tuple[str, str]]:
+        """Label and value of a menu of all speakers."""
+        return [(f"{speaker.number} {speaker.name}", f"#{speaker.number}") for speaker in self.voice.speakers]
 
-    def convert(self, song: str | None, wish: Wish, progress: Progress = quiet, page: str = "") -> Result:
-        """Sing an uploaded song.
+    def convert(
+        self, song: str | None, request: ConversionRequest, progress: Progress = no_progress, page: str = ""
+    ) -> Result:
+        """Convert an uploaded song.
 
         Args:
             song: the file.
-            wish: see there.
+            request: see there.
             progress: called with the name of a stage and the share of it that is done.
-            page: who asks, for ``leave``.
+            page: who waits, for ``cancel``.
 
         Raises:
-            SvcError: there is no song, it is refused or takes too long, or the wish makes no sense.
+            SvcError: there is no song, it is refused or takes too long, or the request is not valid.
         """
-        asked = page, Deadline(self.limits.convert_seconds, "the conversion")
-        self._asked.append(asked)
-        try:
-            return self._sing(song, wish, progress, asked[1])
-        finally:
-            self._asked.remove(asked)
+        path, converter = self._uploaded(song, "drop a song first, or record one"), self._converter
+        if not {request.first, request.second} <= {value for _, value in self.speakers()} | {""}:
+            raise DataError("choose a speaker from the menu; reload the page if they have changed")
+        deadline = Deadline(self.limits.convert_seconds, "the conversion")
 
-    def _sing(self, song: str | None, wish: Wish, progress: Progress, deadline: Deadline) -> Result:
-        path, converter = self._received(song, "drop a song first, or record one"), self._converter
-
-        def watched(stage: str, share: float) -> None:
+        def show(stage: str, share: float) -> None:
             deadline.check()
             progress(stage, min(1.0, share))
 
-        if not {wish.singer, wish.other} <= {word for _, word in self.singers()} | {""}:
-            raise DataError("choose a singer of the menu; reload the page if they have changed")
-        singer = cast(converter.voice, wish.speaker)
-        audio = read(path, self.limits.minutes)
-        made, report = converter.convert(audio, wish.speaker, transpose=transpose.parse(wish.key), progress=watched)
-        out = self.served / secrets.token_hex(16)
-        out.mkdir()
-        target = out / f"{_short(path.stem)}_{_short(singer.label)}.wav"
+        running = page, deadline
+        self._running.append(running)
         try:
-            files.write(target, made)
-        except SvcError:
-            shutil.rmtree(out)
-            raise
-        drawn = f0_plot.picture(report.melody, report.f0, singer.singer.range, singer.label)
-        return Result(target, drawn, _told(singer, report))
+            mix = converter.parse_speaker(request.speaker)
+            audio = read(path, self.limits.minutes)
+            transpose = parse_transpose(request.transpose)
+            converted, report = converter.convert(audio, mix, transpose=transpose, progress=show)
+            out = self.served / secrets.token_hex(16)
+            out.mkdir()
+            target = out / f"{_short(path.stem)}_{_short(mix.label)}.wav"
+            try:
+                files.write(target, converted)
+            except SvcError:
+                shutil.rmtree(out)
+                raise
+            plot = f0_plot.plot_f0(report.source_f0, report.f0, mix.stats.range, mix.label)
+            return Result(target, plot, _summary(mix, report))
+        finally:
+            self._running.remove(running)
 
-    def leave(self, page: str) -> None:
-        """A page was closed: its conversion, if one is under way, ends."""
-        for waiting, deadline in list(self._asked):
+    def cancel(self, page: str) -> None:
+        """Stop the conversion of a page that was closed."""
+        for waiting, deadline in list(self._running):
             if waiting == page:
-                deadline.leave()
+                deadline.cancel()
 
     def fit(self, name: str, clips: Sequence[str]) -> Iterator[str]:
-        """Fit a new singer, telling what goes on; in the end the voice has one more.
+        """Fit a new speaker, and yield the progress; afterwards the voice has one more.
 
         Raises:
-            SvcError: the name is taken or unfit, a clip is refused, or the fit failed.
+            SvcError: the name is in use or not allowed, a clip is refused, or the fit failed.
         """
         if not name.strip():
-            raise DataError("give the singer a name first")
-        name = check_free(self.voice, name.strip())
-        paths = [self._received(clip, "drop some clips of the singer first") for clip in clips or [""]]
-        seconds = [length(path, self.limits.minutes) for path in paths]
+            raise DataError("give the speaker a name first")
+        name = check_new_name(self.voice, name.strip())
+        paths = [self._uploaded(clip, "drop some clips of the speaker first") for clip in clips or [""]]
+        seconds = [check_length(path, self.limits.minutes) for path in paths]
         if len(paths) > self.limits.clips or sum(seconds) > 60 * self.limits.clip_minutes:
             raise DataError(f"give {self.limits.clips} clips of {self.limits.clip_minutes:g} minutes at most")
         work = self.folder / f"fit-{secrets.token_hex(8)}"
-        given = work / "clips"
         try:
-            given.mkdir(parents=True)
+            (work / "clips").mkdir(parents=True)
             for number, path in enumerate(paths):
-                shutil.copyfile(path, given / jobs.safe_name(number, path.name))
-            made = work / "voice.safetensors"
-            words = jobs.command(self.voice_file.absolute(), given, name, made)
-            for text in self._programs.watch(words, work, Deadline(self.limits.fit_seconds, "the fit")):
-                yield self._shown(text)
-            converter = Converter(Voice.load(made))
-            made = made.replace(self.folder / f"voice_{_short(name)}.safetensors")
-            self.voice_file, self._converter = made, converter
+                shutil.copyfile(path, work / "clips" / jobs.safe_name(number, path.name))
+            out = work / "voice.safetensors"
+            command = jobs.fit_command(self.voice_file.absolute(), work / "clips", name, out)
+            for text in self._jobs.run(command, work, Deadline(self.limits.fit_seconds, "the fit")):
+                yield self._without_folders(text)
+            converter = Converter(VoiceFile.load(out))
+            saved = out.replace(self.folder / f"voice_{_short(name)}.safetensors")
+            self.voice_file, self._converter = saved, converter
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
-    def sentence(self, error: Exception) -> str:
-        """What to tell of an error: no folder of ours, and of the unexpected nothing but that it happened."""
+    def error_message(self, error: Exception) -> str:
+        """Message for the page: without folders, and without details of unexpected errors."""
         if not isinstance(error, SvcError):
             traceback.print_exception(error)
             return UNEXPECTED
-        return f"{self._shown(printable(str(error)))}."
+        return f"{self._without_folders(printable(str(error)))}."
 
     def close(self) -> None:
-        """End what still runs."""
-        self._programs.close()
+        """End all jobs."""
+        self._jobs.close()
 
-    def _shown(self, text: str) -> str:
-        """Text without the names of our folders."""
+    def _without_folders(self, text: str) -> str:
         return re.sub(rf"{re.escape(str(self.folder))}/(?:[\w.-]+/)*", "", text)
 
-    def _received(self, upload: str | None, missing: str) -> Path:
-        """The file of an upload; nothing else of this machine is read for a browser."""
+    def _uploaded(self, upload: str | None, missing: str) -> Path:
+        """The file of an upload; no other file of this machine is read for a browser."""
         if not upload:
             raise DataError(missing)
         path = Path(upload).resolve()
         if not path.is_relative_to(self.served.resolve()):
-            raise DataError("only what was uploaded is read; drop the file on the page")
+            raise DataError("only uploads are read; drop the file on the page")
         return path
 
 
 def _short(name: str) -> str:
-    """As much of a name as goes into that of a file."""
+    """The part of a name that fits into a file name."""
     return name.encode()[:100].decode(errors="ignore")
 
 
-def _told(singer: Cast, report: Report) -> str:
-    moved = f"moved by {report.transpose:+g} semitones" if report.transpose else "in its own key"
-    spent = sum(report.spent.values())
-    text = f"Sung by {singer.label}, {moved}; {report.seconds:.1f} s of song took {spent:.1f} s."
-    if singer.singer.high_f0 <= 0:
-        return f"{text} The singer's range is not known."
-    shares = {"below": report.below, "above": report.above}
-    beyond = ", ".join(f"{share:.0%} {where}" for where, share in shares.items() if share >= 0.005)
-    text += f" Notes more than a semitone outside the singer's range: {beyond or 'none'}."
-    return f"{text} Another key may sound better." if report.below + report.above > FAR else text
+def _summary(mix: SpeakerMix, report: ConversionReport) -> str:
+    shift = f"transposed by {report.transpose:+g} semitones" if report.transpose else "not transposed"
+    computing = sum(report.timings.values())
+    text = f"Converted to {mix.label}, {shift}; {report.seconds:.1f} s of song took {computing:.1f} s."
+    if mix.stats.high_f0 <= 0:
+        return f"{text} The range of the speaker is not known."
+    shares = {"below": report.share_below_range, "above": report.share_above_range}
+    outside = ", ".join(f"{share:.0%} {side}" for side, share in shares.items() if share >= 0.005)
+    text += f" Notes more than a semitone outside the speaker's range: {outside or 'none'}."
+    return f"{text} Another transposition may sound better." if sum(shares.values()) > OUTSIDE_HINT else text

@@ -1,4 +1,4 @@
-"""A new singer: nobody else changes by a bit, the held-out score rises, and what cannot be fitted is told."""
+"""Speaker adaptation: no other speaker changes by a bit, the held-out loss falls, and errors are one line."""
 
 import json
 import shutil
@@ -12,15 +12,16 @@ from test_cli import svc
 from svc.adaptation import finetuning, pipeline, speaker_embedding, speech_or_singing
 from svc.data import manifest
 from svc.data.batch import Batch
-from svc.data.dataset import CropDataset, read_features
-from svc.data.manifest import Singer
+from svc.data.dataset import SegmentDataset, read_features
+from svc.data.prepare import prepare
 from svc.data.synthetic.singers import SINGERS, phrase, render, save_rendition
 from svc.errors import DataError, WeightsError
-from svc.features.cache import Store, samples_of
+from svc.features.cache import FeatureCache, from_int16
 from svc.features.conditioning import one_hot
+from svc.features.speaker import Speaker
 from svc.inference import speakers
 from svc.inference.converter import Converter
-from svc.inference.voice import Voice
+from svc.inference.voice import VoiceFile
 from svc.training import loop
 
 QUICK = {"train.steps": 4, "train.validate_every": 2, "train.checkpoint_every": 2, "train.log_every": 2}
@@ -40,68 +41,75 @@ def clips(tmp_path_factory):
 @pytest.fixture(scope="module")
 def ready(voice, clips, tmp_path_factory):
     out = tmp_path_factory.mktemp("ready") / "prepared"
-    speaker_embedding.prepare_clips(voice, clips, "Cat", out, jobs=1)
+    prepare(clips, out, voice.config, 1, speaker="Cat")
     return manifest.read(out)
 
 
-def test_a_mix_of_the_known_is_found(voice, ready):
+def train_embedding(voice, ready, run, config):
+    """Initialise and train the embedding: the result, the start, and the voice with the speaker."""
+    segments = speaker_embedding.sample_segments(ready, config)
+    initial = speaker_embedding.nearest_speaker_mix(voice, segments, config)
+    outcome = speaker_embedding.train_embedding(voice, initial, ready, run, config, cpu=True)
+    return outcome, initial, speakers.with_speaker(voice, ready.speakers[0], speaker_embedding.trained_params(run))
+
+
+def test_the_initial_mix_recovers_a_mix_of_speakers(voice, ready):
     """Crops of a mix of Ann and Bob are sung by that mix again, better than by either."""
-    config = speaker_embedding.configured(voice, {"train.crop": 0.4})
-    items = CropDataset(ready, config)
+    config = speaker_embedding.adaptation_config(voice, {"train.segment_seconds": 0.4})
+    items = SegmentDataset(ready, config)
     crops = Batch.stack([items[0, n] for n in range(4)])
     weights = torch.tensor([[0.7, 0.3]]).expand(4, -1)
     with torch.no_grad():
-        audio = voice.generator(crops.conditioning.with_singer(weights), refine=False)
-    start = speaker_embedding.nearest(voice, Batch(crops.conditioning, audio), config)
-    assert dict(start.names)["Ann"] == pytest.approx(0.7, abs=0.1)
-    assert start.names[0][0] == "Ann"
+        audio = voice.generator(crops.conditioning.with_speaker(weights), use_wavenet=False)
+    start = speaker_embedding.nearest_speaker_mix(voice, Batch(crops.conditioning, audio), config)
+    assert dict(start.shares)["Ann"] == pytest.approx(0.7, abs=0.1)
+    assert start.shares[0][0] == "Ann"
 
 
-def test_only_what_is_the_singers_own_is_trained(voice, ready, tmp_path):
-    config = speaker_embedding.configured(voice, QUICK)
-    outcome, start = speaker_embedding.fit(voice, ready, tmp_path / "run", config, cpu=True)
+def test_only_the_speakers_own_parameters_are_trained(voice, ready, tmp_path):
+    config = speaker_embedding.adaptation_config(voice, QUICK)
+    outcome, start, new = train_embedding(voice, ready, tmp_path / "run", config)
     assert outcome.step == QUICK["train.steps"]
-    new = speaker_embedding.joined(voice, ready, tmp_path / "run", "song")
-    assert [s.name for s in new.singers] == ["Ann", "Bob Ö.", "Cat"]
+    assert [s.name for s in new.speakers] == ["Ann", "Bob Ö.", "Cat"]
     before, after = voice.generator.state_dict(), new.generator.state_dict()
     for name, value in before.items():
-        assert torch.equal(after[name][:2] if name in speakers.ROWS else after[name], value)
-    assert not torch.equal(speakers.row_of(new, 2)[speakers.ACCENT], start.row[speakers.ACCENT])
-    assert new.singers[2].median_f0 == ready.singers[0].median_f0
-    assert torch.isfinite(speakers.row_of(new, 2)[speakers.EMBEDDING]).all()
+        assert torch.equal(after[name][:2] if name in speakers.SPEAKER_PARAM_NAMES else after[name], value)
+    assert not torch.equal(speakers.speaker_params(new, 2)[speakers.SPEAKER_FILM_OFFSET], start.params[speakers.SPEAKER_FILM_OFFSET])
+    assert new.speakers[2].median_f0 == ready.speakers[0].median_f0
+    assert torch.isfinite(speakers.speaker_params(new, 2)[speakers.EMBEDDING]).all()
 
 
 def test_the_held_out_distance_falls(voice, ready, tmp_path):
-    config = speaker_embedding.configured(
+    config = speaker_embedding.adaptation_config(
         voice, {"train.steps": 30, "train.validate_every": 5, "train.learning_rate": 0.02}
     )
-    speaker_embedding.fit(voice, ready, tmp_path / "run", config, cpu=True)
+    train_embedding(voice, ready, tmp_path / "run", config)
     lines = (tmp_path / "run" / "validation.jsonl").read_text().splitlines()
     scores = [json.loads(line)["spectral"] for line in lines]
     assert min(scores[1:]) < scores[0]
 
 
-def test_speech_is_sung_higher():
-    spoken = Singer("Cat", 60.0, 100.0, 80.0, 150.0, -20.0)
-    assert speech_or_singing.at_song(spoken, "song") == spoken
-    lifted = speech_or_singing.at_song(spoken, "speech")
+def test_the_range_of_speech_is_shifted_up():
+    spoken = Speaker("Cat", 60.0, 100.0, 80.0, 150.0, -20.0)
+    assert speech_or_singing.singing_range(spoken, "song") == spoken
+    lifted = speech_or_singing.singing_range(spoken, "speech")
     ratio = 2 ** (8 / 12)
     assert lifted.range == pytest.approx((100 * ratio, 80 * ratio, 150 * ratio), abs=0.01)
 
 
-def test_what_glides_is_speech_and_what_holds_is_song():
+def test_gliding_f0_is_speech_and_steady_f0_is_singing():
     time = np.arange(400)
     voiced = np.ones(400, dtype=bool)
     vibrato = 57 + 0.5 * np.sin(2 * np.pi * time / 18)  # a semitone wide, 5.6 Hz
-    assert (speech_or_singing._moves(vibrato, voiced) < 0.1).all()
+    assert (speech_or_singing._f0_movement(vibrato, voiced) < 0.1).all()
     glide = 57 + 3 * np.sin(2 * np.pi * time / 80)
-    assert np.mean(speech_or_singing._moves(glide, voiced) < 0.3) < 0.2
-    assert not len(speech_or_singing._moves(vibrato, time % 25 > 0))  # no stretch is long enough
+    assert np.mean(speech_or_singing._f0_movement(glide, voiced) < 0.3) < 0.2
+    assert not len(speech_or_singing._f0_movement(vibrato, time % 25 > 0))  # no stretch is long enough
 
 
 class TestCommand:
-    def test_a_singer_joins(self, world, clips, monkeypatch, capsys):
-        arguments = ["fit", str(clips), "-n", "Cat", "-o", "new.safetensors", "--cpu", "--material", "song", *SETS]
+    def test_a_speaker_is_added(self, world, clips, monkeypatch, capsys):
+        arguments = ["fit", str(clips), "-n", "Cat", "-o", "new.safetensors", "--cpu", "--type", "singing", *SETS]
         code, out, _ = svc(monkeypatch, capsys, *arguments)
         assert code == 0
         assert "Cat: 4 files, " in out
@@ -128,8 +136,8 @@ class TestCommand:
         assert "stopped and saved at step 1" in out
         assert not (world / "b.safetensors").exists()
         svc(monkeypatch, capsys, *arguments, "-o", "b.safetensors")
-        one, other = (Voice.load(world / name) for name in ("a.safetensors", "b.safetensors"))
-        assert speakers._equal(speakers.row_of(one, 2), speakers.row_of(other, 2))
+        one, other = (VoiceFile.load(world / name) for name in ("a.safetensors", "b.safetensors"))
+        assert speakers._params_key(speakers.speaker_params(one, 2)) == speakers._params_key(speakers.speaker_params(other, 2))
 
     @pytest.mark.parametrize(
         ("arguments", "sentence"),
@@ -140,14 +148,14 @@ class TestCommand:
             (["empty", "-n", "Cat", "-o", "b.safetensors"], "empty: holds no recordings"),
             (["bad", "-n", "Cat", "-o", "b.safetensors"], "none of 1 files is usable"),
             (["good", "-n", "ann", "-o", "b.safetensors"], "in this voice already"),
-            (["good", "-n", "../x", "-o", "b.safetensors"], "no singer's name"),
+            (["good", "-n", "../x", "-o", "b.safetensors"], "no speaker name"),
             (["good", "-n", "Cat", "-o", "b.wav"], "end it in .safetensors"),
-            (["good", "-n", "Cat", "-o", "b.safetensors", "--material", "noise"], "give auto, speech or song"),
-            (["good", "-n", "Cat", "-o", "b.safetensors", "--set", "train.stepz=3"], "unknown knob"),
+            (["good", "-n", "Cat", "-o", "b.safetensors", "--type", "noise"], "give auto, speech, singing"),
+            (["good", "-n", "Cat", "-o", "b.safetensors", "--set", "train.stepz=3"], "unknown option"),
         ],
         ids=lambda value: value[0] + value[2][:3] if isinstance(value, list) else "",
     )
-    def test_what_cannot_be_fitted_is_one_sentence(self, world, monkeypatch, capsys, arguments, sentence):
+    def test_errors_are_one_line(self, world, monkeypatch, capsys, arguments, sentence):
         for folder in ("empty", "bad", "good"):
             (world / folder).mkdir()
         (world / "bad" / "a.wav").write_bytes(b"nothing")
@@ -162,8 +170,7 @@ class TestCommand:
 @pytest.fixture(scope="module")
 def fitted(voice, ready, tmp_path_factory):
     run = tmp_path_factory.mktemp("fitted") / "run"
-    speaker_embedding.fit(voice, ready, run, speaker_embedding.configured(voice, QUICK), cpu=True)
-    return speaker_embedding.joined(voice, ready, run, "song")
+    return train_embedding(voice, ready, run, speaker_embedding.adaptation_config(voice, QUICK))[2]
 
 
 @pytest.fixture
@@ -171,9 +178,8 @@ def quick(voice, clips, tmp_path):
     """A function that prepares and joins in a folder."""
 
     def run(voice=voice, clips=clips, full=False):
-        wish = pipeline.Wish("Cat", "song", full, QUICK)
-        pipeline.prepare(voice, clips, wish, tmp_path / "work", jobs=1)
-        return pipeline.join(voice, wish, tmp_path / "work", cpu=True)
+        options = pipeline.AdaptOptions("Cat", "song", full, QUICK)
+        return pipeline.adapt(voice, clips, options, tmp_path / "work", jobs=1, cpu=True)
 
     return run
 
@@ -182,18 +188,18 @@ def test_a_single_recording_will_do(quick, clips, tmp_path):
     (tmp_path / "one").mkdir()
     shutil.copy(clips / "0.wav", tmp_path / "one")
     joined = quick(clips=tmp_path / "one")
-    assert joined.voice.singers[-1].name == "Cat"
+    assert joined.voice.speakers[-1].name == "Cat"
     assert joined.outcome.best_step is None
 
 
-def test_training_that_came_no_nearer_is_left_out(quick, monkeypatch):
+def test_training_that_did_not_help_is_left_out(quick, monkeypatch):
     """Where every step is judged to be worse than the one before, the mix of known singers stays, to the bit."""
     scores = iter(range(100, 0, -1))
     monkeypatch.setattr(loop.validation, "spectral_judge", lambda *_: {"spectral": 1.0, "overall": next(scores) / 100})
     joined = quick(full=True)
     assert (joined.outcome.best_step, joined.outcome.step) == (0, QUICK["train.steps"])
-    assert joined.voice.singers[-1].kind == "fitted"
-    for name, mixed in joined.start.row.items():
+    assert joined.voice.speakers[-1].kind == "adapted"
+    for name, mixed in joined.initial.params.items():
         assert torch.equal(joined.voice.generator.get_parameter(name)[-1], mixed)
 
 
@@ -202,7 +208,7 @@ def test_another_voice_is_another_run(voice, quick, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(loop, "any_process", lambda *_: True)
         assert quick().outcome.interrupted
-    other = speakers.renamed(voice, "0", "Zoe")
+    other = speakers.with_renamed(voice, "0", "Zoe")
     other.generator.conditioner.embedding.data += 1
     try:
         joined = quick(voice=other)
@@ -212,7 +218,7 @@ def test_another_voice_is_another_run(voice, quick, tmp_path, monkeypatch):
     assert len([path for path in (tmp_path / "work").iterdir() if (path / "checkpoints").exists()]) == 2
 
 
-def test_a_folder_of_somebody_else_is_left_alone(quick, tmp_path):
+def test_a_foreign_work_folder_is_left_alone(quick, tmp_path):
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "thesis.txt").write_text("all of it")
     with pytest.raises(DataError, match="is in the way"):
@@ -220,42 +226,42 @@ def test_a_folder_of_somebody_else_is_left_alone(quick, tmp_path):
     assert (tmp_path / "work" / "thesis.txt").read_text() == "all of it"
 
 
-def test_a_voice_of_other_ears_is_refused_first(voice, quick, tmp_path):
+def test_a_voice_of_another_encoder_is_refused_first(voice, quick, tmp_path):
     with pytest.raises(WeightsError, match="other weights of cepstral"):
         quick(voice=replace(voice, encoder="cepstral/1 " + "0" * 64))
     assert not (tmp_path / "work").exists()
 
 
-def test_a_stranger_decides_nothing_of_the_training(voice):
+def test_the_training_options_of_a_voice_are_not_used(voice):
     """Of the configuration in a voice only what it sings by is taken over."""
-    wild = replace(voice.config.train, workers=1000, batch=10**6)
+    wild = replace(voice.config.train, num_workers=1000, batch_size=10**6)
     config = replace(voice.config, train=wild, loss=replace(voice.config.loss, identity=1.0, words=1.0))
-    taken = speaker_embedding.configured(replace(voice, config=config), {})
-    assert (taken.train.workers, taken.train.batch) == (0, 8)
-    assert (taken.loss.identity, taken.loss.words) == (0, 0)
+    taken = speaker_embedding.adaptation_config(replace(voice, config=config), {})
+    assert (taken.train.num_workers, taken.train.batch_size) == (0, 8)
+    assert (taken.loss.speaker.weight, taken.perceptual.phones.weight) == (0, 0)
     assert (taken.model, taken.features, taken.loss.scales) == (config.model, config.features, config.loss.scales)
 
 
-def test_speech_is_heard_as_such(ready, voice, tmp_path, monkeypatch):
+def test_speech_and_singing_are_classified(ready, voice, tmp_path, monkeypatch):
     """Sung phrases hold their notes; the same glide once their melody is drawn out over two octaves."""
-    assert speech_or_singing.material_of(ready) == "song"
-    get = Store.get
+    assert speech_or_singing.classify_speech_or_singing(ready) == "song"
+    get = FeatureCache.get
 
     def gliding(store, key, name, *span):
         found = get(store, key, name, *span)
         return found * 2 ** np.sin(np.arange(len(found)) / 20) if name == "f0" else found
 
-    monkeypatch.setattr(Store, "get", gliding)
-    assert speech_or_singing.material_of(ready) == "speech"
+    monkeypatch.setattr(FeatureCache, "get", gliding)
+    assert speech_or_singing.classify_speech_or_singing(ready) == "speech"
 
 
-def test_speech_is_raised_to_the_pitches_of_song(voice, ready, tmp_path):
+def test_speech_is_pitch_shifted(voice, ready, tmp_path):
     pytest.importorskip("parselmouth")
-    raised = speaker_embedding.with_high_notes(voice, ready, tmp_path / "raised")
+    raised = speaker_embedding.with_pitch_shifted_speech(voice, ready, tmp_path / "raised")
     own, more = (raised.clips[: len(ready.clips)], raised.clips[len(ready.clips) :])
     assert list(own) == list(ready.clips)
-    assert [clip.path for clip in more] == [f"{clip.path} raised" for clip in ready.split("train")]
-    store = Store(raised.folder / "store")
+    assert [clip.path for clip in more] == [f"{clip.path} pitch-shifted" for clip in ready.split("train")]
+    store = FeatureCache(raised.folder / "store")
     for before, after in zip(ready.split("train"), more, strict=True):
         assert after.frames == before.frames
         low, high = (
@@ -264,33 +270,33 @@ def test_speech_is_raised_to_the_pitches_of_song(voice, ready, tmp_path):
         assert 1 < 12 * np.log2(high / low) < 11
 
 
-class TestTuning:
-    def test_the_old_rehearse_what_they_sound_like(self, fitted, ready, tmp_path, monkeypatch):
+class TestFinetuning:
+    def test_replay_data_are_conversions_to_the_other_speakers(self, fitted, ready, tmp_path, monkeypatch):
         """The clips of old singers are what the front sings as them, in their octave."""
-        monkeypatch.setattr(finetuning, "REHEARSED", 3.0)
-        rehearsed = finetuning.rehearse(fitted, ready, tmp_path / "rehearsed")
-        assert [s.name for s in rehearsed.singers] == ["Ann", "Bob Ö.", "Cat"]
-        assert {c.path for c in rehearsed.clips if c.singer == "Cat"} == {c.path for c in ready.clips}
-        store = Store(rehearsed.folder / "store")
-        for known in fitted.singers[:2]:
-            own = [c for c in rehearsed.clips if c.singer == known.name]
+        monkeypatch.setattr(finetuning, "REPLAY_SECONDS", 3.0)
+        rehearsed = finetuning.make_replay_dataset(fitted, ready, tmp_path / "rehearsed")
+        assert [s.name for s in rehearsed.speakers] == ["Ann", "Bob Ö.", "Cat"]
+        assert {c.path for c in rehearsed.clips if c.speaker == "Cat"} == {c.path for c in ready.clips}
+        store = FeatureCache(rehearsed.folder / "store")
+        for known in fitted.speakers[:2]:
+            own = [c for c in rehearsed.clips if c.speaker == known.name]
             assert 3 <= sum(c.frames for c in own) / 100 < 12
             assert {c.split for c in own} == {"train"}
             features = read_features(store, own[0], 0, own[0].frames)
-            told = features.conditioning(one_hot(fitted.row(known.name), 3))
+            told = features.conditioning(one_hot(fitted.speaker_index(known.name), 3))
             with torch.inference_mode():
-                wanted = fitted.generator(told, refine=False)[0].clamp(-1, 1).numpy()  # untrained, it is too loud
-            stored = samples_of(store.get(own[0].key, "audio"))
+                wanted = fitted.generator(told, use_wavenet=False)[0].clamp(-1, 1).numpy()  # untrained, it is too loud
+            stored = from_int16(store.get(own[0].key, "audio"))
             assert np.abs(stored - wanted).max() < 1e-4 + 1e-3 * np.abs(wanted).max()
 
-    def test_the_front_moves_and_the_old_singers_hardly(self, fitted, ready, tone, tmp_path):
-        rehearsed = finetuning.rehearse(fitted, ready, tmp_path / "rehearsed")
-        config = finetuning.tuning(fitted, QUICK)
-        outcome = finetuning.tune(fitted, rehearsed, tmp_path / "run", config, cpu=True)
+    def test_the_source_filter_stage_changes_and_the_others_hardly(self, fitted, ready, tone, tmp_path):
+        rehearsed = finetuning.make_replay_dataset(fitted, ready, tmp_path / "rehearsed")
+        config = finetuning.finetune_config(fitted, QUICK)
+        outcome = finetuning.finetune(fitted, rehearsed, tmp_path / "run", config, cpu=True)
         assert outcome.step == QUICK["train.steps"]
-        new = finetuning.tuned(fitted, tmp_path / "run")
-        assert [s.kind for s in new.singers] == ["trained", "trained", "tuned"]
-        assert speakers.base(new) != speakers.base(fitted)
+        new = finetuning.apply_finetuned(fitted, tmp_path / "run")
+        assert [s.kind for s in new.speakers] == ["trained", "trained", "finetuned"]
+        assert speakers.shared_weights_hash(new) != speakers.shared_weights_hash(fitted)
         assert all(
             torch.equal(new.generator.get_parameter(n), w)
             for n, w in fitted.generator.named_parameters()
@@ -300,9 +306,9 @@ class TestTuning:
         assert 0 < np.sqrt(np.mean((after - before) ** 2)) < 0.3 * np.sqrt(np.mean(before**2))
 
     def test_the_command(self, world, clips, monkeypatch, capsys):
-        arguments = ["fit", str(clips), "-n", "Cat", "-o", "new.safetensors", "--cpu", "--full", *SETS]
+        arguments = ["fit", str(clips), "-n", "Cat", "-o", "new.safetensors", "--cpu", "--finetune-model", *SETS]
         code, out, _ = svc(monkeypatch, capsys, *arguments)
         assert code == 0
-        assert "the others changed a little with it" in out
-        assert Voice.load(world / "new.safetensors").singers[2].kind == "tuned"
+        assert "the other speakers changed a little" in out
+        assert VoiceFile.load(world / "new.safetensors").speakers[2].kind == "finetuned"
         assert not (world / "new.fit").exists()

@@ -15,9 +15,9 @@ from test_pipeline import SETS
 from svc.cli import main
 from svc.data.synthetic.singers import SINGERS, phrase, render, save_rendition
 from svc.inference import speakers
-from svc.inference.voice import Voice
+from svc.inference.voice import VoiceFile
 from svc.utils import distributed
-from svc.utils.distributed import crew
+from svc.utils.distributed import process_group
 
 
 @pytest.fixture
@@ -39,10 +39,10 @@ def fitted(world, monkeypatch):
 
 def one_rank(arguments: list[str]) -> None:
     torch.set_num_threads(1)
-    distributed._CREW.clear()  # of the process that was forked
+    distributed._GROUP.clear()  # of the process that was forked
     out, err, code = io.StringIO(), io.StringIO(), 0
-    rank = crew(cpu=True).rank
-    sys.argv = ["svc", "fit", "clips", "--cpu", "-j", "1", "--material", "song", *SETS, *arguments]
+    rank = process_group(cpu=True).rank
+    sys.argv = ["svc", "fit", "clips", "--cpu", "-j", "1", "--type", "singing", *SETS, *arguments]
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             main()
@@ -54,20 +54,20 @@ def one_rank(arguments: list[str]) -> None:
 
 @pytest.mark.slow
 def test_two_processes_fit_what_one_would(fitted, world):
-    whole = ["--set", "train.batch=4"]
+    whole = ["--set", "train.batch_size=4"]
     (told,) = fitted(1, "-n", "Cat", "-o", "one.safetensors", *whole)
     assert told["code"] == 0, told["err"]
     first, second = fitted(2, "-n", "Cat", "-o", "two.safetensors", *whole)
     assert first["code"] == second["code"] == 0, first["err"] + second["err"]
     assert second["out"] == ""
     assert first["out"].replace("two.", "one.") == told["out"]
-    one, two = (Voice.load(world / f"{name}.safetensors") for name in ("one", "two"))
-    assert two.singers == one.singers
-    for name, value in speakers.row_of(one, 2).items():
-        start = speakers.row_of(one, 0)[name]
-        assert (speakers.row_of(two, 2)[name] - value).norm() < 0.01 * (value - start).norm()
+    one, two = (VoiceFile.load(world / f"{name}.safetensors") for name in ("one", "two"))
+    assert two.speakers == one.speakers
+    for name, value in speakers.speaker_params(one, 2).items():
+        start = speakers.speaker_params(one, 0)[name]
+        assert (speakers.speaker_params(two, 2)[name] - value).norm() < 0.01 * (value - start).norm()
     for place in (0, 1):
-        assert speakers._equal(speakers.row_of(one, place), speakers.row_of(two, place))
+        assert speakers._params_key(speakers.speaker_params(one, place)) == speakers._params_key(speakers.speaker_params(two, place))
 
 
 def test_what_is_refused_ends_both(fitted, world):

@@ -16,7 +16,7 @@ from test_cli import svc
 from svc.config import load
 from svc.errors import SvcError, WeightsError
 from svc.inference import onnx
-from svc.inference.voice import Known, Voice
+from svc.inference.voice import VoiceFile, VoiceSpeaker
 from svc.models.generator import Generator
 
 runtime = pytest.importorskip("onnxruntime")
@@ -24,9 +24,9 @@ pytest.importorskip("onnxscript")
 
 KINDS = {
     "both": {"model.subbands": 8},
-    "front only": {"model.layers": 0},
-    "WaveNet only": {"model.front": "none", "model.subbands": 8, "model.harmonics": 1},
-    "no sub-bands": {"model.front": "none", "model.subbands": 1, "sample_rate": 44_100},
+    "front only": {"model.wavenet.layers": 0},
+    "WaveNet only": {"model.source_filter": False, "model.subbands": 8, "model.num_harmonics": 1},
+    "no sub-bands": {"model.source_filter": False, "model.subbands": 1, "sample_rate": 44_100},
 }
 
 
@@ -35,12 +35,12 @@ def exported(kind):
     """A voice of a kind, and its graph."""
     config = load(None, TINY | {"model.hidden_layers": 1} | KINDS[kind])
     torch.manual_seed(0)
-    generator = Generator(config, content=20, singers=2).eval()
+    generator = Generator(config, content_channels=20, num_speakers=2).eval()
     if generator.wavenet is not None:
-        torch.nn.init.normal_(generator.wavenet.exit.weight, std=0.05)
+        torch.nn.init.normal_(generator.wavenet.output.weight, std=0.05)
     generator.bf16 = True  # must neither reach the graph nor be forgotten
-    singers = (Known("Ann", 60.0, 220.0, 150.0, 400.0), Known("Bob Ö.", 90.0, 110.0, 80.0, 220.0, number=1))
-    voice = Voice(generator, config, singers, {"licence": "CC0"}, "", 2)
+    singers = (VoiceSpeaker("Ann", 60.0, 220.0, 150.0, 400.0), VoiceSpeaker("Bob Ö.", 90.0, 110.0, 80.0, 220.0, number=1))
+    voice = VoiceFile(generator, config, singers, {"licence": "CC0"}, "", 2)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "voice.onnx"
         assert onnx.save(voice, path) < -100
@@ -91,10 +91,10 @@ def test_the_graph_says_what_is_needed_to_run_it():
     voice, graph = exported("both")
     singer = session(graph)
     assert {i.name: i.shape for i in singer.get_inputs()} == {
-        **{name: [1, "frames"] for name in ("f0", "voiced", "phase", "loudness", "effort")},
+        **{name: [1, "frames"] for name in ("f0", "voiced", "phase", "loudness", "relative_loudness")},
         "content": [1, 20, "frames"],
         "singer": [1, 2],
-        "start": [1],
+        "start_frame": [1],
     }
     assert [(o.name, o.shape) for o in singer.get_outputs()] == [("audio", [1, "240*frames"])]
     said = {name: json.loads(text) for name, text in singer.get_modelmeta().custom_metadata_map.items()}
@@ -122,17 +122,17 @@ def test_a_missing_library_is_one_sentence(library, voice, tmp_path, monkeypatch
 
 
 def louder(generator):
-    generator.front.exit.bias += 0.002  # nepers
+    generator.source_filter.output.bias += 0.002  # nepers
 
 
 def broken(generator):
-    generator.front.exit.bias += float("nan")
+    generator.source_filter.output.bias += float("nan")
 
 
 @pytest.mark.parametrize("change", [louder, broken])
 def test_a_graph_that_sings_something_else_is_not_written(change, tmp_path, monkeypatch):
     voice, graph = exported("both")
-    other = Generator(voice.config, content=20, singers=2)
+    other = Generator(voice.config, content_channels=20, num_speakers=2)
     other.load_state_dict(voice.generator.state_dict())
     with torch.no_grad():
         change(other)
@@ -158,7 +158,7 @@ def test_command(tmp_path, monkeypatch, capsys):
     voice, graph = exported("both")
     monkeypatch.chdir(tmp_path)
     made = replace(voice, card={"made": "step 7 of 9"})
-    monkeypatch.setattr("svc.training.export.voice_of", lambda *_: made)
+    monkeypatch.setattr("svc.training.export.export_voice", lambda *_: made)
     monkeypatch.setattr(onnx, "_draw", lambda *_: graph)
     arguments = ["export", "run", "-o", "v.safetensors", "--onnx", "v.onnx"]
     code, out, _ = svc(monkeypatch, capsys, *arguments)
@@ -166,7 +166,7 @@ def test_command(tmp_path, monkeypatch, capsys):
     assert "v.onnx: 0." in out
     assert "MB; step 7 of 9" in out
     assert (tmp_path / "v.onnx").read_bytes() == graph
-    assert Voice.load(tmp_path / "v.safetensors").config == voice.config
+    assert VoiceFile.load(tmp_path / "v.safetensors").config == voice.config
     (tmp_path / "v.safetensors").unlink()
     code, _, err = svc(monkeypatch, capsys, *arguments)
     assert code == 2

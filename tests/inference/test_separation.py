@@ -288,6 +288,7 @@ class Publisher:
 @pytest.fixture
 def publisher(tmp_path, monkeypatch) -> Publisher:
     monkeypatch.setattr(HDEMUCS_HIGH_MUSDB_PLUS, "_model_factory_func", SMALL)
+    monkeypatch.setattr("svc.inference.separation.SHA256", None)  # of the published file, which is not this one
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     return Publisher(monkeypatch)
 
@@ -322,8 +323,8 @@ def test_without_the_publisher_there_is_one_sentence(publisher, tmp_path):
     with pytest.raises(WeightsError) as caught:
         Separator()
     assert str(caught.value) == (
-        f"{NAME}: its weights are not in {tmp_path / 'svc'} and cannot be fetched (<urlopen error Name or service not "
-        f"known>); fetch {address()} elsewhere and put it into that folder, or give the vocal by itself, without "
+        f"{NAME}: its weights are not in {tmp_path / 'svc'} and cannot be downloaded (<urlopen error Name or service "
+        f"not known>); download {address()} elsewhere and put it into that folder, or give the vocal by itself, without "
         "--separate"
     )
     assert kept(tmp_path) == []
@@ -342,13 +343,13 @@ def test_weights_that_are_not_theirs_are_refused(publisher, small, tmp_path):
     state = small.state_dict()
     name = next(iter(state))
     for content, reason in (
-        (state | {"more": Attack(f"touch {marker}")}, r"calls for (posix|nt)\.system"),
+        (state | {"more": Attack(f"touch {marker}")}, "refused"),
         ({key: value for key, value in state.items() if key != name}, f"{name} is missing"),
         (state | {name: state[name][:1]}, f"{name} is missing or of the wrong shape"),
         ({"state_dict": state}, "is missing"),
     ):
         publisher.publish(content)
-        with pytest.raises(WeightsError, match=rf"^{address()}: refused, .*{reason}.*, or give the vocal by itself"):
+        with pytest.raises(WeightsError, match=rf"^{address()}: .*{reason}.*or give the vocal by itself"):
             Separator()
         assert kept(tmp_path) == []
     publisher.publish(state | {name: torch.full_like(state[name], torch.nan)})
@@ -362,7 +363,7 @@ def test_weights_that_changed_are_refused(publisher, small, tmp_path):
     Separator()
     stored = tmp_path / "svc" / f"{NAME}.safetensors"
     stored.write_bytes(stored.read_bytes()[:-1] + b"\x7f")
-    with pytest.raises(WeightsError, match=r"has changed since it was made; delete it .*, or give the vocal by itself"):
+    with pytest.raises(WeightsError, match=r"has changed since it was made; delete it, or give the vocal by itself"):
         Separator()
 
 

@@ -1,4 +1,6 @@
-"""Who is to sing: names, numbers, mixes, and mixes that change."""
+"""Speaker selection: names, numbers, mixes, and mixes that change."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,27 +9,52 @@ from hypothesis import strategies as st
 
 from svc.errors import DataError, WeightsError
 from svc.inference.converter import Converter
-from svc.inference.speaker_mix import cast
+from svc.inference.speaker_mix import parse_speaker
 
 
-def test_one_singer_by_name_or_number(voice):
+def test_one_speaker_by_name_or_number(voice):
     for text in ("Bob Ö.", "1", "bob ö."):
-        found = cast(voice, text)
-        assert (found.label, found.weights.tolist(), found.singer) == ("Bob Ö.", [[0], [1]], voice.singers[1])
+        found = parse_speaker(voice, text)
+        assert (found.label, found.weights.tolist(), found.stats) == ("Bob Ö.", [[0], [1]], voice.speakers[1])
 
 
 def test_a_mix_is_in_proportion(voice):
-    found = cast(voice, "Ann:3, 1:1")
+    found = parse_speaker(voice, "Ann:3, 1:1")
     assert found.weights.tolist() == [[0.75], [0.25]]
     assert found.label == "Ann0.75+Bob Ö.0.25"
-    assert found.singer.median_f0 == pytest.approx(220 * 2**-0.25)  # an octave apart, a quarter of the way
-    assert cast(voice, "Ann,Bob Ö.").weights.tolist() == [[0.5], [0.5]]
-    assert cast(voice, "Ann:1,Bob Ö.:0").singer == voice.singers[0]
+    assert found.stats.median_f0 == pytest.approx(220 * 2**-0.25)  # an octave apart, a quarter of the way
+    assert parse_speaker(voice, "Ann,Bob Ö.").weights.tolist() == [[0.5], [0.5]]
+    assert parse_speaker(voice, "Ann:1,Bob Ö.:0").stats == voice.speakers[0]
+
+
+def with_names(voice, *names):
+    speakers = [replace(speaker, name=name) for speaker, name in zip(voice.speakers, names, strict=True)]
+    return replace(voice, speakers=tuple(speakers))
+
+
+def test_a_name_that_is_a_number(voice):
+    """Is found by name; where it is another speaker's number as well, it is refused with both ways out."""
+    odd = with_names(voice, "7", "Bob")
+    assert parse_speaker(odd, "7").label == "7"
+    shadowing = with_names(voice, "1", "Bob")
+    with pytest.raises(WeightsError, match="1 is the name of #0 and the number of Bob; write #0 or #1"):
+        parse_speaker(shadowing, "1")
+    assert [parse_speaker(shadowing, text).label for text in ("#0", "#1", "0", "Bob")] == ["1", "Bob", "1", "Bob"]
+    assert parse_speaker(shadowing, "#0:1,#1:3").weights.tolist() == [[0.25], [0.75]]
+    assert parse_speaker(with_names(voice, "0", "Bob"), "0").label == "0"  # its own number
+
+
+def test_a_name_with_a_comma_can_be_mixed(voice):
+    odd = with_names(voice, "Smith, Jane", "Smith")
+    for text in ("Smith, Jane:3,Smith:1", "Smith:1,Smith, Jane:3", "Smith:1, #0:3"):
+        assert parse_speaker(odd, text).weights.tolist() == [[0.75], [0.25]], text
+    assert parse_speaker(odd, "Smith, Jane").label == "Smith, Jane"
+    assert parse_speaker(odd, "Smith, Jane,Smith").weights.tolist() == [[0.5], [0.5]]
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=2, max_size=2).filter(lambda shares: sum(shares) > 1e-3))
 def test_shares_of_a_mix_sum_to_one(voice, shares):
-    weights = cast(voice, f"0:{shares[0]},1:{shares[1]}").weights
+    weights = parse_speaker(voice, f"0:{shares[0]},1:{shares[1]}").weights
     assert weights.sum() == pytest.approx(1, abs=1e-6)
     assert weights.min() >= 0
 
@@ -35,8 +62,8 @@ def test_shares_of_a_mix_sum_to_one(voice, shares):
 @pytest.mark.parametrize(
     ("text", "error", "way_out"),
     [
-        ("Zoe", WeightsError, "it knows 0 Ann, 1 Bob"),
-        ("Ann:1,Zoe:1", WeightsError, "it knows 0 Ann, 1 Bob"),
+        ("Zoe", WeightsError, "it has 0 Ann, 1 Bob"),
+        ("Ann:1,Zoe:1", WeightsError, "it has 0 Ann, 1 Bob"),
         ("Ann:x", DataError, "write a mix as"),
         ("Ann:-1,1:2", DataError, "0 or more"),
         ("Ann:0,1:0", DataError, "not all of them 0"),
@@ -45,21 +72,21 @@ def test_shares_of_a_mix_sum_to_one(voice, shares):
         ("none.csv", DataError, "cannot be read"),
     ],
 )
-def test_who_cannot_sing_is_told(voice, text, error, way_out):
+def test_errors_name_the_way_out(voice, text, error, way_out):
     with pytest.raises(error, match=way_out):
-        cast(voice, text)
+        parse_speaker(voice, text)
 
 
 def test_a_mix_that_changes(voice, tmp_path):
     table = tmp_path / "fade.csv"
     table.write_text("seconds,Bob Ö.,Ann\n0.005,0,2\n0.505,2,2\n1.005,4,0\n")
-    found = cast(voice, str(table))
-    weights = found.over(200).numpy()
+    found = parse_speaker(voice, str(table))
+    weights = found.weights_at(slice(0, 200)).numpy()
     assert weights.shape == (2, 200)
     np.testing.assert_allclose(weights.sum(axis=0), 1, atol=1e-6)
     np.testing.assert_allclose(weights[1, [0, 25, 50, 75, 100, 199]], [0, 0.25, 0.5, 0.75, 1, 1], atol=1e-6)
     assert found.label == "fade"
-    assert found.over(10).shape == (2, 10)
+    assert found.weights_at(slice(0, 10)).shape == (2, 10)
 
 
 @pytest.mark.parametrize(
@@ -67,26 +94,26 @@ def test_a_mix_that_changes(voice, tmp_path):
     [
         ("", "begin with a line"),
         ("seconds,Ann\n", "every line needs"),
-        ("0,1,0\n0.5,0,1\n", "does not say whose"),
-        ("seconds\n0\n", "does not say whose"),
+        ("0,1,0\n0.5,0,1\n", "does not name the speakers"),
+        ("seconds\n0\n", "does not name the speakers"),
         ("seconds,Ann\n0,1,2\n", "every line needs"),
         ("seconds,Ann\n0,x\n", "begin with a line"),
         ("seconds,Ann\n0,nan\n", "every line needs"),
         ("seconds,Ann\n1,1\n0,1\n", "times must rise"),
         ("seconds,Ann\n0,-1\n", "0 or more"),
         ("seconds,Ann\n1e9,1\n", "times must rise"),
-        ("seconds,Ann,1\n0,1,0\n1,0,0\n", "nobody"),
+        ("seconds,Ann,1\n0,1,0\n1,0,0\n", "all shares of a line are 0"),
     ],
 )
-def test_a_table_that_is_none_is_told(voice, tmp_path, text, way_out):
+def test_a_csv_that_is_not_valid(voice, tmp_path, text, way_out):
     table = tmp_path / "mix.csv"
     table.write_text(text)
     with pytest.raises(DataError, match=way_out) as caught:
-        cast(voice, str(table))
+        parse_speaker(voice, str(table))
     assert str(table) in str(caught.value)
 
 
-def test_a_mix_that_changes_is_sung_as_its_ends_are(voice, tone, tmp_path):
+def test_a_changing_mix_ends_as_its_speakers_alone(voice, tone, tmp_path):
     """Ann to begin with, Bob at the end; in between neither."""
     table = tmp_path / "fade.csv"
     table.write_text("seconds,Ann,Bob Ö.\n0.5,1,0\n0.7,0,1\n")

@@ -13,12 +13,11 @@ from svc.audio.files import Audio
 from svc.audio.resample import resample
 from svc.data.synthetic.singers import SINGERS, phrase, render
 from svc.errors import AudioError, WeightsError
-from svc.features import extract
 from svc.features.conditioning import phase_track
 from svc.inference import streaming as streams
 from svc.inference import streaming_features
 from svc.inference.converter import Converter
-from svc.inference.streaming import Stream, pump
+from svc.inference.streaming import StreamingConverter, convert_pcm_pipe
 
 RATE = 24_000
 
@@ -43,7 +42,7 @@ def song(*numbers: int, rate: int = RATE) -> np.ndarray:
     return (samples + 1e-4 * np.random.default_rng(0).standard_normal(len(samples))).astype(np.float32)
 
 
-def sung(stream: Stream, samples, sizes=(4_800,)) -> np.ndarray:
+def sung(stream: StreamingConverter, samples, sizes=(4_800,)) -> np.ndarray:
     """What comes of pushing a song in pieces of these sizes, again and again."""
     made, start = [], 0
     while start < len(samples):
@@ -53,22 +52,22 @@ def sung(stream: Stream, samples, sizes=(4_800,)) -> np.ndarray:
     return np.concatenate([*made, stream.finish()])
 
 
-def decided(stream: Stream) -> list:
+def decided(stream: StreamingConverter) -> list:
     """Fills with what is decided while the stream sings."""
-    parts, decide = [], stream._decide
+    parts, decide = [], stream._next_conditioning
 
     def told(last):
         parts.append(decide(last))
         return parts[-1]
 
-    stream._decide = told
+    stream._next_conditioning = told
     return parts
 
 
 def joined(parts):
     whole = parts[0]
     for part in parts[1:]:
-        whole = streams._joined(whole, part)
+        whole = streams._concatenate(whole, part)
     return whole
 
 
@@ -81,30 +80,30 @@ def converter(voice) -> Converter:
 def long(converter):
     """A phrase sung four times, what was decided of it, what came out, and the features of the whole."""
     samples = np.tile(song(3)[: 3 * RATE], 4)
-    stream = Stream(converter, "Ann", RATE)
+    stream = StreamingConverter(converter, "Ann", RATE)
     parts = decided(stream)
     made = sung(stream, samples)
-    return samples, joined(parts), made, extract.extract(Audio(samples, RATE), converter.voice.config)
+    return samples, joined(parts), made, converter.features.extract(Audio(samples, RATE))
 
 
 @pytest.fixture(scope="module")
 def short(converter):
     """Two seconds at 22.05 kHz, and how they are sung when pushed at once."""
     samples = song(1, rate=22_100)[: 2 * 22_050 + 7]
-    return samples, sung(Stream(converter, "Bob Ö.", 22_050, block=0.4), samples, (len(samples),))
+    return samples, sung(StreamingConverter(converter, "Bob Ö.", 22_050, block_seconds=0.4), samples, (len(samples),))
 
 
 @pytest.mark.parametrize("sizes", [(997,), (48_000,), (1, 13, 0, 441)])
 def test_pieces_of_any_size_give_the_same_bits(converter, short, sizes):
     samples, whole = short
     assert level(whole) > -60
-    np.testing.assert_array_equal(sung(Stream(converter, "1", 22_050, block=0.4), samples, sizes), whole)
+    np.testing.assert_array_equal(sung(StreamingConverter(converter, "1", 22_050, block_seconds=0.4), samples, sizes), whole)
 
 
 def test_samples_one_by_one_give_the_same_bits(converter):
     samples = song(1)[:9_000]
-    whole = sung(Stream(converter, "0", 8_000, block=0.1), samples, (9_000,))
-    np.testing.assert_array_equal(sung(Stream(converter, "0", 8_000, block=0.1), samples, (1,)), whole)
+    whole = sung(StreamingConverter(converter, "0", 8_000, block_seconds=0.1), samples, (9_000,))
+    np.testing.assert_array_equal(sung(StreamingConverter(converter, "0", 8_000, block_seconds=0.1), samples, (1,)), whole)
 
 
 @settings(max_examples=10, deadline=None)
@@ -115,7 +114,7 @@ def test_samples_one_by_one_give_the_same_bits(converter):
 )
 def test_as_much_comes_out_as_went_in(converter, rate, count, size):
     samples = np.random.default_rng(count).normal(0, 0.01, count).astype(np.float32)
-    stream = Stream(converter, "0", rate, block=0.2)
+    stream = StreamingConverter(converter, "0", rate, block_seconds=0.2)
     given_, pushed = 0, 0
     for start in range(0, count, size):
         pushed += len(samples[start : start + size])
@@ -141,21 +140,21 @@ def test_the_phase_goes_on_from_block_to_block_to_the_bit(long):
     asked = long[1]
     np.testing.assert_array_equal(asked.phase[0].numpy(), phase_track(asked.f0[0].numpy()))
     assert asked.frames == 1_200
-    assert asked.start.tolist() == [0]
+    assert asked.start_frame.tolist() == [0]
 
 
 def test_windows_sound_as_the_whole_does():
     samples = np.random.default_rng(0).normal(0, 0.1, 3 * RATE).astype(np.float32)
-    past = streaming_features.Past(RATE)
+    past = streaming_features.AudioBuffer(RATE)
     for part in np.split(samples, [1, 7_000, 50_000]):
         past.add(part)
-    past.forget(40)
+    past.drop(40)
     for rate in (16_000, 8_000, RATE):
         hop, whole = rate // 100, resample(Audio(samples, RATE), rate).samples
-        window, inner = past.around(100, 200, 5, rate)
+        window, inner = past.window(100, 200, 5, rate)
         np.testing.assert_allclose(window, whole[95 * hop : 205 * hop], atol=1e-5)
         assert inner == slice(5, 105)
-        end, inner = past.around(250, 300, 5, rate)
+        end, inner = past.window(250, 300, 5, rate)
         np.testing.assert_allclose(end, whole[245 * hop :], atol=1e-5)
         assert inner == slice(5, 55)
 
@@ -164,7 +163,7 @@ def test_a_pause_keeps_the_melody(converter):
     """Longer than is remembered; until the next note is in sight."""
     time = np.arange(RATE) / RATE
     low, high = (0.2 * (np.sin(2 * np.pi * pitch * time) + np.sin(4 * np.pi * pitch * time)) for pitch in (150, 300))
-    stream = Stream(converter, "0", RATE, block=0.5)
+    stream = StreamingConverter(converter, "0", RATE, block_seconds=0.5)
     parts = decided(stream)
     sung(stream, np.concatenate([low, np.zeros(4 * RATE), high]).astype(np.float32))
     asked = joined(parts)
@@ -192,7 +191,7 @@ def test_after_ten_seconds_it_hears_what_the_whole_says(long):
     cents = np.abs(1200 * np.log2(asked.f0[0].numpy() / whole.f0))[whole.voiced & voiced]
     assert (cents < 1).mean() > 0.99
     np.testing.assert_allclose(asked.loudness[0].numpy(), whole.loudness, atol=1e-3)
-    np.testing.assert_allclose(asked.effort[0, 1_100:].numpy(), whole.effort[1_100:], atol=0.1)  # the last block
+    np.testing.assert_allclose(asked.relative_loudness[0, 1_100:].numpy(), whole.relative_loudness[1_100:], atol=0.1)  # the last block
     active = whole.loudness[late] > whole.loudness.max() - 40
     off = (asked.content[0].numpy() - whole.content)[:, late][:, active]
     assert np.sqrt(np.square(off).mean()) < 0.05  # of a deviation
@@ -200,7 +199,7 @@ def test_after_ten_seconds_it_hears_what_the_whole_says(long):
 
 @pytest.mark.parametrize(("rate", "block"), [(RATE, 1.0), (48_000, 0.3)])
 def test_the_latency_is_what_it_says_and_no_more(converter, rate, block):
-    stream, latest = Stream(converter, "0", rate, block=block), 0
+    stream, latest = StreamingConverter(converter, "0", rate, block_seconds=block), 0
     step, given_ = rate // 1000, 0
     for pushed in range(step, 4 * rate, step):
         made = len(stream.push(np.zeros(step, dtype=np.float32)))
@@ -218,7 +217,7 @@ def test_a_sound_comes_out_where_it_went_in(converter, rate):
     samples = np.zeros(2 * rate, dtype=np.float32)
     burst = slice(int(1.2 * rate), int(1.3 * rate))
     samples[burst] = np.random.default_rng(0).normal(0, 0.1, burst.stop - burst.start)
-    made = sung(Stream(converter, "0", rate, block=0.5), samples)
+    made = sung(StreamingConverter(converter, "0", rate, block_seconds=0.5), samples)
     power = np.square(made, dtype=np.float64)
     centre = (power * np.arange(len(made))).sum() / power.sum() / rate
     assert centre == pytest.approx(1.25, abs=0.01)
@@ -238,15 +237,15 @@ def test_blocks_join_as_frames_do(long):
 
 def test_silence_stays_silent(converter):
     samples = song(2)[: 2 * RATE]
-    made = sung(Stream(converter, "0", RATE), np.concatenate([np.zeros(2 * RATE), samples, np.zeros(2 * RATE)]))
+    made = sung(StreamingConverter(converter, "0", RATE), np.concatenate([np.zeros(2 * RATE), samples, np.zeros(2 * RATE)]))
     assert level(made[2 * RATE : 4 * RATE]) > -60
     for quiet in (made[: int(1.9 * RATE)], made[int(4.1 * RATE) :]):
         assert level(quiet) < level(made[2 * RATE : 4 * RATE]) - 60
-    assert level(sung(Stream(converter, "0", RATE), np.zeros(2 * RATE, dtype=np.float32))) < -80
+    assert level(sung(StreamingConverter(converter, "0", RATE), np.zeros(2 * RATE, dtype=np.float32))) < -80
 
 
 def test_noise_stays_without_pitch(converter):
-    stream = Stream(converter, "0", RATE)
+    stream = StreamingConverter(converter, "0", RATE)
     parts = decided(stream)
     made = sung(stream, np.random.default_rng(0).normal(0, 0.1, 2 * RATE).astype(np.float32))
     asked = joined(parts)
@@ -259,9 +258,9 @@ def test_wild_samples_do_not_stay(converter):
     samples = song(2)[: 2 * RATE]
     wild = samples.copy()
     wild[:3] = np.nan, np.inf, -1e30
-    made = sung(Stream(converter, "0", RATE), wild)
+    made = sung(StreamingConverter(converter, "0", RATE), wild)
     assert np.isfinite(made).all()
-    assert abs(level(made[RATE:]) - level(sung(Stream(converter, "0", RATE), samples)[RATE:])) < 3
+    assert abs(level(made[RATE:]) - level(sung(StreamingConverter(converter, "0", RATE), samples)[RATE:])) < 3
 
 
 def test_memory_is_constant(converter, monkeypatch):
@@ -278,7 +277,7 @@ def test_memory_is_constant(converter, monkeypatch):
         return sum(size(one, seen) for one in [*inside, *slots])
 
     monkeypatch.setattr(streaming_features, "PRIOR", 0)
-    stream = Stream(converter, "0", RATE)
+    stream = StreamingConverter(converter, "0", RATE)
     stream.push(np.concatenate([song(1)[:RATE], np.zeros(5 * RATE, dtype=np.float32)]))
     before = size(stream, set())
     stream.push(np.zeros(18 * RATE, dtype=np.float32))
@@ -287,20 +286,20 @@ def test_memory_is_constant(converter, monkeypatch):
 
 def test_the_key(converter, long):
     alto = long[0][: 2 * RATE]
-    stream = Stream(converter, "Bob Ö.", RATE, "auto")
+    stream = StreamingConverter(converter, "Bob Ö.", RATE, "auto")
     parts = decided(stream)
     sung(stream, alto)
     assert stream.transpose == -12
     asked, whole = joined(parts), long[3]
     both = (asked.voiced[0].numpy() > 0)[50:150] & whole.voiced[50:150]
     np.testing.assert_allclose(asked.f0[0].numpy()[50:150][both], whole.f0[50:150][both] / 2, rtol=1e-3)
-    fifth = Stream(converter, "0", RATE, 7.0)
+    fifth = StreamingConverter(converter, "0", RATE, 7.0)
     fifth.push(alto)
     assert fifth.transpose == 7
 
 
 def test_a_key_once_chosen_stays(converter):
-    stream = Stream(converter, "Ann", RATE, "auto", block=0.5)
+    stream = StreamingConverter(converter, "Ann", RATE, "auto", block_seconds=0.5)
     time = np.arange(2 * RATE) / RATE
     for pitch, expected in ((110, 12), (440, 12)):
         stream.push(
@@ -312,10 +311,10 @@ def test_a_key_once_chosen_stays(converter):
 def test_a_mix_changes_in_time(converter, tmp_path):
     table = tmp_path / "mix.csv"
     table.write_text("seconds,Ann,0\n0,0,1\n".replace(",0\n", ",Bob Ö.\n", 1) + "0.5,1,0\n")
-    stream = Stream(converter, str(table), RATE, block=0.2)
+    stream = StreamingConverter(converter, str(table), RATE, block_seconds=0.2)
     parts = decided(stream)
     sung(stream, np.zeros(RATE, dtype=np.float32))
-    singer = joined(parts).singer[0].numpy()
+    singer = joined(parts).speaker[0].numpy()
     np.testing.assert_allclose(singer[0, [0, 24, 60, 99]], [0.01, 0.49, 1, 1], atol=1e-5)
     np.testing.assert_allclose(singer.sum(axis=0), 1, rtol=1e-6)
 
@@ -334,17 +333,17 @@ class Trickle(io.RawIOBase):
 
 def test_a_wav_file_is_no_stream(converter):
     sink = io.BytesIO()
-    with pytest.raises(AudioError, match="begins like a WAV file, and a stream is raw samples"):
-        pump(Stream(converter, "0", RATE, block=0.3), io.BytesIO(b"RIFF" + bytes(RATE)), sink)
+    with pytest.raises(AudioError, match="begins like a WAV file, but a stream is raw samples"):
+        convert_pcm_pipe(StreamingConverter(converter, "0", RATE, block_seconds=0.3), io.BytesIO(b"RIFF" + bytes(RATE)), sink)
     assert sink.getvalue() == b""
 
 
 def test_pcm_is_pumped_as_it_comes(converter):
     samples = (song(1)[: RATE + 100] * 2**15).round().astype("<i2")
-    whole = sung(Stream(converter, "0", RATE, block=0.3), samples.astype(np.float32) / 2**15)
+    whole = sung(StreamingConverter(converter, "0", RATE, block_seconds=0.3), samples.astype(np.float32) / 2**15)
     for source in (Trickle(samples.tobytes() + b"\0", [1, 2, 5, 7_001]), io.BytesIO(samples.tobytes())):
         sink = io.BytesIO()
-        pump(Stream(converter, "0", RATE, block=0.3), source, sink)
+        convert_pcm_pipe(StreamingConverter(converter, "0", RATE, block_seconds=0.3), source, sink)
         made = np.frombuffer(sink.getvalue(), "<i2")
         np.testing.assert_array_equal(made, (whole * 2**15).round().clip(-(2**15), 2**15 - 1))
 
@@ -353,12 +352,12 @@ def test_nobody_listens_any_more(converter):
     reader, writer = os.pipe()
     os.close(reader)
     sink = os.fdopen(writer, "wb")
-    pump(Stream(converter, "0", RATE, block=0.2), io.BytesIO(song(1)[:RATE].astype("<i2").tobytes()), sink)
+    convert_pcm_pipe(StreamingConverter(converter, "0", RATE, block_seconds=0.2), io.BytesIO(song(1)[:RATE].astype("<i2").tobytes()), sink)
     assert sink.closed
 
 
 def test_refusals(converter):
     with pytest.raises(AudioError, match="a stream of 100 Hz: give a rate between 8000 and 192000 Hz"):
-        Stream(converter, "0", 100)
-    with pytest.raises(WeightsError, match="no singer 'Eve'"):
-        Stream(converter, "Eve", RATE)
+        StreamingConverter(converter, "0", 100)
+    with pytest.raises(WeightsError, match="no speaker 'Eve'"):
+        StreamingConverter(converter, "Eve", RATE)

@@ -21,7 +21,7 @@ from svc.data.synthetic.phrases import phrase
 from svc.data.synthetic.singers import SINGERS, write_singers
 from svc.features import content, extract
 from svc.inference.converter import Converter
-from svc.inference.voice import Known, Voice
+from svc.inference.voice import VoiceFile, VoiceSpeaker
 from svc.utils.units import FRAMES_PER_SECOND
 
 SONG_RATE = 44_100  # Hz, as songs have it
@@ -43,7 +43,7 @@ def features(sizes: Sizes) -> Group:
 
 def conversion(sizes: Sizes, path: Path | None, folder: Path) -> Group:
     """A song from samples to samples; a fresh process does the same once, from file to file."""
-    voice = Voice.load(path) if path else _random_voice()
+    voice = VoiceFile.load(path) if path else _random_voice()
     song = sing(sizes.song, SONG_RATE).audio
     source, singer = folder / "song.wav", folder / "voice.safetensors"
     files.write(source, song)
@@ -89,16 +89,16 @@ def preparation(sizes: Sizes, folder: Path) -> Group:
     return Group("prepare", text, contestants, ["svc prepare, jobs 1"])
 
 
-def _random_voice() -> Voice:
+def _random_voice() -> VoiceFile:
     config = configured(BASE)
-    singers = tuple(Known(f"singer {n}", 600.0, 220.0, 110.0, 440.0, number=n) for n in range(KNOWN))
+    singers = tuple(VoiceSpeaker(f"singer {n}", 600.0, 220.0, 110.0, 440.0, number=n) for n in range(KNOWN))
     generator = random_generator(config, "cpu").requires_grad_(False)
-    return Voice(generator, config, singers, {"note": "random weights"}, "", KNOWN)
+    return VoiceFile(generator, config, singers, {"note": "random weights"}, "", KNOWN)
 
 
 def _convert(converter: Converter, song: Audio, half: bool) -> dict[str, float]:
     converter.generator.bf16 = half
-    return converter.convert(song, "0")[1].spent
+    return converter.convert(song, "0")[1].timings
 
 
 def _stages(fresh: Mapping[str, tuple[float, float]], timed: Mapping[str, Timed]) -> Columns:

@@ -1,0 +1,50 @@
+"""``svc speakers``: list the speakers of a voice."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from svc.cli.app import VOICE_HELP, app, newest_voice
+from svc.errors import printable
+
+if TYPE_CHECKING:
+    from svc.inference.voice import VoiceFile
+
+VoicePath = Annotated[Path, typer.Argument(help="voice file")]
+VoiceOut = Annotated[Path, typer.Option("-o", "--out", help="voice file to write, NAME.safetensors")]
+SpeakerName = Annotated[str, typer.Argument(help="name or number, see `svc speakers`")]
+
+
+@app.command()
+def speakers(
+    voice: Annotated[Path | None, typer.Argument(help=VOICE_HELP)] = None,
+) -> None:
+    """List the speakers of a voice with numbers and ranges, and its card."""
+    from svc.inference.voice import VoiceFile
+
+    path = voice or newest_voice()
+    loaded = VoiceFile.load(path)
+    print_speakers(loaded)
+    for heading, text in loaded.card.items():
+        typer.echo(printable(f"{heading}: {text}"))
+    first = loaded.speakers[0].number
+    typer.echo(f"next: svc convert --voice {path} --speaker {first} SONG.wav; to add a speaker: svc fit --help")
+
+
+def print_speakers(voice: "VoiceFile") -> None:
+    """One line for each speaker."""
+    width = max(len(speaker.name) for speaker in voice.speakers)
+    for speaker in voice.speakers:
+        pitch = f"{speaker.low_f0:.0f}–{speaker.high_f0:.0f} Hz, median {speaker.median_f0:.0f}"
+        pitch = pitch if speaker.median_f0 else "range unknown"
+        minutes = f"{speaker.seconds / 60:5.1f} min"
+        typer.echo(f"{speaker.number:4d}  {speaker.name:{width}}  {minutes}  {speaker.kind}  {pitch}")
+
+
+def save_voice(voice: "VoiceFile", out: Path, index: int = -1) -> None:
+    """Write a voice and list its speakers; the last line converts to the speaker at an index."""
+    voice.save(out)
+    print_speakers(voice)
+    typer.echo(f"{out}: {len(voice.speakers)} speakers")
+    typer.echo(f"next: svc convert --voice {out} --speaker {voice.speakers[index].name!r} SONG.wav")

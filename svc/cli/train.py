@@ -1,0 +1,112 @@
+"""``svc train``: train a voice on recordings or on a prepared folder."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from svc.cli.app import Overrides, app
+
+if TYPE_CHECKING:
+    from svc.config import Config
+    from svc.data.manifest import Manifest
+    from svc.evaluation.validation_metrics import ValidationEvaluator
+
+
+@app.command()
+def train(
+    data: Annotated[Path, typer.Argument(help="folder made by `svc prepare`, or DATA/<speaker>/**/* to prepare first")],
+    config: Annotated[Path | None, typer.Option("-c", "--config", help="YAML file, or base, demo or paper")] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="folder of the run, runs/DATA if not given; resumed if it exists")
+    ] = None,
+    overrides: Overrides = None,
+    jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="processes that prepare")] = None,
+    cpu: Annotated[bool, typer.Option("--cpu", help="do not use accelerators")] = False,
+    allow_config_change: Annotated[
+        bool, typer.Option("--allow-config-change", help="resume although the config changed")
+    ] = False,
+) -> None:
+    """Train a voice. Run the same command again to resume exactly.
+
+    On several GPUs: accelerate launch -m svc train DATA
+    """
+    from svc.data.manifest import MANIFEST
+
+    run = out or Path("runs") / data.resolve().name
+    prepared = data
+    if data.is_dir() and not (data / MANIFEST).exists():
+        prepared = run / "prepared"
+        prepare_data(data, prepared, config, overrides, jobs, cpu)
+    train_voice(prepared, run, config, overrides, cpu=cpu, allow_config_change=allow_config_change)
+
+
+def prepare_data(
+    data: Path, out: Path, config: Path | None, overrides: list[str] | None, jobs: int | None, cpu: bool
+) -> None:
+    """Prepare a folder of recordings, as `svc prepare` does."""
+    from svc.cli.prepare import print_summary
+    from svc.config import load, parse_overrides
+    from svc.data.prepare import prepare
+    from svc.utils.distributed import process_group
+
+    main = process_group(cpu).main  # before any error: the others would wait for a process that does not join
+    if main:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    summary = prepare(data, out, load(config, parse_overrides(overrides or [])), jobs)
+    if main:
+        print_summary(summary, out)
+
+
+def train_voice(
+    prepared: Path,
+    run: Path,
+    config: Path | None,
+    overrides: list[str] | None = None,
+    *,
+    cpu: bool = False,
+    allow_config_change: bool = False,
+) -> None:
+    """Train on a prepared folder, and print the result; also the recipe."""
+    from accelerate import PartialState
+
+    from svc.config import load, parse_overrides
+    from svc.data import manifest
+    from svc.data.prepare import check_config
+    from svc.evaluation.independence import independence_notes
+    from svc.evaluation.validation_metrics import write_training_report
+    from svc.training import loop
+
+    options = load(config, parse_overrides(overrides or []))
+    clips = manifest.read(prepared)
+    main_process = PartialState(cpu=cpu).is_main_process
+    check_config(clips, options)
+    evaluator = validation_evaluator(clips, options) if main_process else None
+    outcome = loop.train(clips, run, options, cpu=cpu, allow_config_change=allow_config_change, score=evaluator)
+    if not main_process:
+        return
+    state = "stopped and saved" if outcome.interrupted else "finished"
+    best = (
+        f"best overall score {outcome.best_score:.3f} at step {outcome.best_step}"
+        if outcome.best_step is not None
+        else "not validated yet"
+    )
+    typer.echo(f"{state} at step {outcome.step}, {best}")
+    if evaluator:
+        typer.echo(write_training_report(run, evaluator, outcome.outputs, independence_notes(evaluator.metrics, options)))
+    typer.echo(f"open {run}/report.html, or run tensorboard --logdir {run}")
+    export = f"svc export {run} -o {run}/voice.safetensors"
+    typer.echo(f"next: {'run the same command again to continue' if outcome.interrupted else export}")
+
+
+def validation_evaluator(prepared: "Manifest", config: "Config") -> "ValidationEvaluator | None":
+    """The metrics of `svc evaluate` for the validation clips, if their libraries are installed."""
+    from svc.evaluation.independence import checkpoint_metrics
+    from svc.evaluation.validation_metrics import ValidationEvaluator
+    from svc.utils.optional import MissingExtra
+
+    try:
+        return ValidationEvaluator(prepared, checkpoint_metrics(config))
+    except MissingExtra as error:
+        typer.echo(f"validation clips are scored by their spectral distance alone: {error}", err=True)
+        return None

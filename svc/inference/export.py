@@ -1,0 +1,50 @@
+"""Export: a voice file from the weights and the metadata of a training checkpoint."""
+
+import datetime
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from svc import __version__
+from svc.config import from_tree
+from svc.errors import ConfigError, TrainingError
+from svc.features import content, extract
+from svc.inference.voice import VoiceFile, VoiceSpeaker
+from svc.models.generator import Generator
+
+
+def export_voice(
+    folder: Path, step: int, meta: Mapping[str, Any], weights: Mapping[str, Tensor], card: Mapping[str, str]
+) -> VoiceFile:
+    """A voice from a checkpoint.
+
+    Args:
+        folder: of the checkpoint, for messages.
+        step: of the training.
+        meta: of the checkpoint: ``config``, ``singers``, ``content_channels`` and ``features``.
+        weights: averaged (EMA) weights of the generator by name.
+        card: free text by headings.
+
+    Raises:
+        TrainingError: config, weights or features are of another version of svc.
+    """
+    other_version = TrainingError(f"{folder}: of another version; train again, or use the svc that made it")
+    try:
+        config = from_tree(meta["config"])
+        speakers = tuple(VoiceSpeaker(**row, number=number) for number, row in enumerate(meta["singers"]))
+        generator = Generator(config, content_channels=int(meta["content_channels"]), num_speakers=len(speakers))
+        generator.load_state_dict(weights)
+    except (ConfigError, KeyError, TypeError, RuntimeError):
+        raise other_version from None
+    if "features" in meta and extract.changed_features(meta["features"], config):
+        raise other_version
+    minutes = sum(speaker.seconds for speaker in speakers) / 60
+    about = {
+        "made": f"{datetime.date.today().isoformat()} by svc {__version__}, step {step} of {config.train.steps}",
+        "data": f"{minutes:.1f} minutes of {len(speakers)} speakers",
+        "limits": "words and breath follow the source; ask the speakers before you publish",
+    }
+    encoder = content.encoder_fingerprint(config.features.content)
+    return VoiceFile(generator.eval(), config, speakers, {**card, **about}, encoder, len(speakers))
