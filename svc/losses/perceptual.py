@@ -13,8 +13,7 @@ from torch import Tensor
 from torchaudio.transforms import Resample
 
 from svc import encoders
-from svc.config import Config, ListenerConfig
-from svc.config.validation import LISTENERS
+from svc.config import Config, PerceptualLossConfig
 from svc.encoders.base import Encoder
 
 Layers = Mapping[str, Tensor]
@@ -46,10 +45,10 @@ class AudioLoss(Protocol):
     """Loss on audio through a frozen encoder.
 
     Attributes:
-        seconds: length of the window of each segment that it gets.
+        segment_seconds: length of the window of each segment that it gets.
     """
 
-    seconds: float
+    segment_seconds: float
 
     def to(self, device: torch.device | str) -> Self:
         """Move it to a device."""
@@ -66,11 +65,11 @@ class PerceptualLoss:
     Attributes:
         encoder: in eval mode, without gradients for its weights.
         config: layers and distance.
-        seconds: length of the window of each segment that it gets.
+        segment_seconds: length of the window of each segment that it gets.
     """
 
-    def __init__(self, encoder: Encoder, config: ListenerConfig, rate: int) -> None:
-        self.encoder, self.config, self.seconds = encoder, config, config.seconds
+    def __init__(self, encoder: Encoder, config: PerceptualLossConfig, rate: int) -> None:
+        self.encoder, self.config, self.segment_seconds = encoder, config, config.segment_seconds
         self._resample = Resample(rate, encoder.sample_rate)
 
     def to(self, device: torch.device | str) -> Self:
@@ -89,7 +88,7 @@ class PerceptualLoss:
         with torch.no_grad():
             real = self.features(inputs.real)
         size, sources = len(inputs.real), inputs.converted_from
-        frame_mask = inputs.voiced if self.config.voiced else None
+        frame_mask = inputs.voiced if self.config.voiced_frames_only else None
         reconstructed = {layer: values[:size] for layer, values in fake.items()}
         reconstruction = self.distance(reconstructed, real, self.config.layers, frame_mask)
         if not sources:
@@ -97,7 +96,7 @@ class PerceptualLoss:
         converted = {layer: values[size:] for layer, values in fake.items()}
         source = {layer: values[sources] for layer, values in real.items()}
         source_mask = None if frame_mask is None else frame_mask[sources]
-        return reconstruction, self.distance(converted, source, self.config.across, source_mask)
+        return reconstruction, self.distance(converted, source, self.config.conversion_layers, source_mask)
 
     def distance(self, fake: Layers, real: Layers, names: Sequence[str], frame_mask: Tensor | None = None) -> Tensor:
         """Mean distance over segments and layers.
@@ -144,9 +143,8 @@ def build_perceptual_losses(config: Config) -> dict[str, PerceptualLoss]:
     Raises:
         WeightsError: the weights of an encoder are missing or damaged.
     """
-    named: Mapping[str, ListenerConfig] = {name: getattr(config.perceptual, name) for name in LISTENERS}
     return {
         name: PerceptualLoss(encoders.load(options.encoder), options, config.sample_rate)
-        for name, options in named.items()
-        if getattr(config.loss, name) or getattr(config.loss, f"other_{name}")
+        for name, options in config.perceptual.items()
+        if options.weight or options.conversion_weight
     }

@@ -23,7 +23,7 @@ class SpeakerLoss:
 
     Attributes:
         encoder: its layer ``embedding`` (B, D, 1) holds unit vectors.
-        seconds: length of the window of each segment that it gets.
+        segment_seconds: length of the window of each segment that it gets.
         centroids: (S, D) of the speakers, unit vectors.
     """
 
@@ -36,7 +36,7 @@ class SpeakerLoss:
             seconds: length of the window of each segment in training.
             rate: Hz of all audio.
         """
-        self.encoder, self.seconds = encoder, seconds
+        self.encoder, self.segment_seconds = encoder, seconds
         self._resample = Resample(rate, encoder.sample_rate)
         with torch.no_grad():
             self.centroids = torch.stack([centroid(self.embed(audio), weights) for audio, weights in enrolment])

@@ -1,21 +1,32 @@
 """Total loss of the generator: one dict of losses, their weights, and the weighted sum."""
 
-import dataclasses
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
-from svc.config import LossConfig
+from svc.config import Config, LossConfig
 from svc.errors import ConfigError
 from svc.losses.stft import multi_resolution_stft_loss
 
 
-def loss_weights(config: LossConfig, ramp: float = 1.0) -> dict[str, float]:
-    """Weight of every loss; ``ramp`` (0–1) scales those that start at ``train.adversary_start``."""
-    ramps = dict.fromkeys(("spectral", "repulsion"), 1.0)
-    names = [field.name for field in dataclasses.fields(config) if field.name != "scales"]
-    return {name: float(getattr(config, name)) * ramps.get(name, ramp) for name in names}
+def loss_weights(config: Config, ramp: float = 1.0) -> dict[str, float]:
+    """Weight of every loss by its name; ``ramp`` (0–1) scales those that start at ``train.adversarial_start_step``.
+
+    The loss ``NAME`` on converted segments is called ``conversion/NAME``.
+    """
+    loss = config.loss
+    weights = {
+        "adversarial": loss.adversarial,
+        "feature_matching": loss.feature_matching,
+        "conversion/adversarial": loss.conversion.adversarial,
+        "speaker": loss.speaker.weight,
+        "conversion/speaker": loss.speaker.conversion_weight,
+    }
+    for name, options in config.perceptual.items():
+        weights |= {name: options.weight, f"conversion/{name}": options.conversion_weight}
+    weights = {name: ramp * weight for name, weight in weights.items()}
+    return weights | {"spectral": loss.spectral, "energy_repulsion": loss.energy_repulsion}
 
 
 def reconstruction_losses(
@@ -24,7 +35,7 @@ def reconstruction_losses(
     """Spectral losses of audio (B, T), which need the real audio.
 
     ``spectral`` is the multi-resolution STFT loss, the sum of both of its parts. With ``fake2`` the generalised energy
-    distance (Gritsenko et al. 2008.01160) adds −E‖X − X′‖, ``repulsion``: without it the generator under-produces
+    distance (Gritsenko et al. 2008.01160) adds −E‖X − X′‖, ``energy_repulsion``: without it the generator under-produces
     noise.
 
     Args:
@@ -35,7 +46,7 @@ def reconstruction_losses(
     """
     losses = multi_resolution_stft_loss(fake=fake, real=real, scales=config.scales, fake2=fake2)
     spectral = {"spectral": losses["convergence"] + losses["log_magnitude"]}
-    return spectral if fake2 is None else spectral | {"repulsion": losses["energy_repulsion"]}
+    return spectral if fake2 is None else spectral | {"energy_repulsion": losses["energy_repulsion"]}
 
 
 def weighted_sum(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:

@@ -1,6 +1,6 @@
-"""Checkpoints: safetensors and JSON in a folder that appears whole or not at all, and an exact resume from them.
+"""Checkpoints: safetensors and JSON in a folder that is written atomically, and exact resume from them.
 
-Written to a temporary folder beside their place, synced to the disk, renamed, and only then are old ones removed.
+A checkpoint is written to a temporary folder, synced to the disk and renamed; then old ones are removed.
 """
 
 import hashlib
@@ -20,14 +20,20 @@ from torch import Tensor, nn
 
 from svc.errors import TrainingError
 from svc.models.generator import VERSION
+from svc.models.weight_names import READABLE_VERSIONS, rename_weights
 from svc.training.state import TrainState
 
 META = "meta.json"
+GENERATOR, EMA_GENERATOR = "generator.safetensors", "ema_generator.safetensors"
+DISCRIMINATOR = "discriminator.safetensors"
+GENERATOR_ADAM, DISCRIMINATOR_ADAM = "generator_adam.safetensors", "discriminator_adam.safetensors"
+_FILES_OF_4 = {EMA_GENERATOR: "average.safetensors"}  # names in checkpoints of weights of version 4
+_META_OF_4 = {"singers": "speakers", "left_out": "num_skipped_updates", "best_by": "score_source"}
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A complete checkpoint on disk."""
+    """A complete checkpoint on the disk."""
 
     folder: Path
     meta: dict[str, Any]
@@ -37,43 +43,66 @@ class Checkpoint:
         """Steps done."""
         return int(self.meta["step"])
 
+    @property
+    def best_step(self) -> int | None:
+        """Step of the best validation score so far, if there is one."""
+        return None if self.meta.get("best_score") is None else int(self.meta["best_step"])
+
+    def load(self, name: str) -> dict[str, Tensor]:
+        """Tensors of one of its files by their current names.
+
+        Raises:
+            TrainingError: the weights are of a version that cannot be read.
+        """
+        version = self.meta.get("weights")
+        if version not in READABLE_VERSIONS:
+            raise TrainingError(f"{self.folder}: made by another version of svc; train again, or use that version")
+        stored = _FILES_OF_4.get(name, name) if version == 4 else name
+        return rename_weights(load_file(self.folder / stored), version)
+
 
 def write(run: Path, state: TrainState, extra: dict[str, Any], keep: int) -> Checkpoint:
-    """Write a checkpoint of a state whose networks are not wrapped, then remove all but the newest and the best.
+    """Write a checkpoint, then remove all but the newest ``keep`` and the best.
+
+    Args:
+        run: folder of the run.
+        state: with networks and optimisers that are not wrapped.
+        extra: more metadata.
+        keep: number of newest checkpoints.
 
     Raises:
-        TrainingError: the disk does not take it; older checkpoints are untouched.
+        TrainingError: the disk cannot be written; older checkpoints are untouched.
     """
     root = run / "checkpoints"
-    place = root / _name(state.step)
+    folder = root / _name(state.step)
     temporary = root / f".tmp_{os.getpid()}"
     try:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
-        hashes = {name: _write_file(temporary / name, save(part)) for name, part in _parts(state).items()}
+        hashes = {name: _write_file(temporary / name, save(part)) for name, part in _tensors(state).items()}
         meta = extra | {
             "step": state.step,
             "weights": VERSION,
-            "best_score": state.best if math.isfinite(state.best) else None,
+            "best_score": state.best_score if math.isfinite(state.best_score) else None,
             "best_step": state.best_step,
-            "left_out": state.left_out,
+            "num_skipped_updates": state.num_skipped_updates,
             "sha256": hashes,
         }
         _write_file(temporary / META, json.dumps(meta, indent=1, ensure_ascii=False).encode())
-        shutil.rmtree(place, ignore_errors=True)
-        temporary.rename(place)
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.rename(folder)
         _sync(root)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise TrainingError(
-            f"{place}: cannot be written ({error.strerror}); free some space and run the same command again"
+            f"{folder}: cannot be written ({error.strerror}); free some space and run the same command again"
         ) from None
-    _rotate(root, keep, state.best_step)
-    return Checkpoint(place, meta)
+    _rotate(root, keep, state)
+    return Checkpoint(folder, meta)
 
 
 def newest(run: Path) -> Checkpoint | None:
-    """The newest complete checkpoint of a run; damaged ones are passed over."""
+    """The newest complete checkpoint of a run; damaged ones are skipped."""
     for folder in sorted((run / "checkpoints").glob("step_*"), reverse=True):
         checkpoint = _verified(folder)
         if checkpoint is not None:
@@ -81,7 +110,7 @@ def newest(run: Path) -> Checkpoint | None:
     return None
 
 
-def at(run: Path, which: str) -> Checkpoint:
+def load_named(run: Path, which: str) -> Checkpoint:
     """The ``last`` or the ``best`` checkpoint of a run.
 
     Raises:
@@ -92,69 +121,65 @@ def at(run: Path, which: str) -> Checkpoint:
         raise TrainingError(f"{run}: no complete checkpoint there; train first or name another run")
     if which == "last":
         return last
-    step = _best_step(last)
-    best = None if step is None else _verified(run / "checkpoints" / _name(step))
+    best = None if last.best_step is None else _verified(run / "checkpoints" / _name(last.best_step))
     if best is None:
         raise TrainingError(f"{run}: no best checkpoint yet; export the last one")
     return best
 
 
 def best_or_last(run: Path) -> Checkpoint:
-    """The best checkpoint of a run, or the last where nothing was held out to judge by.
+    """The best checkpoint of a run, or the last one where no clips were held out for validation.
 
     Raises:
         TrainingError: there is none.
     """
-    last = at(run, "last")
-    return last if _best_step(last) is None else at(run, "best")
+    last = load_named(run, "last")
+    return last if last.best_step is None else load_named(run, "best")
 
 
 def restore(checkpoint: Checkpoint, state: TrainState) -> None:
-    """Put a checkpoint into a state whose networks are not wrapped, to the bit.
+    """Load a checkpoint into a state whose networks are not wrapped; it is then equal to the bit.
 
     Raises:
-        TrainingError: it belongs to a model of another shape.
+        TrainingError: it is of a model of another shape.
     """
-    stored = {name: load_file(checkpoint.folder / name) for name in _parts(state)}
-    with _of_this_model(checkpoint):
-        state.generator.load_state_dict(stored["generator.safetensors"])
-        state.average.load_state_dict(stored["average.safetensors"])
-        state.discriminator.load_state_dict(stored["discriminator.safetensors"])
-    _restore_adam(state.generator_optimizer, state.generator, stored["generator_adam.safetensors"])
-    _restore_adam(state.discriminator_optimizer, state.discriminator, stored["discriminator_adam.safetensors"])
+    with _shape_errors(checkpoint):
+        state.generator.load_state_dict(checkpoint.load(GENERATOR))
+        state.ema_generator.load_state_dict(checkpoint.load(EMA_GENERATOR))
+        state.discriminator.load_state_dict(checkpoint.load(DISCRIMINATOR))
+    _restore_adam(state.generator_optimizer, state.generator, checkpoint.load(GENERATOR_ADAM))
+    _restore_adam(state.discriminator_optimizer, state.discriminator, checkpoint.load(DISCRIMINATOR_ADAM))
     state.step = checkpoint.step
     best = checkpoint.meta.get("best_score")
-    state.best = -math.inf if best is None else float(best)
-    state.best_step = _best_step(checkpoint)
-    state.left_out = int(checkpoint.meta.get("left_out", 0))
+    state.best_score = -math.inf if best is None else float(best)
+    state.best_step = checkpoint.best_step
+    state.num_skipped_updates = int(checkpoint.meta.get("num_skipped_updates", 0))
 
 
-def _best_step(checkpoint: Checkpoint) -> int | None:
-    return None if checkpoint.meta.get("best_score") is None else int(checkpoint.meta["best_step"])
+def load_partial(checkpoint: Checkpoint, state: TrainState) -> None:
+    """Load the generator of a checkpoint and its step; parameters that it does not hold keep their values.
+
+    Raises:
+        TrainingError: it holds parameters that the generator does not have.
+    """
+    with _shape_errors(checkpoint):
+        state.generator.load_state_dict(state.generator.state_dict() | checkpoint.load(GENERATOR))
+        state.ema_generator.load_state_dict(state.ema_generator.state_dict() | checkpoint.load(EMA_GENERATOR))
+    _restore_adam(state.generator_optimizer, state.generator, checkpoint.load(GENERATOR_ADAM))
+    state.step = checkpoint.step
+
+
+def ema_weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
+    """EMA weights of the generator, which are exported as a voice."""
+    return checkpoint.load(EMA_GENERATOR)
 
 
 def _name(step: int) -> str:
     return f"step_{step:08d}"
 
 
-def graft(checkpoint: Checkpoint, state: TrainState) -> None:
-    """Begin with the generator of a checkpoint and its step; parts that are new to it stay as they are.
-
-    Raises:
-        TrainingError: the generator has no place for what is stored.
-    """
-    stored = {name: load_file(checkpoint.folder / name) for name in _parts(state) if "discriminator" not in name}
-    with _of_this_model(checkpoint):
-        state.generator.load_state_dict(state.generator.state_dict() | stored["generator.safetensors"])
-        state.average.load_state_dict(state.average.state_dict() | stored["average.safetensors"])
-    _restore_adam(state.generator_optimizer, state.generator, stored["generator_adam.safetensors"])
-    state.step = checkpoint.step
-
-
 @contextmanager
-def _of_this_model(checkpoint: Checkpoint) -> Iterator[None]:
-    if checkpoint.meta.get("weights") != VERSION:
-        raise TrainingError(f"{checkpoint.folder}: made by another version of svc; train anew, or use that one")
+def _shape_errors(checkpoint: Checkpoint) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
@@ -162,23 +187,13 @@ def _of_this_model(checkpoint: Checkpoint) -> Iterator[None]:
         raise TrainingError(f"{checkpoint.folder}: of another model ({first}); choose another -o") from None
 
 
-def average_weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    """The averaged weights of the generator, which are what is exported.
-
-    Raises:
-        TrainingError: they are of another version.
-    """
-    with _of_this_model(checkpoint):
-        return load_file(checkpoint.folder / "average.safetensors")
-
-
-def _parts(state: TrainState) -> dict[str, dict[str, Tensor]]:
+def _tensors(state: TrainState) -> dict[str, dict[str, Tensor]]:
     return {
-        "generator.safetensors": _contiguous(state.generator.state_dict()),
-        "average.safetensors": _contiguous(state.average.state_dict()),
-        "discriminator.safetensors": _contiguous(state.discriminator.state_dict()),
-        "generator_adam.safetensors": _adam(state.generator_optimizer, state.generator),
-        "discriminator_adam.safetensors": _adam(state.discriminator_optimizer, state.discriminator),
+        GENERATOR: _contiguous(state.generator.state_dict()),
+        EMA_GENERATOR: _contiguous(state.ema_generator.state_dict()),
+        DISCRIMINATOR: _contiguous(state.discriminator.state_dict()),
+        GENERATOR_ADAM: _adam(state.generator_optimizer, state.generator),
+        DISCRIMINATOR_ADAM: _adam(state.discriminator_optimizer, state.discriminator),
     }
 
 
@@ -196,24 +211,29 @@ def _adam(optimizer: torch.optim.Optimizer, network: nn.Module) -> dict[str, Ten
 
 def _restore_adam(optimizer: torch.optim.Optimizer, network: nn.Module, stored: dict[str, Tensor]) -> None:
     named = dict(network.named_parameters())
+    step_on_device = bool(optimizer.defaults.get("fused"))
     optimizer.state.clear()
     for entry, value in stored.items():
         name, _, key = entry.rpartition("/")
         parameter = named[name]
-        place = "cpu" if key == "step" else parameter.device
-        optimizer.state[parameter][key] = value.to(place)
+        device = torch.device("cpu") if key == "step" and not step_on_device else parameter.device
+        optimizer.state[parameter][key] = value.to(device)
 
 
 def _verified(folder: Path) -> Checkpoint | None:
     try:
         meta = json.loads((folder / META).read_text(encoding="utf-8"))
-        whole = all(
+        complete = all(
             hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
             for name, digest in meta["sha256"].items()
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return Checkpoint(folder, meta) if whole else None
+    if not complete:
+        return None
+    if meta.get("weights") == 4:
+        meta = {_META_OF_4.get(key, key): value for key, value in meta.items()}
+    return Checkpoint(folder, meta)
 
 
 def _write_file(path: Path, data: bytes) -> str:
@@ -232,10 +252,12 @@ def _sync(folder: Path) -> None:
         os.close(handle)
 
 
-def _rotate(root: Path, keep: int, best_step: int | None) -> None:
-    kept = sorted(root.glob("step_*"))[-keep:]
-    for folder in root.glob("step_*"):
-        if folder not in kept and (best_step is None or folder.name != _name(best_step)):
+def _rotate(root: Path, keep: int, state: TrainState) -> None:
+    """Remove old checkpoints, and newer ones than the step just written: a run resumes before those that are damaged."""
+    written = [folder for folder in sorted(root.glob("step_*")) if folder.name <= _name(state.step)]
+    kept = {folder.name for folder in written[-keep:]} | (
+        {_name(state.best_step)} if state.best_step is not None else set()
+    )
+    for folder in [*root.glob("step_*"), *root.glob(".tmp_*")]:
+        if folder.name not in kept:
             shutil.rmtree(folder, ignore_errors=True)
-    for leftover in root.glob(".tmp_*"):
-        shutil.rmtree(leftover, ignore_errors=True)

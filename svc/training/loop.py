@@ -1,9 +1,9 @@
-"""The loop: from scratch or from the newest checkpoint to the last step."""
+"""Training loop: from scratch or from the newest checkpoint to the last step."""
 
 import contextlib
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,28 +17,26 @@ from svc.data import dataset, prepare
 from svc.data.manifest import Manifest
 from svc.models.discriminators import Discriminator
 from svc.models.wavenet import WaveNet
-from svc.training import checkpoint, state, validation
-from svc.training.gan_health import Watch
-from svc.training.locking import locked
-from svc.training.perceptual_losses import listeners
-from svc.training.resume import check_same, check_together, settled
-from svc.training.signals import any_process, stopping
+from svc.training import checkpoint, validation
+from svc.training.logging import Diagnostics, RunLogger, Throughput, make_trackers, mean_over_ranks
+from svc.training.perceptual_losses import build_losses
+from svc.training.resume import check_config_unchanged, check_ranks_agree, lock_run, resolve_precision
+from svc.training.signals import any_rank, stop_on_signal
+from svc.training.state import TrainState, create_state
 from svc.training.step import train_step
-from svc.training.throughput import Meter
-from svc.training.tracking import Tracker, chosen, everywhere
 from svc.utils.progress import progress
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run ended, and the phrases as they were last sung."""
+class TrainResult:
+    """End of a run, and the last outputs for the validation clips."""
 
     run: Path
     step: int
     best_step: int | None
-    best: float
+    best_score: float
     interrupted: bool
-    renditions: list[validation.Rendition] = field(default_factory=list)
+    outputs: list[validation.ValidationOutput] = field(default_factory=list)
 
 
 def train(
@@ -47,145 +45,170 @@ def train(
     config: Config,
     *,
     cpu: bool = False,
-    accept_changes: bool = False,
-    judge: validation.Judge | None = None,
-    begin: Callable[[state.TrainState], object] | None = None,
-) -> Outcome:
-    """Train, or go on training, a run.
+    allow_config_change: bool = False,
+    score: validation.ScoreFn | None = None,
+    initialise: Callable[[TrainState], object] | None = None,
+) -> TrainResult:
+    """Train a run, or resume it.
 
     Args:
-        prepared: what to learn from.
-        run: the folder of the run; if it holds checkpoints the newest is resumed exactly.
-        config: every knob.
-        cpu: leave accelerators alone.
-        accept_changes: go on although the config is not the one the run started with.
-        judge: scores the phrases besides the spectral distance; its ``overall`` chooses the best checkpoint.
-        begin: changes the fresh state first, for a run that begins with a voice: with that, step 0 may be the best.
+        prepared: dataset.
+        run: folder of the run; if it holds checkpoints the newest is resumed exactly.
+        config: all options.
+        cpu: do not use accelerators.
+        allow_config_change: resume although the config changed.
+        score: scores validation outputs besides the spectral distance; its ``overall`` chooses the best checkpoint.
+        initialise: changes the new state of a run that starts from a voice; step 0 may then be the best one.
 
     Raises:
-        TrainingError: the config changed, the run belongs to other singers, or a loss is not finite.
-        MissingExtra: the library of a tracker, or of a listener, is not installed.
+        TrainingError: another training has the folder, the config or the speakers changed, or losses are not finite.
+        MissingExtra: the library of a tracker, or of a perceptual loss, is not installed.
     """
     prepare.check_config(prepared, config)
-    found = checkpoint.newest(run)
-    device = PartialState(cpu=cpu).device
-    fixed = settled(config, found, device)
+    segments = dataset.SegmentDataset(prepared, config)
+    process = PartialState(cpu=cpu)
+    with lock_run(run) if process.is_main_process else contextlib.nullcontext():
+        process.wait_for_everyone()  # no process looks for checkpoints before the folder is locked
+        trainer = _start(prepared, run, config, segments, process, cpu, allow_config_change, score, initialise)
+        return trainer.run_steps(segments)
+
+
+def _start(
+    prepared: Manifest,
+    run: Path,
+    config: Config,
+    segments: dataset.SegmentDataset,
+    process: PartialState,
+    cpu: bool,
+    allow_config_change: bool,
+    score: validation.ScoreFn | None,
+    initialise: Callable[[TrainState], object] | None,
+) -> "Trainer":
+    """Trainer with a new state, or with that of the newest checkpoint."""
+    newest = checkpoint.newest(run)
+    resolved = resolve_precision(config, newest, process.device)
     accelerator = Accelerator(
         cpu=cpu,
-        mixed_precision=fixed.train.precision if device.type != "cpu" else "no",
-        log_with=chosen(config.train.trackers, run, found.step if found else 0),
+        mixed_precision=resolved.train.precision if process.device.type != "cpu" else "no",
+        log_with=make_trackers(config.train.trackers, run, newest.step if newest else 0),
         project_config=ProjectConfiguration(project_dir=str(run), logging_dir=str(run)),
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+        kwargs_handlers=[DistributedDataParallelKwargs()],
     )
-    items = dataset.SegmentDataset(prepared, config)
-    content = items[0, 0].conditioning.content.shape[1]
-    current = state.create(fixed, content_channels=content, num_speakers=len(prepared.speakers), device=accelerator.device)
-    if begin:
-        begin(current)
-    if found is not None:
-        check_same(found, prepared, config, accept_changes)
-        checkpoint.restore(found, current)
-        if found.meta.get("best_by") != _scale(judge):
-            current.best, current.best_step = -math.inf, None
-    elif accelerator.is_main_process:
-        run.mkdir(parents=True, exist_ok=True)
-    check_together(accelerator, current.step, run)
-    _prepare(accelerator, current, config.train.compile)
-    with locked(run) if accelerator.is_main_process else contextlib.nullcontext():
-        return _Loop(prepared, run, config, accelerator, current, content, judge, first=0 if begin else 1).go(items)
+    channels = segments[0, 0].conditioning.content.shape[1]
+    speakers = len(prepared.speakers)
+    state = create_state(resolved, content_channels=channels, num_speakers=speakers, device=accelerator.device)
+    if initialise:
+        initialise(state)
+    if newest is not None:
+        check_config_unchanged(newest, prepared, config, allow_config_change)
+        checkpoint.restore(newest, state)
+        if newest.meta.get("score_source") != _score_source(score):
+            state.best_score, state.best_step = -math.inf, None
+    check_ranks_agree(accelerator, state.step, run)
+    _wrap(accelerator, state, config)
+    return Trainer(prepared, run, config, accelerator, state, channels, score, first_best_step=0 if initialise else 1)
 
 
-def _prepare(accelerator: Accelerator, current: state.TrainState, compiled: bool) -> None:
-    """The one place, and the one order, in which things are handed to Accelerate.
+def _wrap(accelerator: Accelerator, state: TrainState, config: Config) -> None:
+    """Compile the networks if wanted, and wrap networks and optimisers by Accelerate.
 
-    Networks are compiled in place, so that no weight is renamed, and before they are wrapped, for a step calls them
-    unwrapped too; but not the front, of whose complex spectra torch 2.11 compiles a wrong gradient.
+    Networks are compiled in place, which renames no weight, and before they are wrapped, because a step calls them
+    unwrapped too; but not the source–filter stage: torch 2.11 compiles a wrong gradient of its complex spectra.
     """
-    networks = current.generator, current.discriminator
-    for part in (*networks[0].children(), networks[1]) if compiled else ():
-        if isinstance(part, WaveNet | Discriminator):
-            part.compile()
-    ready = accelerator.prepare(*networks, current.generator_optimizer, current.discriminator_optimizer)
-    current.generator, current.discriminator, current.generator_optimizer, current.discriminator_optimizer = ready
+    if config.train.compile:
+        for network in (*state.generator.children(), state.discriminator):
+            if isinstance(network, WaveNet | Discriminator):
+                network.compile()
+    handler = accelerator.ddp_handler
+    assert handler is not None
+    # Until train.wavenet_start_step the WaveNet has no gradients. To look for such parameters costs time in each step.
+    handler.find_unused_parameters = config.model.source_filter and state.step < config.train.wavenet_start_step
+    state.generator, state.generator_optimizer = accelerator.prepare(state.generator, state.generator_optimizer)
+    handler.find_unused_parameters = False
+    state.discriminator, state.discriminator_optimizer = accelerator.prepare(
+        state.discriminator, state.discriminator_optimizer
+    )
 
 
-class _Loop:
+class Trainer:
+    """Runs the steps of a training, with what is due after a step: logs, validation, checkpoints."""
+
     def __init__(
         self,
         prepared: Manifest,
         run: Path,
         config: Config,
         accelerator: Accelerator,
-        current: state.TrainState,
-        content: int,
-        judge: validation.Judge | None,
-        first: int,
+        state: TrainState,
+        content_channels: int,
+        score: validation.ScoreFn | None,
+        first_best_step: int,
     ):
         self.prepared, self.run, self.config = prepared, run, config
-        self.accelerator, self.state, self.content = accelerator, current, content
-        self.tracker = Tracker(run, config, accelerator, current.step)
-        self.phrases = validation.choose(prepared, config) if accelerator.is_main_process else []
-        self.judge = judge
-        self.first = first  # step that may be the best
-        self.listeners = {name: one.to(accelerator.device) for name, one in listeners(prepared, config).items()}
-        self.watch, self.meter = Watch(), Meter()
-        self.renditions: list[validation.Rendition] = []
-        self.saved = current.step
+        self.accelerator, self.state, self.content_channels = accelerator, state, content_channels
+        self.logger = RunLogger(run, config, accelerator, state.step)
+        self.clips = validation.select_clips(prepared, config) if accelerator.is_main_process else []
+        self.score, self.first_best_step = score, first_best_step
+        self.perceptual = {name: loss.to(accelerator.device) for name, loss in build_losses(prepared, config).items()}
+        self.diagnostics, self.throughput = Diagnostics(), Throughput()
+        self.outputs: list[validation.ValidationOutput] = []
+        self.saved_step = state.step
 
-    def go(self, items: dataset.SegmentDataset) -> Outcome:
-        accelerator, train = self.accelerator, self.config.train
+    def run_steps(self, segments: dataset.SegmentDataset) -> TrainResult:
+        """Run all steps that are left."""
+        accelerator, state, train = self.accelerator, self.state, self.config.train
         rank, world = accelerator.process_index, accelerator.num_processes
-        batches = self.meter.timed(dataset.loader(items, step=self.state.step, rank=rank, world=world))
-        bar = progress(batches, "train", "step", train.steps, self.state.step, not accelerator.is_main_process)
-        with stopping() as stop:
-            if self.state.step == 0 and self.state.best_step is None and self.validate():
+        batches = self.throughput.wrap(dataset.loader(segments, step=state.step, rank=rank, world=world))
+        bar = progress(batches, "train", "step", train.steps, state.step, not accelerator.is_main_process)
+        with stop_on_signal() as stop:
+            if state.step == 0 and state.best_step is None and self.validate():
                 self.save()
             for batch in bar:
-                terms = train_step(self.state, batch.to(accelerator.device), self.config, accelerator, self.listeners)
-                self.after(terms, bar)
-                if any_process(accelerator, stop.is_set()):
+                losses = train_step(state, batch.to(accelerator.device), self.config, accelerator, self.perceptual)
+                self.after_step(losses, bar)
+                if any_rank(accelerator, stop.is_set()):
                     break
-            if self.saved != self.state.step:
+            if self.saved_step != state.step:
                 self.save()
-        if self.meter.steps and accelerator.is_main_process:
-            bar.write(self.meter.verdict(), file=sys.stderr)
+        if self.throughput.steps and accelerator.is_main_process:
+            bar.write(self.throughput.summary(), file=sys.stderr)
         bar.close()
-        self.tracker.close()
+        self.logger.close()
         accelerator.wait_for_everyone()
-        interrupted = self.state.step < train.steps
-        return Outcome(self.run, self.state.step, self.state.best_step, self.state.best, interrupted, self.renditions)
+        interrupted = state.step < train.steps
+        return TrainResult(self.run, state.step, state.best_step, state.best_score, interrupted, self.outputs)
 
-    def after(self, terms: dict[str, torch.Tensor], bar: Any) -> None:
-        """What is due once a step is done."""
+    def after_step(self, losses: dict[str, torch.Tensor], bar: Any) -> None:
+        """Log, validate and save where it is due."""
         step, train = self.state.step, self.config.train
         last = step == train.steps
         if step % train.log_every == 0 or last:
-            values = everywhere(terms, self.accelerator)
-            self.tracker.losses(step, values, self.meter.lap())
-            for sentence in self.watch.notice(values) if self.accelerator.is_main_process else ():
-                bar.write(f"step {step}: {sentence}", file=sys.stderr)
-            best = f" best {self.state.best:.3f}" if self.state.best_step is not None else ""
+            values = mean_over_ranks(losses, self.accelerator)
+            self.logger.losses(step, values, self.throughput.interval())
+            for warning in self.diagnostics.check(values) if self.accelerator.is_main_process else ():
+                bar.write(f"step {step}: {warning}", file=sys.stderr)
+            best = f" best {self.state.best_score:.3f}" if self.state.best_step is not None else ""
             bar.set_postfix_str(f"spectral {values['spectral']:.3f}{best}")
         improved = (step % train.validate_every == 0 or last) and self.validate()
         if step % train.checkpoint_every == 0 or last or improved:
             self.save()
 
     def validate(self) -> bool:
-        """Sing the phrases with the averaged weights and judge them; whether they never were as good."""
+        """Synthesize the validation clips with the EMA weights and score them; True if the score is the best."""
         if not self.accelerator.is_main_process:
             return False
         step = self.state.step
-        use_wavenet = max(step, 1) > self.config.train.refine_start
-        self.renditions = validation.sing(self.state.average, self.phrases, use_wavenet=use_wavenet)
-        if not self.renditions:
+        use_wavenet = max(step, 1) > self.config.train.wavenet_start_step
+        self.outputs = validation.synthesize(self.state.ema_generator, self.clips, use_wavenet=use_wavenet)
+        if not self.outputs:
             return False
-        scores = validation.spectral_judge(self.renditions, self.config)
-        if self.judge:
-            scores |= self.judge(self.renditions)
-        self.tracker.renditions(step, self.renditions, scores)
-        improved = step >= self.first and scores["overall"] > self.state.best
+        scores = validation.spectral_score(self.outputs, self.config)
+        if self.score:
+            scores |= self.score(self.outputs)
+        self.logger.validation(step, self.outputs, scores)
+        improved = step >= self.first_best_step and scores["overall"] > self.state.best_score
         if improved:
-            self.state.best, self.state.best_step = scores["overall"], step
+            self.state.best_score, self.state.best_step = scores["overall"], step
         return improved
 
     def save(self) -> None:
@@ -197,30 +220,30 @@ class _Loop:
                 "config": to_tree(self.config),
                 "data": self.prepared.sha256,
                 "features": self.prepared.features,
-                "bf16": self.state.average.bf16,
-                "best_by": _scale(self.judge),
-                "content_channels": self.content,
-                "singers": [asdict(singer) for singer in self.prepared.speakers],
+                "bf16": self.state.ema_generator.bf16,
+                "score_source": _score_source(self.score),
+                "content_channels": self.content_channels,
+                "speakers": [asdict(speaker) for speaker in self.prepared.speakers],
             }
-            checkpoint.write(self.run, self.state, extra, self.config.train.keep)
-        self.saved = self.state.step
+            checkpoint.write(self.run, self.state, extra, self.config.train.keep_checkpoints)
+        self.saved_step = self.state.step
 
 
-def _scale(judge: validation.Judge | None) -> str:
-    """What the best checkpoint is chosen by: scores of another scale are not compared."""
-    return "judge" if judge else "spectral"
+def _score_source(score: validation.ScoreFn | None) -> str:
+    """What chooses the best checkpoint; scores of different sources are not compared."""
+    return "evaluator" if score else "spectral"
 
 
 @contextlib.contextmanager
-def _unwrapped(accelerator: Accelerator, current: state.TrainState) -> Any:
-    wrapped = current.generator, current.discriminator
-    optimizers = current.generator_optimizer, current.discriminator_optimizer
-    current.generator, current.discriminator = (accelerator.unwrap_model(network) for network in wrapped)
-    current.generator_optimizer, current.discriminator_optimizer = (
+def _unwrapped(accelerator: Accelerator, state: TrainState) -> Iterator[TrainState]:
+    networks = state.generator, state.discriminator
+    optimizers = state.generator_optimizer, state.discriminator_optimizer
+    state.generator, state.discriminator = (accelerator.unwrap_model(network) for network in networks)
+    state.generator_optimizer, state.discriminator_optimizer = (
         getattr(optimizer, "optimizer", optimizer) for optimizer in optimizers
     )
     try:
-        yield current
+        yield state
     finally:
-        current.generator, current.discriminator = wrapped
-        current.generator_optimizer, current.discriminator_optimizer = optimizers
+        state.generator, state.discriminator = networks
+        state.generator_optimizer, state.discriminator_optimizer = optimizers

@@ -1,60 +1,86 @@
-"""What must be as it was when a run goes on, and the same in all its processes."""
+"""Resuming a run: one training in a folder, an unchanged config, and the same step in all processes."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
+from filelock import FileLock, Timeout
 
-from svc.config import Config, differences, from_tree, to_tree
+from svc.config import Config, differences, from_tree, to_tree, upgrade
 from svc.data.manifest import Manifest
 from svc.errors import ConfigError, TrainingError
-from svc.training import checkpoint
+from svc.training.checkpoint import Checkpoint
 from svc.utils import hardware
 
 
-def settled(config: Config, found: checkpoint.Checkpoint | None, device: torch.device) -> Config:
-    """With ``train.precision`` settled: what ``auto`` came to where a run began holds on any machine, fast or not."""
-    half = hardware.use_bf16(config.train.precision, device)
-    if found is not None and config.train.precision == "auto":
-        half = bool(found.meta.get("bf16", half))  # older runs do not say
-    return replace(config, train=replace(config.train, precision="bf16" if half else "no"))
-
-
-def check_same(found: checkpoint.Checkpoint, prepared: Manifest, config: Config, accept_changes: bool) -> None:
-    """A run was begun with these singers, clips and knobs.
+@contextlib.contextmanager
+def lock_run(folder: Path) -> Iterator[None]:
+    """Lock the folder of a run, which is created if it is missing.
 
     Raises:
-        TrainingError: it was not, and what changed.
+        TrainingError: another training has the lock, or the folder cannot be written.
     """
-    names = [singer["name"] for singer in found.meta["singers"]]
-    if names != [singer.name for singer in prepared.speakers]:
-        raise TrainingError(f"{found.folder}: trained on other singers; choose another -o")
-    changed = differences(_as_now(found.meta["config"]), to_tree(config))
-    if found.meta.get("data") != prepared.sha256:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock", timeout=0)
+        lock.acquire()
+    except Timeout:
+        raise TrainingError(f"{folder}: another training runs there; wait for it or choose another -o") from None
+    except OSError as error:
+        raise TrainingError(f"{folder}: cannot be written ({error.strerror}); choose another -o") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def resolve_precision(config: Config, checkpoint: Checkpoint | None, device: torch.device) -> Config:
+    """The config with ``train.precision`` resolved; ``auto`` keeps what a resumed run started with, on any machine."""
+    bf16 = hardware.use_bf16(config.train.precision, device)
+    if checkpoint is not None and config.train.precision == "auto":
+        bf16 = bool(checkpoint.meta.get("bf16", bf16))  # older checkpoints do not hold it
+    return replace(config, train=replace(config.train, precision="bf16" if bf16 else "no"))
+
+
+def check_config_unchanged(
+    checkpoint: Checkpoint, prepared: Manifest, config: Config, allow_config_change: bool
+) -> None:
+    """Compare a run with the speakers, clips and config it started with.
+
+    Raises:
+        TrainingError: they differ; the message names the differences.
+    """
+    names = [speaker["name"] for speaker in checkpoint.meta["speakers"]]
+    if names != [speaker.name for speaker in prepared.speakers]:
+        raise TrainingError(f"{checkpoint.folder}: trained on other speakers; choose another -o")
+    changed = differences(_with_new_defaults(checkpoint.meta["config"]), to_tree(config))
+    if checkpoint.meta.get("data") != prepared.sha256:
         changed.append("the prepared clips")
-    if changed and not accept_changes:
+    if changed and not allow_config_change:
         raise TrainingError(
-            f"{found.folder}: the config changed ({'; '.join(changed)}); "
-            "undo that, choose another -o, or go on with --accept-changes"
+            f"{checkpoint.folder}: the config changed ({'; '.join(changed)}); "
+            "undo that, choose another -o, or resume with --allow-config-change"
         )
 
 
-def _as_now(tree: dict[str, Any]) -> dict[str, Any]:
-    """A stored config with the defaults of knobs that it did not know."""
+def _with_new_defaults(tree: dict[str, Any]) -> dict[str, Any]:
+    """A stored config with the defaults of options that are newer."""
     try:
-        return to_tree(from_tree(tree))
+        return to_tree(from_tree(upgrade(tree)))
     except ConfigError:
         return tree
 
 
-def check_together(accelerator: Accelerator, step: int, run: Path) -> None:
-    """All processes go on after the same step.
+def check_ranks_agree(accelerator: Accelerator, step: int, run: Path) -> None:
+    """Check that all processes resume from the same step.
 
     Raises:
-        TrainingError: they do not, because they do not see the same checkpoints.
+        TrainingError: they do not see the same checkpoints.
     """
     steps: list[int] = accelerator.gather(torch.tensor([step], device=accelerator.device)).tolist()
     if len(set(steps)) > 1:
-        raise TrainingError(f"{run}: not seen alike by every machine (steps {steps}); choose a folder that all share")
+        raise TrainingError(f"{run}: machines see different checkpoints (steps {steps}); choose a shared folder")

@@ -1,4 +1,4 @@
-"""How a run is stopped by hand: between two steps, and in all processes after the same one."""
+"""Stop on Ctrl-C or SIGTERM: between two steps, and in all processes after the same one."""
 
 import contextlib
 import signal
@@ -10,16 +10,16 @@ from accelerate import Accelerator
 
 
 @contextlib.contextmanager
-def stopping() -> Iterator[threading.Event]:
-    """Set by Ctrl-C or SIGTERM, so that a run stops between two steps; a second Ctrl-C stops it at once."""
+def stop_on_signal() -> Iterator[threading.Event]:
+    """Event that Ctrl-C or SIGTERM sets, so that a run stops between two steps; a second Ctrl-C stops it at once."""
     stop = threading.Event()
 
-    def ask(number: int, _frame: object) -> None:
+    def handle(number: int, _frame: object) -> None:
         if stop.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
         stop.set()
 
-    earlier = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    earlier = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:
@@ -27,9 +27,8 @@ def stopping() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def any_process(accelerator: Accelerator, stop: bool) -> bool:
-    """Whether any process was asked to stop; all must leave after the same step."""
+def any_rank(accelerator: Accelerator, stop: bool) -> bool:
+    """True if any process got a signal; all must stop after the same step."""
     if accelerator.num_processes == 1:
         return stop
-    asked = accelerator.reduce(torch.tensor(float(stop), device=accelerator.device))
-    return bool(asked > 0)
+    return bool(accelerator.reduce(torch.tensor(float(stop), device=accelerator.device)) > 0)

@@ -1,59 +1,104 @@
-"""Everything a step changes. It survives a crash, but for the count of steps in vain, which begins anew."""
+"""Training state that a step changes: networks, optimisers, EMA weights and counters."""
 
+import copy
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from svc.config import Config
+from svc.errors import TrainingError
 from svc.models.discriminators import build_discriminator
 from svc.models.generator import Generator
-from svc.training.ema import shadow
+from svc.training.optim import make_optimizer
 from svc.utils import hardware
+
+MAX_CONSECUTIVE_SKIPS = 20  # updates of one network
 
 
 @dataclass(slots=True)
 class TrainState:
-    """Networks, optimisers, and how far they have come.
+    """State of a training run; a checkpoint stores all of it but ``consecutive_skips``.
 
     Attributes:
-        generator: as it trains, perhaps wrapped for many processes.
+        generator: in training, perhaps wrapped for several processes.
         discriminator: likewise.
-        average: EMA of the generator's weights.
+        ema_generator: exponential moving average (EMA) of the generator's weights.
         generator_optimizer: Adam.
         discriminator_optimizer: Adam.
         step: steps done.
-        best: highest validation score so far.
-        best_step: and when, if there was one.
-        left_out: updates of either network whose gradient was not finite.
-        in_vain: how many of them in a row, of the generator and of the discriminator.
+        best_score: highest validation score so far.
+        best_step: its step, if there is one.
+        num_skipped_updates: updates of either network with a gradient that was not finite.
+        consecutive_skips: updates of each network that were skipped in a row.
     """
 
     generator: nn.Module
     discriminator: nn.Module
-    average: Generator
+    ema_generator: Generator
     generator_optimizer: torch.optim.Optimizer
     discriminator_optimizer: torch.optim.Optimizer
     step: int = 0
-    best: float = -math.inf
+    best_score: float = -math.inf
     best_step: int | None = None
-    left_out: int = 0
-    in_vain: list[int] = field(default_factory=lambda: [0, 0])
+    num_skipped_updates: int = 0
+    consecutive_skips: dict[str, int] = field(default_factory=lambda: {"generator": 0, "discriminator": 0})
+
+    def count_skipped(self, norms: Mapping[str, Tensor], losses: Mapping[str, Tensor]) -> None:
+        """Count the updates of this step that were skipped; the one host sync of a step on GPUs.
+
+        Args:
+            norms: gradient norm of each network that was updated.
+            losses: of this step, by name.
+
+        Raises:
+            TrainingError: the updates of a network were skipped too often in a row.
+        """
+        finite = torch.isfinite(torch.stack(list(norms.values()))).tolist()
+        for network, is_finite in zip(norms, finite, strict=True):
+            self.consecutive_skips[network] = 0 if is_finite else self.consecutive_skips[network] + 1
+            self.num_skipped_updates += not is_finite
+            if self.consecutive_skips[network] >= MAX_CONSECUTIVE_SKIPS:
+                raise TrainingError(_skip_message(self.step, network, losses))
 
 
-def create(config: Config, *, content_channels: int, num_speakers: int, device: torch.device) -> TrainState:
-    """A fresh state; the weights depend on the seed alone."""
+def create_state(config: Config, *, content_channels: int, num_speakers: int, device: torch.device) -> TrainState:
+    """A new state; its weights depend on the seed alone."""
     torch.manual_seed(config.train.seed)
     generator = Generator(config, content_channels=content_channels, num_speakers=num_speakers).to(device)
     generator.bf16 = hardware.use_bf16(config.train.precision, device)
     discriminator = build_discriminator(config.discriminator).to(device)
-    average = shadow(generator)
-    assert isinstance(average, Generator)
     return TrainState(
         generator,
         discriminator,
-        average,
-        torch.optim.Adam(generator.parameters(), lr=config.train.learning_rate, betas=(0.8, 0.99)),
-        torch.optim.Adam(discriminator.parameters(), lr=config.train.discriminator_rate, betas=(0.8, 0.99)),
+        make_ema(generator),
+        make_optimizer(generator, config.train.learning_rate),
+        make_optimizer(discriminator, config.train.discriminator_learning_rate),
+    )
+
+
+def make_ema(generator: Generator) -> Generator:
+    """A copy of a generator for its EMA weights."""
+    return copy.deepcopy(generator).requires_grad_(False).eval()
+
+
+@torch.no_grad()
+def update_ema(ema_generator: nn.Module, generator: nn.Module, decay: float, step: int) -> None:
+    """Update the EMA weights; the decay is smaller in early steps, so that the initial weights are forgotten."""
+    weight = 1 - min(decay, (1 + step) / (10 + step))
+    for mean, parameter in zip(ema_generator.parameters(), generator.parameters(), strict=True):
+        mean.lerp_(parameter, weight)
+
+
+def _skip_message(step: int, network: str, losses: Mapping[str, Tensor]) -> str:
+    of_discriminator = network == "discriminator"
+    own = [name for name in losses if name != "total" and (name == "discriminator") == of_discriminator]
+    bad = [name for name in own if not torch.isfinite(losses[name])]
+    what = f"{', '.join(bad)} is" if bad else f"the gradient of {' + '.join(own)} is"
+    option = "train.discriminator_learning_rate" if of_discriminator else "train.learning_rate"
+    return (
+        f"step {step}: {what} not finite, for {MAX_CONSECUTIVE_SKIPS} steps; resume from the last checkpoint, which is "
+        f"good, with a lower {option} and --allow-config-change"
     )

@@ -1,4 +1,4 @@
-"""One step of the game between generator and discriminator."""
+"""GAN training step: discriminator update, then generator update."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -9,23 +9,16 @@ from torch import Tensor, nn
 
 from svc.config import Config
 from svc.data.batch import Batch
-from svc.losses.adversarial import (
-    discriminator_loss,
-    feature_matching_loss,
-    frozen,
-    generator_loss,
-)
+from svc.losses.adversarial import discriminator_loss, feature_matching_loss, frozen, generator_loss
 from svc.losses.perceptual import AudioLoss
 from svc.losses.total import loss_weights, reconstruction_losses, weighted_sum
 from svc.models.discriminators import DiscriminatorOutput
-from svc.training.ema import follow
-from svc.training.schedule import adversary_share
-from svc.training.state import TrainState
-from svc.training.update import begin, finish, reduced
-from svc.training.virtual_speakers import DISCRIMINATOR, Part, draw
+from svc.training import optim
+from svc.training.state import TrainState, update_ema
+from svc.training.virtual_speakers import DISCRIMINATOR, MicroBatch, sample_micro_batches
 
-Terms = dict[str, Tensor]
-NOBODY: Mapping[str, AudioLoss] = MappingProxyType({})
+Losses = dict[str, Tensor]
+NO_LOSSES: Mapping[str, AudioLoss] = MappingProxyType({})
 
 
 def train_step(
@@ -33,128 +26,115 @@ def train_step(
     batch: Batch,
     config: Config,
     accelerator: Accelerator,
-    listeners: Mapping[str, AudioLoss] = NOBODY,
-) -> Terms:
-    """Train both networks on a batch; returns every named term, detached.
+    perceptual: Mapping[str, AudioLoss] = NO_LOSSES,
+) -> Losses:
+    """Train both networks on a batch; returns all losses, detached, as means over the micro batches.
 
-    The randomness of a step depends on the seed and the step alone. Until ``train.adversary_start`` only
-    reconstruction counts. With ``train.accumulate`` the discriminator hears all parts of the batch before it changes,
-    and the generator is asked only then; terms are means over the parts.
+    Its random numbers depend on the seed and the step alone. Until ``train.adversarial_start_step`` only the
+    reconstruction is trained. All micro batches train the discriminator before the generator is updated.
 
     Args:
         state: changed in place.
-        batch: crops.
-        config: every knob.
-        accelerator: of the process.
-        listeners: of the perceptual terms, by name.
+        batch: segments of this process.
+        config: all options.
+        accelerator: of this process.
+        perceptual: losses on frozen encoders by name.
 
     Raises:
-        TrainingError: nothing has been finite for many steps.
+        TrainingError: the updates of a network were skipped too often in a row.
     """
-    train = config.train
+    train, generator, discriminator = config.train, state.generator, state.discriminator
     torch.manual_seed(train.seed * 1_000_003 + state.step)
-    refine, whole = state.step >= train.refine_start, state.step >= train.adversary_start
-    seconds = {name: listener.seconds for name, listener in listeners.items()}
+    adversarial = state.step >= train.adversarial_start_step
+    use_wavenet = state.step >= train.wavenet_start_step
+    window_seconds = {name: loss.segment_seconds for name, loss in perceptual.items()} if adversarial else None
     rank, world = accelerator.process_index, accelerator.num_processes
-    parts = draw(batch, config, seconds if whole else None, rank, world)
-    alone = len(parts) == 1
-    sung = [state.generator(parts[0].asked, refine)] if alone else []  # of several, to be sung again with gradients
-    seen: Terms = {}
-    if whole:
-        with torch.no_grad():
-            fakes = [sung[0].detach()] if alone else [state.generator(part.asked, refine) for part in parts]
-        seen = train_discriminator(state, parts, fakes, config, accelerator)
-    begin(state, state.generator, train)
-    found: list[Terms] = []
-    for number, part in enumerate(parts):
-        with reduced(accelerator, state.generator, number == len(parts) - 1):
-            audio = sung[0] if alone else state.generator(part.asked, refine)
-            terms = generator_terms(state, part, audio, config, accelerator, listeners)
-            total = weighted_sum(terms, loss_weights(config.loss, adversary_share(state.step, train)))
-            accelerator.backward(total / len(parts))
-        found.append(terms | {"total": total})
-    told = _mean(found)
-    norm = finish(state, state.generator, told, train, accelerator)
-    follow(state.average, accelerator.unwrap_model(state.generator), train.ema, state.step)
+    micro_batches = sample_micro_batches(batch, config, window_seconds, rank, world)
+    reuse = len(micro_batches) == 1  # one forward pass of the generator then serves both updates
+    lr_factor = optim.lr_factor(state.step, train)
+    logs: Losses = {}
+    norms: Losses = {}
+
+    if adversarial:  # 1. discriminator update
+        optim.zero_grad_and_set_lr(state.discriminator_optimizer, lr_factor * train.discriminator_learning_rate)
+        d_losses = []
+        for mb in optim.sync_last(micro_batches, accelerator, discriminator):
+            with torch.set_grad_enabled(reuse):
+                mb.fake = generator(mb.conditioning, use_wavenet)
+            fake, real = mb.normalised_window(mb.fake.detach(), DISCRIMINATOR)
+            fake_out, real_out = split_outputs(discriminator(torch.cat([fake, real])), len(fake))
+            loss = discriminator_loss(fake=fake_out, real=real_out)
+            accelerator.backward(loss / len(micro_batches))
+            d_losses.append({"discriminator": loss})
+        norms["discriminator"] = optim.clip_and_step(
+            state.discriminator_optimizer, discriminator, train.max_grad_norm, accelerator
+        )
+        logs |= _mean(d_losses)
+
+    optim.zero_grad_and_set_lr(state.generator_optimizer, lr_factor * train.learning_rate)  # 2. generator update
+    weights = loss_weights(config, optim.adversarial_ramp(state.step, train))
+    g_losses = []
+    for mb in optim.sync_last(micro_batches, accelerator, generator):
+        fake = mb.fake if reuse and mb.fake is not None else generator(mb.conditioning, use_wavenet)
+        fake2 = None
+        if mb.second_conditioning is not None:
+            with torch.no_grad():
+                fake2 = accelerator.unwrap_model(generator)(mb.second_conditioning, use_wavenet)
+        losses = reconstruction_losses(fake=fake[: len(mb.audio)], real=mb.audio, config=config.loss, fake2=fake2)
+        if adversarial:
+            losses |= adversarial_losses(accelerator.unwrap_model(discriminator), mb, fake)
+            losses |= perceptual_losses(perceptual, mb, fake, weights)
+        total = weighted_sum(losses, weights)
+        accelerator.backward(total / len(micro_batches))
+        g_losses.append(losses | {"total": total})
+    norms["generator"] = optim.clip_and_step(state.generator_optimizer, generator, train.max_grad_norm, accelerator)
+    logs |= _mean(g_losses)
+
+    state.count_skipped(norms, logs)
+    update_ema(state.ema_generator, accelerator.unwrap_model(generator), train.ema_decay, state.step)
     state.step += 1
-    return seen | told | {"gradient_norm": norm, "left_out": torch.tensor(float(state.left_out))}
+    return logs | {"grad_norm": norms["generator"], "skipped_updates": torch.tensor(float(state.num_skipped_updates))}
 
 
-def train_discriminator(
-    state: TrainState, parts: Sequence[Part], sung: Sequence[Tensor], config: Config, accelerator: Accelerator
-) -> Terms:
-    """Its share of a step, on renditions (B + K, T) of the parts: ``discriminator``."""
-    judge = state.discriminator
-    begin(state, judge, config.train)
-    found: list[Terms] = []
-    for number, (part, audio) in enumerate(zip(parts, sung, strict=True)):
-        fake, real = part.heard(audio, DISCRIMINATOR)
-        with reduced(accelerator, judge, number == len(parts) - 1):
-            both = judge(torch.cat([fake, real]))
-            guessed, true = _parted(both, len(fake))
-            loss = discriminator_loss(fake=guessed, real=true)
-            terms = {"discriminator": loss}
-            accelerator.backward(loss / len(parts))
-        found.append(terms)
-    told = _mean(found)
-    finish(state, judge, told, config.train, accelerator)
-    return told
+def adversarial_losses(discriminator: nn.Module, mb: MicroBatch, fake: Tensor) -> Losses:
+    """LSGAN and feature-matching losses of the generator, and the LSGAN loss of converted segments, if any.
 
-
-def generator_terms(
-    state: TrainState,
-    part: Part,
-    sung: Tensor,
-    config: Config,
-    accelerator: Accelerator,
-    listeners: Mapping[str, AudioLoss],
-) -> Terms:
-    """What is asked of renditions (B + K, T); before ``train.adversary_start``, only how near they are to the truth."""
-    again = None
-    if part.again is not None:
-        with torch.no_grad():
-            refine = state.step >= config.train.refine_start
-            again = accelerator.unwrap_model(state.generator)(part.again, refine)
-    terms = reconstruction_losses(fake=sung[: len(part.audio)], real=part.audio, config=config.loss, fake2=again)
-    if state.step >= config.train.adversary_start:
-        judge = accelerator.unwrap_model(state.discriminator)  # wrapped, it would wait for gradients of its own
-        terms |= adversarial_terms(judge, *part.heard(sung, DISCRIMINATOR))
-        terms |= perceptual_terms(listeners, part, sung, config)
-    return terms
-
-
-def adversarial_terms(judge: nn.Module, fake: Tensor, real: Tensor) -> Terms:
-    """What the discriminator says of the generator's audio (B + K, T), beside the truth (B, T).
-
-    ``adversarial`` and ``feature_matching``, and if other singers sang K of the crops, ``other_adversarial``.
+    The discriminator must not be wrapped for several processes: it gets no gradients here.
     """
-    with frozen(judge):
-        judged, of_others = _parted(judge(fake), len(real))
+    fake, real = mb.normalised_window(fake, DISCRIMINATOR)
+    with frozen(discriminator):
+        reconstructed, converted = split_outputs(discriminator(fake), len(real))
         with torch.no_grad():
-            truth = judge(real)
-    terms = {
-        "adversarial": generator_loss(fake=judged),
-        "feature_matching": feature_matching_loss(fake=judged, real=truth),
+            real_out = discriminator(real)
+    losses = {
+        "adversarial": generator_loss(fake=reconstructed),
+        "feature_matching": feature_matching_loss(fake=reconstructed, real=real_out),
     }
-    return terms | ({"other_adversarial": generator_loss(fake=of_others)} if len(fake) > len(real) else {})
+    return losses | ({"conversion/adversarial": generator_loss(fake=converted)} if mb.converted_from else {})
 
 
-def perceptual_terms(listeners: Mapping[str, AudioLoss], part: Part, sung: Tensor, config: Config) -> Terms:
-    """What every listener says of renditions (B + K, T): of the crops, and as ``other_…`` of those by other singers."""
-    terms: Terms = {}
-    for name, listener in listeners.items():
-        own, theirs = listener(part.stretch(sung, name))
-        terms |= {name: own} if getattr(config.loss, name) else {}
-        terms |= {f"other_{name}": theirs} if theirs is not None and getattr(config.loss, f"other_{name}") else {}
-    return terms
+def perceptual_losses(
+    perceptual: Mapping[str, AudioLoss], mb: MicroBatch, fake: Tensor, weights: Mapping[str, float]
+) -> Losses:
+    """Losses on frozen encoders that have a weight: ``NAME``, and ``conversion/NAME`` of converted segments."""
+    losses: Losses = {}
+    for name, loss in perceptual.items():
+        reconstruction, conversion = loss(mb.loss_inputs(fake, name))
+        if weights[name]:
+            losses[name] = reconstruction
+        if conversion is not None and weights[f"conversion/{name}"]:
+            losses[f"conversion/{name}"] = conversion
+    return losses
 
 
-def _mean(found: Sequence[Terms]) -> Terms:
-    """Every term over the parts, detached."""
-    return {name: torch.stack([terms[name].detach() for terms in found]).mean() for name in found[0]}
+def split_outputs(
+    outputs: Sequence[DiscriminatorOutput], size: int
+) -> tuple[list[DiscriminatorOutput], list[DiscriminatorOutput]]:
+    """Discriminator outputs of the first ``size`` items of a batch, and of the rest."""
+    first = [(scores[:size], [layer[:size] for layer in layers]) for scores, layers in outputs]
+    return first, [(scores[size:], [layer[size:] for layer in layers]) for scores, layers in outputs]
 
 
-def _parted(judgements: list[DiscriminatorOutput], first: int) -> tuple[list[DiscriminatorOutput], list[DiscriminatorOutput]]:
-    """Judgements of the first items of a batch, and of the others."""
-    one = [(scores[:first], [a[:first] for a in activations]) for scores, activations in judgements]
-    return one, [(scores[first:], [a[first:] for a in activations]) for scores, activations in judgements]
+def _mean(losses: Sequence[Losses]) -> Losses:
+    """Mean of each loss over the micro batches, detached."""
+    return {name: torch.stack([each[name].detach() for each in losses]).mean() for name in losses[0]}

@@ -1,162 +1,165 @@
-"""All that is drawn at random in a step: who else sings what, and which stretches the networks hear.
+"""Micro batches of a step: virtual target speakers (mixup of embeddings), phase and noise offsets, and windows.
 
-What is drawn for a crop depends on its place in the whole batch of the step, not on the process or the part it is in.
+What is sampled for a segment depends on its index in the whole batch of the step, not on the process or micro batch.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from svc.config import Config, OthersConfig
+from svc.config import Config, VirtualSpeakersConfig
 from svc.data.batch import Batch, evenly_spaced
 from svc.features.conditioning import Conditioning
 from svc.losses.perceptual import LossInputs
 
-ELSEWHERE = 2**31  # frames on, where no crop starts
-QUIETEST = 1e-3  # level of a crop that is made louder for a network; below is silence
-DISCRIMINATOR = "discriminator"
+NOISE_OFFSET = 2**31  # frames; no segment starts there
+MIN_LEVEL = 1e-3  # RMS of a segment that is normalised; softer ones are silence
+DISCRIMINATOR = "discriminator"  # its window in a micro batch
 
 
 @dataclass(frozen=True, slots=True)
-class Chance:
-    """What was drawn for G crops among S singers.
+class SpeakerDraw:
+    """Random numbers for G segments and S speakers.
 
     Attributes:
-        turn: (G,) cycles by which the pulses come later when a crop is sung once more.
-        other_turn: (G,) likewise when somebody else sings it.
-        other: (G,) who that is: 1 to S − 1, counted on from the crop's own singer.
-        second: (G,) with whom that one is mixed: 0 to S − 3, counted among those who are neither.
-        share: (G,) of the former in the mix; 1 if there is none.
+        phase_offset: (G,) cycles, of the second sample of a segment.
+        conversion_phase_offset: (G,) cycles, of its conversion.
+        target_offset: (G,) index of the target speaker relative to the segment's own, 1 to S − 1.
+        mix_partner: (G,) index of the second speaker of a mix, 0 to S − 3, among those who are neither.
+        mix_weight: (G,) weight of the target in the mix; 1 without a mix.
     """
 
-    turn: Tensor
-    other_turn: Tensor
-    other: Tensor
-    second: Tensor
-    share: Tensor
+    phase_offset: Tensor
+    conversion_phase_offset: Tensor
+    target_offset: Tensor
+    mix_partner: Tensor
+    mix_weight: Tensor
 
-    def of(self, crops: slice | list[int]) -> "Chance":
-        """What was drawn for some crops."""
-        return Chance(**{f.name: getattr(self, f.name)[crops] for f in fields(self)})
+    def select(self, segments: slice | list[int]) -> "SpeakerDraw":
+        """Those of some segments."""
+        return SpeakerDraw(**{f.name: getattr(self, f.name)[segments] for f in fields(self)})
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Crops, and what is to be done with them.
+@dataclass(slots=True)
+class MicroBatch:
+    """B segments, of which K are also converted to other speakers.
 
     Attributes:
-        audio: (B, T) the truth.
-        asked: what the generator is to sing, (B + K): the crops, and K of them by other singers.
-        sources: which crops those are.
-        again: the crops once more, with other noise and pulses at other times, if that is wanted.
-        places: samples of every crop that a network hears, by its name.
+        audio: (B, T) recorded audio.
+        conditioning: (B + K, …) of the segments, then of their conversions.
+        converted_from: indices of the K segments that are converted.
+        second_conditioning: of the B segments with other noise and phase, for the energy distance.
+        windows: samples of each segment for the discriminator and each loss, by name.
+        fake: (B + K, T) output of the generator, where it serves more than one update.
     """
 
     audio: Tensor
-    asked: Conditioning
-    sources: list[int]
-    again: Conditioning | None
-    places: Mapping[str, slice]
+    conditioning: Conditioning
+    converted_from: list[int]
+    second_conditioning: Conditioning | None
+    windows: Mapping[str, slice]
+    fake: Tensor | None = None
 
-    def voiced(self, network: str) -> Tensor:
-        """Which frames (B, N) of what a network hears have a pitch."""
-        hop = self.audio.shape[1] // self.asked.frames
-        place = self.places[network]
-        return self.asked.voiced[: len(self.audio), place.start // hop : place.stop // hop] > 0
+    def normalised_window(self, fake: Tensor, name: str) -> tuple[Tensor, Tensor]:
+        """Window of generated (B + K, T) and of real audio, divided by the RMS level of the real one.
 
-    def heard(self, sung: Tensor, network: str) -> tuple[Tensor, Tensor]:
-        """What a network hears of renditions (B + K, T) and of the truth, at the level that gives that unit power.
-
-        At the level of a recording, the discriminator hears little but its own biases and stays at chance.
+        At the level of a recording a discriminator sees little but its own biases and stays at chance.
         """
-        fake, real = sung[:, self.places[network]], self.audio[:, self.places[network]]
-        level = level_of(real)
-        return fake / torch.cat([level, level[self.sources]]), real / level
+        window = self.windows[name]
+        real = self.audio[:, window]
+        level = rms_level(real)
+        return fake[:, window] / torch.cat([level, level[self.converted_from]]), real / level
 
-    def stretch(self, sung: Tensor, listener: str) -> LossInputs:
-        """The same for a listener, and what it may hold that against."""
-        fake, real = self.heard(sung, listener)
-        return LossInputs(fake, real, self.sources, self.asked.speaker, self.voiced(listener))
+    def loss_inputs(self, fake: Tensor, name: str) -> LossInputs:
+        """Inputs of a perceptual loss from generated audio (B + K, T)."""
+        windowed, real = self.normalised_window(fake, name)
+        hop = self.audio.shape[1] // self.conditioning.frames
+        frames = slice(self.windows[name].start // hop, self.windows[name].stop // hop)
+        voiced = self.conditioning.voiced[: len(self.audio), frames] > 0
+        return LossInputs(windowed, real, self.converted_from, self.conditioning.speaker, voiced)
 
 
-def level_of(audio: Tensor) -> Tensor:
-    """Level (B, 1) of audio (B, T): divided by it, networks hear it at unit power; silence is not made loud."""
-    return audio.square().mean(dim=-1, keepdim=True).sqrt().clamp_min(QUIETEST)
+def rms_level(audio: Tensor) -> Tensor:
+    """RMS level (B, 1) of audio (B, T), with a floor: silence is not amplified."""
+    return audio.square().mean(dim=-1, keepdim=True).sqrt().clamp_min(MIN_LEVEL)
 
 
-def draw(
-    batch: Batch, config: Config, listeners: Mapping[str, float] | None, rank: int = 0, world: int = 1
-) -> list[Part]:
-    """Draw the parts of a step from torch's own generator of random numbers.
+def sample_micro_batches(
+    batch: Batch, config: Config, window_seconds: Mapping[str, float] | None, rank: int = 0, world: int = 1
+) -> list[MicroBatch]:
+    """Sample the micro batches of a step from torch's global random number generator.
 
     Args:
-        batch: the crops of this process.
-        config: how many parts, who else is to sing, and whether once more.
-        listeners: seconds that each network hears besides the discriminator; none at all if only reconstruction counts.
+        batch: segments of this process.
+        config: gradient accumulation, virtual speakers, and whether the energy distance needs a second sample.
+        window_seconds: window of each perceptual loss; None while only the reconstruction is trained.
         rank: of the process.
-        world: processes that share the batch of the step equally.
+        world: number of processes, which share the batch of the step equally.
     """
     count, samples = batch.audio.shape
-    chance = _chance(count * world, batch.conditioning.speaker.shape[1], config.others)
-    wanted = {} if listeners is None else {DISCRIMINATOR: config.train.adversary_crop, **listeners}
-    lengths = {name: config.clamp_to_segment(seconds) * config.hop for name, seconds in wanted.items()}
-    places = {name: _place(samples, length, config.hop) for name, length in lengths.items()}
-    crops, size = batch.micro_batches(config.train.accumulate), count // config.train.accumulate
-    firsts = [rank * count + number * size for number in range(len(crops))]
-    make = partial(_part, places=places, config=config, others=listeners is not None)
-    return [make(part, chance.of(slice(first, first + size))) for part, first in zip(crops, firsts, strict=True)]
+    draw = _sample(count * world, batch.conditioning.speaker.shape[1], config.virtual_speakers)
+    seconds = {}
+    if window_seconds is not None:
+        seconds = {DISCRIMINATOR: config.train.discriminator_segment_seconds, **window_seconds}
+    lengths = {name: config.clamp_to_segment(value) * config.hop for name, value in seconds.items()}
+    windows = {name: _random_window(samples, length, config.hop) for name, length in lengths.items()}
+    parts = batch.micro_batches(config.train.gradient_accumulation_steps)
+    size = count // len(parts)
+    micro_batches = []
+    for number, part in enumerate(parts):
+        first = rank * count + number * size
+        own = draw.select(slice(first, first + size))
+        conditioning, sources = part.conditioning, []
+        if window_seconds is not None and conditioning.speaker.shape[1] > 1:
+            sources = evenly_spaced(config.virtual_speakers.fraction, size)
+        if sources:
+            converted = with_other_speakers(conditioning.select(sources), own.select(sources))
+            conditioning = Conditioning.stack([conditioning, converted])
+        second = with_new_noise(part.conditioning, own.phase_offset) if config.loss.energy_repulsion else None
+        micro_batches.append(MicroBatch(part.audio, conditioning, sources, second, windows))
+    return micro_batches
 
 
-def _chance(count: int, singers: int, config: OthersConfig) -> Chance:
-    share = torch.distributions.Beta(config.alpha, config.alpha).sample((count,))
-    return Chance(
-        turn=torch.rand(count),
-        other_turn=torch.rand(count),
-        other=torch.randint(1, max(2, singers), (count,)),
-        second=torch.randint(max(1, singers - 2), (count,)),
-        share=torch.where(torch.rand(count) < config.mixed, share, torch.ones(count)),
+def _sample(count: int, speakers: int, config: VirtualSpeakersConfig) -> SpeakerDraw:
+    weight = torch.distributions.Beta(config.mixup_alpha, config.mixup_alpha).sample((count,))
+    return SpeakerDraw(
+        phase_offset=torch.rand(count),
+        conversion_phase_offset=torch.rand(count),
+        target_offset=torch.randint(1, max(2, speakers), (count,)),
+        mix_partner=torch.randint(max(1, speakers - 2), (count,)),
+        mix_weight=torch.where(torch.rand(count) < config.mixup_fraction, weight, torch.ones(count)),
     )
 
 
-def _part(batch: Batch, chance: Chance, *, places: Mapping[str, slice], config: Config, others: bool) -> Part:
-    told = batch.conditioning
-    alone = told.speaker.shape[1] < 2
-    sources = [] if alone or not others else evenly_spaced(config.others.share, len(batch.audio))
-    asked = Conditioning.stack([told, sung_by_others(told.select(sources), chance.of(sources))]) if sources else told
-    again = once_more(told, chance.turn) if config.loss.repulsion else None
-    return Part(batch.audio, asked, sources, again, places)
+def with_other_speakers(conditioning: Conditioning, draw: SpeakerDraw) -> Conditioning:
+    """Conditioning of conversions to another speaker, or to a virtual one: a mix of two.
 
-
-def sung_by_others(conditioning: Conditioning, chance: Chance) -> Conditioning:
-    """Crops as somebody else is to sing them, one or a mix of two.
-
-    A mix is of two others; where only two singers are known, of the other and the crop's own.
+    A mix is of two others; of two speakers in all, of the other one and the segment's own.
     """
-    singers, own = conditioning.speaker.shape[1], conditioning.speaker.argmax(dim=-1)
-    chance = Chance(**{f.name: getattr(chance, f.name).to(own.device) for f in fields(chance)})
-    other = (own + chance.other) % singers
-    second = _neither(own, other, chance.second) if singers > 2 else own
-    share = chance.share[:, None]
-    mixed = share * functional.one_hot(other, singers) + (1 - share) * functional.one_hot(second, singers)
-    return once_more(conditioning.with_speaker(mixed), chance.other_turn)
+    speakers, own = conditioning.speaker.shape[1], conditioning.speaker.argmax(dim=-1)
+    draw = SpeakerDraw(**{f.name: getattr(draw, f.name).to(own.device) for f in fields(draw)})
+    target = (own + draw.target_offset) % speakers
+    partner = _skip_two(own, target, draw.mix_partner) if speakers > 2 else own
+    weight = draw.mix_weight[:, None]
+    mix = weight * functional.one_hot(target, speakers) + (1 - weight) * functional.one_hot(partner, speakers)
+    return with_new_noise(conditioning.with_speaker(mix), draw.conversion_phase_offset)
 
 
-def _neither(one: Tensor, other: Tensor, which: Tensor) -> Tensor:
-    """Which of those, (K,), who are neither of two."""
-    found = which + (which >= torch.minimum(one, other))
-    return found + (found >= torch.maximum(one, other))
+def _skip_two(first: Tensor, second: Tensor, index: Tensor) -> Tensor:
+    """Indices (K,) among all speakers of indices among those that are neither first nor second."""
+    index = index + (index >= torch.minimum(first, second))
+    return index + (index >= torch.maximum(first, second))
 
 
-def once_more(conditioning: Conditioning, turn: Tensor) -> Conditioning:
-    """The same, with other noise and pulses later by so many cycles (B,)."""
-    phase = (conditioning.phase + turn.to(conditioning.phase.device)[:, None]) % 1.0
-    return replace(conditioning, start_frame=conditioning.start_frame + ELSEWHERE, phase=phase)
+def with_new_noise(conditioning: Conditioning, phase_offset: Tensor) -> Conditioning:
+    """The same conditioning with other noise, and with pulses later by some cycles (B,)."""
+    phase = (conditioning.phase + phase_offset.to(conditioning.phase.device)[:, None]) % 1.0
+    return replace(conditioning, start_frame=conditioning.start_frame + NOISE_OFFSET, phase=phase)
 
 
-def _place(samples: int, length: int, hop: int) -> slice:
+def _random_window(samples: int, length: int, hop: int) -> slice:
     first = int(torch.randint((samples - length) // hop + 1, ())) * hop
     return slice(first, first + length)

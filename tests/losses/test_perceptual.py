@@ -70,15 +70,15 @@ def test_layers_are_averaged_and_the_level_is_set():
 
 @pytest.fixture(scope="module")
 def crepe_loss() -> PerceptualLoss:
-    config = load(None, {"loss.melody": 1.0, "loss.words": 0.0})
+    config = load(None, {"perceptual.crepe.weight": 1.0, "perceptual.phones.weight": 0.0})
     (loss,) = build_perceptual_losses(config).values()
     return loss
 
 
 def test_only_losses_with_a_weight_are_built():
-    assert build_perceptual_losses(load(None, {"loss.words": 0.0})) == {}
+    assert build_perceptual_losses(load(None, {"perceptual.phones.weight": 0.0})) == {}
     assert build_perceptual_losses(
-        load(None, {"loss.words": 0.0, "loss.other_melody": 0.5, "others.share": 0.5})
+        load(None, {"perceptual.phones.weight": 0.0, "perceptual.crepe.conversion_weight": 0.5, "virtual_speakers.fraction": 0.5})
     ).keys() == {"melody"}
 
 

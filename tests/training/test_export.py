@@ -10,22 +10,22 @@ from test_cli import svc
 from test_voice import stored
 
 from svc.config import to_tree
-from svc.data.manifest import Singer
 from svc.features import extract
-from svc.inference.voice import Voice
+from svc.features.speaker import Speaker
+from svc.inference.voice import VoiceFile
 from svc.models.generator import VERSION
 from svc.training import checkpoint, state
 
 
-def write_run(run: Path, voice: Voice, change=lambda meta: None, **knobs) -> None:
+def write_run(run: Path, voice: VoiceFile, change=lambda meta: None, **knobs) -> None:
     """A run with one checkpoint, whose meta was changed first, or whose network has other knobs."""
     config = replace(voice.config, model=replace(voice.config.model, **knobs))
-    current = state.create(config, content=20, singers=2, device=torch.device("cpu"))
+    current = state.create_state(config, content_channels=20, num_speakers=2, device=torch.device("cpu"))
     meta = {
         "config": to_tree(voice.config),
-        "features": json.loads(json.dumps(extract.identity(voice.config))),
+        "features": json.loads(json.dumps(extract.feature_fingerprint(voice.config))),
         "content_channels": 20,
-        "singers": [asdict(Singer(s.name, s.seconds, *s.range, s.level)) for s in voice.singers],
+        "singers": [asdict(Speaker(s.name, s.seconds, *s.range, s.level)) for s in voice.speakers],
     }
     change(meta)
     checkpoint.write(run, current, meta, keep=1)
@@ -37,7 +37,7 @@ def test_a_run_of_this_version_is_exported(says, voice, tmp_path, monkeypatch, c
     code, out, err = svc(monkeypatch, capsys, "export", tmp_path / "run", "-o", tmp_path / "v.safetensors")
     assert code == 0, err
     assert "next: svc convert" in out
-    assert Voice.load(tmp_path / "v.safetensors").config == voice.config
+    assert VoiceFile.load(tmp_path / "v.safetensors").config == voice.config
 
 
 def older_features(meta):

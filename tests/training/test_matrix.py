@@ -17,7 +17,7 @@ from accelerate.state import AcceleratorState
 from test_resume import ROOT, losses, replaced, weights
 
 from svc.config import Config, to_tree
-from svc.data.dataset import CropDataset
+from svc.data.dataset import SegmentDataset
 from svc.data.manifest import Manifest
 from svc.training import checkpoint, loop
 
@@ -61,7 +61,7 @@ def among(monkeypatch):
 @pytest.fixture(scope="module")
 def ends(prepared, tiny) -> dict[str, int]:
     """Steps after which an epoch is at its end, or is not; no checkpoint is due there."""
-    crossing = len(CropDataset(prepared, tiny)) // BATCH  # the next step takes crops of two epochs
+    crossing = len(SegmentDataset(prepared, tiny)) // BATCH  # the next step takes crops of two epochs
     assert 7 < crossing < 12
     return {"epoch end": crossing, "mid epoch": 7}
 
@@ -100,7 +100,7 @@ GAME = {"spectral": 0.0, "repulsion": 0.0}  # whose log of faint bins magnifies 
 
 @pytest.mark.parametrize("accumulate", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_two_processes_are_as_good_as_one(accumulate, among, prepared, tiny, tmp_path):
-    knobs = {"batch": BATCH, "accumulate": accumulate, "refine_start": 0, "adversary_start": 0}
+    knobs = {"batch": BATCH, "accumulate": accumulate, "wavenet_start_step": 0, "adversarial_start_step": 0}
     config = replaced(tiny, **knobs)
     game = replace(config, loss=replace(config.loss, **GAME))
     for name, of in (("whole", config), ("game", game)):

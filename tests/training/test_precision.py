@@ -19,14 +19,14 @@ STEPS, STOPPED = 4, 2
 @pytest.fixture
 def config(tiny):
     """With a WaveNet from the first step on, for on CPUs the products in bf16 are its own."""
-    knobs = {"steps": STEPS, "refine_start": 0, "adversary_start": 3, "phrases": 0}
+    knobs = {"steps": STEPS, "wavenet_start_step": 0, "adversarial_start_step": 3, "phrases": 0}
     return lambda precision: replace(tiny, train=replace(tiny.train, precision=precision, **knobs))
 
 
 @pytest.fixture
 def fast(monkeypatch):
     """Move to a machine where bf16 is fast, or is not."""
-    return lambda half: monkeypatch.setattr(hardware, "half_is_fast", lambda _: half)
+    return lambda half: monkeypatch.setattr(hardware, "bf16_is_fast", lambda _: half)
 
 
 @pytest.fixture

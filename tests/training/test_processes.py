@@ -45,7 +45,7 @@ def both_ranks(prepared, config, run: str) -> None:
 
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_two_processes_end_with_equal_weights(accumulate, prepared, tiny, tmp_path, monkeypatch):
-    tiny = replace(tiny, train=replace(tiny.train, batch=2 * accumulate, accumulate=accumulate))
+    tiny = replace(tiny, train=replace(tiny.train, batch_size=2 * accumulate, gradient_accumulation_steps=accumulate))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # unset, Accelerate warns
     AcceleratorState._reset_state(reset_partial_state=True)
     sys.stdout.flush()

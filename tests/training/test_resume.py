@@ -21,7 +21,7 @@ from svc.errors import TrainingError
 from svc.models.generator import VERSION
 from svc.training import checkpoint, step, update
 from svc.training.loop import train
-from svc.training.state import create
+from svc.training.state import create_state
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,12 +51,12 @@ def test_every_player_plays(uninterrupted):
 
 
 def test_wavenet_joins_at_its_step(uninterrupted, prepared, tiny, tmp_path):
-    train(prepared, tmp_path, replaced(tiny, steps=3, refine_start=3), cpu=True)
-    fresh = create(tiny, content=20, singers=2, device=torch.device("cpu")).generator.wavenet.exit.weight.data
+    train(prepared, tmp_path, replaced(tiny, steps=3, wavenet_start_step=3), cpu=True)
+    fresh = create_state(tiny, content_channels=20, num_speakers=2, device=torch.device("cpu")).generator.wavenet.output.weight.data
     before = load_file(checkpoint.newest(tmp_path).folder / "generator.safetensors")
     after = load_file(checkpoint.newest(uninterrupted).folder / "generator.safetensors")
-    assert torch.equal(before["wavenet.exit.weight"], fresh)
-    assert not torch.equal(after["wavenet.exit.weight"], fresh)
+    assert torch.equal(before["wavenet.output.weight"], fresh)
+    assert not torch.equal(after["wavenet.output.weight"], fresh)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -95,7 +95,7 @@ def test_other_clips_than_before_are_told(uninterrupted, prepared, tiny):
 
 def test_best_checkpoint_is_written_when_it_is_best(uninterrupted, prepared, tiny, tmp_path):
     train(prepared, tmp_path, replaced(tiny, checkpoint_every=5, validate_every=6, keep=1), cpu=True)
-    assert checkpoint.at(tmp_path, "best").step == checkpoint.newest(tmp_path).meta["best_step"]
+    assert checkpoint.load_named(tmp_path, "best").step == checkpoint.newest(tmp_path).meta["best_step"]
 
 
 @pytest.mark.parametrize(("kills", "steps"), [(3, 72), pytest.param(20, 480, marks=pytest.mark.slow)])
@@ -139,7 +139,7 @@ def replaced(config, **train_knobs):
 
 def test_changed_config_is_shown_and_refused(uninterrupted, prepared, tiny):
     longer = replaced(tiny, steps=13, clip=1.0)
-    with pytest.raises(TrainingError, match=r"train.clip: 5.0 → 1.0; train.steps: 12 → 13.*--accept-changes"):
+    with pytest.raises(TrainingError, match=r"train.max_grad_norm: 5.0 → 1.0; train.steps: 12 → 13.*--accept-changes"):
         train(prepared, uninterrupted, longer, cpu=True)
 
 
@@ -151,7 +151,7 @@ def test_weights_of_another_version_are_refused(uninterrupted, prepared, tiny, t
     with pytest.raises(TrainingError, match="made by another version of svc; train anew"):
         train(prepared, run, tiny, cpu=True)
     with pytest.raises(TrainingError, match="made by another version of svc"):
-        checkpoint.average_weights(checkpoint.at(run, "last"))
+        checkpoint.ema_weights(checkpoint.load_named(run, "last"))
 
 
 def test_damaged_checkpoint_is_passed_over(prepared, tiny, tmp_path):
@@ -193,7 +193,7 @@ def test_a_step_that_is_not_finite_is_left_out_and_counted(prepared, tiny, tmp_p
     train(prepared, tmp_path, tiny, cpu=True)
     last = checkpoint.newest(tmp_path)
     assert (last.step, last.meta["left_out"]) == (12, 2)
-    assert all(torch.isfinite(value).all() for value in checkpoint.average_weights(last).values())
+    assert all(torch.isfinite(value).all() for value in checkpoint.ema_weights(last).values())
     told = [json.loads(line)["left_out"] for line in (tmp_path / "losses.jsonl").read_text().splitlines()]
     assert told == [0] * 5 + [1, 1] + [2] * 5
 
@@ -203,7 +203,7 @@ def test_if_no_step_is_finite_any_more_the_run_ends(prepared, tiny, tmp_path, mo
     monkeypatch.setattr(update, "TOO_MANY", 3)
     with pytest.raises(TrainingError, match="step 7: spectral is not finite, and nothing was in 3 steps"):
         train(prepared, tmp_path, tiny, cpu=True)
-    kept = checkpoint.average_weights(checkpoint.newest(tmp_path))
+    kept = checkpoint.ema_weights(checkpoint.newest(tmp_path))
     assert all(torch.isfinite(value).all() for value in kept.values())
 
 

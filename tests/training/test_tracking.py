@@ -13,12 +13,12 @@ from accelerate.utils import LoggerType
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from svc.config import Follower, from_tree
+from svc.config import TrackerName, from_tree
 from svc.errors import ConfigError
 from svc.training import checkpoint, throughput
 from svc.training.loop import train
 from svc.training.throughput import Meter
-from svc.training.tracking import chosen
+from svc.training.logging import chosen
 from svc.utils.optional import MissingExtra
 
 STEPS = 6
@@ -48,7 +48,7 @@ class Notebook(theirs.GeneralTracker):
 
 @pytest.fixture(scope="module")
 def short(tiny):
-    knobs = {"steps": STEPS, "refine_start": 1, "adversary_start": 3, "validate_every": STEPS}
+    knobs = {"steps": STEPS, "wavenet_start_step": 1, "adversarial_start_step": 3, "validate_every": STEPS}
     return replace(tiny, train=replace(tiny.train, **knobs))
 
 
@@ -113,7 +113,7 @@ def test_what_is_taken_again_is_purged_from_tensorboard(tmp_path):
 
 
 def test_any_tracker_of_accelerate_can_be_named():
-    names = typing.get_args(Follower)
+    names = typing.get_args(TrackerName)
     assert set(names) == set(theirs.LOGGER_TYPE_TO_CLASS)
     assert from_tree({"train": {"trackers": list(names)}}).train.trackers == names
 
@@ -185,7 +185,7 @@ def test_waiting_is_the_share_of_the_time_before_batches(clock):
             share, seconds = ((0.25, 4.0), (0.125, 8.0))[number // 2]
             assert watch.lap() == {"waiting": share, "seconds_per_step": seconds}
     assert watch.steps == 4
-    assert watch.verdict() == "17 % of the time was spent waiting for data; raise train.workers"
+    assert watch.verdict() == "17 % of the time was spent waiting for data; raise train.num_workers"
 
 
 def test_a_short_wait_is_only_told(clock):

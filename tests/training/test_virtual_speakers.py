@@ -1,4 +1,4 @@
-"""Crops sung by somebody else: who is drawn, what is asked of them, and that nothing changes without them."""
+"""Virtual speakers: sampled targets and mixes, micro batches, and the complete objective."""
 
 from dataclasses import replace
 
@@ -6,178 +6,177 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from svc.config import OthersConfig, load
+from svc import encoders
+from svc.config import VirtualSpeakersConfig, load
 from svc.data import dataset
-from svc.data.batch import Batch, spread
+from svc.data.batch import Batch, evenly_spaced
 from svc.data.dataset import StepSampler
 from svc.errors import DataError
 from svc.features.conditioning import Conditioning
-from svc.losses.perceptual import Listener, _encoder
-from svc.training.state import create
+from svc.losses.perceptual import PerceptualLoss
+from svc.training.state import create_state
 from svc.training.step import train_step
-from svc.training.virtual_speakers import DISCRIMINATOR, Part, _chance, draw, sung_by_others
+from svc.training.virtual_speakers import DISCRIMINATOR, MicroBatch, _sample, sample_micro_batches, with_other_speakers
 
 
 @pytest.fixture
-def told(tiny, prepared) -> Batch:
-    items = dataset.CropDataset(prepared, tiny)
+def batch(tiny, prepared) -> Batch:
+    items = dataset.SegmentDataset(prepared, tiny)
     return Batch.stack([items[0, number] for number in range(4)])
 
 
-def of(singers: int, batch: int, conditioning: Conditioning) -> Conditioning:
-    """A batch of the first crop, by one singer after the other."""
-    one = Conditioning.stack([conditioning.items(slice(0, 1))] * batch)
-    return one.with_singer(torch.eye(singers)[torch.arange(batch) % singers])
+def repeat(speakers: int, count: int, conditioning: Conditioning) -> Conditioning:
+    """The first segment repeated, by one speaker after the other."""
+    one = Conditioning.stack([conditioning.select(slice(0, 1))] * count)
+    return one.with_speaker(torch.eye(speakers)[torch.arange(count) % speakers])
 
 
-def sung(singers: int, batch: int, conditioning: Conditioning, **knobs) -> tuple[Conditioning, Conditioning]:
-    """What the crops are told, and what those are told that are sung by somebody else: all of them."""
+def convert(speakers: int, count: int, conditioning: Conditioning, **options) -> tuple[Conditioning, Conditioning]:
+    """Conditioning of segments, and of the conversion of each."""
     torch.manual_seed(0)
-    asked = of(singers, batch, conditioning)
-    return asked, sung_by_others(asked, _chance(batch, singers, OthersConfig(**knobs)))
+    repeated = repeat(speakers, count, conditioning)
+    return repeated, with_other_speakers(repeated, _sample(count, speakers, VirtualSpeakersConfig(**options)))
 
 
-def test_somebody_else_sings_the_same(told):
-    asked, others = sung(5, 200, told.conditioning, mixed=0.0)
+def test_a_conversion_keeps_all_but_the_speaker(batch):
+    conditioning, converted = convert(5, 200, batch.conditioning, mixup_fraction=0.0)
     for name in ("f0", "voiced", "loudness", "content"):
-        assert torch.equal(getattr(others, name), getattr(asked, name)), name
-    assert torch.equal(others.singer.sort(dim=-1).values[:, -1], torch.ones(200))
-    own, drawn = asked.singer.argmax(-1), others.singer.argmax(-1)
+        assert torch.equal(getattr(converted, name), getattr(conditioning, name)), name
+    assert torch.equal(converted.speaker.sort(dim=-1).values[:, -1], torch.ones(200))
+    own, drawn = conditioning.speaker.argmax(-1), converted.speaker.argmax(-1)
     assert not (own == drawn).any()
     pairs = {(int(a), int(b)) for a, b in zip(own, drawn, strict=True)}
-    assert len(pairs) == 20  # everybody is sung by everybody else
+    assert len(pairs) == 20  # every pair of speakers
 
 
-def test_mixes_are_convex_and_of_two_at_most(told):
-    asked, others = sung(5, 300, told.conditioning, mixed=0.5)
-    assert (others.singer >= 0).all()
-    torch.testing.assert_close(others.singer.sum(-1), torch.ones(300))
-    assert int((others.singer > 0).sum(-1).max()) == 2
-    alone = (others.singer.max(-1).values == 1).float().mean()
+def test_mixes_are_convex_and_of_two_at_most(batch):
+    conditioning, converted = convert(5, 300, batch.conditioning, mixup_fraction=0.5)
+    assert (converted.speaker >= 0).all()
+    torch.testing.assert_close(converted.speaker.sum(-1), torch.ones(300))
+    assert int((converted.speaker > 0).sum(-1).max()) == 2
+    alone = (converted.speaker.max(-1).values == 1).float().mean()
     assert 0.4 < float(alone) < 0.6
-    assert float((asked.singer * others.singer).sum()) == 0  # nobody is mixed with the crop's own singer
-    largest = others.singer.max(-1).values
+    assert float((conditioning.speaker * converted.speaker).sum()) == 0  # no mix with the segment's own speaker
+    largest = converted.speaker.max(-1).values
     assert 0.6 < float(largest[largest < 1].mean()) < 0.9  # 3/4 for a uniform law
 
 
 @pytest.mark.parametrize(("alpha", "low", "high"), [(0.05, 0.9, 1.0), (50.0, 0.5, 0.6)])
-def test_the_law_of_the_mix(told, alpha, low, high):
-    """With a small alpha one of the two prevails, with a large one they are alike."""
-    _, others = sung(5, 300, told.conditioning, mixed=1.0, alpha=alpha)
-    largest = others.singer.max(-1).values
+def test_the_distribution_of_the_mix(batch, alpha, low, high):
+    """With a small alpha one weight is near 1, with a large one both are near ½."""
+    _, converted = convert(5, 300, batch.conditioning, mixup_fraction=1.0, mixup_alpha=alpha)
+    largest = converted.speaker.max(-1).values
     assert low < float(largest[largest < 1].mean()) < high
 
 
-def test_of_two_singers_the_mix_is_with_the_own(told):
-    _, others = sung(2, 100, told.conditioning, mixed=1.0)
-    assert ((others.singer > 0).sum(-1) == 2).all()
+def test_of_two_singers_the_mix_is_with_the_own(batch):
+    _, converted = convert(2, 100, batch.conditioning, mixup_fraction=1.0)
+    assert ((converted.speaker > 0).sum(-1) == 2).all()
 
 
-@pytest.mark.parametrize("singers", [1, 2, 3, 7])
-def test_any_number_of_singers(told, singers, tiny):
-    config = replace(tiny, others=OthersConfig(share=0.5))
-    batch = Batch(of(singers, 4, told.conditioning), told.audio)
-    (part,) = draw(batch, config, {})
-    assert part.sources == ([] if singers == 1 else [1, 3])
-    assert len(part.asked.singer) == 4 + len(part.sources)
+@pytest.mark.parametrize("speakers", [1, 2, 3, 7])
+def test_any_number_of_singers(batch, speakers, tiny):
+    config = replace(tiny, virtual_speakers=VirtualSpeakersConfig(fraction=0.5))
+    batch = Batch(repeat(speakers, 4, batch.conditioning), batch.audio)
+    (part,) = sample_micro_batches(batch, config, {})
+    assert part.converted_from == ([] if speakers == 1 else [1, 3])
+    assert len(part.conditioning.speaker) == 4 + len(part.converted_from)
 
 
-def test_a_share_is_spread_over_the_crops(told, tiny):
-    assert spread(0.25, 8) == [3, 7]
-    assert spread(0.7, 10) == [1, 2, 4, 5, 7, 8, 9]
-    assert spread(1.0, 3) == [0, 1, 2]
-    assert spread(1 / 3, 3) == [2]
-    assert spread(0.0, 4) == []
+def test_a_share_is_evenly_spaced(batch, tiny):
+    assert evenly_spaced(0.25, 8) == [3, 7]
+    assert evenly_spaced(0.7, 10) == [1, 2, 4, 5, 7, 8, 9]
+    assert evenly_spaced(1.0, 3) == [0, 1, 2]
+    assert evenly_spaced(1 / 3, 3) == [2]
+    assert evenly_spaced(0.0, 4) == []
     for share, crops, parts in ((0.5, 12, 3), (0.25, 16, 4), (0.1, 40, 2)):
         size = crops // parts
-        together = [size * part + number for part in range(parts) for number in spread(share, size)]
-        assert together == spread(share, crops)
-    assert draw(told, replace(tiny, others=OthersConfig(share=1.0)), None)[0].sources == []  # not yet
+        together = [size * part + number for part in range(parts) for number in evenly_spaced(share, size)]
+        assert together == evenly_spaced(share, crops)
+    assert sample_micro_batches(batch, replace(tiny, virtual_speakers=VirtualSpeakersConfig(fraction=1.0)), None)[0].converted_from == []  # not yet
 
 
-def test_a_share_that_is_no_whole_number_is_told(tiny):
-    third = replace(tiny, others=OthersConfig(share=0.25))
-    with pytest.raises(DataError, match=r"others.share 0.25 of 2 crops.* is not a whole number; change it"):
+def test_a_share_that_is_no_whole_number_is_an_error(tiny):
+    third = replace(tiny, virtual_speakers=VirtualSpeakersConfig(fraction=0.25))
+    with pytest.raises(DataError, match=r"virtual_speakers.fraction 0.25 of 2 crops.* is not a whole number; change it"):
         StepSampler(7, third, step=0, rank=0, world=1)
 
 
 @pytest.mark.parametrize(("world", "accumulate"), [(1, 2), (2, 1), (2, 2), (4, 1)])
-def test_parts_and_processes_draw_what_the_whole_would(told, tiny, world, accumulate):
-    config = replace(tiny, others=OthersConfig(share=0.5), loss=replace(tiny.loss, repulsion=0.2))
-    eight = Batch.stack([told, Batch(told.conditioning.with_singer(told.conditioning.singer.flip(1)), told.audio)])
+def test_micro_batches_and_processes_sample_what_the_whole_batch_would(batch, tiny, world, accumulate):
+    config = replace(tiny, virtual_speakers=VirtualSpeakersConfig(fraction=0.5), loss=replace(tiny.loss, energy_repulsion=0.2))
+    eight = Batch.stack([batch, Batch(batch.conditioning.with_speaker(batch.conditioning.speaker.flip(1)), batch.audio)])
     torch.manual_seed(3)
-    (whole,) = draw(eight, config, {"melody": 0.1})
-    parts: list[Part] = []
-    for rank, share in enumerate(eight.parts(world)):
+    (whole,) = sample_micro_batches(eight, config, {"crepe": 0.1})
+    parts: list[MicroBatch] = []
+    for rank, share in enumerate(eight.micro_batches(world)):
         torch.manual_seed(3)
-        several = replace(config, train=replace(config.train, accumulate=accumulate))
-        parts += draw(share, several, {"melody": 0.1}, rank, world)
+        several = replace(config, train=replace(config.train, gradient_accumulation_steps=accumulate))
+        parts += sample_micro_batches(share, several, {"crepe": 0.1}, rank, world)
     assert len(parts) == world * accumulate
-    assert all(part.places == whole.places for part in parts)
+    assert all(part.windows == whole.windows for part in parts)
     size = 8 // len(parts)
-    assert [size * n + source for n, part in enumerate(parts) for source in part.sources] == whole.sources
-    for name in ("singer", "phase", "start"):
-        own = torch.cat([getattr(part.asked, name)[:size] for part in parts])
-        theirs = torch.cat([getattr(part.asked, name)[size:] for part in parts])
-        assert torch.equal(torch.cat([own, theirs]), getattr(whole.asked, name))
-        assert torch.equal(torch.cat([getattr(part.again, name) for part in parts]), getattr(whole.again, name))
+    assert [size * n + source for n, part in enumerate(parts) for source in part.converted_from] == whole.converted_from
+    for name in ("speaker", "phase", "start_frame"):
+        own = torch.cat([getattr(part.conditioning, name)[:size] for part in parts])
+        theirs = torch.cat([getattr(part.conditioning, name)[size:] for part in parts])
+        assert torch.equal(torch.cat([own, theirs]), getattr(whole.conditioning, name))
+        assert torch.equal(torch.cat([getattr(part.second_conditioning, name) for part in parts]), getattr(whole.second_conditioning, name))
 
 
 def test_others_are_heard_at_the_level_of_their_source():
     real = torch.tensor([[1.0], [0.1]]) * torch.ones(2, 2_400)
     some = torch.zeros(3, 1)
-    asked = Conditioning(
-        f0=some, voiced=some, phase=some, loudness=some, effort=some, content=some, singer=some, start=some
+    conditioning = Conditioning(
+        f0=some, voiced=some, phase=some, loudness=some, relative_loudness=some, content=some, speaker=some, start_frame=some
     )
-    part = Part(real, asked, [1], None, {DISCRIMINATOR: slice(None)})
-    heard, truth = part.heard(torch.cat([real, real[1:]]), DISCRIMINATOR)
-    torch.testing.assert_close(truth, torch.ones(2, 2_400))
-    torch.testing.assert_close(heard, torch.ones(3, 2_400))
+    part = MicroBatch(real, conditioning, [1], None, {DISCRIMINATOR: slice(None)})
+    fake_window, real_window = part.normalised_window(torch.cat([real, real[1:]]), DISCRIMINATOR)
+    torch.testing.assert_close(real_window, torch.ones(2, 2_400))
+    torch.testing.assert_close(fake_window, torch.ones(3, 2_400))
 
 
 WHOLE = {
-    "train.refine_start": 0,
-    "train.adversary_start": 0,
-    "others.share": 0.5,
-    "loss.other_adversarial": 0.3,
-    "loss.melody": 0.1,
-    "loss.other_melody": 0.1,
-    "loss.words": 0.1,
-    "loss.other_words": 0.1,
-    "discriminator.conditional": True,
-    "discriminator.penalty": 1.0,
-    "train.adversary_ramp": 3,
+    "train.wavenet_start_step": 0,
+    "train.adversarial_start_step": 0,
+    "virtual_speakers.fraction": 0.5,
+    "loss.conversion.adversarial": 0.3,
+    "perceptual.crepe.weight": 0.1,
+    "perceptual.crepe.conversion_weight": 0.1,
+    "perceptual.phones.weight": 0.1,
+    "perceptual.phones.conversion_weight": 0.1,
+    "train.adversarial_ramp_steps": 3,
 }
 
 
-def test_the_whole_objective_has_every_term_and_trains(told):
+def test_the_complete_objective_has_every_loss(batch):
     from conftest import TINY
 
     config = load(None, TINY | WHOLE)
-    words = replace(config.perceptual.words, encoder="cepstral", layers=("cepstra",), across=("cepstra",))
-    hear = {
-        "melody": Listener(_encoder("crepe-tiny"), config.perceptual.melody, config.sample_rate),
-        "words": Listener(_encoder("cepstral"), words, config.sample_rate),
+    phones = replace(config.perceptual["phones"], encoder="cepstral", layers=("cepstra",), conversion_layers=("cepstra",))
+    perceptual = {
+        "crepe": PerceptualLoss(encoders.load("crepe-tiny"), config.perceptual["crepe"], config.sample_rate),
+        "phones": PerceptualLoss(encoders.load("cepstral"), phones, config.sample_rate),
     }
     runs = []
     for _ in range(2):
-        current = create(config, content=20, singers=2, device=torch.device("cpu"))
-        terms = train_step(current, told, config, Accelerator(cpu=True), hear)
-        runs.append({name: float(term) for name, term in terms.items()})
-    assert runs[0] == runs[1]  # its randomness is the step's
+        current = create_state(config, content_channels=20, num_speakers=2, device=torch.device("cpu"))
+        losses = train_step(current, batch, config, Accelerator(cpu=True), perceptual)
+        runs.append({name: float(loss) for name, loss in losses.items()})
+    assert runs[0] == runs[1]  # the same random numbers in the same step
     assert runs[0].keys() == {
-        *("spectral", "repulsion", "adversarial", "feature_matching", "melody", "words"),
-        *("other_adversarial", "other_melody", "other_words", "discriminator", "total", "gradient_norm", "left_out"),
-        "penalty",
+        *("spectral", "energy_repulsion", "adversarial", "feature_matching", "crepe", "phones"),
+        *("conversion/adversarial", "conversion/crepe", "conversion/phones"),
+        *("discriminator", "total", "grad_norm", "skipped_updates"),
     }
 
 
-def test_without_them_a_step_is_what_it_was(told, tiny):
-    """Listeners that nobody weighs and others that nobody wants draw no number and change nothing."""
-    early = replace(tiny, train=replace(tiny.train, refine_start=0, adversary_start=0))
-    hear = {"melody": Listener(_encoder("crepe-tiny"), tiny.perceptual.melody, tiny.sample_rate)}
+def test_losses_without_weight_change_nothing(batch, tiny):
+    """They draw no random numbers that others would get."""
+    early = replace(tiny, train=replace(tiny.train, wavenet_start_step=0, adversarial_start_step=0))
+    perceptual = {"crepe": PerceptualLoss(encoders.load("crepe-tiny"), tiny.perceptual["crepe"], tiny.sample_rate)}
     totals = []
-    for listeners in ({}, hear):
-        current = create(early, content=20, singers=2, device=torch.device("cpu"))
-        totals.append(float(train_step(current, told, early, Accelerator(cpu=True), listeners)["total"]))
+    for losses in ({}, perceptual):
+        current = create_state(early, content_channels=20, num_speakers=2, device=torch.device("cpu"))
+        totals.append(float(train_step(current, batch, early, Accelerator(cpu=True), losses)["total"]))
     assert totals[0] == totals[1]

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from host import ROOT, memory
+from host import memory
 from material import KNOWN, Sizes, conditioning
 from peers import HOP, Peers, vocoders, wavegan_step
 from timing import Columns, Contestant, Group, Timed
@@ -16,16 +17,17 @@ from torch import Tensor, nn
 from svc.config import Config, load
 from svc.data.batch import Batch
 from svc.features import content
-from svc.losses.perceptual import listeners
-from svc.losses.total import reconstruction_terms, weighted_sum, weights
+from svc.losses.adversarial import discriminator_loss
+from svc.losses.perceptual import build_perceptual_losses
+from svc.losses.total import loss_weights, reconstruction_losses, weighted_sum
 from svc.models.generator import Generator
 from svc.training import state
 from svc.training.state import TrainState
-from svc.training.step import adversarial_terms, train_discriminator, train_step
-from svc.training.virtual_speakers import DISCRIMINATOR, draw, once_more
+from svc.training.step import adversarial_losses, split_outputs, train_step
+from svc.training.virtual_speakers import DISCRIMINATOR, sample_micro_batches, with_new_noise
 from svc.utils import hardware
 
-BASE = "base"  # of configs/*.yaml, the default
+BASE = "base"  # of svc/config/*.yaml, the default
 RATE = 24_000  # Hz, of all peers here
 WAVEGAN = "ParallelWaveGAN v1"
 WAVEGAN_BYTES = 130_000  # of memory for each sample in a step of it
@@ -42,7 +44,7 @@ def generators(sizes: Sizes, peers: Peers, device: str) -> Group:
         run = _silently(partial(vocoder.sing, torch.randn(1, vocoder.mels, frames, device=device)))
         contestants.append(Contestant(vocoder.name, run, frames * HOP / RATE, _weights(network)))
     text = (
-        f"One forward pass of {sizes.generator:g} s ({sizes.paper:g} s for configs/paper.yaml, at 16 kHz; all others "
+        f"One forward pass of {sizes.generator:g} s ({sizes.paper:g} s for svc/config/paper.yaml, at 16 kHz; all others "
         f"at 24 kHz, the peers with {HOP} samples in a mel frame), random weights, in inference mode, fp32 unless "
         "another type is named, weight norm removed. Ours includes the excitation."
     )
@@ -54,14 +56,14 @@ def _ours(sizes: Sizes, device: str) -> list[Contestant]:
     seconds = {base: sizes.generator, demo: sizes.generator, paper: sizes.paper}
     sung = {network: conditioning(seconds[network], network.content, device) for network in seconds}
 
-    def sing(network: Generator, half: bool = False, refine: bool = True) -> None:
+    def sing(network: Generator, half: bool = False, use_wavenet: bool = True) -> None:
         network.bf16 = half
-        network(sung[network], refine)
+        network(sung[network], use_wavenet)
 
     runs: list[tuple[str, Generator, dict[str, bool]]] = [
         ("svc base", base, {}),
         ("svc base, WaveNet in bf16", base, {"half": True}),
-        ("svc base, the front alone", base, {"refine": False}),
+        ("svc base, the front alone", base, {"use_wavenet": False}),
         ("svc demo", demo, {}),
         ("svc paper", paper, {}),
     ]
@@ -73,7 +75,7 @@ def _ours(sizes: Sizes, device: str) -> list[Contestant]:
 
 def training(sizes: Sizes, peers: Peers, device: str) -> Group:
     """One step with everything on, its parts, and a step of ParallelWaveGAN."""
-    config = configured(BASE, {"train.refine_start": 0, "train.adversary_start": 0, **sizes.training})
+    config = configured(BASE, {"train.wavenet_start_step": 0, "train.adversarial_start_step": 0, **sizes.training})
     contestants = _Steps(config, device).contestants()
     absent = [WAVEGAN] if "parallel_wavegan" in peers.absent else []
     fitting = int(0.6 * memory(device) / (WAVEGAN_BYTES * sizes.peer_samples))
@@ -82,8 +84,8 @@ def training(sizes: Sizes, peers: Peers, device: str) -> Group:
         run = wavegan_step(peers, crops, sizes.peer_samples, device)
         contestants.append(Contestant(WAVEGAN, run, crops * sizes.peer_samples / RATE))
     text = (
-        f"One step of configs/base.yaml with front, WaveNet and adversary on, {config.train.batch} × "
-        f"{config.train.crop:g} s, precision {config.train.precision}; then its parts on their own, forward and "
+        f"One step of svc/config/base.yaml with front, WaveNet and adversary on, {config.train.batch_size} × "
+        f"{config.train.segment_seconds:g} s, precision {config.train.precision}; then its parts on their own, forward and "
         f"backward; optimisers and averages are the rest. {WAVEGAN}: generator and discriminator as its trainer makes "
         f"a step, fp32, {crops} × {sizes.peer_samples} samples at 24 kHz (of its own 6 crops what the memory takes)."
     )
@@ -103,37 +105,36 @@ class _Steps:
         self.config, self.accelerator, self.device = config, _accelerator(config.train.precision), device
         self.state, self.spare = self._state(), self._state()
         self.batch = self._batch()
-        self.generator, self.judge = self.spare.generator, self.spare.discriminator
+        self.generator, self.discriminator = self.spare.generator, self.spare.discriminator
         self.fake = torch.randn_like(self.batch.audio).mul(0.1).requires_grad_()
         self.other = torch.randn_like(self.batch.audio).mul(0.1)
-        self.listeners = listeners(replace(config, loss=replace(config.loss, melody=1.0, words=1.0)))
-        hear = {name: listener.to(device).config.seconds for name, listener in self.listeners.items()}
-        [self.part] = draw(self.batch, config, hear)
-        piece, self.truth = self.part.heard(self.fake.detach(), DISCRIMINATOR)
-        self.piece = piece.requires_grad_()
+        weighted = {name: replace(options, weight=1.0) for name, options in config.perceptual.items()}
+        self.perceptual_losses = build_perceptual_losses(replace(config, perceptual=weighted))
+        seconds = {name: loss.to(device).segment_seconds for name, loss in self.perceptual_losses.items()}
+        [self.micro_batch] = sample_micro_batches(self.batch, config, seconds)
         self.signals = self._into_the_wavenet()
 
     def contestants(self) -> list[Contestant]:
         """The step, and then its parts."""
         parts: dict[str, Callable[[], None]] = {
-            "front": partial(self._sing, refine=False),
+            "source-filter stage": partial(self._sing, use_wavenet=False),
             "WaveNet, filter bank left out": self._wavenet,
-            "another rendition": self._again,
+            "second sample": self._second_sample,
             "spectral loss": self._spectral,
-            "discriminator's step": self._discriminator,
-            "adversarial terms": self._adversarial,
-            **{f"listening to {name}": partial(self._listen, name) for name in self.listeners},
+            "discriminator update": self._discriminator,
+            "adversarial losses": self._adversarial,
+            **{f"perceptual loss {name}": partial(self._perceptual, name) for name in self.perceptual_losses},
         }
         runs = {STEP: self._step, **{PART + name: self._autocast(run) for name, run in parts.items()}}
-        seconds = self.config.train.batch * self.config.train.crop
+        seconds = self.config.train.batch_size * self.config.train.segment_seconds
         return [Contestant(name, run, seconds) for name, run in runs.items()]
 
     def _step(self) -> None:
         train_step(self.state, self.batch, self.config, self.accelerator)
 
-    def _sing(self, refine: bool) -> None:
+    def _sing(self, use_wavenet: bool) -> None:
         self.generator.zero_grad()
-        self.generator(self.batch.conditioning, refine).square().mean().backward()
+        self.generator(self.batch.conditioning, use_wavenet).square().mean().backward()
 
     def _wavenet(self) -> None:
         wavenet = self.generator.get_submodule("wavenet")
@@ -141,45 +142,43 @@ class _Steps:
         with torch.autocast(self.device, torch.bfloat16, enabled=bool(self.generator.bf16)):
             wavenet(*self.signals).float().square().mean().backward()
 
-    def _again(self) -> None:
+    def _second_sample(self) -> None:
         with torch.no_grad():
-            self.generator(once_more(self.batch.conditioning, torch.rand(len(self.batch.audio))), True)
+            self.generator(with_new_noise(self.batch.conditioning, torch.rand(len(self.batch.audio))), True)
 
     def _spectral(self) -> None:
         self.fake.grad = None
-        truth, other = self.batch.audio, self.other if self.config.loss.repulsion else None
-        terms = reconstruction_terms(fake=self.fake, real=truth, config=self.config.loss, other=other)
-        weighted_sum(terms, weights(self.config.loss)).backward()
+        truth, other = self.batch.audio, self.other if self.config.loss.energy_repulsion else None
+        terms = reconstruction_losses(fake=self.fake, real=truth, config=self.config.loss, fake2=other)
+        weighted_sum(terms, loss_weights(self.config)).backward()
 
     def _discriminator(self) -> None:
-        train_discriminator(self.spare, [self.part], [self.fake.detach()], self.config, self.accelerator)
+        self.discriminator.zero_grad()
+        fake, real = self.micro_batch.normalised_window(self.fake.detach(), DISCRIMINATOR)
+        fake_out, real_out = split_outputs(self.discriminator(torch.cat([fake, real])), len(fake))
+        discriminator_loss(fake=fake_out, real=real_out).backward()
 
     def _adversarial(self) -> None:
-        self.piece.grad = None
-        weighted_sum(
-            adversarial_terms(self.judge, self.piece, self.truth, self.batch.conditioning.singer),
-            weights(self.config.loss),
-        ).backward()
-
-    def _listen(self, name: str) -> None:
         self.fake.grad = None
-        listener = self.listeners[name]
-        fake, real = self.part.heard(self.fake, name)
-        with torch.no_grad():
-            truth = listener.hear(real)
-        listener.distance(listener.hear(fake), truth, listener.config.layers).backward()
+        losses = adversarial_losses(self.discriminator, self.micro_batch, self.fake)
+        weighted_sum(losses, loss_weights(self.config)).backward()
+
+    def _perceptual(self, name: str) -> None:
+        self.fake.grad = None
+        reconstruction, _ = self.perceptual_losses[name](self.micro_batch.loss_inputs(self.fake, name))
+        reconstruction.backward()
 
     def _state(self) -> TrainState:
         channels = content.channels(self.config.features.content)
-        made = state.create(self.config, content=channels, singers=KNOWN, device=torch.device(self.device))
+        made = state.create_state(self.config, content_channels=channels, num_speakers=KNOWN, device=torch.device(self.device))
         if self.device != "cpu":
             made.generator, made.discriminator = self.accelerator.prepare(made.generator, made.discriminator)
         return made
 
     def _batch(self) -> Batch:
         channels, train = content.channels(self.config.features.content), self.config.train
-        sung = conditioning(train.crop, channels, self.device, train.batch)
-        return Batch(sung, 0.1 * torch.randn(train.batch, sung.frames * self.config.hop, device=self.device))
+        sung = conditioning(train.segment_seconds, channels, self.device, train.batch_size)
+        return Batch(sung, 0.1 * torch.randn(train.batch_size, sung.frames * self.config.hop, device=self.device))
 
     def _into_the_wavenet(self) -> list[Tensor]:
         caught: list[Tensor] = []
@@ -205,20 +204,20 @@ def _accelerator(precision: str) -> Accelerator:
     """One for all devices: a process may have no second of another kind."""
     if not torch.cuda.is_available():
         return Accelerator(cpu=True)
-    half = hardware.chooses_half(precision, torch.device("cuda"))
+    half = hardware.use_bf16(precision, torch.device("cuda"))
     return Accelerator(mixed_precision="bf16" if half else "no")
 
 
 def configured(name: str, changed: dict[str, Any] | None = None) -> Config:
     """A configuration of the project, with knobs changed."""
-    return load(ROOT / "configs" / f"{name}.yaml", changed)
+    return load(Path(name), changed)
 
 
 def random_generator(config: Config, device: str) -> Generator:
     """Its weights depend on the configuration alone."""
     torch.manual_seed(0)
     channels = content.channels(config.features.content)
-    return Generator(config, content=channels, singers=KNOWN).to(device).eval()
+    return Generator(config, content_channels=channels, num_speakers=KNOWN).to(device).eval()
 
 
 def _silently(run: Callable[[], object]) -> Callable[[], None]:
@@ -235,8 +234,8 @@ def _weights(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def _used(network: Generator, half: bool = False, refine: bool = True) -> int:  # noqa: ARG001
-    return _weights(network) - (0 if refine else _weights(network.get_submodule("wavenet")))
+def _used(network: Generator, half: bool = False, use_wavenet: bool = True) -> int:  # noqa: ARG001
+    return _weights(network) - (0 if use_wavenet else _weights(network.get_submodule("wavenet")))
 
 
 def _titled(title: str, device: str) -> str:

@@ -1,0 +1,63 @@
+"""Optimiser updates: learning-rate schedule, gradient accumulation, clipping, and skipping of non-finite gradients."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from svc.config import TrainConfig
+
+T = TypeVar("T")
+
+
+def make_optimizer(network: nn.Module, learning_rate: float) -> torch.optim.Adam:
+    """Adam; on GPUs fused, so that it can skip an update without a host sync."""
+    fused = any(parameter.is_cuda for parameter in network.parameters())
+    return torch.optim.Adam(network.parameters(), lr=learning_rate, betas=(0.8, 0.99), fused=fused)
+
+
+def lr_factor(step: int, train: TrainConfig) -> float:
+    """Factor of the learning rate: linear warm-up, then cosine decay to ``min_lr_ratio`` at the last step."""
+    warmup = min(1.0, (step + 1) / max(1, train.warmup_steps))
+    progress = min(1.0, step / max(1, train.steps))
+    return warmup * (train.min_lr_ratio + (1 - train.min_lr_ratio) * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+def adversarial_ramp(step: int, train: TrainConfig) -> float:
+    """Factor (0–1) of the losses that start at ``adversarial_start_step``: a linear ramp."""
+    return min(1.0, max(0.0, (step - train.adversarial_start_step + 1) / max(1, train.adversarial_ramp_steps)))
+
+
+def zero_grad_and_set_lr(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
+    """Start an update."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate
+    optimizer.zero_grad(set_to_none=True)
+
+
+def sync_last(micro_batches: Sequence[T], accelerator: Accelerator, network: nn.Module) -> Iterator[T]:
+    """Gradient accumulation: gradients are averaged over the processes only in the last micro batch."""
+    for micro_batch in micro_batches[:-1]:
+        with accelerator.no_sync(network):
+            yield micro_batch
+    yield micro_batches[-1]
+
+
+def clip_and_step(
+    optimizer: torch.optim.Optimizer, network: nn.Module, max_grad_norm: float, accelerator: Accelerator
+) -> Tensor:
+    """Clip the gradient and update the weights, unless its norm, which is returned, is not finite.
+
+    Gradients are means over the processes, so that all of them skip the same updates.
+    """
+    norm: Tensor = accelerator.clip_grad_norm_(network.parameters(), max_grad_norm)
+    adam = getattr(optimizer, "optimizer", optimizer)  # without the wrapper of Accelerate
+    if adam.defaults.get("fused"):
+        adam.found_inf = (~torch.isfinite(norm)).float()  # the kernel skips the update, without a host sync
+        optimizer.step()
+    elif torch.isfinite(norm):
+        optimizer.step()
+    return norm
