@@ -1,7 +1,7 @@
-"""Measure what content features know of words, of singers and of pitch, on recordings that no encoder was trained on.
+"""Probe content encoders: how much features depend on the words, on the speaker and on pitch.
 
-RAVDESS: two sentences, for each emotion the same melody, by many actors. The ratio of the distance between two actors
-saying the same words to that between two sentences of one actor is below 1 where features follow words.
+On RAVDESS: two sentences, one melody for each emotion, many actors. The ratio of the distance between two actors with
+the same words to that between two sentences of one actor is below 1 where features follow the words.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,213 +17,212 @@ import torch
 import typer
 from numpy.typing import NDArray
 
-from svc import cli
+from svc import cli, encoders
 from svc.audio.files import Audio, read
 from svc.audio.resample import fit_length, resample
-from svc.config.validation import LAYERS
 from svc.data.corpora.ravdess import Recording, find
 from svc.encoders.base import Encoder
-from svc.encoders.phone_classifier import Wav2Letter
+from svc.encoders.phone_classifier import PhoneEncoder
 from svc.errors import DataError
 from svc.features import content
-from svc.features.cache import Store
+from svc.features.cache import FeatureCache
 from svc.features.extract import measure_loudness
-from svc.phonetics.alignment import align_sung
+from svc.phonetics.alignment import force_align
 from svc.phonetics.corpus import RATE, read_prepared
-from svc.phonetics.dataset import loud, read_voices
-from svc.phonetics.invariance import Take, abx_error, across_singers, across_words, probe_accuracy, warped_distance
+from svc.phonetics.dataset import non_silent, read_voices
+from svc.phonetics.invariance import Take, abx_error, across_speakers, across_words, probe_accuracy, warped_distance
 from svc.phonetics.phones import PHONES, SILENCE
 from svc.phonetics.train import WEIGHTS
-from svc.utils.optional import extra
+from svc.utils.optional import import_optional
 from svc.utils.progress import progress
 
 Array = NDArray[np.floating]
-Hear = Callable[[Audio], Array]
+Extract = Callable[[Audio], Array]
 
 KINDS = ("speech", "song")
-ACTIVE = 40.0  # dB below the loudest frame; what is quieter before and after a sentence is cut off
+ACTIVE = 40.0  # dB below the loudest frame; quieter ends of a sentence are cut
 SHIFTS = (-5, 5)  # semitones
-FRAMES = 40  # of a recording, by which the probe of single frames knows its singer
+FRAMES = 40  # of a recording, for the speaker probe on single frames
 FOLDS = 5
-EVERY = 5  # frames: one in five goes to the probe of sounds
-TAKES = 3  # of a syllable by a singer
-HEAD = "| encoder | kind | same words | same singer | ratio | ± 5 semitones / words | singer by mean | by one frame |"
+STRIDE = 5  # frames: one in five is used by the phone probe
+TAKES = 3  # of a syllable by one speaker
+HEAD = "| encoder | kind | same words | same speaker | ratio | ± 5 semitones / words | speaker by mean | by one frame |"
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Of one encoder on one kind of recording.
+    """Results of one encoder on one kind of recording.
 
     Attributes:
-        words: distance of the same words by two singers.
-        singer: of other words by the same singer.
-        pitch: of a recording to itself moved by five semitones.
-        named_by_mean: accuracy of a linear probe for the singer on the mean of a recording's frames.
-        named_by_frame: the same on single frames.
+        same_words: distance of the same words by two speakers.
+        same_speaker: distance of different words by one speaker.
+        pitch: distance of a recording to itself shifted by five semitones.
+        accuracy_by_mean: of a linear probe for the speaker on the mean of a recording's frames.
+        accuracy_by_frame: the same on single frames.
     """
 
-    words: float
-    singer: float
+    same_words: float
+    same_speaker: float
     pitch: float
-    named_by_mean: float
-    named_by_frame: float
+    accuracy_by_mean: float
+    accuracy_by_frame: float
 
 
 def main(
     data: Annotated[Path, typer.Argument(help="folder of RAVDESS: actorNN/{song,speech}")],
-    encoders: Annotated[list[str] | None, typer.Option("--encoder", help="mfcc, or NAME:LAYER")] = None,
+    encoder: Annotated[list[str] | None, typer.Option("--encoder", help="mfcc, or NAME:LAYER")] = None,
     emotions: Annotated[str, typer.Option(help="of RAVDESS, by number")] = "01,02",
-    held: Annotated[
-        Path | None, typer.Option(help="run of train_acoustic_model.py, whose held-out recordings test sounds too")
+    run: Annotated[
+        Path | None, typer.Option(help="run of train_phone_model.py: probe phones on its validation recordings too")
     ] = None,
 ) -> None:
-    """Print tables of invariance, of what a linear probe finds of the singer, and of how well sounds are told apart."""
-    if held:
-        check_run(held)
+    """Print tables of invariance, of linear probes for the speaker, and of phone discrimination."""
+    if run:
+        check_run(run)
     chosen = choose(data, emotions)
-    hears = {name: hearing(name) for name in encoders or ["mfcc", "cepstral:cepstra"]}
+    extractors = {name: load_extractor(name) for name in encoder or ["mfcc", "cepstral:cepstra"]}
     typer.echo(f"{HEAD}\n|{' --- |' * (HEAD.count('|') - 1)}")
-    for name, hear in hears.items():
+    for name, extract in extractors.items():
         for kind in KINDS:
-            found = measure(hear, [r for r in chosen if r.kind == kind], f"{name}, {kind}")
+            figures = measure(extract, [r for r in chosen if r.kind == kind], f"{name}, {kind}")
             typer.echo(
-                f"| {name} | {kind} | {found.words:.3f} | {found.singer:.3f} | **{found.words / found.singer:.2f}** | "
-                f"{found.pitch / found.singer:.2f} | {found.named_by_mean:.0%} | {found.named_by_frame:.0%} |"
+                f"| {name} | {kind} | {figures.same_words:.3f} | {figures.same_speaker:.3f} | **{figures.same_words / figures.same_speaker:.2f}** | "
+                f"{figures.pitch / figures.same_speaker:.2f} | {figures.accuracy_by_mean:.0%} | {figures.accuracy_by_frame:.0%} |"
             )
     typer.echo(f"{len(chosen)} recordings of {len({r.actor for r in chosen})} actors")
-    if held:
-        typer.echo("\n| encoder | sounds named by a linear probe | ABX errors, sung syllables across singers |")
+    if run:
+        typer.echo("\n| encoder | phone accuracy of a linear probe | ABX error, sung syllables across speakers |")
         typer.echo("| --- | --- | --- |")
-        for name, hear in hears.items():
-            typer.echo(f"| {name} | {sounds_named(hear, held):.0%} | {syllables_confused(hear, held):.1%} |")
+        for name, extract in extractors.items():
+            typer.echo(f"| {name} | {phone_accuracy(extract, run):.0%} | {syllable_abx_error(extract, run):.1%} |")
 
 
 def check_run(run: Path) -> None:
-    """Refuse a run that cannot test sounds.
+    """Check that a run can test phones.
 
     Raises:
-        DataError: it is not finished, or holds no speech out.
+        DataError: it is not finished, or has no validation speech.
     """
     if not (run / WEIGHTS).is_file():
-        raise DataError(f"{run / WEIGHTS}: not there; let train_acoustic_model.py finish, or go without --held")
-    if not any(u.held_speech for u in read_prepared(run)):
-        raise DataError(f"{run}: no speech was held out; train on more recordings, or go without --held")
+        raise DataError(f"{run / WEIGHTS}: not found; let train_phone_model.py finish, or leave out --run")
+    if not any(u.is_held_out_speech for u in read_prepared(run)):
+        raise DataError(f"{run}: no validation speech; train on more recordings, or leave out --run")
 
 
 def choose(data: Path, emotions: str) -> list[Recording]:
-    """Recordings of some emotions, of plain intensity, each sentence once.
+    """Recordings of some emotions, of normal intensity, each sentence once.
 
     Raises:
-        DataError: there are none of an emotion, or of speech or song none by two actors.
+        DataError: an emotion has none, or speech or song has fewer than two actors.
     """
     recordings, _ = find(data)
     plain = [r for r in recordings if r.repetition == "01" and r.piece[3:5] == "01"]
     wanted, there = {emotion.strip() for emotion in emotions.split(",")}, {r.piece[:2] for r in plain}
     if not wanted <= there:
-        raise DataError(f"--emotions {emotions}: {data} holds no such; take some of {', '.join(sorted(there))}")
+        raise DataError(f"--emotions {emotions}: {data} has no such emotion; choose some of {', '.join(sorted(there))}")
     chosen = [r for r in plain if r.piece[:2] in wanted]
     for kind in KINDS:
         if len({r.actor for r in chosen if r.kind == kind}) < 2:
             raise DataError(
-                f"{data}: no {kind} by two actors in --emotions {emotions}; take others, or more of RAVDESS"
+                f"{data}: no {kind} by two actors in --emotions {emotions}; choose others, or more of RAVDESS"
             )
     return chosen
 
 
-def hearing(name: str) -> Hear:
-    """What an encoder hears in audio at any rate: features (C, N).
+def load_extractor(name: str) -> Extract:
+    """Feature extractor by name: audio at any rate → features (C, N).
 
     Raises:
-        DataError: the encoder or the layer is unknown, or its file is not there.
-        WeightsError: its weights are not there, or damaged.
+        DataError: no such encoder or layer, or its file is missing.
+        WeightsError: its weights are missing or damaged.
     """
     if name == "mfcc":
         return mfcc
     encoder, _, layer = name.rpartition(":")
     if not encoder:
-        raise DataError(f"--encoder {name}: names no layer; write NAME:LAYER, for example cepstral:cepstra, or mfcc")
+        raise DataError(f"--encoder {name}: no layer; write NAME:LAYER, for example cepstral:cepstra, or mfcc")
     weights = encoder.endswith(".safetensors")
     if weights and not Path(encoder).is_file():
-        raise DataError(f"{encoder}: not there; name the file that train_acoustic_model.py wrote")
-    layers = LAYERS.get("wav2letter" if weights else encoder)
+        raise DataError(f"{encoder}: not found; give a file of train_phone_model.py")
+    layers = getattr(encoders.classes().get("phone-classifier" if weights else encoder), "channels", None)
     if layers is None:
-        raise DataError(f"--encoder {name}: unknown; take mfcc, a file *.safetensors, or one of {', '.join(LAYERS)}")
+        raise DataError(f"--encoder {name}: unknown; use mfcc, a file *.safetensors, or one of {', '.join(encoders.classes())}")
     if layer not in layers:
         raise DataError(f"--encoder {name}: the layer must be one of {', '.join(layers)}")
-    return partial(features, encoder=Wav2Letter(Path(encoder)) if weights else content.load(encoder), layer=layer)
+    return partial(features, encoder=PhoneEncoder(Path(encoder)) if weights else encoders.shared(encoder), layer=layer)
 
 
 def mfcc(audio: Audio) -> Array:
-    """Mel cepstra c1–c19, as the generators of other systems hear them."""
+    """MFCCs c1–c19."""
     samples = resample(audio, 16_000).samples
     cepstra: Array = librosa.feature.mfcc(y=samples, sr=16_000, n_mfcc=20, n_fft=512, win_length=400, hop_length=160)
     return cepstra[1:]
 
 
 def features(audio: Audio, encoder: Encoder, layer: str) -> Array:
-    """Content features as the generator gets them."""
+    """Content features as the generator receives them."""
     level = measure_loudness(audio)
-    return content.heard(encoder, layer, audio, len(level), level)
+    return content.extract(encoder, layer, audio, len(level), level)
 
 
-def measure(hear: Hear, recordings: Sequence[Recording], name: str) -> Figures:
-    """All figures of an encoder."""
-    takes, moved = [], []
+def measure(extract: Extract, recordings: Sequence[Recording], name: str) -> Figures:
+    """All figures of an encoder on some recordings."""
+    takes, shift_distances = [], []
     for recording in progress(recordings, name, "file", len(recordings)):
         audio = read(recording.path)
         level = measure_loudness(audio)
         active = np.flatnonzero(level > level.max() - ACTIVE)
-        sung = slice(active[0], active[-1] + 1)
-        frames = hear(audio)[:, sung]
+        inside = slice(active[0], active[-1] + 1)
+        frames = extract(audio)[:, inside]
         takes.append(Take(recording.actor, recording.piece[6:8], recording.piece[:2], frames))
-        moved += [warped_distance(frames, hear(shifted(audio, by))[:, sung]) for by in SHIFTS]
-    singers, folds = [take.singer for take in takes], [number % FOLDS for number in range(len(takes))]
+        shift_distances += [warped_distance(frames, extract(shifted(audio, by))[:, inside]) for by in SHIFTS]
+    speakers, folds = [take.speaker for take in takes], [number % FOLDS for number in range(len(takes))]
     means, picked = [take.frames.mean(axis=1) for take in takes], [_spread(take.frames) for take in takes]
     return Figures(
-        words=float(np.mean(across_singers(takes))),
-        singer=float(np.mean(across_words(takes))),
-        pitch=float(np.mean(moved)),
-        named_by_mean=probe_accuracy(np.stack(means), singers, folds),
-        named_by_frame=probe_accuracy(
-            np.concatenate(picked), np.repeat(singers, FRAMES).tolist(), np.repeat(folds, FRAMES).tolist()
+        same_words=float(np.mean(across_speakers(takes))),
+        same_speaker=float(np.mean(across_words(takes))),
+        pitch=float(np.mean(shift_distances)),
+        accuracy_by_mean=probe_accuracy(np.stack(means), speakers, folds),
+        accuracy_by_frame=probe_accuracy(
+            np.concatenate(picked), np.repeat(speakers, FRAMES).tolist(), np.repeat(folds, FRAMES).tolist()
         ),
     )
 
 
-def sounds_named(hear: Hear, run: Path) -> float:
-    """Accuracy of a linear probe for the sound of a frame, on held-out speech."""
-    store = Store(run / "store")
+def phone_accuracy(extract: Extract, run: Path) -> float:
+    """Accuracy of a linear probe for the phone of a frame, on validation speech."""
+    store = FeatureCache(run / "store")
     vectors, names, folds = [], [], []
-    for number, utterance in enumerate(u for u in read_prepared(run) if u.held_speech):
-        known = store.get(utterance.key, "labels").astype(int)
-        frames = hear(Audio(read_voices(store, utterance)[0], RATE))[:, : len(known)]
-        counted = np.flatnonzero(known > SILENCE)[::EVERY]
+    for number, utterance in enumerate(u for u in read_prepared(run) if u.is_held_out_speech):
+        labels = store.get(utterance.key, "labels").astype(int)
+        frames = extract(Audio(read_voices(store, utterance)[0], RATE))[:, : len(labels)]
+        counted = np.flatnonzero(labels > SILENCE)[::STRIDE]
         vectors.append(frames[:, counted].T)
-        names += [PHONES[int(label)] for label in known[counted]]
+        names += [PHONES[int(label)] for label in labels[counted]]
         folds += [number % FOLDS] * len(counted)
     return probe_accuracy(np.concatenate(vectors), names, folds)
 
 
-def syllables_confused(hear: Hear, run: Path) -> float:
-    """ABX error on sung syllables that the run's model was not trained on, cut out where it hears them."""
-    store, judge = Store(run / "store"), Wav2Letter(run / WEIGHTS)
+def syllable_abx_error(extract: Extract, run: Path) -> float:
+    """ABX error on sung syllables of validation recordings, segmented by the run's model."""
+    store, model = FeatureCache(run / "store"), PhoneEncoder(run / WEIGHTS)
     takes: list[Take] = []
-    for utterance in (u for u in read_prepared(run) if u.held and u.syllables):
+    for utterance in (u for u in read_prepared(run) if u.is_held_out and u.syllables):
         audio = Audio(read_voices(store, utterance)[0], RATE)
-        posteriors = torch.from_numpy(content.encode(judge, "sounds", audio.samples)).T.contiguous()
+        posteriors = torch.from_numpy(content.encode(model, "log_posteriors", audio.samples)).T.contiguous()
         order = [sound for syllable in utterance.syllables for sound in syllable]
-        segments = iter(align_sung(posteriors, order, loud(audio.samples)))
-        frames, singer = hear(audio), Path(utterance.path).parent.name
+        segments = iter(force_align(posteriors, order, non_silent(audio.samples)))
+        frames, speaker = extract(audio), Path(utterance.path).parent.name
         for syllable in utterance.syllables:
-            sung, name = [*islice(segments, len(syllable))], "".join(PHONES[sound] for sound in syllable)
-            if sung and sum(take.singer == singer and take.words == name for take in takes) < TAKES:
-                takes.append(Take(singer, name, "", frames[:, int(sung[0].start) : int(sung[-1].end)]))
+            spans, name = [*islice(segments, len(syllable))], "".join(PHONES[sound] for sound in syllable)
+            if spans and sum(take.speaker == speaker and take.words == name for take in takes) < TAKES:
+                takes.append(Take(speaker, name, "", frames[:, int(spans[0].start) : int(spans[-1].end)]))
     return abx_error(takes)
 
 
 def shifted(audio: Audio, semitones: float) -> Audio:
-    """The same sung higher, in its own voice, by Praat's overlap-add of periods."""
-    praat = extra("parselmouth")
+    """Pitch shift by Praat's overlap-add (PSOLA), with unchanged formants."""
+    praat = import_optional("parselmouth")
     sound = praat.Sound(audio.samples.astype(np.float64), audio.rate)
     manipulation = praat.praat.call(sound, "To Manipulation", 0.01, 65, 900)
     pitch = praat.praat.call(manipulation, "Extract pitch tier")

@@ -13,13 +13,14 @@ OURS = [path for room in ("svc", "recipes", "tools") for path in sorted((ROOT / 
 LEVELS = (
     "errors",
     "utils",
-    "config",
     "audio",
     "encoders",
+    "config",
     "features",
     "models",
-    "data losses phonetics",
+    "data losses",
     "training",
+    "phonetics",
     "inference",
     "adaptation evaluation style",
     "web",
@@ -30,16 +31,6 @@ RANKS = {room: rank for rank, rooms in enumerate(LEVELS) for room in rooms.split
 BARRED = {"inference": {"data", "losses", "training"}}  # lower, and still none of its business
 # Imports that break the rule today; this list must shrink, and an entry that nobody needs fails the test.
 EXCEPTIONS = {
-    "svc/data/pitch_augmentation.py": {"svc.phonetics.singing_augmentation"},
-    "svc/inference/back_translation.py": {"svc.data.dataset", "svc.data.manifest"},
-    "svc/inference/batch.py": {"svc.data.prepare"},
-    "svc/inference/speaker_mix.py": {"svc.data.manifest"},
-    "svc/inference/speakers.py": {"svc.data.manifest"},
-    "svc/inference/streaming_features.py": {"svc.data.synthetic.singers"},
-    "svc/inference/voice.py": {"svc.data.manifest"},
-    "svc/phonetics/transcripts.py": {"svc.data.prepare"},
-    "svc/training/export.py": {"svc.inference.voice"},
-    "svc/training/validation.py": {"svc.inference.transpose"},
 }
 LONGEST = 300  # lines
 
@@ -99,7 +90,7 @@ def test_exceptions_are_of_files_that_are_there():
         ("svc/features/f0.py", "from svc import models"),
         ("svc/models/source_filter.py", "def f():\n    import svc.losses.stft"),
         ("svc/inference/voice.py", "from svc.cli.app import app"),
-        ("svc/inference/converter.py", "from svc.data.dataset import CropDataset"),
+        ("svc/inference/converter.py", "from svc.data.dataset import SegmentDataset"),
         ("svc/audio/files.py", "from .. import features"),
         ("svc/audio/files.py", "from ..encoders.base import Encoder"),
         ("svc/cli/app.py", "import recipes.train"),
@@ -125,6 +116,8 @@ def forbidden(tree: ast.AST) -> list[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)
+            if called == "torch.load" and "weights_only=True" in map(ast.unparse, node.keywords):
+                continue  # in download.py, of files that others published
             if called in {"torch.load", "os.system", "yaml.load", "eval", "exec", "__import__", "torch.hub.load"}:
                 found.append(called)
             wild = [k for k in node.keywords if k.arg in {"shell", "allow_pickle"}]
@@ -164,7 +157,7 @@ def test_the_ban_sees(text):
 
 def test_the_ban_leaves_alone_what_only_looks_alike():
     text = (
-        "model.eval()\nsafe_load(x)\nyaml.safe_load(x)\nsubprocess.run(x, shell=False)\nnp.load(x, allow_pickle=False)"
+        "model.eval()\nsafe_load(x)\nyaml.safe_load(x)\ntorch.load(x, weights_only=True)\nsubprocess.run(x, shell=False)\nnp.load(x, allow_pickle=False)"
     )
     assert forbidden(ast.parse(text)) == []
 

@@ -1,4 +1,4 @@
-"""Crops for the acoustic model: pure functions of seed and step, so that training resumes exactly."""
+"""Training segments of the phone classifier: pure functions of seed and step, so that training resumes exactly."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from svc.audio.files import Audio, Samples
 from svc.encoders.phone_classifier import HOP
-from svc.features.cache import Store, samples_of
+from svc.features.cache import FeatureCache, from_int16
 from svc.features.content import LEVEL
 from svc.features.extract import measure_loudness
 from svc.phonetics.corpus import RATE, Utterance
@@ -20,162 +20,169 @@ from svc.phonetics.phones import SILENCE, UNKNOWN, Labels
 from svc.utils.units import db_to_gain
 
 GAIN = (-6.0, 3.0)  # dB
-NOISE = (-50.0, -15.0)  # dB below the level of the loudest frame, in half of the crops
-LOUD = 30.0  # dB below the loudest frame; what is louder is no silence
-CURVES = (0.3, 0.25, 0.15, 0.1)  # deviation of the equaliser's cosines, in deviations of a log-mel spectrum
-PACES = (0.2, 1.3)  # of time, in half of the crops: sung vowels are long
-HELD = (8, 48)  # frames of one pace
-AS_SUNG = 0.5  # of the crops of speech whose sounds are known
+NOISE = (-50.0, -15.0)  # dB below the level of the loudest frame, in half of the segments
+SILENCE_THRESHOLD = 30.0  # dB below the loudest frame; what is louder is no silence
+EQUALISER = (0.3, 0.25, 0.15, 0.1)  # deviation of the equaliser's cosines, in deviations of a log-mel spectrum
+TIME_FACTORS = (0.2, 1.3)  # speed at which audio is read, in half of the segments: vowels in singing are long
+TIME_FACTOR_FRAMES = (8, 48)  # for which one of them holds
+SINGING_SHARE = 0.5  # of the segments of labelled speech are of its singing version
 
-Positions = NDArray[np.float32]
-_Piece = tuple[Samples, Labels, int, Positions]  # audio, labels, the frames before the padding, what is heard when
+TimeMap = NDArray[np.float32]
+_Segment = tuple[Samples, Labels, int, TimeMap]  # audio, labels, frames before the padding, which frame is read when
 Number = TypeVar("Number", np.float32, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
-class Crops:
-    """A batch.
+class PhoneBatch:
+    """A batch of B segments.
 
     Attributes:
         audio: (B, T) at 16 kHz; the first 2 · ``pairs`` are pairs, the same words at the same times in two voices.
         labels: (B, N).
-        lengths: (B,) frames of a recording; what comes behind is padding.
+        lengths: (B,) frames of a recording; what follows is padding.
         pairs: how many.
-        warp: (B,) of the frequency axis, 0 to 1 for least to most.
+        vtlp: (B,) vocal-tract length perturbation, 0 to 1 from the least to the greatest factor.
         equaliser: (B, 4) weights of cosines to be added to log-mel spectra.
-        times: (B, N) frames of the audio to be heard at each frame.
+        time_map: (B, N) frame of the audio to be read at each frame.
     """
 
     audio: Tensor
     labels: Tensor
     lengths: Tensor
     pairs: int
-    warp: Tensor
+    vtlp: Tensor
     equaliser: Tensor
-    times: Tensor
+    time_map: Tensor
 
 
-class Sounds:
-    """Recordings and synthetic speech, cut up.
+class PhoneDataset:
+    """Random segments of speech, singing and synthetic speech.
+
+    Args:
+        folder: of ``svc.phonetics.corpus.prepare``.
+        utterances: those to use.
+        frames: of a segment; utterances shorter than half of it are left out.
 
     Attributes:
-        spoken: recordings that are long enough.
-        sung: those of syllables in a known order.
-        made: synthetic speech.
+        speech: recordings.
+        singing: recordings of syllables in a known order.
+        synthetic: synthetic speech.
     """
 
     def __init__(self, folder: Path, utterances: Sequence[Utterance], frames: int) -> None:
-        self._store = Store(folder / "store")
+        self._cache = FeatureCache(folder / "store")
         self._frames = frames
-        self._known: dict[tuple[str, bool], Labels] = {}
+        self._labels_by_key: dict[tuple[str, bool], Labels] = {}
         long = [utterance for utterance in utterances if utterance.frames >= frames // 2]
-        self.made = [u for u in long if u.made]
-        self.spoken = [u for u in long if not u.syllables and not u.made]
-        self.sung = [u for u in long if u.syllables]
+        self.synthetic = [u for u in long if u.is_synthetic]
+        self.speech = [u for u in long if not u.syllables and not u.is_synthetic]
+        self.singing = [u for u in long if u.syllables]
 
-    def labelled(self, spoken: bool, synthetic: bool) -> bool:
-        """Whether the sound of any frame is known, of speech, of synthetic speech, or of both."""
-        pool = [*(self.made if synthetic else ()), *(self.spoken if spoken else ())]
-        return any(bool((self._store.get(u.key, "labels") != UNKNOWN).any()) for u in pool)
+    def has_labels(self, speech: bool, synthetic: bool) -> bool:
+        """Whether any frame has a label, of speech, of synthetic speech, or of both."""
+        pool = [*(self.synthetic if synthetic else ()), *(self.speech if speech else ())]
+        return any(bool((self._cache.get(u.key, "labels") != UNKNOWN).any()) for u in pool)
 
-    def batch(self, seed: int, step: int, spoken: int, sung: int, synthetic: int, times: Mapping[str, Labels]) -> Crops:
-        """Pairs of crops of recordings, and crops of synthetic speech.
+    def batch(
+        self, seed: int, step: int, speech: int, singing: int, synthetic: int, times: Mapping[str, Labels]
+    ) -> PhoneBatch:
+        """Pairs of segments of recordings, and segments of synthetic speech.
 
         Args:
             seed: of the run.
             step: of the run.
-            spoken: pairs of speech.
-            sung: pairs of song.
-            synthetic: crops.
-            times: labels (N,) of sung utterances by their keys, as far as they are known.
+            speech: pairs.
+            singing: pairs.
+            synthetic: segments.
+            times: labels (N,) of singing by its keys, as far as it is aligned.
         """
         rng = np.random.default_rng([seed, step])
-        items: list[_Piece] = []
-        for pool, count, voices in ((self.spoken, spoken, 2), (self.sung, sung, 2), (self.made, synthetic, 1)):
+        items: list[_Segment] = []
+        for pool, count, voices in ((self.speech, speech, 2), (self.singing, singing, 2), (self.synthetic, synthetic, 1)):
             for _ in range(count if pool else 0):
-                items += self._crop(pool[rng.integers(len(pool))], voices, rng, times)
-        alone = synthetic if self.made else 0
-        return Crops(
-            audio=torch.from_numpy(np.stack([_degraded(audio, rng) for audio, *_ in items])),
-            labels=torch.from_numpy(np.stack([known for _, known, _, _ in items])),
+                items += self._segments(pool[rng.integers(len(pool))], voices, rng, times)
+        single = synthetic if self.synthetic else 0
+        return PhoneBatch(
+            audio=torch.from_numpy(np.stack([_augment(audio, rng) for audio, *_ in items])),
+            labels=torch.from_numpy(np.stack([labels for _, labels, _, _ in items])),
             lengths=torch.tensor([length for _, _, length, _ in items]),
-            pairs=(len(items) - alone) // 2,
-            warp=torch.from_numpy(rng.random(len(items), dtype=np.float32)),
-            equaliser=torch.from_numpy((rng.standard_normal((len(items), len(CURVES))) * CURVES).astype(np.float32)),
-            times=torch.from_numpy(np.stack([heard_at for *_, heard_at in items])),
+            pairs=(len(items) - single) // 2,
+            vtlp=torch.from_numpy(rng.random(len(items), dtype=np.float32)),
+            equaliser=torch.from_numpy((rng.standard_normal((len(items), len(EQUALISER))) * EQUALISER).astype(np.float32)),
+            time_map=torch.from_numpy(np.stack([time_map for *_, time_map in items])),
         )
 
-    def whole(self, utterance: Utterance, sung: bool = False) -> tuple[Samples, Labels]:
-        """A recording in its own voice, or as if it were sung, (T,), and its labels (N,).
+    def utterance(self, utterance: Utterance, singing: bool = False) -> tuple[Samples, Labels]:
+        """A whole recording in its own voice, or its singing version, (T,), and its labels (N,).
 
-        What passed for silence and is loud is unknown.
+        Frames that are labelled silence and are too loud for it are unknown.
         """
-        audio = read_voices(self._store, utterance, sung=sung)[0]
-        known = self._store.get(utterance.key, "sung_labels" if sung else "labels").astype(np.int64)
-        known[(known == SILENCE) & loud(audio)] = UNKNOWN
-        return audio, known
+        audio = read_voices(self._cache, utterance, singing=singing)[0]
+        labels = self._cache.get(utterance.key, "singing_labels" if singing else "labels").astype(np.int64)
+        labels[(labels == SILENCE) & non_silent(audio)] = UNKNOWN
+        return audio, labels
 
-    def _crop(
+    def _segments(
         self, utterance: Utterance, voices: int, rng: np.random.Generator, times: Mapping[str, Labels]
-    ) -> list[_Piece]:
-        """The same stretch in some of the voices of a recording."""
-        sung = utterance.sung_frames > 0 and rng.random() < AS_SUNG
-        frames = utterance.sung_frames if sung else utterance.frames
+    ) -> list[_Segment]:
+        """The same frames in some of the voices of a recording."""
+        singing = utterance.singing_frames > 0 and rng.random() < SINGING_SHARE
+        frames = utterance.singing_frames if singing else utterance.frames
         first = int(rng.integers(max(1, frames - self._frames // 2)))
         last = min(first + self._frames, frames)
-        audio = read_voices(self._store, utterance, first, last, sung)
-        known = times[utterance.key] if utterance.key in times else self._labels(utterance, sung)
-        heard_at = paces(self._frames, rng)
-        piece = self._filled(known[first:last], UNKNOWN)[heard_at.round().astype(int)]
-        length = int((heard_at <= last - first - 1).sum())
-        return [
-            (self._filled(audio[voice], 0), piece, length, heard_at) for voice in rng.permutation(len(audio))[:voices]
-        ]
+        audio = read_voices(self._cache, utterance, first, last, singing)
+        labels = times[utterance.key] if utterance.key in times else self._labels(utterance, singing)
+        time_map = random_time_map(self._frames, rng)
+        read = self._pad(labels[first:last], UNKNOWN)[time_map.round().astype(int)]
+        length = int((time_map <= last - first - 1).sum())
+        return [(self._pad(audio[voice], 0), read, length, time_map) for voice in rng.permutation(len(audio))[:voices]]
 
-    def _labels(self, utterance: Utterance, sung: bool) -> Labels:
-        if (utterance.key, sung) not in self._known:
-            self._known[utterance.key, sung] = self.whole(utterance, sung)[1]
-        return self._known[utterance.key, sung]
+    def _labels(self, utterance: Utterance, singing: bool) -> Labels:
+        if (utterance.key, singing) not in self._labels_by_key:
+            self._labels_by_key[utterance.key, singing] = self.utterance(utterance, singing)[1]
+        return self._labels_by_key[utterance.key, singing]
 
-    def _filled(self, values: NDArray[Number], value: int) -> NDArray[Number]:
-        """To the length of a crop, in frames or samples."""
+    def _pad(self, values: NDArray[Number], value: int) -> NDArray[Number]:
+        """To the length of a segment, in frames or samples."""
         length = self._frames * (HOP if values.dtype == np.float32 else 1)
         return np.pad(values, (0, length - len(values)), constant_values=value)
 
 
-def _degraded(audio: Samples, rng: np.random.Generator) -> Samples:
-    louder = audio * np.float32(db_to_gain(rng.uniform(*GAIN)))
+def _augment(audio: Samples, rng: np.random.Generator) -> Samples:
+    """Random gain, and in half of the cases white noise."""
+    scaled = audio * np.float32(db_to_gain(rng.uniform(*GAIN)))
     if rng.random() < 0.5:
         level = db_to_gain(LEVEL + rng.uniform(*NOISE))
-        louder = louder + rng.standard_normal(len(audio), dtype=np.float32) * np.float32(level)
-    return louder
+        scaled = scaled + rng.standard_normal(len(audio), dtype=np.float32) * np.float32(level)
+    return scaled
 
 
 def read_voices(
-    store: Store, utterance: Utterance, first: int = 0, last: int | None = None, sung: bool = False
+    cache: FeatureCache, utterance: Utterance, first: int = 0, last: int | None = None, singing: bool = False
 ) -> Samples:
-    """Frames first … last − 1 of a recording, (3, T) at 16 kHz: its own voice, then others; one of synthetic speech.
+    """Frames [first, last) of a recording, (3, T) at 16 kHz: its own voice, then others; one of synthetic speech.
 
-    As if it were sung there are (2, T).
+    Of its singing version there are (2, T).
 
     Raises:
-        DataError: it is not in the store, or damaged.
+        DataError: it is not in the cache, or damaged.
     """
-    whole = utterance.sung_frames if sung else utterance.frames
-    audio = store.get(utterance.key, "sung" if sung else "audio", first * HOP, (whole if last is None else last) * HOP)
-    return samples_of(audio)
+    frames = utterance.singing_frames if singing else utterance.frames
+    stop = (frames if last is None else last) * HOP
+    return from_int16(cache.get(utterance.key, "singing" if singing else "audio", first * HOP, stop))
 
 
-def loud(audio: Samples) -> NDArray[np.bool_]:
+def non_silent(audio: Samples) -> NDArray[np.bool_]:
     """Frames (N,) of audio (T,) at 16 kHz that are too loud for silence."""
     level = measure_loudness(Audio(audio, RATE))
-    return np.asarray(level > level.max(initial=LEVEL - LOUD) - LOUD)
+    return np.asarray(level > level.max(initial=LEVEL - SILENCE_THRESHOLD) - SILENCE_THRESHOLD)
 
 
-def paces(frames: int, rng: np.random.Generator) -> Positions:
-    """Which frame of the audio each of some frames is, (N,), never a later one: time runs on, at changing paces."""
+def random_time_map(frames: int, rng: np.random.Generator) -> TimeMap:
+    """Time-warp augmentation: which frame of the audio to read at each frame (N,), never a later one."""
     if rng.random() < 0.5:
         return np.arange(frames, dtype=np.float32)
-    held = rng.integers(*HELD, size=1 + frames // HELD[0])
-    pace = np.repeat(np.exp(rng.uniform(np.log(PACES[0]), np.log(PACES[1]), len(held))), held)[:frames]
-    return np.minimum(np.cumsum(pace) - pace[0], np.arange(frames)).astype(np.float32)
+    lengths = rng.integers(*TIME_FACTOR_FRAMES, size=1 + frames // TIME_FACTOR_FRAMES[0])
+    low, high = np.log(TIME_FACTORS[0]), np.log(TIME_FACTORS[1])
+    speed = np.repeat(np.exp(rng.uniform(low, high, len(lengths))), lengths)[:frames]
+    return np.minimum(np.cumsum(speed) - speed[0], np.arange(frames)).astype(np.float32)

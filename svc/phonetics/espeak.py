@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from svc.audio.files import Audio
 from svc.errors import DataError
-from svc.phonetics.phones import PHONES, SILENCE, Segment, of_ipa
+from svc.phonetics.phones import PHONES, SILENCE, Segment, from_ipa
 from svc.utils.units import FRAMES_PER_SECOND
 
 SYNCHRONOUS, PHONE_EVENTS, IPA_EVENTS = 2, 1, 2  # espeak_AUDIO_OUTPUT, espeak_Initialize's options
@@ -97,7 +97,7 @@ class Espeak:
         samples = np.concatenate(self._blocks).astype(np.float32) / np.float32(32_768)
         hop = self._rate / FRAMES_PER_SECOND
         bounds = pairwise([*self._phones, (len(samples), "")])
-        segments = [Segment(of_ipa(name), start / hop, end / hop) for (start, name), (end, _) in bounds]
+        segments = [Segment(from_ipa(name), start / hop, end / hop) for (start, name), (end, _) in bounds]
         if all(segment.phones == (PHONES[SILENCE],) for segment in segments):
             raise DataError(f"espeak-ng says nothing for {text!r}; give it words")
         return Audio(samples, self._rate), segments

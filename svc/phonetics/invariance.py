@@ -1,4 +1,4 @@
-"""Whether content features know what is sung and not who sings it, nor how high.
+"""Speaker invariance of content features: ABX error, distances across speakers and words, linear probes.
 
 Features are (C, N) on the 10 ms clock and compared by cosine distance, along a time warp where the takes differ.
 """
@@ -18,16 +18,16 @@ TINY = 1e-9  # keeps the cosine of an empty frame defined
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """Somebody's rendition of something.
+    """Content features of one performance.
 
     Attributes:
-        singer: who.
-        words: what; takes of the same words may be held against each other.
+        speaker: who.
+        words: what; takes of the same words are compared.
         piece: how (melody, emotion): only takes of one piece are compared.
         frames: (C, N), without the silence before and after.
     """
 
-    singer: str
+    speaker: str
     words: str
     piece: str
     frames: Frames
@@ -39,32 +39,32 @@ def warped_distance(one: Frames, other: Frames) -> float:
     return float(total[-1, -1]) / len(path)
 
 
-def across_singers(takes: Sequence[Take]) -> list[float]:
-    """Distances of the same words of a piece by two singers."""
+def across_speakers(takes: Sequence[Take]) -> list[float]:
+    """Distances of the same words of a piece by two speakers."""
     return [
         warped_distance(one.frames, other.frames)
         for one, other in _pairs(takes)
-        if one.words == other.words and one.singer != other.singer
+        if one.words == other.words and one.speaker != other.speaker
     ]
 
 
 def across_words(takes: Sequence[Take]) -> list[float]:
-    """Distances of other words of the same piece by the same singer."""
+    """Distances of other words of the same piece by the same speaker."""
     return [
         warped_distance(one.frames, other.frames)
         for one, other in _pairs(takes)
-        if one.words != other.words and one.singer == other.singer
+        if one.words != other.words and one.speaker == other.speaker
     ]
 
 
 def abx_error(takes: Sequence[Take]) -> float:
-    """Share of triples in which X sounds like B (Schatz et al. 2013), across singers: .5 is guessing.
+    """Share of triples in which X sounds like B (Schatz et al. 2013), across speakers: .5 is guessing.
 
-    A and X are the same words by two singers; B is other words by A's singer.
+    A and X are the same words by two speakers; B is other words by A's speaker.
     """
     far: dict[tuple[int, int], float] = {}
     for one, other in _pairs(takes):
-        if one.singer != other.singer:
+        if one.speaker != other.speaker:
             distance = warped_distance(one.frames, other.frames)
             far |= {(id(one), id(other)): distance, (id(other), id(one)): distance}
     verdicts = [
@@ -73,7 +73,7 @@ def abx_error(takes: Sequence[Take]) -> float:
         for x in takes
         if (id(a), id(x)) in far and a.words == x.words
         for b in takes
-        if b.singer == a.singer and b.words != a.words and b.piece == a.piece
+        if b.speaker == a.speaker and b.words != a.words and b.piece == a.piece
     ]
     return float(np.mean(verdicts)) / 2 + 0.5 if verdicts else float("nan")
 

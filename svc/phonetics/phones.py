@@ -53,12 +53,12 @@ class Segment:
     end: float
 
 
-def of_arpabet(symbol: str) -> tuple[str, ...]:
+def from_arpabet(symbol: str) -> tuple[str, ...]:
     """Phones of a symbol of CMU's dictionary, with or without stress; silence for fillers."""
     return ARPABET.get(symbol.rstrip("012"), (PHONES[SILENCE],))
 
 
-def of_ipa(symbol: str) -> tuple[str, ...]:
+def from_ipa(symbol: str) -> tuple[str, ...]:
     """Phones of a symbol of espeak-ng in IPA; silence if there is none in it."""
     plain = "".join(IPA.get(letter, letter) for letter in symbol)
     if plain in PHONES:
@@ -66,7 +66,7 @@ def of_ipa(symbol: str) -> tuple[str, ...]:
     return tuple(letter for letter in plain if letter in PHONES) or (PHONES[SILENCE],)
 
 
-def of_kana(text: str) -> list[tuple[str, ...]]:
+def from_kana(text: str) -> list[tuple[str, ...]]:
     """Phones of each syllable of hiragana or katakana; other characters are passed over."""
     syllables: list[tuple[str, ...]] = []
     for letter in text:

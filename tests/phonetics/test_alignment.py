@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from svc.phonetics.alignment import align_sung
+from svc.phonetics.alignment import force_align
 from svc.phonetics.phones import NUMBER, PHONES, SILENCE, Segment
 
 VOWEL, OTHER, HISS = (NUMBER[phone] for phone in "ais")
@@ -19,8 +19,8 @@ def heard(*likeliest: int, share: float = 0.9) -> torch.Tensor:
 
 def test_a_held_vowel_is_the_vowel_throughout():
     nothing, everywhere = heard(*[SILENCE] * 50), np.ones(50, dtype=bool)
-    assert align_sung(nothing, [VOWEL], everywhere) == [Segment(("a",), 0, 50)]
-    (passed_for_silence,) = align_sung(nothing, [VOWEL], ~everywhere)
+    assert force_align(nothing, [VOWEL], everywhere) == [Segment(("a",), 0, 50)]
+    (passed_for_silence,) = force_align(nothing, [VOWEL], ~everywhere)
     assert passed_for_silence.end - passed_for_silence.start == 1
 
 
@@ -28,28 +28,28 @@ def test_silence_is_where_it_is_quiet():
     loud = np.repeat([False, True, False, True], 10)
     posteriors = heard(*[SILENCE] * 40)
     before = posteriors.clone()
-    assert align_sung(posteriors, [VOWEL, OTHER], loud) == [Segment(("a",), 10, 20), Segment(("i",), 30, 40)]
+    assert force_align(posteriors, [VOWEL, OTHER], loud) == [Segment(("a",), 10, 20), Segment(("i",), 30, 40)]
     assert torch.equal(posteriors, before)
 
 
 @pytest.mark.parametrize("loud", [False, True])
 def test_sounds_are_where_they_are_heard(loud):
     posteriors = heard(*[HISS] * 6, *[VOWEL] * 20, *[OTHER] * 14)
-    found = align_sung(posteriors, [HISS, VOWEL, OTHER], np.full(40, loud))
+    found = force_align(posteriors, [HISS, VOWEL, OTHER], np.full(40, loud))
     assert found == [Segment(("s",), 0, 6), Segment(("a",), 6, 26), Segment(("i",), 26, 40)]
 
 
 def test_a_sound_that_comes_twice_falls_silent_in_between_for_one_frame():
-    one, other = align_sung(heard(*[SILENCE] * 30), [VOWEL, VOWEL], np.ones(30, dtype=bool))
+    one, other = force_align(heard(*[SILENCE] * 30), [VOWEL, VOWEL], np.ones(30, dtype=bool))
     assert (one.start, other.end) == (0, 30)
     assert other.start - one.end == 1
-    parted = align_sung(heard(*[SILENCE] * 30), [VOWEL, VOWEL], np.repeat([True, False, True], 10))
+    parted = force_align(heard(*[SILENCE] * 30), [VOWEL, VOWEL], np.repeat([True, False, True], 10))
     assert parted == [Segment(("a",), 0, 10), Segment(("a",), 20, 30)]
 
 
 def test_more_sounds_than_frames_are_nowhere():
     everywhere, posteriors = np.ones(3, dtype=bool), heard(HISS, VOWEL, OTHER)
-    assert [segment.start for segment in align_sung(posteriors, [HISS, VOWEL, OTHER], everywhere)] == [0, 1, 2]
-    assert align_sung(posteriors, [HISS, VOWEL, OTHER, VOWEL], everywhere) == []
-    assert align_sung(posteriors, [VOWEL, VOWEL, OTHER], everywhere) == []  # between the same there must be a frame
-    assert align_sung(posteriors, [], everywhere) == []
+    assert [segment.start for segment in force_align(posteriors, [HISS, VOWEL, OTHER], everywhere)] == [0, 1, 2]
+    assert force_align(posteriors, [HISS, VOWEL, OTHER, VOWEL], everywhere) == []
+    assert force_align(posteriors, [VOWEL, VOWEL, OTHER], everywhere) == []  # between the same there must be a frame
+    assert force_align(posteriors, [], everywhere) == []

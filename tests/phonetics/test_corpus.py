@@ -9,9 +9,9 @@ import pytest
 
 from svc.audio.files import Audio, write
 from svc.errors import DataError
-from svc.features.cache import Store
+from svc.features.cache import FeatureCache
 from svc.phonetics import corpus
-from svc.phonetics.alignment import Aligner
+from svc.phonetics.alignment import PocketSphinxAligner
 from svc.phonetics.phones import NUMBER, UNKNOWN
 from svc.phonetics.transcripts import find
 
@@ -51,9 +51,9 @@ def test_song_is_prepared_and_what_is_not_audio_rejected(sung):
     utterances, rejected = corpus.prepare([sung / "bank"], sung / "out", jobs=1)
     assert [Path(u.path).name for u in utterances] == ["a.wav", "b.wav"]
     assert utterances[0].syllables == ((NUMBER["k"], NUMBER["a"]), (NUMBER["k"], NUMBER["i"]))
-    assert [u.held for u in utterances] == [False, True]  # strings on g are kept for measuring
+    assert [u.is_held_out for u in utterances] == [False, True]  # strings on g are kept for measuring
     assert any("broken.wav" in reason for reason in rejected)
-    store = Store(sung / "out" / "store")
+    store = FeatureCache(sung / "out" / "store")
     audio, labels = (store.get(utterances[0].key, name) for name in ("audio", "labels"))
     assert audio.shape == (corpus.VOICES, 24_000)
     assert utterances[0].frames == 150
@@ -65,7 +65,7 @@ def test_other_voices_are_other_and_again_the_same(sung):
     utterances, _ = corpus.prepare([sung / "bank"], sung / "out", jobs=1)
     again, _ = corpus.prepare([sung / "bank"], sung / "again", jobs=1)
     assert utterances == again
-    one, other = (Store(sung / name / "store").get(utterances[0].key, "audio") for name in ("out", "again"))
+    one, other = (FeatureCache(sung / name / "store").get(utterances[0].key, "audio") for name in ("out", "again"))
     np.testing.assert_array_equal(one[0], other[0])
     assert (one == other).mean() > 0.9  # Praat's ends are not the same every time
     voices = one.astype(float)
@@ -81,7 +81,7 @@ def test_what_is_kept_for_measuring_is_speech_that_somebody_said():
         ("espeak-ng:0", kept, (), True, False),
     ):
         utterance = corpus.Utterance(path, key, 100, sung)
-        assert (utterance.held, utterance.held_speech) == (held, held_speech)
+        assert (utterance.is_held_out, utterance.is_held_out_speech) == (held, held_speech)
 
 
 def test_nothing_to_prepare_is_told(tmp_path):
@@ -120,7 +120,7 @@ def test_rows_that_end_early_have_no_text(sung):
 
 
 def test_what_praat_refuses_is_rejected_with_its_reason(sung, monkeypatch):
-    voices = corpus.singing_augmentation.another_voice
+    voices = corpus.singing_augmentation.change_voice
     seen = []
 
     def the_first_fails(audio, rng):
@@ -129,7 +129,7 @@ def test_what_praat_refuses_is_rejected_with_its_reason(sung, monkeypatch):
             raise RuntimeError("pitch analysis\nnot performed.")
         return voices(audio, rng)
 
-    monkeypatch.setattr(corpus.singing_augmentation, "another_voice", the_first_fails)
+    monkeypatch.setattr(corpus.singing_augmentation, "change_voice", the_first_fails)
     utterances, rejected = corpus.prepare([sung / "bank"], sung / "out", jobs=1)
     assert [Path(u.path).name for u in utterances] == ["b.wav"]
     assert rejected == [f"{sung / 'bank' / 'a.wav'}: cannot be labelled (pitch analysis not performed.)"]
@@ -156,7 +156,7 @@ def test_without_espeak_nothing_is_labelled(sung, monkeypatch):
 
 def test_the_decoder_goes_on_after_a_recording_that_it_refuses():
     pytest.importorskip("pocketsphinx")
-    aligner = Aligner()
+    aligner = PocketSphinxAligner()
     with pytest.raises(IndexError):
         aligner._decode(None)
     aligner._decode(bytes(16_000))  # not "utterance already started"
@@ -166,9 +166,9 @@ def test_the_decoder_goes_on_after_a_recording_that_it_refuses():
 def test_synthetic_speech_is_labelled(sung):
     pytest.importorskip("pocketsphinx")
     utterances, _ = corpus.prepare([sung / "bank"], sung / "out", synthetic=3, jobs=1)
-    made = [utterance for utterance in utterances if utterance.made]
+    made = [utterance for utterance in utterances if utterance.is_synthetic]
     assert len(made) == 3
     for utterance in made:
-        labels = Store(sung / "out" / "store").get(utterance.key, "labels")
+        labels = FeatureCache(sung / "out" / "store").get(utterance.key, "labels")
         assert (labels > 0).mean() > 0.5
         assert len(labels) == utterance.frames

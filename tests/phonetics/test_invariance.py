@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from svc.phonetics import invariance
-from svc.phonetics.invariance import Take, abx_error, across_singers, across_words, probe_accuracy, warped_distance
+from svc.phonetics.invariance import Take, abx_error, across_speakers, across_words, probe_accuracy, warped_distance
 
 RNG = np.random.default_rng(0)
 WORDS = {
@@ -29,15 +29,15 @@ def test_a_copy_is_no_way_off_and_a_warp_costs_nothing():
 
 
 def test_words_alone_and_singers_alone():
-    assert np.mean(across_singers(takes(0.0))) == pytest.approx(0, abs=1e-6)
+    assert np.mean(across_speakers(takes(0.0))) == pytest.approx(0, abs=1e-6)
     assert np.mean(across_words(takes(0.0))) > 0.2
     assert np.mean(across_words(takes(1.0, words_show=0.0))) == pytest.approx(0, abs=1e-6)
-    assert np.mean(across_singers(takes(1.0, words_show=0.0))) == pytest.approx(1, abs=1e-6)
+    assert np.mean(across_speakers(takes(1.0, words_show=0.0))) == pytest.approx(1, abs=1e-6)
 
 
 def test_only_takes_of_one_piece_are_compared():
     apart = [Take("ann", "a", "calm", WORDS["a"]), Take("bob", "a", "sad", WORDS["a"])]
-    assert across_singers(apart) == [] == across_words(apart)
+    assert across_speakers(apart) == [] == across_words(apart)
 
 
 def test_abx():

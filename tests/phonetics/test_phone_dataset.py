@@ -1,14 +1,21 @@
-"""Crops of recordings: what is heard when, by which name, and at which pace."""
+"""PhoneBatch of recordings: what is heard when, by which name, and at which pace."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from svc.features.cache import Store
+from svc.features.cache import FeatureCache
 from svc.phonetics import corpus
 from svc.phonetics.corpus import Utterance
-from svc.phonetics.dataset import HELD, PACES, Sounds, loud, paces, read_voices
+from svc.phonetics.dataset import (
+    TIME_FACTOR_FRAMES,
+    TIME_FACTORS,
+    PhoneDataset,
+    non_silent,
+    random_time_map,
+    read_voices,
+)
 from svc.phonetics.phones import NUMBER, SILENCE, UNKNOWN, Segment
 
 RATE = 16_000
@@ -22,7 +29,7 @@ def tone(*levels: float, frames: int = 50) -> np.ndarray:
 
 
 def put(folder, name: str, voices: np.ndarray, labels: np.ndarray, syllables=()) -> Utterance:
-    store = Store(folder / "store")
+    store = FeatureCache(folder / "store")
     key = store.key(name, {})
     store.put(key, {"audio": voices.astype(np.int16), "labels": labels.astype(np.int8)})
     return Utterance(name, key, len(labels), syllables)
@@ -36,7 +43,7 @@ def stairs(tmp_path) -> list[Utterance]:
     return [
         put(tmp_path, "sung", voices, unknown, ((A,),)),
         put(tmp_path, "spoken", voices, unknown),
-        put(tmp_path, f"{corpus.MADE}0", voices[:1], unknown),
+        put(tmp_path, f"{corpus.SYNTHETIC}0", voices[:1], unknown),
     ]
 
 
@@ -45,52 +52,52 @@ def test_what_is_stored_is_read_back(tmp_path):
     samples[:, :4] = 1, -1, 2, -3
     entry = corpus._entry(list(samples), [Segment(("a",), 0, 100)])
     utterance = put(tmp_path, "a", entry["audio"], entry["labels"])
-    voices = read_voices(Store(tmp_path / "store"), utterance)
+    voices = read_voices(FeatureCache(tmp_path / "store"), utterance)
     assert voices.dtype == np.float32
     np.testing.assert_array_equal(voices[:, :4], [[1, -1, 1, -1]] * 2)
     np.testing.assert_allclose(voices, samples.clip(-1, 1)[:, :16_000], atol=0.5001 / 32_767)  # whole frames
-    part = read_voices(Store(tmp_path / "store"), utterance, 10, 25)
+    part = read_voices(FeatureCache(tmp_path / "store"), utterance, 10, 25)
     np.testing.assert_array_equal(part, voices[:, 1_600:4_000])
 
 
 def test_what_is_loud():
     levels = (-20, -49, -20, -51, -100)  # of which the window of 40 ms sees two at once where they meet
     inside = np.arange(50 * len(levels)).reshape(-1, 50)[:, 3:-3]
-    np.testing.assert_array_equal(loud(tone(*levels))[inside].all(axis=1), [True, True, True, False, False])
-    np.testing.assert_array_equal(loud(tone(*levels))[inside].any(axis=1), [True, True, True, False, False])
-    assert loud(tone(-20)).all()
-    assert not loud(np.zeros(1_600, dtype=np.float32)).any()
-    assert loud(np.zeros(1_600, dtype=np.float32)).shape == (10,)
-    assert loud(np.zeros(0, dtype=np.float32)).shape == (0,)
+    np.testing.assert_array_equal(non_silent(tone(*levels))[inside].all(axis=1), [True, True, True, False, False])
+    np.testing.assert_array_equal(non_silent(tone(*levels))[inside].any(axis=1), [True, True, True, False, False])
+    assert non_silent(tone(-20)).all()
+    assert not non_silent(np.zeros(1_600, dtype=np.float32)).any()
+    assert non_silent(np.zeros(1_600, dtype=np.float32)).shape == (10,)
+    assert non_silent(np.zeros(0, dtype=np.float32)).shape == (0,)
 
 
 def test_silence_that_can_be_heard_is_unknown(tmp_path):
     labels = np.tile([SILENCE, A, UNKNOWN, SILENCE], 25)
     utterance = put(tmp_path, "a", tone(-20, -80)[None] * 32_767, labels)
-    audio, known = Sounds(tmp_path, [utterance], 64).whole(utterance)
+    audio, known = PhoneDataset(tmp_path, [utterance], 64).utterance(utterance)
     assert len(audio) == 16_000
     np.testing.assert_array_equal(known[:50], np.tile([UNKNOWN, A, UNKNOWN, UNKNOWN], 13)[:50])
     np.testing.assert_array_equal(known[53:], labels[53:])
     held = put(tmp_path, "b", tone(-20, -20)[None] * 32_767, np.repeat([SILENCE, A], 50))
-    assert set(Sounds(tmp_path, [held], 64).batch(0, 0, 8, 0, 0, {}).labels.flatten().tolist()) == {A, UNKNOWN}
+    assert set(PhoneDataset(tmp_path, [held], 64).batch(0, 0, 8, 0, 0, {}).labels.flatten().tolist()) == {A, UNKNOWN}
     taught = {held.key: np.zeros(100, dtype=int)}  # times of syllables were given by who knew what is loud
-    assert SILENCE in Sounds(tmp_path, [held], 64).batch(0, 0, 8, 0, 0, taught).labels
+    assert SILENCE in PhoneDataset(tmp_path, [held], 64).batch(0, 0, 8, 0, 0, taught).labels
 
 
 @given(st.integers(1, 600), st.integers(0, 2**32))
 @settings(max_examples=200, deadline=None)
 def test_time_runs_on_and_never_ahead(frames, seed):
-    heard_at = paces(frames, np.random.default_rng(seed))
+    heard_at = random_time_map(frames, np.random.default_rng(seed))
     assert heard_at.shape == (frames,)
     assert heard_at.dtype == np.float32
     assert heard_at[0] == 0
     assert (heard_at <= np.arange(frames)).all()
     steps = np.diff(heard_at)
-    assert ((steps > PACES[0] - 1e-3) & (steps < PACES[1] + 1e-3)).all()
+    assert ((steps > TIME_FACTORS[0] - 1e-3) & (steps < TIME_FACTORS[1] + 1e-3)).all()
 
 
 def test_half_of_the_time_nothing_is_stretched():
-    found = [paces(256, np.random.default_rng(seed)) for seed in range(1_000)]
+    found = [random_time_map(256, np.random.default_rng(seed)) for seed in range(1_000)]
     as_it_was = [bool((heard_at == np.arange(256)).all()) for heard_at in found]
     assert np.mean(as_it_was) == pytest.approx(0.5, abs=0.05)  # three deviations
     slow = [heard_at[-1] for heard_at, same in zip(found, as_it_was, strict=True) if not same]
@@ -101,19 +108,19 @@ def test_a_pace_lasts():
     """For eight frames at the least, where it is not cut short because the audio is caught up with."""
     lasted = []
     for seed in range(100):
-        heard_at = paces(256, np.random.default_rng(seed))
+        heard_at = random_time_map(256, np.random.default_rng(seed))
         behind = np.append(True, heard_at[1:] < np.arange(1, 256))
         changed = (np.abs(np.diff(heard_at, n=2)) > 1e-3) & behind[:-2] & behind[1:-1] & behind[2:]
         lasted += np.diff(np.flatnonzero(changed), prepend=-2).tolist()
-    assert min(lasted) == HELD[0] == 8
+    assert min(lasted) == TIME_FACTOR_FRAMES[0] == 8
 
 
 def test_crops_are_functions_of_seed_and_step(tmp_path, stairs):
-    sounds = Sounds(tmp_path, stairs, 64)
+    sounds = PhoneDataset(tmp_path, stairs, 64)
     one, same, later, other = (sounds.batch(seed, step, 1, 2, 1, {}) for seed, step in ((0, 3), (0, 3), (0, 4), (1, 3)))
     assert one.audio.shape == (7, 64 * 160)
     assert one.pairs == 3
-    for name in ("audio", "labels", "lengths", "warp", "equaliser", "times"):
+    for name in ("audio", "labels", "lengths", "vtlp", "equaliser", "time_map"):
         assert (getattr(one, name) == getattr(same, name)).all()
         assert len(getattr(one, name)) == 7
     for changed in (later, other):
@@ -125,8 +132,8 @@ def test_crops_are_functions_of_seed_and_step(tmp_path, stairs):
 def test_labels_follow_the_times_and_lengths_end_with_the_recording(tmp_path, stairs, frames):
     known = {utterance.key: np.arange(150) for utterance in stairs}
     for step in range(8):
-        crops = Sounds(tmp_path, stairs, frames).batch(0, step, 3, 3, 3, known)
-        for labels, times, length in zip(crops.labels.numpy(), crops.times.numpy(), crops.lengths, strict=True):
+        crops = PhoneDataset(tmp_path, stairs, frames).batch(0, step, 3, 3, 3, known)
+        for labels, times, length in zip(crops.labels.numpy(), crops.time_map.numpy(), crops.lengths, strict=True):
             first = labels[0]
             assert first <= 150 - frames // 2
             there = min(frames, 150 - first)  # frames of the recording in the crop
@@ -138,43 +145,43 @@ def test_labels_follow_the_times_and_lengths_end_with_the_recording(tmp_path, st
 
 
 def test_a_frame_sounds_as_it_is_labelled(tmp_path, stairs):
-    crops = Sounds(tmp_path, stairs, 64).batch(0, 0, 20, 0, 0, {stairs[1].key: np.arange(150)})
+    crops = PhoneDataset(tmp_path, stairs, 64).batch(0, 0, 20, 0, 0, {stairs[1].key: np.arange(150)})
     voltages = crops.audio.numpy().reshape(40, 64, 160)
     plain = [item for item in range(40) if np.ptp(voltages[item, 0]) == 0]  # without noise, in a steady voice
     assert len(plain) > 5
-    assert any((crops.times[item] != crops.times[item].round()).any() for item in plain)
+    assert any((crops.time_map[item] != crops.time_map[item].round()).any() for item in plain)
     for item in plain:
-        labels, source = crops.labels[item].numpy(), crops.times[item].round().int().numpy()
+        labels, source = crops.labels[item].numpy(), crops.time_map[item].round().int().numpy()
         heard = voltages[item, source, 0] / voltages[item, 0, 0]
         np.testing.assert_allclose(heard, np.where(labels == UNKNOWN, 0, (labels + 1) / (labels[0] + 1)), rtol=1e-3)
 
 
 def test_pairs_are_two_voices_at_the_same_times(tmp_path, stairs):
-    crops = Sounds(tmp_path, stairs, 64).batch(0, 1, 6, 6, 4, {stairs[0].key: np.arange(150)})
+    crops = PhoneDataset(tmp_path, stairs, 64).batch(0, 1, 6, 6, 4, {stairs[0].key: np.arange(150)})
     assert crops.pairs == 12
     assert len(crops.audio) == 28
-    for shared in (crops.times, crops.labels, crops.lengths):
+    for shared in (crops.time_map, crops.labels, crops.lengths):
         assert (shared[:24:2] == shared[1:24:2]).all()
     voices = np.sign(crops.audio.mean(dim=1).numpy().round(2)).tolist()
     assert all(one != other for one, other in zip(voices[:24:2], voices[1:24:2], strict=True))
     assert set(voices[:24]) == {1, -1, 0}
     assert set(voices[24:]) == {1}  # made speech has one voice
-    times = crops.times[:24:2]
+    times = crops.time_map[:24:2]
     assert len({tuple(row) for row in times[:, 1:].tolist()}) > 4  # each pair has its own
 
 
 def test_half_of_the_crops_of_known_speech_are_sung(tmp_path):
     steps, longer = (np.repeat(100 * np.arange(1, count + 1), 160) for count in (100, 140))
-    store = Store(tmp_path / "store")
+    store = FeatureCache(tmp_path / "store")
     spoken = {"audio": np.stack([steps] * 3).astype(np.int16), "labels": np.full(100, A, np.int8)}
-    as_sung = {"sung": np.stack([-longer] * 2).astype(np.int16), "sung_labels": np.full(140, A + 1, np.int8)}
+    as_sung = {"singing": np.stack([-longer] * 2).astype(np.int16), "singing_labels": np.full(140, A + 1, np.int8)}
     store.put("f" * 64, spoken | as_sung)
-    sounds = Sounds(tmp_path, [Utterance("spoken", "f" * 64, 100, (), 140)], 64)
+    sounds = PhoneDataset(tmp_path, [Utterance("spoken", "f" * 64, 100, (), 140)], 64)
     crops = sounds.batch(0, 0, 400, 0, 0, {})
     sung = crops.audio.mean(dim=1) < 0
     assert float(sung.float().mean()) == pytest.approx(0.5, abs=0.075)  # three deviations
     assert (sung[::2] == sung[1::2]).all()
     for which, label in ((sung, A + 1), (~sung, A)):
         assert set(crops.labels[which].flatten().tolist()) <= {label, UNKNOWN}
-    audio, known = sounds.whole(Utterance("spoken", "f" * 64, 100, (), 140), sung=True)
+    audio, known = sounds.utterance(Utterance("spoken", "f" * 64, 100, (), 140), singing=True)
     assert len(audio) == 160 * len(known) == 160 * 140

@@ -1,11 +1,11 @@
-"""Sounds by their spelling in three alphabets."""
+"""PhoneDataset by their spelling in three alphabets."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from svc.phonetics.phones import ARPABET, PHONES, SILENCE, UNKNOWN, Segment, labels, of_arpabet, of_ipa, of_kana
+from svc.phonetics.phones import ARPABET, PHONES, SILENCE, UNKNOWN, Segment, from_arpabet, from_ipa, from_kana, labels
 
 
 @pytest.mark.parametrize(
@@ -25,14 +25,14 @@ from svc.phonetics.phones import ARPABET, PHONES, SILENCE, UNKNOWN, Segment, lab
     ],
 )
 def test_kana(text, syllables):
-    assert ["".join(syllable) for syllable in of_kana(text)] == syllables.split()
+    assert ["".join(syllable) for syllable in from_kana(text)] == syllables.split()
 
 
 def test_arpabet_is_covered():
     assert len(ARPABET) == 39
     assert {phone for phones in ARPABET.values() for phone in phones} <= set(PHONES)
-    assert of_arpabet("AY1") == ("a", "ɪ")
-    assert of_arpabet("SIL") == of_arpabet("+NOISE+") == ("_",)
+    assert from_arpabet("AY1") == ("a", "ɪ")
+    assert from_arpabet("SIL") == from_arpabet("+NOISE+") == ("_",)
 
 
 @pytest.mark.parametrize(
@@ -50,13 +50,13 @@ def test_arpabet_is_covered():
     ],
 )
 def test_ipa(symbol, phones):
-    assert of_ipa(symbol) == tuple(phones.split())
+    assert from_ipa(symbol) == tuple(phones.split())
 
 
 @given(st.text())
 def test_any_text_is_spelt_in_known_sounds(text):
-    assert {phone for syllable in of_kana(text) for phone in syllable} <= set(PHONES)
-    assert set(of_ipa(text)) <= set(PHONES)
+    assert {phone for syllable in from_kana(text) for phone in syllable} <= set(PHONES)
+    assert set(from_ipa(text)) <= set(PHONES)
 
 
 def test_the_sounds_of_a_segment_share_its_time():

@@ -8,17 +8,17 @@ from hypothesis import strategies as st
 from svc.audio.files import Audio
 from svc.phonetics.phones import NUMBER, PHONES, SILENCE, UNKNOWN
 from svc.phonetics.singing_augmentation import (
-    DOWN,
-    DRAWN,
+    DURATION_FACTORS,
+    HIGHEST_STEP,
+    LOWEST_STEP,
     SCALE,
-    TONICS,
-    UP,
-    Held,
-    another_voice,
-    melody,
-    plan,
-    stretched,
-    sung,
+    TONICS_HZ,
+    PhoneDuration,
+    change_voice,
+    plan_durations,
+    random_melody,
+    sing,
+    stretched_labels,
 )
 
 parselmouth = pytest.importorskip("parselmouth")
@@ -51,56 +51,56 @@ def pitch(samples: np.ndarray) -> np.ndarray:
 @settings(max_examples=100, deadline=None)
 def test_a_plan_covers_every_frame_and_draws_out_what_can_be(labels, seed):
     known = np.array(labels)
-    stretches = plan(known, rng(seed))
+    stretches = plan_durations(known, rng(seed))
     assert [frame for s in stretches for frame in range(s.first, s.last)] == list(range(len(known)))
     for stretch in stretches:
-        assert (known[stretch.first : stretch.last] == stretch.sound).all()
-        least, most = DRAWN.get(PHONES[stretch.sound], (1, 1)) if stretch.sound != UNKNOWN else (1, 1)
+        assert (known[stretch.first : stretch.last] == stretch.phone).all()
+        least, most = DURATION_FACTORS.get(PHONES[stretch.phone], (1, 1)) if stretch.phone != UNKNOWN else (1, 1)
         assert least <= stretch.factor <= most
-    longer = stretched(stretches)
+    longer = stretched_labels(stretches)
     assert len(longer) == round(sum((s.last - s.first) * s.factor for s in stretches))
     assert set(longer) <= {*labels, UNKNOWN}
 
 
 def test_labels_stretch_along_and_edges_are_unknown():
-    stretches = [Held(T, 0, 3, 1.0), Held(A, 3, 8, 4.0), Held(S, 8, 12, 1.2), Held(SILENCE, 12, 14, 1.0)]
+    stretches = [PhoneDuration(T, 0, 3, 1.0), PhoneDuration(A, 3, 8, 4.0), PhoneDuration(S, 8, 12, 1.2), PhoneDuration(SILENCE, 12, 14, 1.0)]
     expected = [T] * 3 + [UNKNOWN] * 3 + [A] * 14 + [UNKNOWN] * 3 + [S] * 5 + [SILENCE] * 2
-    np.testing.assert_array_equal(stretched(stretches), expected)
+    np.testing.assert_array_equal(stretched_labels(stretches), expected)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_what_is_sung_is_as_long_as_its_labels_and_as_loud(seed):
     known = np.repeat([SILENCE, T, A, S, A], [10, 6, 30, 14, 40])
-    stretches = plan(known, rng(seed))
-    heard = sung(voice(140, 1.0), stretches, rng(seed))
+    stretches = plan_durations(known, rng(seed))
+    heard = sing(voice(140, 1.0), stretches, rng(seed))
     assert heard.dtype == np.float32
-    assert len(heard) == len(stretched(stretches)) * RATE // 100 > RATE
+    assert len(heard) == len(stretched_labels(stretches)) * RATE // 100 > RATE
     assert np.abs(heard).max() == pytest.approx(0.3, rel=0.1)
 
 
 def test_every_syllable_stands_on_a_note():
     """Without vibrato the pitch is one of the scale's from frame to frame, but where notes meet."""
     known = np.repeat([A, S, A, S, A, S, A, S], 20)
-    steps = np.array([12 * (step // 7) + SCALE[step % 7] for step in range(DOWN, UP + 1)])
+    steps = np.array([12 * (step // 7) + SCALE[step % 7] for step in range(LOWEST_STEP, HIGHEST_STEP + 1)])
     offsets = set()
     for seed in range(8):
-        notes = np.array([hertz for _, hertz in melody(plan(known, rng(seed)), 140.0, rng(seed))])
+        notes = np.array([hertz for _, hertz in random_melody(plan_durations(known, rng(seed)), 140.0, rng(seed))])
         on_the_beat = 12 * np.log2(notes[[0, 40, 80, 120]] / notes[0])  # vibrato has not begun
         tonics = [s for s in steps if all(np.abs(steps - s - beat).min() < 1e-6 for beat in on_the_beat)]
         assert tonics, on_the_beat
-        assert (notes > TONICS[0] / 1.8).all()
-        assert (notes < TONICS[1] * 2.1).all()
+        assert (notes > TONICS_HZ[0] / 1.8).all()
+        assert (notes < TONICS_HZ[1] * 2.1).all()
         offsets |= set(np.round(on_the_beat).tolist())
     assert len(offsets) > 5
 
 
 def test_pitch_follows_the_melody():
     for seed in range(3):
-        stretches = [Held(A, 0, 100, 2.0)]
-        heard = pitch(sung(voice(140, 1.0), stretches, rng(seed)))
+        stretches = [PhoneDuration(A, 0, 100, 2.0)]
+        heard = pitch(sing(voice(140, 1.0), stretches, rng(seed)))
         generator = rng(seed)
         generator.uniform()  # the vocal tract's
-        wanted = np.array([hertz for _, hertz in melody(stretches, 140.0, generator)])
+        wanted = np.array([hertz for _, hertz in random_melody(stretches, 140.0, generator)])
         assert np.median(heard) == pytest.approx(np.median(wanted), rel=0.03)
         assert len(heard) > 150  # of 200
 
@@ -109,7 +109,7 @@ def test_another_voice_keeps_the_time_and_changes_the_pitch():
     audio = voice(140, 0.8)
     medians = []
     for seed in range(6):
-        heard = another_voice(audio, rng(seed))
+        heard = change_voice(audio, rng(seed))
         assert len(heard) == len(audio.samples)
         medians.append(np.median(pitch(heard)))
     assert 70 <= min(medians) < 0.8 * max(medians)
@@ -117,5 +117,5 @@ def test_another_voice_keeps_the_time_and_changes_the_pitch():
 
 def test_silence_has_twins():
     silent = Audio(np.zeros(RATE, dtype=np.float32), RATE)
-    assert not sung(silent, plan(np.zeros(100, dtype=int), rng()), rng()).any()
-    assert another_voice(silent, rng()).shape == (RATE,)
+    assert not sing(silent, plan_durations(np.zeros(100, dtype=int), rng()), rng()).any()
+    assert change_voice(silent, rng()).shape == (RATE,)

@@ -1,0 +1,42 @@
+"""Train the acoustic model behind content features: ``python recipes/train_phone_model.py SPEECH … -o RUN``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from svc import cli
+
+
+def main(
+    folders: Annotated[list[Path], typer.Argument(help="speech or song, in any layout; see svc/phonetics/corpus.py")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="folder of the run; an earlier run there is resumed")],
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="knob=value, e.g. steps=500")] = None,
+    synthetic: Annotated[
+        int, typer.Option(min=0, help="utterances of espeak-ng to train on as well; 0 without it")
+    ] = 1500,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="processes that label; one for each core if not given")
+    ] = None,
+) -> None:
+    """Label recordings, make other voices of them, and train; running the same command again resumes."""
+    from svc.config import parse_overrides
+    from svc.config.tree import from_overrides
+    from svc.phonetics import corpus
+    from svc.phonetics.train import WEIGHTS, PhoneConfig, PhoneTrainer
+    from svc.training.resume import lock_run
+
+    config = from_overrides(PhoneConfig, parse_overrides(overrides or []))
+    with lock_run(out):
+        utterances, rejected = corpus.prepare(folders, out, synthetic, jobs)
+        for reason in rejected:
+            typer.echo(f"  rejected {reason}")
+        run = PhoneTrainer(out, utterances, config)
+        run.restore()
+        run.train()
+    typer.echo(f"{out / WEIGHTS}: {(out / WEIGHTS).stat().st_size / 1e6:.1f} MB")
+    typer.echo(f"next: python recipes/probe_content_encoder.py RAVDESS --encoder {out / WEIGHTS}:embedding")
+
+
+if __name__ == "__main__":
+    cli.run(main)
