@@ -13,7 +13,8 @@ from svc.config import Config, load
 from svc.data import manifest
 from svc.data.manifest import Manifest
 from svc.data.prepare import prepare
-from svc.data.synthetic.singers import SINGERS, phrase, render, save_rendition
+from svc.data.synthetic.phrases import phrase
+from svc.data.synthetic.singers import SINGERS, render, save_rendition
 from svc.features import content
 from svc.inference.voice import VoiceFile, VoiceSpeaker
 from svc.models.generator import Generator

@@ -7,18 +7,8 @@ import numpy as np
 import pytest
 
 from svc.audio.files import read
-from svc.data.synthetic.singers import (
-    CONSONANTS,
-    SCALE,
-    SINGERS,
-    VOWELS,
-    Note,
-    Phrase,
-    Rendition,
-    phrase,
-    render,
-    write_singers,
-)
+from svc.data.synthetic.phrases import CONSONANTS, SCALE, VOWELS, Note, Phrase, phrase
+from svc.data.synthetic.singers import SINGERS, Rendition, render, write_singers
 from svc.errors import DataError
 from svc.utils.units import hop_samples
 

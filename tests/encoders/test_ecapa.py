@@ -15,7 +15,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from svc.data.synthetic.singers import SINGERS, phrase, render
+from svc.data.synthetic.phrases import phrase
+from svc.data.synthetic.singers import SINGERS, render
 from svc.encoders.ecapa import CONVERT, PUBLISHED, EcapaEncoder
 from svc.errors import DataError, WeightsError
 from svc.utils.optional import import_optional

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from svc.data.synthetic.singers import SINGERS, phrase, render
+from svc.data.synthetic.phrases import phrase
+from svc.data.synthetic.singers import SINGERS, render
 from svc.encoders.ge2e import BANDS, HOP, SAMPLE_RATE, WINDOW, GE2ESpeakerEncoder
 from svc.errors import SvcError
 from svc.utils.optional import import_optional

@@ -9,7 +9,8 @@ import torch
 
 from svc import encoders
 from svc.audio.files import Audio
-from svc.data.synthetic.singers import SINGERS, phrase, render
+from svc.data.synthetic.phrases import phrase
+from svc.data.synthetic.singers import SINGERS, render
 from svc.encoders import phone_classifier
 from svc.encoders.phone_classifier import WEIGHTS, PhoneEncoder
 from svc.errors import WeightsError
@@ -75,7 +76,7 @@ def test_synthetic_singers_are_told_apart_by_words_rather_than_voices(model):
             for seed in (1, 2, 3):
                 audio = render(singer, phrase(seed), 16_000).samples[:16_000]
                 level = measure_loudness(Audio(audio, 16_000))
-                heard = content.extract_with(encoder, layer, Audio(audio, 16_000), len(level), level)
+                heard = content.extract(encoder, layer, Audio(audio, 16_000), len(level), level)
                 takes.append(Take(singer.name, str(seed), "", heard))
         errors.append(abx_error(takes))
     assert errors[0] < 0.2
@@ -89,6 +90,6 @@ def test_without_the_file_there_is_one_sentence(tmp_path, monkeypatch):
     ):
         PhoneEncoder(missing)
     missing.write_bytes(b"half")
-    with pytest.raises(WeightsError, match="install svc anew"):
+    with pytest.raises(WeightsError, match="reinstall svc"):
         PhoneEncoder(missing)
     assert phone_classifier.WEIGHTS.name == missing.name

@@ -7,24 +7,25 @@ import numpy as np
 import pytest
 
 from svc.audio.files import Audio
-from svc.data.synthetic.singers import SINGERS, phrase, render
+from svc.data.synthetic.phrases import phrase
+from svc.data.synthetic.singers import SINGERS, render
 from svc.evaluation import baselines
 
 ALTO, BASS, SOPRANO, TENOR = SINGERS
 
 
 @lru_cache
-def steady(singer, median, rate=24_000, seed=0):
+def steady(speaker, median, rate=24_000, seed=0):
     """A phrase on one note, and its true melody."""
     song = phrase(seed)
-    rendition = render(singer, song, rate, f0=np.full(song.frames, median))
+    rendition = render(speaker, song, rate, f0=np.full(song.frames, median))
     return Audio(rendition.samples, rate), rendition.f0
 
 
 @lru_cache
-def portrait(singer, median):
-    recordings, melodies = zip(*(steady(singer, median, seed=seed) for seed in (1, 2, 3)), strict=True)
-    return baselines.portrait(recordings, melodies)
+def spectrum_of(speaker, median):
+    recordings, f0s = zip(*(steady(speaker, median, seed=seed) for seed in (1, 2, 3)), strict=True)
+    return baselines.measure_speaker(recordings, f0s)
 
 
 def median(audio, voiced):
@@ -42,16 +43,16 @@ def colour(audio, top):
     return level - level.mean()
 
 
-class TestPortrait:
+class TestMeasureSpeaker:
     def test_median_of_all_voiced_frames(self):
         recordings = [steady(TENOR, 150.0)[0]] * 2
-        melodies = [np.array([0, 100, 0, 200.0]), np.array([0, 300, 400, 500, 0.0])]
-        found = baselines.portrait(recordings, melodies)
-        assert found.f0 == 300
-        assert found.spectrum.shape == (1025,)
+        f0s = [np.array([0, 100, 0, 200.0]), np.array([0, 300, 400, 500, 0.0])]
+        measured = baselines.measure_speaker(recordings, f0s)
+        assert measured.f0 == 300
+        assert measured.spectrum.shape == (1025,)
 
-    def test_nobody_sings(self):
-        assert baselines.portrait([steady(TENOR, 150.0)[0]], [np.zeros(10)]).f0 == 0
+    def test_unvoiced(self):
+        assert baselines.measure_speaker([steady(TENOR, 150.0)[0]], [np.zeros(10)]).f0 == 0
 
     @pytest.mark.parametrize("frequency", [500.0, 3000.0])
     def test_spectrum_of_a_tone(self, frequency):
@@ -59,7 +60,7 @@ class TestPortrait:
         spectra = []
         for rate, gain in ((24_000, 0.5), (48_000, 0.05)):
             tone = gain * np.sin(2 * np.pi * frequency * np.arange(rate) / rate)
-            spectra.append(baselines.portrait([Audio(tone.astype(np.float32), rate)], [np.zeros(100)]).spectrum)
+            spectra.append(baselines.measure_speaker([Audio(tone.astype(np.float32), rate)], [np.zeros(100)]).spectrum)
             middle = np.sum(spectra[-1] * np.arange(1025)) * 24_000 / 2048
             assert middle == pytest.approx(frequency, abs=10)
             assert spectra[-1].sum() == pytest.approx(1)
@@ -70,8 +71,8 @@ class TestPortrait:
 class TestShiftAndEqualise:
     @pytest.fixture(params=[(BASS, 110.0, ALTO, 220.0), (TENOR, 150.0, SOPRANO, 333.0), (ALTO, 250.0, TENOR, 160.0)])
     def pair(self, request, rate):
-        singer, own, other, wanted = request.param
-        return *steady(singer, own, rate), portrait(other, wanted), own, steady(other, wanted, rate, seed=7)[0]
+        speaker, own, other, wanted = request.param
+        return *steady(speaker, own, rate), spectrum_of(other, wanted), own, steady(other, wanted, rate, seed=7)[0]
 
     def test_pitch(self, pair):
         source, melody, target, own, _ = pair
@@ -98,19 +99,19 @@ class TestShiftAndEqualise:
     def test_itself_moves_by_nothing(self, rate):
         """Timing: the output is not late."""
         source, melody = steady(TENOR, 150.0, rate)
-        output = baselines.shift_and_equalise(source, melody, baselines.portrait([source], [melody]))
+        output = baselines.shift_and_equalise(source, melody, baselines.measure_speaker([source], [melody]))
         assert np.corrcoef(source.samples, output.samples)[0, 1] > 0.95
 
     def test_loud_sources_do_not_clip(self, rate):
         source, melody = steady(SOPRANO, 349.0, rate)
         loud = Audio(source.samples / np.abs(source.samples).max(), rate)
-        output = baselines.shift_and_equalise(loud, melody, portrait(BASS, 98.0))
+        output = baselines.shift_and_equalise(loud, melody, spectrum_of(BASS, 98.0))
         assert np.abs(output.samples).max() <= 1
 
     def test_unvoiced_sources_and_targets(self, rate):
         """No pitch to move by: the colour alone."""
         hiss = Audio(np.random.default_rng(0).normal(0, 0.1, rate).astype(np.float32), rate)
-        voiced, unvoiced = portrait(BASS, 98.0), baselines.portrait([hiss], [np.zeros(100)])
+        voiced, unvoiced = spectrum_of(BASS, 98.0), baselines.measure_speaker([hiss], [np.zeros(100)])
         output = baselines.shift_and_equalise(hiss, np.zeros(100), voiced)
         assert output.samples.shape == (rate,)
         assert np.std(output.samples) == pytest.approx(0.1, rel=0.01)

@@ -11,7 +11,8 @@ from svc.audio.files import Audio
 from svc.audio.resample import resample
 from svc.audio.weighting import a_weighted_loudness
 from svc.config import Config, ContentConfig
-from svc.data.synthetic.singers import SINGERS, Rendition, phrase, render
+from svc.data.synthetic.phrases import phrase
+from svc.data.synthetic.singers import SINGERS, Rendition, render
 from svc.encoders.true_envelope import CepstralEncoder
 from svc.features import content, extract, f0
 
@@ -22,7 +23,8 @@ KNOBS = {"cepstral": CEPSTRAL, "sounds": ContentConfig(), "words": ContentConfig
 def heard(knobs, samples: np.ndarray, rate: int = 24_000, warp: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """Content (C, N) and level (N,)."""
     level = extract.measure_loudness(Audio(samples, rate))
-    return content.extract(Audio(samples, rate), len(level), level, knobs, warp), level
+    encoder = encoders.shared(knobs.encoder)
+    return content.extract(encoder, knobs.layer, Audio(samples, rate), len(level), level, warp), level
 
 
 @pytest.fixture(params=KNOBS)
@@ -66,7 +68,7 @@ def test_normalised_together_keeps_the_sizes_of_channels(sung):
     for how in ("none", "per_channel", "global_variance"):
         encoder = CepstralEncoder()
         encoder.normalization = how
-        sizes[how] = content.extract_with(encoder, "cepstra", sung, len(level), level)[:, active].std(axis=1)
+        sizes[how] = content.extract(encoder, "cepstra", sung, len(level), level)[:, active].std(axis=1)
     np.testing.assert_allclose(sizes["per_channel"], 1, atol=1e-3)
     assert np.square(sizes["global_variance"]).mean() == pytest.approx(1, abs=1e-3)
     np.testing.assert_allclose(
@@ -132,7 +134,7 @@ def three_voices(knobs):
 
 
 def test_extract_fills_every_track(sung):
-    found = extract.extract(Audio(sung.samples[: 24_000 + 100], sung.rate), Config())
+    found = extract.shared_extractor(Config()).extract(Audio(sung.samples[: 24_000 + 100], sung.rate))
     assert (found.f0.shape, found.voiced.shape, found.loudness.shape, found.content.shape) == ((100,),) * 3 + (
         (39, 100),
     )
@@ -149,7 +151,7 @@ def test_progress_only_grows_stage_by_stage(sung, monkeypatch):
     monkeypatch.setattr(f0, "BATCH", 10)
     told: list[tuple[str, int]] = []
     audio = Audio(sung.samples[:24_000], sung.rate)
-    extract.extract(audio, Config(), progress=lambda *news: told.append(news))
+    extract.shared_extractor(Config()).extract(audio, progress=lambda *news: told.append(news))
     melody, words = ([done for stage, done in told if stage == name] for name in ("f0", "content"))
     assert told == [("f0", done) for done in melody] + [("content", done) for done in words]
     assert melody == sorted(melody)
@@ -160,7 +162,7 @@ def test_progress_only_grows_stage_by_stage(sung, monkeypatch):
 
 def test_a_given_curve_is_sung_as_it_is(sung):
     curve = np.where(np.arange(50) < 20, 0, 300).astype(np.float32)
-    found = extract.extract(Audio(sung.samples[:12_000], sung.rate), Config(), curve)
+    found = extract.shared_extractor(Config()).extract(Audio(sung.samples[:12_000], sung.rate), curve)
     assert (found.f0 == 300).all()
     assert np.array_equal(found.voiced, curve > 0)
 
@@ -174,7 +176,7 @@ def test_loudness_in_chunks_is_that_of_the_whole(sung, monkeypatch):
 def test_warped_content_is_one_for_each_warp(sung):
     config = Config(features=type(Config().features)(content=ContentConfig(perturbation_factors=(0.9, 1.2))))
     plain, level = heard(ContentConfig(), sung.samples[:12_000])
-    stacked = extract.perturbed_content(Audio(sung.samples[:12_000], sung.rate), level, config)
+    stacked = extract.shared_extractor(config).perturbed_content(Audio(sung.samples[:12_000], sung.rate), level)
     assert stacked.shape == (2, *plain.shape)
     for row, warp in zip(stacked, (0.9, 1.2), strict=True):
         np.testing.assert_array_equal(row, heard(ContentConfig(), sung.samples[:12_000], warp=warp)[0])

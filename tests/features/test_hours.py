@@ -10,7 +10,8 @@ from svc.audio.disk_buffer import resample_to_buffer
 from svc.audio.files import Audio
 from svc.audio.resample import resample
 from svc.config import Config, ContentConfig, F0Config, FeaturesConfig
-from svc.data.synthetic.singers import SINGERS, phrase, render
+from svc.data.synthetic.phrases import phrase
+from svc.data.synthetic.singers import SINGERS, render
 from svc.encoders.true_envelope import CepstralEncoder
 from svc.features import content, extract, f0
 
@@ -76,7 +77,7 @@ def test_silence_around_the_edge_of_a_block(monkeypatch):
     found, periodicity = f0.track(Audio(samples, RATE), 400, TINY, audible=audible)
     for frames, hz in ((slice(5, 95), 196.0), (slice(305, 395), 523.25)):
         assert np.abs(1200 * np.log2(found[frames] / hz)).max() < 3
-        assert periodicity[frames].min() > TINY.periodicity
+        assert periodicity[frames].min() > TINY.voicing_threshold
     assert not periodicity[110:290].any()
 
 
@@ -85,7 +86,7 @@ def test_progress_rises_through_the_blocks_of_both_stages(song, monkeypatch):
     monkeypatch.setattr(content, "CHUNK", 100)
     told: list[tuple[str, int]] = []
     audio = Audio(song.samples[: 400 * 240], RATE)
-    extract.extract(audio, CONFIG, progress=lambda *news: told.append(news))
+    extract.shared_extractor(CONFIG).extract(audio, progress=lambda *news: told.append(news))
     melody, words = ([done for stage, done in told if stage == name] for name in ("f0", "content"))
     assert told == [("f0", done) for done in melody] + [("content", done) for done in words]
     assert melody == sorted(melody)
@@ -98,12 +99,12 @@ def test_progress_rises_through_the_blocks_of_both_stages(song, monkeypatch):
 def test_content_in_chunks_is_normalised_over_the_whole_file(song, level, monkeypatch, how):
     encoder = CepstralEncoder()
     encoder.normalization = how
-    whole = content.extract_with(encoder, "cepstra", song, len(level), level)
+    whole = content.extract(encoder, "cepstra", song, len(level), level)
     monkeypatch.setattr(content, "CHUNK", 101)
     monkeypatch.setattr(content, "_GROUP", 7)
-    found = content.extract_with(encoder, "cepstra", song, len(level), level)
+    found = content.extract(encoder, "cepstra", song, len(level), level)
     np.testing.assert_allclose(found, whole, atol=2e-4)
-    if how != "no":
+    if how != "none":
         np.testing.assert_allclose(found[:, level >= level.max() - content.ACTIVE].mean(axis=1), 0, atol=1e-4)
 
 
@@ -112,7 +113,7 @@ def test_content_in_parts_is_encoded_as_from_the_whole(song, level):
     encoder.normalization = "none"
     levelled = resample(content.normalise_level(song, level), encoder.sample_rate)
     wanted = content.encode(encoder, "cepstra", levelled.samples)
-    np.testing.assert_allclose(content.extract_with(encoder, "cepstra", song, len(level), level), wanted, atol=1e-4)
+    np.testing.assert_allclose(content.extract(encoder, "cepstra", song, len(level), level), wanted, atol=1e-4)
 
 
 def test_a_recording_on_the_disk_has_the_features_of_one_in_memory(song, monkeypatch):
@@ -121,7 +122,7 @@ def test_a_recording_on_the_disk_has_the_features_of_one_in_memory(song, monkeyp
     monkeypatch.setattr(spooling, "MAX_SECONDS_IN_MEMORY", 1)
     mapped = resample_to_buffer(played, RATE)
     assert isinstance(mapped.audio.samples, np.memmap)
-    found, wanted = (extract.extract(spooled.audio, CONFIG) for spooled in (mapped, kept))
+    found, wanted = (extract.shared_extractor(CONFIG).extract(spooled.audio) for spooled in (mapped, kept))
     for name in ("f0", "voiced", "loudness", "content"):
         np.testing.assert_array_equal(getattr(found, name), getattr(wanted, name))
 

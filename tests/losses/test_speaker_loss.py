@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from svc.data.synthetic.singers import SINGERS, phrase, render
+from svc.data.synthetic.phrases import phrase
+from svc.data.synthetic.singers import SINGERS, render
 from svc.encoders.ge2e import GE2ESpeakerEncoder
 from svc.losses.perceptual import INPUT_RMS, LossInputs
 from svc.losses.speaker import SpeakerLoss

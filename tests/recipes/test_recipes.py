@@ -15,9 +15,10 @@ from svc.audio.files import Audio, write
 from svc.config import to_tree
 from svc.data import manifest, prepare
 from svc.data.synthetic import singers as synthetic
+from svc.data.synthetic.phrases import phrase
 from svc.errors import DataError, TrainingError
 from svc.evaluation import protocol
-from svc.inference.voice import Voice
+from svc.inference.voice import VoiceFile
 from svc.training import loop
 
 ROOT = Path(__file__).parents[2]
@@ -65,7 +66,7 @@ def test_demo_from_singers_to_report(config_file, tmp_path):
     page = (tmp_path / "demo" / "judged" / "report.html").read_text()
     assert page.count("data:audio/flac;base64,") == 12 * 3
     assert page.count("data:image/png;base64,") == 12 + 1
-    assert [s.name for s in Voice.load(tmp_path / "demo" / "voice.safetensors").singers] == [
+    assert [s.name for s in VoiceFile.load(tmp_path / "demo" / "voice.safetensors").speakers] == [
         "alto",
         "bass",
         "soprano",
@@ -84,7 +85,7 @@ class TestDemoAgain:
 
     @pytest.fixture
     def shorter(self, tiny):
-        return replace(tiny, train=replace(tiny.train, steps=1, phrases=0, crop=0.2))
+        return replace(tiny, train=replace(tiny.train, steps=1, num_validation_clips=0, segment_seconds=0.2))
 
     def test_a_finished_run_is_only_checked(self, demo, shorter, tmp_path):
         first = demo.train(tmp_path, shorter, 1)
@@ -106,7 +107,7 @@ class TestDemoAgain:
         monkeypatch.setattr(prepare, "prepare", lambda *_: None)
         monkeypatch.setattr(manifest, "read", lambda *_: None)
         monkeypatch.setattr(
-            loop, "train", lambda _, run, *__, **___: loop.Outcome(run, 1, 1, 0.0, interrupted=next(outcomes))
+            loop, "train", lambda _, run, *__, **___: loop.TrainResult(run, 1, 1, 0.0, interrupted=next(outcomes))
         )
         clock = iter([100.0, 107.0, 1000.0, 1030.0])
         monkeypatch.setattr(demo.time, "perf_counter", lambda: next(clock))
@@ -115,7 +116,7 @@ class TestDemoAgain:
 
     def test_interrupted_it_says_what_is_next(self, demo, tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(demo, "train", lambda *_: None)
-        demo.main(tmp_path, ROOT / "configs" / "demo.yaml")
+        demo.main(tmp_path, Path("demo"))
         assert capsys.readouterr().out == "next: run the same command again to go on\n"
 
     @pytest.mark.parametrize("name", ["singers/Ann/song.wav", "prepared/manifest.jsonl", "voice.safetensors"])
@@ -149,12 +150,12 @@ def test_ravdess_is_laid_out(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(ravdess, "EVERY", 1)
     ravdess.main(tmp_path / "data", tmp_path / "out")
     assert "4 songs of 2 singers" in capsys.readouterr().out
-    found = protocol.songs(tmp_path / "out" / "songs", [])
+    found = protocol.find_songs(tmp_path / "out" / "songs", [])
     assert [song.key for song in found][:2] == ["actor01/05-01-02-01", "actor01/05-01-02-02"]
     assert found[0].text == "Dogs are sitting by the door.\n"
-    takes = protocol.takes(tmp_path / "out" / "truths", "actor02", found[0])
+    takes = protocol.find_parallel_takes(tmp_path / "out" / "truths", "actor02", found[0])
     assert [take.read_text() for take in takes] == ["actor02 song 01", "actor02 song 02"]
-    speech = protocol.singers(tmp_path / "out" / "by_speech", "--references", [])
+    speech = protocol.find_recordings(tmp_path / "out" / "by_speech", "--enrolment", [])
     assert [len(paths) for paths in speech.values()] == [1, 1]
     with pytest.raises(DataError, match="exists already"):
         ravdess.main(tmp_path / "data", tmp_path / "out")
@@ -195,7 +196,7 @@ def test_ravdess_refuses_and_leaves_nothing(tmp_path, prepared):
 
 def test_compare_f0_at_any_rate(tmp_path, capsys):
     pytest.importorskip("parselmouth")
-    alto = synthetic.render(synthetic.SINGERS[0], synthetic.phrase(0), 22_100)
+    alto = synthetic.render(synthetic.SINGERS[0], phrase(0), 22_100)
     write(tmp_path / "alto.wav", Audio(alto.samples[:22_050], 22_050))
     recipe("compare_f0").main([tmp_path / "alto.wav"])
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("| tiny", "| full"))]

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from svc import cli
-from svc.data.synthetic.singers import SINGERS, phrase, render
+from svc.data.synthetic.phrases import phrase
+from svc.data.synthetic.singers import SINGERS, render
 from svc.encoders import crepe
 from svc.errors import DataError
 
@@ -109,7 +110,7 @@ def test_our_network_is_the_library_s_on_the_same_frames(module):
     sung = render(SINGERS[0], phrase(0), 16_000)
     part = slice(60 * crepe.HOP, 110 * crepe.HOP)
     samples = melody.torch.from_numpy(sung.samples[part])
-    theirs, ours = melody.stock("tiny")(samples), melody.same_decoder(crepe.load("tiny"), samples)
+    theirs, ours = melody.stock("tiny")(samples), melody.same_decoder(crepe.CrepeTiny(), samples)
     assert len(theirs[0]) == len(ours[0]) == 50
     np.testing.assert_allclose(ours[1], theirs[1], atol=1e-4)
     voiced = theirs[1] > melody.VOICED

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from svc.audio import files
 from svc.audio.files import Audio
 from svc.audio.resample import fit_length, resample
-from svc.data.synthetic.singers import SINGERS, phrase, render
+from svc.data.synthetic.phrases import phrase
+from svc.data.synthetic.singers import SINGERS, render
 from svc.errors import DataError
 from svc.features.conditioning import Conditioning, phase_track
 from svc.utils.units import FRAMES_PER_SECOND, seconds_to_frames
@@ -31,14 +32,14 @@ class Sizes:
     paper: float = 2.0
     song: float = 180.0
     phrases: int = 10  # of 4 s, by each of four singers
-    training: Mapping[str, Any] = field(default_factory=dict)  # knobs that differ from configs/base.yaml
+    training: Mapping[str, Any] = field(default_factory=dict)  # knobs that differ from svc/config/base.yaml
     peer_batch: int = 6  # crops
     peer_samples: int = 25_600  # in a crop
 
     @staticmethod
     def quick() -> "Sizes":
         """Just enough to see that everything works."""
-        crops = {"train.batch": 2, "train.crop": 0.4, "train.adversary_crop": 0.2}
+        crops = {"train.batch_size": 2, "train.segment_seconds": 0.4, "train.discriminator_segment_seconds": 0.2}
         shorter = {"f0": 2.0, "content": 2.0, "generator": 2.0, "paper": 0.2, "song": 3.0}
         return Sizes(phrases=1, training=crops, peer_batch=1, peer_samples=5_120, **shorter)
 
@@ -96,8 +97,8 @@ def conditioning(seconds: float, channels: int, device: str, batch: int = 1) -> 
         voiced=torch.ones(batch, frames),
         phase=torch.from_numpy(np.stack([phase_track(curve) for curve in f0.numpy()])),
         loudness=torch.full((batch, frames), -20.0),
-        effort=torch.zeros(batch, frames),
+        relative_loudness=torch.zeros(batch, frames),
         content=torch.randn(batch, channels, frames, generator=generator),
-        singer=torch.eye(KNOWN)[torch.arange(batch) % KNOWN],
-        start=torch.zeros(batch, dtype=torch.long),
+        speaker=torch.eye(KNOWN)[torch.arange(batch) % KNOWN],
+        start_frame=torch.zeros(batch, dtype=torch.long),
     ).to(device)

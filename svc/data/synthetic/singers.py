@@ -19,13 +19,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from svc.audio.files import Audio, write
-from svc.data.synthetic.phrases import CONSONANTS as CONSONANTS
-from svc.data.synthetic.phrases import NASAL_POLE, phones_of
-from svc.data.synthetic.phrases import SCALE as SCALE
-from svc.data.synthetic.phrases import VOWELS as VOWELS
-from svc.data.synthetic.phrases import Note as Note
-from svc.data.synthetic.phrases import Phrase as Phrase
-from svc.data.synthetic.phrases import phrase as phrase
+from svc.data.synthetic.phrases import NASAL_POLE, Phrase, phones_of, phrase
 from svc.errors import DataError
 from svc.utils.units import db_to_gain, hop_samples, seconds_to_frames, semitones_to_ratio
 

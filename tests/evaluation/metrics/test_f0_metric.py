@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from svc.audio.files import Audio
-from svc.data.synthetic.singers import SINGERS, phrase, render
+from svc.data.synthetic.phrases import phrase
+from svc.data.synthetic.singers import SINGERS, render
 from svc.errors import DataError
 from svc.evaluation.metrics import f0 as f0_metric
 
@@ -18,8 +19,8 @@ def up(f0, cents):
     return f0 * 2 ** (np.asarray(cents) / 1200)
 
 
-def cents(sung, asked):
-    return 1200 * np.log2(sung / asked)
+def cents(output, reference):
+    return 1200 * np.log2(output / reference)
 
 
 def tone(f0, rate=RATE):
@@ -28,49 +29,49 @@ def tone(f0, rate=RATE):
     return Audio((0.1 * sum(np.sin(k * phase) / k for k in range(1, 11))).astype(np.float32), rate)
 
 
-def score(sung, asked):
-    return f0_metric.melody_scores(sung=sung, asked=asked)
+def score(output, reference):
+    return f0_metric.f0_scores(output_f0=output, reference_f0=reference)
 
 
-class TestMelodyScores:
-    asked = np.concatenate([np.zeros(5), up(220.0, np.linspace(0, 700, 40)), np.zeros(5)])  # 40 of 50 voiced
-    voiced = np.flatnonzero(asked)
+class TestF0Scores:
+    reference = np.concatenate([np.zeros(5), up(220.0, np.linspace(0, 700, 40)), np.zeros(5)])  # 40 of 50 voiced
+    voiced = np.flatnonzero(reference)
 
     @pytest.mark.parametrize("shift", [-1200, -49, 0, 51, 700])
     def test_constant_shift(self, shift):
-        found = score(up(self.asked, shift), self.asked)
-        expected = {"shift": shift, "f0_rmse": 0, "f0_median": 0, "f0_over50": 0, "voicing": 0, "raw_pitch_accuracy": 1}
-        assert found == pytest.approx(expected, abs=1e-9)
+        scores = score(up(self.reference, shift), self.reference)
+        expected = {"shift": shift, "f0_rmse": 0, "f0_median": 0, "f0_over50": 0, "vuv_error": 0, "raw_pitch_accuracy": 1}
+        assert scores == pytest.approx(expected, abs=1e-9)
 
     @pytest.mark.parametrize("shift", [0, -1200, 300])
     @pytest.mark.parametrize(("off", "wrong"), [(40, False), (-60, True), (1200, True), (-1200, True)])
     def test_detuned_frames(self, off, wrong, shift):
         """10 of 40 frames, octave jumps among them: the root of a quarter of the squares."""
-        sung = up(self.asked, shift)
-        sung[self.voiced[10:20]] = up(sung[self.voiced[10:20]], off)
-        found = score(sung, self.asked)
-        assert found["shift"] == pytest.approx(shift)
-        assert found["f0_rmse"] == pytest.approx(abs(off) / 2)
-        assert found["f0_median"] == pytest.approx(0, abs=1e-9)
-        assert found["f0_over50"] == wrong * 0.25
-        assert found["raw_pitch_accuracy"] == 1 - wrong * 0.25
-        assert found["voicing"] == 0
+        output = up(self.reference, shift)
+        output[self.voiced[10:20]] = up(output[self.voiced[10:20]], off)
+        scores = score(output, self.reference)
+        assert scores["shift"] == pytest.approx(shift)
+        assert scores["f0_rmse"] == pytest.approx(abs(off) / 2)
+        assert scores["f0_median"] == pytest.approx(0, abs=1e-9)
+        assert scores["f0_over50"] == wrong * 0.25
+        assert scores["raw_pitch_accuracy"] == 1 - wrong * 0.25
+        assert scores["vuv_error"] == 0
 
     def test_median_error(self):
-        sung = up(self.asked, np.tile([20, -20], 25))
-        assert score(sung, self.asked)["f0_median"] == pytest.approx(20)
+        output = up(self.reference, np.tile([20, -20], 25))
+        assert score(output, self.reference)["f0_median"] == pytest.approx(20)
 
     @pytest.mark.parametrize(("missed", "invented"), [(0, 3), (8, 0), (30, 5)])
     def test_voicing_errors_count_as_such_alone(self, missed, invented):
         """A zero is no pitch: it enters no error in cents."""
-        sung = up(self.asked, 100)
-        sung[self.voiced[:missed]] = 0
-        sung[:invented] = 150
-        found = score(sung, self.asked)
-        assert found["voicing"] == pytest.approx((missed + invented) / 50)
-        assert found["shift"] == pytest.approx(100)
-        assert found["f0_rmse"] == pytest.approx(0, abs=1e-9)
-        assert found["raw_pitch_accuracy"] == pytest.approx(1 - missed / 40)
+        output = up(self.reference, 100)
+        output[self.voiced[:missed]] = 0
+        output[:invented] = 150
+        scores = score(output, self.reference)
+        assert scores["vuv_error"] == pytest.approx((missed + invented) / 50)
+        assert scores["shift"] == pytest.approx(100)
+        assert scores["f0_rmse"] == pytest.approx(0, abs=1e-9)
+        assert scores["raw_pitch_accuracy"] == pytest.approx(1 - missed / 40)
 
     def test_cents_not_hertz(self):
         wrong = np.tile([30.0, -30.0], 25)
@@ -80,22 +81,22 @@ class TestMelodyScores:
 
     def test_lateness_is_wrong_notes(self):
         """Vibrato of 100 cents and 20 frames, late by d: another of 200·sin(π·d/20) cents; warping would find none."""
-        asked = up(220.0, 100 * np.sin(2 * np.pi * np.arange(200) / 20))
+        reference = up(220.0, 100 * np.sin(2 * np.pi * np.arange(200) / 20))
         for late in (0, 1, 3, 10):
-            found = score(np.roll(asked, late), asked)
-            assert found["f0_rmse"] == pytest.approx(200 * math.sin(math.pi * late / 20) / math.sqrt(2), abs=1e-9)
+            scores = score(np.roll(reference, late), reference)
+            assert scores["f0_rmse"] == pytest.approx(200 * math.sin(math.pi * late / 20) / math.sqrt(2), abs=1e-9)
 
     def test_accuracy_by_definition(self):
         rng = np.random.default_rng(0)
-        asked = up(200.0, rng.uniform(0, 1200, 500)) * (rng.random(500) < 0.7)
-        sung = up(asked, rng.normal(0, 60, 500)) * (rng.random(500) < 0.8)
-        both = (sung > 0) & (asked > 0)
-        off = cents(sung[both], asked[both])
+        reference = up(200.0, rng.uniform(0, 1200, 500)) * (rng.random(500) < 0.7)
+        output = up(reference, rng.normal(0, 60, 500)) * (rng.random(500) < 0.8)
+        both = (output > 0) & (reference > 0)
+        off = cents(output[both], reference[both])
         right = np.sum(np.abs(off - np.median(off)) < 50)
-        assert score(sung, asked)["raw_pitch_accuracy"] == pytest.approx(right / np.sum(asked > 0))
+        assert score(output, reference)["raw_pitch_accuracy"] == pytest.approx(right / np.sum(reference > 0))
 
     @pytest.mark.parametrize(
-        ("sung", "asked", "voicing", "accuracy"),
+        ("output", "reference", "vuv_error", "accuracy"),
         [
             ([0, 0, 0, 0], [0, 0, 0, 0], 0, math.nan),
             ([0, 0, 0, 0], [0, 200, 200, 0], 0.5, 0),
@@ -104,13 +105,13 @@ class TestMelodyScores:
             ([], [], math.nan, math.nan),
         ],
     )
-    def test_nothing_to_compare(self, sung, asked, voicing, accuracy):
-        found = score(np.array(sung, dtype=float), np.array(asked, dtype=float))
-        assert [found[key] for key in ("voicing", "raw_pitch_accuracy")] == pytest.approx([voicing, accuracy], nan_ok=1)
-        assert all(math.isnan(found[key]) for key in ("shift", "f0_rmse", "f0_median", "f0_over50"))
+    def test_nothing_to_compare(self, output, reference, vuv_error, accuracy):
+        scores = score(np.array(output, dtype=float), np.array(reference, dtype=float))
+        assert [scores[key] for key in ("vuv_error", "raw_pitch_accuracy")] == pytest.approx([vuv_error, accuracy], nan_ok=1)
+        assert all(math.isnan(scores[key]) for key in ("shift", "f0_rmse", "f0_median", "f0_over50"))
 
     def test_as_far_as_both_go(self):
-        assert score(self.asked[:30], self.asked) == score(self.asked[:30], self.asked[:30])
+        assert score(self.reference[:30], self.reference) == score(self.reference[:30], self.reference[:30])
 
 
 class TestLoudnessScores:
@@ -126,16 +127,16 @@ class TestLoudnessScores:
 
     @pytest.mark.parametrize("late", [-300, -30, 10, 30, 300])
     def test_lag(self, late):
-        found = self.score(np.roll(np.pad(self.source.samples, (0, RATE // 2)), late * RATE // 1000))
-        assert found["lag"] == late
-        assert found["loudness"] < 0.99
+        scores = self.score(np.roll(np.pad(self.source.samples, (0, RATE // 2)), late * RATE // 1000))
+        assert scores["lag"] == late
+        assert scores["loudness"] < 0.99
 
     def test_other_dynamics(self):
         swell = np.sin(np.arange(len(self.source.samples)) * 2 * np.pi / RATE)
-        found = [self.score(self.source.samples * 10 ** (depth * swell / 20))["loudness"] for depth in (0, 5, 10, 20)]
-        assert found == sorted(found, reverse=True)
-        assert found[0] == pytest.approx(1)
-        assert found[1] - found[3] > 0.1
+        scores = [self.score(self.source.samples * 10 ** (depth * swell / 20))["loudness"] for depth in (0, 5, 10, 20)]
+        assert scores == sorted(scores, reverse=True)
+        assert scores[0] == pytest.approx(1)
+        assert scores[1] - scores[3] > 0.1
 
     def test_hiss_in_the_rests_does_not_count(self):
         hiss = np.random.default_rng(0).normal(0, 1e-5, len(self.source.samples))
@@ -145,8 +146,8 @@ class TestLoudnessScores:
     def test_silence(self, length):
         silence = Audio(np.zeros(length, dtype=np.float32), RATE)
         for output, source in ((silence, self.source), (self.source, silence), (silence, silence)):
-            found = f0_metric.loudness_scores(output=output, source=source)
-            assert all(math.isnan(found[key]) for key in ("loudness", "gain", "lag"))
+            scores = f0_metric.loudness_scores(output=output, source=source)
+            assert all(math.isnan(scores[key]) for key in ("loudness", "gain", "lag"))
 
 
 class TestTrackers:
@@ -157,32 +158,32 @@ class TestTrackers:
         name, rate = request.param
         if name == "praat":
             pytest.importorskip("parselmouth")
-        return lambda f0: f0_metric.tracker(name)(tone(f0, rate))
+        return lambda f0: f0_metric.load_tracker(name)(tone(f0, rate))
 
     def test_a_tone(self, tracked):
-        sung = tracked(np.full(40, 220.0))
-        assert sung.shape == (40,)
-        assert sung.dtype == np.float64
-        assert np.abs(cents(sung[4:-4], 220)).max() < 8
+        output = tracked(np.full(40, 220.0))
+        assert output.shape == (40,)
+        assert output.dtype == np.float64
+        assert np.abs(cents(output[4:-4], 220)).max() < 8
         silent = tracked(np.zeros(20))
         assert silent.shape == (20,)
         assert not silent.any()
 
     def test_a_step_at_its_frame(self, tracked):
-        sung = tracked(np.repeat([220.0, 247.0], 30))
-        assert abs(int(np.argmax(sung > 233)) - 30) <= 1
-        np.testing.assert_allclose(sung[4:27], 220, rtol=0.005)
-        np.testing.assert_allclose(sung[33:-4], 247, rtol=0.005)
+        output = tracked(np.repeat([220.0, 247.0], 30))
+        assert abs(int(np.argmax(output > 233)) - 30) <= 1
+        np.testing.assert_allclose(output[4:27], 220, rtol=0.005)
+        np.testing.assert_allclose(output[33:-4], 247, rtol=0.005)
 
     def test_a_glide_on_the_clock(self, tracked):
         """At 20 cents a frame, the error says how late the tracker is: less than half a frame."""
-        asked = up(200.0, 20.0 * np.arange(50))
-        assert abs(np.median(cents(tracked(asked)[5:-5], asked[5:-5]))) < 8
+        reference = up(200.0, 20.0 * np.arange(50))
+        assert abs(np.median(cents(tracked(reference)[5:-5], reference[5:-5]))) < 8
 
 
 def test_unknown_tracker():
-    with pytest.raises(DataError, match=r"--pitch ear: no such tracker; give one of praat, pyin, crepe$"):
-        f0_metric.tracker("ear")
+    with pytest.raises(DataError, match=r"--f0-tracker ear: no such tracker; give one of praat, pyin, crepe$"):
+        f0_metric.load_tracker("ear")
 
 
 def test_without_the_extra(monkeypatch):

@@ -1,4 +1,4 @@
-"""Predicted opinions: the right audio reaches the networks, and what is missing is a sentence, never a download."""
+"""Predicted MOS: the right audio reaches the networks; missing weights are an error, never a download."""
 
 import socket
 import sys
@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from svc.audio.files import Audio
-from svc.data.synthetic.singers import SINGERS, phrase, render
+from svc.data.synthetic.phrases import phrase
+from svc.data.synthetic.singers import SINGERS, render
 from svc.errors import DataError, WeightsError
-from svc.evaluation.metrics.mos import opinion_by_name
+from svc.evaluation.metrics.mos import load_mos_predictor
 
 
 @pytest.fixture(autouse=True)
@@ -41,22 +42,22 @@ def level(value: float, seconds: float, rate: int = 16_000) -> Audio:
 
 
 def test_unknown_names():
-    with pytest.raises(DataError, match=r"'mosnet'; choose one of dnsmos, singmos, squim$"):
-        opinion_by_name("mosnet")
+    with pytest.raises(DataError, match="mosnet: no such predictor; choose one of distillmos, dnsmos, squim$"):
+        load_mos_predictor("mosnet")
 
 
-def test_dnsmos_hears_16_khz_within_full_scale(monkeypatch):
-    heard = []
+def test_dnsmos_gets_16_khz_within_full_scale(monkeypatch):
+    inputs = []
 
     def run(samples, sr):
-        heard.append((samples, sr))
+        inputs.append((samples, sr))
         return {"ovrl_mos": np.float64(1.0), "sig_mos": np.float64(2.0), "bak_mos": 3.0, "p808_mos": np.float32(4.0)}
 
     monkeypatch.setitem(sys.modules, "speechmos.dnsmos", SimpleNamespace(run=run))
     time = np.arange(44_100) / 44_100
-    scores = opinion_by_name("dnsmos").scores(Audio((1.5 * np.sin(2 * np.pi * 440 * time)).astype(np.float32), 44_100))
+    scores = load_mos_predictor("dnsmos").scores(Audio((1.5 * np.sin(2 * np.pi * 440 * time)).astype(np.float32), 44_100))
     assert scores == {"dnsmos_ovrl": 1.0, "dnsmos_sig": 2.0, "dnsmos_bak": 3.0, "dnsmos_p808": 4.0}
-    ((samples, rate),) = heard
+    ((samples, rate),) = inputs
     assert (rate, samples.shape, samples.dtype) == (16_000, (16_000,), np.float32)
     assert np.abs(samples).max() == 1.0
     assert np.abs(np.fft.rfft(samples)).argmax() == 440
@@ -64,31 +65,31 @@ def test_dnsmos_hears_16_khz_within_full_scale(monkeypatch):
 
 def test_too_short(monkeypatch):
     monkeypatch.setitem(sys.modules, "speechmos.dnsmos", SimpleNamespace(run=None))
-    with pytest.raises(DataError, match=r"^0\.100 s are too short for dnsmos; give it at least 0\.3 s$"):
-        opinion_by_name("dnsmos").scores(level(0.1, 0.1))
+    with pytest.raises(DataError, match=r"^0\.100 s are too short for dnsmos; it needs at least 0\.3 s$"):
+        load_mos_predictor("dnsmos").scores(level(0.1, 0.1))
 
 
 def test_dnsmos_without_its_library(monkeypatch):
     monkeypatch.setitem(sys.modules, "speechmos.dnsmos", None)
     with pytest.raises(DataError, match=r"speechmos.dnsmos is not installed; run `pip install -e '\.\[mos\]'"):
-        opinion_by_name("dnsmos")
+        load_mos_predictor("dnsmos")
 
 
-def test_dnsmos_minds_noise():
+def test_dnsmos_falls_with_noise():
     pytest.importorskip("speechmos.dnsmos", exc_type=ImportError)
-    judge = opinion_by_name("dnsmos")
-    sung = render(SINGERS[0], phrase(0)).samples[: 2_300 * 24]
-    noise = np.random.default_rng(0).standard_normal(len(sung)).astype(np.float32)
-    noise *= np.sqrt(np.mean(sung**2) / np.mean(noise**2)) * 10 ** (-10 / 20)
-    clean, noisy = (judge.scores(Audio(samples, 24_000)) for samples in (sung, sung + noise))
+    predictor = load_mos_predictor("dnsmos")
+    singing = render(SINGERS[0], phrase(0)).samples[: 2_300 * 24]
+    noise = np.random.default_rng(0).standard_normal(len(singing)).astype(np.float32)
+    noise *= np.sqrt(np.mean(singing**2) / np.mean(noise**2)) * 10 ** (-10 / 20)
+    clean, noisy = (predictor.scores(Audio(samples, 24_000)) for samples in (singing, singing + noise))
     for name in ("dnsmos_ovrl", "dnsmos_bak", "dnsmos_p808"):
         assert 1 <= noisy[name] < clean[name] - 0.2 <= 5
 
 
-def test_squim_says_what_is_missing(hub):
+def test_squim_without_weights(hub):
     folder = hub / "torchaudio" / "models"
     with pytest.raises(WeightsError) as caught:
-        opinion_by_name("squim")
+        load_mos_predictor("squim")
     assert str(caught.value).startswith(f"squim_objective_dns2020.pth is not in {folder}; fetch it with `python -c ")
     assert "\n" not in str(caught.value)
     assert not folder.exists()
@@ -101,10 +102,10 @@ def test_squim_of_random_weights(hub):
     network = squim_objective_base().eval()
     path = put(hub / "torchaudio" / "models" / "squim_objective_dns2020.pth")
     torch.save(network.state_dict(), path)
-    sung = Audio(render(SINGERS[0], phrase(0)).samples[:16_000], 16_000)
+    singing = Audio(render(SINGERS[0], phrase(0)).samples[:16_000], 16_000)
     with torch.inference_mode():
-        expected = [float(score) for score in network(torch.from_numpy(sung.samples)[None])]
-    scores = opinion_by_name("squim").scores(sung)
+        expected = [float(score) for score in network(torch.from_numpy(singing.samples)[None])]
+    scores = load_mos_predictor("squim").scores(singing)
     assert list(scores) == ["squim_stoi", "squim_pesq", "squim_si_sdr"]
     assert list(scores.values()) == pytest.approx(expected, rel=1e-5)
 
@@ -112,8 +113,8 @@ def test_squim_of_random_weights(hub):
 def test_squim_runs_no_pickle(hub, tmp_path):
     bomb = f"cos\nmkdir\n(S'{tmp_path / 'boom'}'\ntR."
     path = put(hub / "torchaudio" / "models" / "squim_objective_dns2020.pth", bomb)
-    with pytest.raises(WeightsError, match=rf"^{path}: squim does not load it; delete it and fetch it again$"):
-        opinion_by_name("squim")
+    with pytest.raises(WeightsError, match=rf"^{path}: cannot be loaded as squim; delete it and fetch it again$"):
+        load_mos_predictor("squim")
     assert not (tmp_path / "boom").exists()
 
 
@@ -122,15 +123,40 @@ def test_pieces_are_equal_and_silent_ones_do_not_count(hub, monkeypatch):
 
     put(hub / "torchaudio" / "models" / "squim_objective_dns2020.pth")
     monkeypatch.setattr(type(SQUIM_OBJECTIVE), "get_model", lambda self: lambda x: [*x.aminmax(dim=1), x.shape[1:][0]])
-    judge = opinion_by_name("squim")
-    assert judge.scores(level(0.5, 12.0))["squim_si_sdr"] == 64_000
-    assert judge.scores(level(0.5, 12.0, 32_000))["squim_si_sdr"] == 64_000
-    assert judge.scores(level(0.5, 5.0))["squim_si_sdr"] == 80_000
+    predictor = load_mos_predictor("squim")
+    assert predictor.scores(level(0.5, 12.0))["squim_si_sdr"] == 64_000
+    assert predictor.scores(level(0.5, 12.0, 32_000))["squim_si_sdr"] == 64_000
+    assert predictor.scores(level(0.5, 5.0))["squim_si_sdr"] == 80_000
     halves = Audio(np.repeat(np.float32([0, 0.25, 0.75]), 64_000), 16_000)
-    assert judge.scores(halves) == {"squim_stoi": 0.5, "squim_pesq": 0.5, "squim_si_sdr": 64_000}
-    assert all(np.isnan(score) for score in judge.scores(level(0.0, 1.0)).values())
+    assert predictor.scores(halves) == {"squim_stoi": 0.5, "squim_pesq": 0.5, "squim_si_sdr": 64_000}
+    assert all(np.isnan(score) for score in predictor.scores(level(0.0, 1.0)).values())
 
 
-def test_singmos_says_why_not():
-    with pytest.raises(WeightsError, match=r"^singmos: its weights come as pickles .*ask for dnsmos or squim$"):
-        opinion_by_name("singmos")
+def test_distillmos_gets_16_khz_in_pieces(monkeypatch):
+    inputs = []
+
+    class Network(torch.nn.Module):
+        def forward(self, audio):
+            inputs.append((audio.shape, self.training))
+            return audio.mean(dim=1)
+
+    monkeypatch.setitem(sys.modules, "distillmos", SimpleNamespace(ConvTransformerSQAModel=Network))
+    predictor = load_mos_predictor("distillmos")
+    assert predictor.scores(level(0.5, 2.0, 32_000)) == {"distillmos": pytest.approx(0.5, abs=1e-3)}
+    assert predictor.scores(level(0.25, 60.0)) == {"distillmos": 0.25}
+    assert inputs == [((1, 32_000), False), ((1, 480_000), False), ((1, 480_000), False)]
+
+
+def test_distillmos_without_its_library(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distillmos", None)
+    with pytest.raises(DataError, match=r"distillmos is not installed; run `pip install -e '\.\[distillmos\]'"):
+        load_mos_predictor("distillmos")
+
+
+def test_distillmos_falls_with_noise():
+    pytest.importorskip("distillmos", exc_type=ImportError)
+    predictor = load_mos_predictor("distillmos")
+    singing = render(SINGERS[0], phrase(0)).samples
+    noise = np.random.default_rng(0).standard_normal(len(singing)).astype(np.float32) * np.std(singing)
+    clean, noisy = (predictor.scores(Audio(x, 24_000))["distillmos"] for x in (singing, singing + noise))
+    assert 1 <= noisy < clean - 0.2 <= 5

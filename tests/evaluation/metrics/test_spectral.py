@@ -10,9 +10,10 @@ import pytest
 
 from svc.audio.files import Audio
 from svc.audio.resample import resample
-from svc.data.synthetic.singers import SINGERS, phrase, render
+from svc.data.synthetic.phrases import phrase
+from svc.data.synthetic.singers import SINGERS, render
 from svc.evaluation.metrics import spectral
-from svc.evaluation.metrics.f0 import loudness_scores, melody_scores
+from svc.evaluation.metrics.f0 import f0_scores, loudness_scores
 
 RATE = 24_000
 SONG = phrase(0)
@@ -51,7 +52,7 @@ def warped(output, truth):
 
 class TestCepstralDistance:
     def distance(self, output, truth):
-        return spectral.cepstral_distance(output=output, truth=truth)
+        return spectral.mcd(output=output, truth=truth)
 
     def test_of_a_copy(self):
         assert self.distance(voice(), voice()) == 0
@@ -83,7 +84,7 @@ def test_of_cepstra_moved_by_a_known_step(order, monkeypatch):
     monkeypatch.setattr(spectral, "log_mel", lambda audio: told[float(audio.samples[0])])
     output, truth = (Audio(np.full(1, name, dtype=np.float32), RATE) for name in told)
     cepstral = 10 / math.log(10) * math.sqrt(2) * 0.2
-    assert spectral.cepstral_distance(output=output, truth=truth) == pytest.approx(cepstral)
+    assert spectral.mcd(output=output, truth=truth) == pytest.approx(cepstral)
     rms = 0.2 / math.sqrt(2) * 20 / math.log(10)
     assert warped(output, truth) == pytest.approx({"mcd": cepstral, "log_mel": rms, "stretch": 0})
 
@@ -95,7 +96,7 @@ class TestLevelAndRate:
         """Of the darkest voice too, whose top bands are 90 dB down."""
         truth = voice(singer)
         assert warped(scaled(truth, gain), truth) == pytest.approx({"mcd": 0, "log_mel": 0, "stretch": 0}, abs=1e-3)
-        assert spectral.cepstral_distance(output=scaled(truth, gain), truth=truth) == pytest.approx(0, abs=1e-3)
+        assert spectral.mcd(output=scaled(truth, gain), truth=truth) == pytest.approx(0, abs=1e-3)
 
     def test_what_16_bits_hide_is_nothing(self):
         stored = Audio((np.round(voice().samples * 32768) / 32768).astype(np.float32), RATE)
@@ -105,7 +106,7 @@ class TestLevelAndRate:
     def test_rates_may_differ(self, rates):
         output, truth = (resample(voice(rate=48_000), rate) for rate in rates)
         assert warped(output, truth)["mcd"] < 0.5
-        assert spectral.cepstral_distance(output=output, truth=truth) < 0.5
+        assert spectral.mcd(output=output, truth=truth) < 0.5
         assert spectral.stft_distance(output=output, truth=truth) < 0.2
 
 
@@ -134,25 +135,25 @@ class TestWarpedDistances:
         found = warped(voice(song=late), voice())
         assert found["mcd"] < 1
         assert 110 < found["stretch"] < 150
-        assert spectral.cepstral_distance(output=voice(song=late), truth=voice()) > 8
+        assert spectral.mcd(output=voice(song=late), truth=voice()) > 8
         assert loudness_scores(output=voice(song=late), source=voice())["lag"] == 150
-        assert melody_scores(sung=sing(SINGERS[1], late).f0, asked=sing(SINGERS[1]).f0)["f0_rmse"] > 100
+        assert f0_scores(output_f0=sing(SINGERS[1], late).f0, reference_f0=sing(SINGERS[1]).f0)["f0_rmse"] > 100
 
     def test_a_take_on_the_clock_of_another(self, monkeypatch):
         """What begins so many frames late is found so many frames later, in whatever stride it is looked at."""
         still = voice()
         moved = Audio(np.concatenate([np.zeros(RATE // 10, np.float32), still.samples]), RATE)
         where = spectral.active(spectral.mel_cepstra(still)[0])
-        later = spectral.on_clock(take=moved, source=still) - np.arange(SONG.frames)
+        later = spectral.dtw_frame_map(take=moved, source=still) - np.arange(SONG.frames)
         assert (np.abs(later[where] - 10) <= 1).mean() > 0.95
         whole = Audio(np.tile(still.samples, 1 + spectral.LONGEST // SONG.frames), RATE)
-        same = spectral.on_clock(take=whole, source=whole)
+        same = spectral.dtw_frame_map(take=whole, source=whole)
         assert len(same) == len(whole.samples) * 100 // RATE > spectral.LONGEST
         assert np.abs(same - np.arange(len(same))).max() <= 1
         short = Audio(still.samples[: RATE // 20], RATE)
-        assert set(spectral.on_clock(take=short, source=still)) == set(range(5))
+        assert set(spectral.dtw_frame_map(take=short, source=still)) == set(range(5))
         monkeypatch.setattr(spectral, "LONGEST", 40)  # so that every tenth frame is looked at
-        assert spectral.on_clock(take=short, source=still) is None
+        assert spectral.dtw_frame_map(take=short, source=still) is None
 
     @pytest.mark.parametrize("singer", SINGERS)
     def test_copy_then_take_then_stranger(self, singer):
@@ -189,3 +190,31 @@ class TestStftDistance:
 
     def test_as_far_as_both_go(self):
         assert self.distance(Audio(voice().samples[:RATE], RATE), voice()) == 0
+
+
+class TestLevelByBand:
+    RATE = 48_000
+
+    def tones(self, *levels: tuple[float, float]) -> np.ndarray:
+        """One second of sines of (frequency, level in dB)."""
+        times = np.arange(self.RATE) / self.RATE
+        return sum(10 ** (level / 20) * np.sin(2 * np.pi * frequency * times) for frequency, level in levels)
+
+    def test_exact_levels(self):
+        whole = self.tones((500, 0), (2_000, -6), (6_000, -20), (10_000, 0), (15_000, -40))
+        part = self.tones((700, -30), (3_000, -6), (6_000, -20), (9_000, 6), (15_000, -60))
+        levels = spectral.level_by_band(part, whole, self.RATE)
+        expected = {"0-1": -30, "1-4": 0, "4-8": 0, "8-12": 6, "12-20": -20}
+        assert levels.keys() == expected.keys()
+        assert levels == pytest.approx(expected, abs=1e-6)
+
+    def test_limits(self):
+        whole = self.tones((500, 0))
+        assert spectral.level_by_band(0 * whole, whole, self.RATE)["0-1"] == -120
+        assert math.isnan(spectral.level_by_band(whole, 0 * whole, self.RATE)["0-1"])
+        narrow = spectral.level_by_band(np.ones(16_000), np.ones(16_000), 16_000)
+        assert [band for band, level in narrow.items() if math.isnan(level)] == ["1-4", "4-8", "8-12", "12-20"]
+
+    def test_lengths_must_agree(self):
+        with pytest.raises(ValueError, match="one length"):
+            spectral.level_by_band(np.ones(10), np.ones(11), self.RATE)

@@ -1,4 +1,4 @@
-"""Transcripts: each recording is heard for itself, and the counts are those of a hand."""
+"""ASR transcripts: each recording is transcribed alone, and the error rates are those counted by hand."""
 
 import ctypes.util
 import math
@@ -11,8 +11,15 @@ import pytest
 
 from svc.audio.files import Audio
 from svc.errors import DataError, WeightsError
-from svc.evaluation.evaluator import Heard
-from svc.evaluation.metrics.transcript import Sphinx, Whisper, error_rates, transcriber, transcript_errors, vocabulary
+from svc.evaluation.evaluator import AnalysedAudio
+from svc.evaluation.metrics.transcript import (
+    PocketSphinxASR,
+    WhisperASR,
+    error_rates,
+    extract_vocabulary,
+    load_asr,
+    transcript_errors,
+)
 
 SOURCE, OUTPUT = (Audio(np.full(4800, level, dtype=np.float32), 16_000) for level in (0.1, 0.2))
 WORDS = "The cat sat\non the mat."
@@ -27,28 +34,28 @@ def no_network(monkeypatch):
     monkeypatch.setattr(socket, "create_connection", refuse)
 
 
-class Hearing:
-    """Hears in a recording what it was told to, by its level."""
+class FakeASR:
+    """Returns the text that belongs to the level of a recording."""
 
     def __init__(self, source: str, output: str):
         self.texts = {0.1: source, 0.2: output}
-        self.heard = []
+        self.inputs = []
 
     def transcribe(self, audio: Audio) -> str:
-        self.heard.append(audio)
+        self.inputs.append(audio)
         return self.texts[round(float(audio.samples[0]), 1)]
 
 
-def errors_of(hearing, text=None):
-    """As a panel finds them, which listens with nothing but these ears."""
-    output, source = (Heard(audio, SimpleNamespace(transcriber=hearing)) for audio in (OUTPUT, SOURCE))
+def errors_of(asr, text=None):
+    """As an evaluator computes them that has nothing but this ASR."""
+    output, source = (AnalysedAudio(audio, SimpleNamespace(asr=asr)) for audio in (OUTPUT, SOURCE))
     return transcript_errors(output.transcript, source.transcript, text)
 
 
-def test_every_recording_is_heard_for_itself():
+def test_every_recording_is_transcribed_alone():
     pytest.importorskip("jiwer")
-    hearing = Hearing("the cat sat on a mat", "the bat sat on a mat")
-    assert errors_of(hearing, WORDS) == pytest.approx(
+    asr = FakeASR("the cat sat on a mat", "the bat sat on a mat")
+    assert errors_of(asr, WORDS) == pytest.approx(
         {
             "cer": 4 / 22,
             "wer": 2 / 6,
@@ -58,21 +65,21 @@ def test_every_recording_is_heard_for_itself():
             "wer_difference": 1 / 6,
         }
     )
-    assert errors_of(hearing) == pytest.approx({"cer_to_source": 1 / 20, "wer_to_source": 1 / 6})
+    assert errors_of(asr) == pytest.approx({"cer_to_source": 1 / 20, "wer_to_source": 1 / 6})
 
 
 def test_each_recording_is_transcribed_once():
-    hearing = Hearing("a", "b")
-    heard = Heard(SOURCE, SimpleNamespace(transcriber=hearing))
-    assert [heard.transcript, heard.transcript] == ["a", "a"]
-    assert hearing.heard == [SOURCE]
+    asr = FakeASR("a", "b")
+    transcript = AnalysedAudio(SOURCE, SimpleNamespace(asr=asr))
+    assert [transcript.transcript, transcript.transcript] == ["a", "a"]
+    assert asr.inputs == [SOURCE]
 
 
 def test_an_output_may_be_clearer_than_its_source():
     pytest.importorskip("jiwer")
-    errors = errors_of(Hearing("the cat sat", "the cat sat on the mat"), WORDS)
+    errors = errors_of(FakeASR("the cat sat", "the cat sat on the mat"), WORDS)
     assert (errors["wer"], errors["wer_source"], errors["wer_difference"]) == (0, 0.5, -0.5)
-    assert errors_of(Hearing("the cat sat", "the cat sat on the mat"))["wer_to_source"] == 1
+    assert errors_of(FakeASR("the cat sat", "the cat sat on the mat"))["wer_to_source"] == 1
 
 
 @pytest.mark.parametrize(
@@ -95,7 +102,7 @@ def test_counts(reference, hypothesis, cer, wer):
 def test_there_is_no_rate_of_nothing(nothing):
     pytest.importorskip("jiwer")
     assert all(math.isnan(rate) for rate in error_rates(nothing, "la la").values())
-    errors = errors_of(Hearing(nothing, "la"))
+    errors = errors_of(FakeASR(nothing, "la"))
     assert set(errors) == {"cer_to_source", "wer_to_source"}
     assert all(math.isnan(rate) for rate in errors.values())
 
@@ -106,7 +113,7 @@ class FakeModel:
     supported_languages = ("en", "de")
 
     def __init__(self, folder, **options):
-        self.made = (folder, options)
+        self.arguments = (folder, options)
         self.calls = []
 
     def transcribe(self, samples, **options):
@@ -135,12 +142,12 @@ def whisper(monkeypatch, tmp_path):
     return module
 
 
-def test_whisper_hears_16_khz_the_same_way_every_time(whisper, tmp_path):
-    transcriber = Whisper(language="de")
+def test_whisper_gets_16_khz(whisper, tmp_path):
+    transcriber = WhisperASR(language="de")
     time = np.arange(44_100) / 44_100
-    heard = transcriber.transcribe(Audio(np.sin(2 * np.pi * 440 * time).astype(np.float32), 44_100))
-    assert heard == "Hello, world."
-    assert transcriber._model.made == (
+    transcript = transcriber.transcribe(Audio(np.sin(2 * np.pi * 440 * time).astype(np.float32), 44_100))
+    assert transcript == "Hello, world."
+    assert transcriber._model.arguments == (
         str(tmp_path),
         {"device": "cpu", "compute_type": "int8", "local_files_only": True},
     )
@@ -151,49 +158,49 @@ def test_whisper_hears_16_khz_the_same_way_every_time(whisper, tmp_path):
 
 
 def test_a_folder_of_weights(whisper, tmp_path):
-    assert Whisper(str(tmp_path))._model.made[0] == str(tmp_path)
+    assert WhisperASR(str(tmp_path))._model.arguments[0] == str(tmp_path)
     (tmp_path / "tokenizer.json").unlink()
     for model in ("small", str(tmp_path)):
         with pytest.raises(WeightsError, match=rf"^{tmp_path}: tokenizer\.json is missing; download or copy the whole"):
-            Whisper(model)
+            WhisperASR(model)
 
 
 def test_absent_weights(whisper):
     with pytest.raises(
         WeightsError, match=r"^Whisper large is not in .*; fetch it with `.*download_model\('large'\)\""
     ):
-        Whisper("large")
+        WhisperASR("large")
     with pytest.raises(
-        DataError, match=r"^huge: no such Whisper model or folder; give sphinx, or one of small, large$"
+        DataError, match=r"^--asr huge: no such Whisper model or folder; give sphinx, or one of small, large$"
     ):
-        Whisper("huge")
-    with pytest.raises(DataError, match=r"^xx: not a language of the Whisper model small; give one of en, de$"):
-        Whisper(language="xx")
+        WhisperASR("huge")
+    with pytest.raises(DataError, match=r"^xx: not a language of the Whisper model small; choose one of en, de$"):
+        WhisperASR(language="xx")
 
 
 def test_without_the_library(monkeypatch):
     monkeypatch.setitem(sys.modules, "faster_whisper", None)
     with pytest.raises(DataError, match=r"faster_whisper is not installed; run `pip install -e '\.\[asr\]'"):
-        Whisper()
+        WhisperASR()
 
 
-def test_the_real_library_asks_nobody(monkeypatch, tmp_path):
+def test_the_real_library_downloads_nothing(monkeypatch, tmp_path):
     pytest.importorskip("faster_whisper")
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(WeightsError, match=rf"^Whisper small is not in {tmp_path}; "):
-        Whisper()
+        WhisperASR()
     with pytest.raises(
-        DataError, match=r"^huge: no such Whisper model or folder; give sphinx, or one of tiny.en, tiny, "
+        DataError, match=r"^--asr huge: no such Whisper model or folder; give sphinx, or one of tiny.en, tiny, "
     ):
-        Whisper("huge")
+        WhisperASR("huge")
     with pytest.raises(DataError, match=r"no such Whisper model or folder"):
-        Whisper(str(tmp_path / "absent"))
+        WhisperASR(str(tmp_path / "absent"))
     for name in ("model.bin", "tokenizer.json"):
         (tmp_path / name).write_bytes(b"junk")
     with pytest.raises(WeightsError, match=rf"^{tmp_path}: not a Whisper model in CTranslate2's format "):
-        Whisper(str(tmp_path))
+        WhisperASR(str(tmp_path))
 
 
 TEXT = "the cats are sitting by the open window"
@@ -202,7 +209,7 @@ TEXT = "the cats are sitting by the open window"
 @pytest.fixture(scope="module")
 def sphinx():
     pytest.importorskip("pocketsphinx")
-    return Sphinx(vocabulary([TEXT, "Dogs talking, behind the door"]))
+    return PocketSphinxASR(extract_vocabulary([TEXT, "Dogs talking, behind the door"]))
 
 
 @pytest.fixture(scope="module")
@@ -216,15 +223,15 @@ def spoken():
 
 
 class TestSphinx:
-    """It writes down the words it was told of, whoever says them, and no others."""
+    """It recognises the words of its vocabulary by any speaker, and no others."""
 
-    def test_it_hears_words_and_not_singers(self, sphinx, spoken):
+    def test_words_by_any_speaker(self, sphinx, spoken):
         for audio in spoken.values():  # two short words of eight may be missed: this synthesiser is no human being
             assert error_rates(TEXT, sphinx.transcribe(audio))["wer"] <= 2 / 8
             backwards = Audio(audio.samples[::-1].copy(), audio.rate)
             assert error_rates(TEXT, sphinx.transcribe(backwards))["wer"] > 6 / 8
 
-    def test_what_was_heard_before_does_not_matter(self, sphinx, spoken):
+    def test_no_memory(self, sphinx, spoken):
         audio, *others = spoken.values()
         alone = sphinx.transcribe(audio)
         noise = np.random.default_rng(0).normal(0, 0.3, 20_000).astype(np.float32)
@@ -233,27 +240,27 @@ class TestSphinx:
             assert sphinx.transcribe(audio) == alone
         assert sphinx.transcribe(Audio(audio.samples * np.float32(0.01), audio.rate)) == alone
 
-    def test_words_that_are_not_among_the_texts_are_never_heard(self, spoken):
+    def test_only_words_of_the_vocabulary(self, spoken):
         pytest.importorskip("pocketsphinx")
         few = ["open", "sitting"]
-        heard = Sphinx(few).transcribe(spoken["en-us+f2"])
-        assert set(heard.split()) == set(few)
+        transcript = PocketSphinxASR(few).transcribe(spoken["en-us+f2"])
+        assert set(transcript.split()) == set(few)
 
-    def test_nothing_to_listen_for(self):
+    def test_unusable_vocabulary(self):
         pytest.importorskip("pocketsphinx")
-        with pytest.raises(DataError, match=r"no English words to listen for; put <song>\.txt beside songs"):
-            transcriber("sphinx", "en", ["xqzzy"])
-        with pytest.raises(DataError, match="knows English alone, not de"):
-            transcriber("Sphinx", "de", ["dogs"])
-        with pytest.raises(DataError, match="1001 different words beside the songs, of which it can tell 1000 apart"):
-            transcriber("sphinx", "en", [f"word{n}" for n in range(1001)])
+        with pytest.raises(DataError, match=r"no English words to recognise; put <song>\.txt beside the songs"):
+            load_asr("sphinx", "en", ["xqzzy"])
+        with pytest.raises(DataError, match="supports English only, not de"):
+            load_asr("Sphinx", "de", ["dogs"])
+        with pytest.raises(DataError, match="1001 different words, at most 1000"):
+            load_asr("sphinx", "en", [f"word{n}" for n in range(1001)])
 
-    def test_of_nothing_it_hears_nothing(self, sphinx, spoken):
+    def test_empty_audio(self, sphinx, spoken):
         assert sphinx.transcribe(Audio(np.zeros(0, dtype=np.float32), 24_000)) == ""
         assert sphinx.transcribe(spoken["en-us+f2"])
 
-    def test_nobody_transcribes_unless_asked(self):
-        assert transcriber("", "en", ["dogs"]) is None
+    def test_none_without_a_name(self):
+        assert load_asr("", "en", ["dogs"]) is None
 
 
 @pytest.mark.parametrize(
@@ -267,4 +274,4 @@ class TestSphinx:
     ],
 )
 def test_vocabulary(texts, words):
-    assert vocabulary(texts) == words
+    assert extract_vocabulary(texts) == words
