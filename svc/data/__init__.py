@@ -1,1 +1,1 @@
-"""From a folder of singers to batches."""
+"""Training data: prepared folders, their manifest, segments and batches."""

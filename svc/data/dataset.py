@@ -36,7 +36,9 @@ class SegmentDataset(torch.utils.data.Dataset[Batch]):
         missing = {speaker.name for speaker in prepared.speakers} - {clip.speaker for clip in self.clips}
         if missing:
             names = ", ".join(sorted(missing))
-            raise DataError(f"{prepared.folder}: no training clip of {names} is as long as train.segment_seconds; lower it")
+            raise DataError(
+                f"{prepared.folder}: no training clip of {names} is as long as train.segment_seconds; lower it"
+            )
         counts = [max(1, round(clip.active / config.segment_frames)) for clip in self.clips]
         self.epoch_items = np.repeat(np.arange(len(self.clips)), counts)
 
@@ -129,13 +131,17 @@ class StepSampler(Sampler[list[ItemIndex]]):
     """
 
     def __init__(self, items: int, config: Config, *, step: int, rank: int, world: int):
-        if config.train.batch_size % (world * config.train.gradient_accumulation_steps):
-            parts = f"in train.gradient_accumulation_steps {config.train.gradient_accumulation_steps} parts among {world} processes"
-            raise DataError(f"train.batch_size {config.train.batch_size} does not divide {parts}; take a multiple")
-        crops, share = config.train.batch_size // (world * config.train.gradient_accumulation_steps), config.virtual_speakers.fraction
-        if abs(share * crops - round(share * crops)) > ROUNDING:
-            parts = f"{crops} crops, which a process takes at once"
-            raise DataError(f"virtual_speakers.fraction {share} of {parts}, is not a whole number; change it or train.batch_size")
+        train, fraction = config.train, config.virtual_speakers.fraction
+        count = world * train.gradient_accumulation_steps
+        if train.batch_size % count:
+            counts = f"train.gradient_accumulation_steps {train.gradient_accumulation_steps} × {world} processes"
+            raise DataError(f"train.batch_size {train.batch_size} is no multiple of {counts}; choose a multiple")
+        size = train.batch_size // count
+        if abs(fraction * size - round(fraction * size)) > ROUNDING:
+            raise DataError(
+                f"virtual_speakers.fraction {fraction} of {size} segments in a micro batch is not a whole number; "
+                "change it or train.batch_size"
+            )
         self.items, self.config, self.step, self.rank, self.world = items, config, step, rank, world
 
     def __iter__(self) -> Iterator[list[ItemIndex]]:

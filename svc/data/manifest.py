@@ -20,7 +20,7 @@ class Clip:
     """A recording of one speaker, or a slice of a long one.
 
     Attributes:
-        path: of the file, relative to the data folder; of a slice with its seconds as a media fragment: ``a.wav#t=0,14``.
+        path: of the file, relative to the data folder; a slice has its seconds as a media fragment, ``a.wav#t=0,14``.
         speaker: name.
         key: of its entry in the feature cache.
         frames: N.

@@ -1,4 +1,4 @@
-"""Pitch augmentation: speech shifted up to the pitch of singing by Praat, for a speaker of whom there is only speech."""
+"""Pitch augmentation by Praat: speech shifted up to the pitch of singing, for a speaker with no recorded singing."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -186,9 +186,7 @@ def _limit_peak(audio: Audio) -> Audio:
     return audio
 
 
-def analyse_recording(
-    audio: Audio, config: Config, f0_curve: Array | None = None, device: str = "cpu"
-) -> Recording:
+def analyse_recording(audio: Audio, config: Config, f0_curve: Array | None = None, device: str = "cpu") -> Recording:
     """Loudness, f0 and slices of a recording, tracked slice by slice.
 
     Args:

@@ -20,9 +20,11 @@ def slice_at_silence(loudness: NDArray[np.float32]) -> list[tuple[int, int]]:
         loudness: (N,) dB.
     """
     frames = len(loudness)
+    if frames <= MAX_FRAMES:
+        return [(0, frames)]
     padded = np.pad(loudness, GUARD, mode="edge")
-    around = np.lib.stride_tricks.sliding_window_view(padded, 2 * GUARD + 1).max(axis=1) if frames else padded
-    around = np.maximum(around, loudness.max(initial=-np.inf) - ACTIVE)
+    around = np.lib.stride_tricks.sliding_window_view(padded, 2 * GUARD + 1).max(axis=1)
+    around = np.maximum(around, loudness.max() - ACTIVE)
     cuts = [0]
     while frames - cuts[-1] > MAX_FRAMES:
         first, last = cuts[-1] + MIN_FRAMES, min(cuts[-1] + MAX_FRAMES, frames - MIN_FRAMES)

@@ -98,7 +98,11 @@ class PhoneDataset:
         """
         rng = np.random.default_rng([seed, step])
         items: list[_Segment] = []
-        for pool, count, voices in ((self.speech, speech, 2), (self.singing, singing, 2), (self.synthetic, synthetic, 1)):
+        for pool, count, voices in (
+            (self.speech, speech, 2),
+            (self.singing, singing, 2),
+            (self.synthetic, synthetic, 1),
+        ):
             for _ in range(count if pool else 0):
                 items += self._segments(pool[rng.integers(len(pool))], voices, rng, times)
         single = synthetic if self.synthetic else 0
@@ -108,7 +112,9 @@ class PhoneDataset:
             lengths=torch.tensor([length for _, _, length, _ in items]),
             pairs=(len(items) - single) // 2,
             vtlp=torch.from_numpy(rng.random(len(items), dtype=np.float32)),
-            equaliser=torch.from_numpy((rng.standard_normal((len(items), len(EQUALISER))) * EQUALISER).astype(np.float32)),
+            equaliser=torch.from_numpy(
+                (rng.standard_normal((len(items), len(EQUALISER))) * EQUALISER).astype(np.float32)
+            ),
             time_map=torch.from_numpy(np.stack([time_map for *_, time_map in items])),
         )
 

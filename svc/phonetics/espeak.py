@@ -1,6 +1,6 @@
 """Speech with its phones from espeak-ng, a formant synthesiser in a hundred voices: an optional tool of training.
 
-The library is called directly, since its program does not tell where phones are.
+The library is called directly, because its program does not say where phones are.
 """
 
 import ctypes
@@ -53,16 +53,16 @@ class Espeak:
     """
 
     def __init__(self) -> None:
-        found = ctypes.util.find_library("espeak-ng")
-        if found is None:
+        library = ctypes.util.find_library("espeak-ng")
+        if library is None:
             raise DataError(
                 "espeak-ng is not installed; install your system's package of that name, or do without: --synthetic 0"
             )
-        self._library = ctypes.CDLL(found)
+        self._library = ctypes.CDLL(library)
         self._rate = self._library.espeak_Initialize(SYNCHRONOUS, 0, None, PHONE_EVENTS | IPA_EVENTS)
         self._blocks: list[NDArray[np.int16]] = []
         self._phones: list[tuple[int, str]] = []
-        self._callback = _Callback(self._hear)
+        self._callback = _Callback(self._collect)
         self._library.espeak_SetSynthCallback(self._callback)
         self._library.espeak_Info.restype = c_char_p
         data = c_char_p()
@@ -74,7 +74,7 @@ class Espeak:
     def say(
         self, text: str, voice: str, pitch: int = 50, span: int = 50, words: int = 170
     ) -> tuple[Audio, list[Segment]]:
-        """Speak, or sing on one note; the samples depend a little on what was said before.
+        """Text to speech with phone times; the samples depend a little on what was spoken before.
 
         Args:
             text: UTF-8.
@@ -84,25 +84,25 @@ class Espeak:
             words: a minute, 80 to 450.
 
         Raises:
-            DataError: there is no such voice, or it says nothing.
+            DataError: there is no such voice, or there is no sound for the text.
         """
         if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
             raise DataError(f"espeak-ng has no voice {voice}; list them with `espeak-ng --voices`")
-        for knob, value in ((RATE, words), (PITCH, pitch), (RANGE, span)):
-            self._library.espeak_SetParameter(knob, value, 0)
+        for parameter, value in ((RATE, words), (PITCH, pitch), (RANGE, span)):
+            self._library.espeak_SetParameter(parameter, value, 0)
         self._blocks.clear()
         self._phones.clear()
-        spoken = text.encode()
-        self._library.espeak_Synth(spoken, len(spoken) + 1, 0, CHARACTERS, 0, UTF8, None, None)
+        data = text.encode()
+        self._library.espeak_Synth(data, len(data) + 1, 0, CHARACTERS, 0, UTF8, None, None)
         samples = np.concatenate(self._blocks).astype(np.float32) / np.float32(32_768)
         hop = self._rate / FRAMES_PER_SECOND
         bounds = pairwise([*self._phones, (len(samples), "")])
         segments = [Segment(from_ipa(name), start / hop, end / hop) for (start, name), (end, _) in bounds]
         if all(segment.phones == (PHONES[SILENCE],) for segment in segments):
-            raise DataError(f"espeak-ng says nothing for {text!r}; give it words")
+            raise DataError(f"espeak-ng has no sound for {text!r}; give it words")
         return Audio(samples, self._rate), segments
 
-    def _hear(self, wave: "ctypes._Pointer[c_short]", count: int, events: "ctypes._Pointer[_Event]") -> int:
+    def _collect(self, wave: "ctypes._Pointer[c_short]", count: int, events: "ctypes._Pointer[_Event]") -> int:
         if count > 0:
             self._blocks.append(np.ctypeslib.as_array(wave, (count,)).copy())
         number = 0

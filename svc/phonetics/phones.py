@@ -1,4 +1,4 @@
-"""The sounds that the acoustic model tells apart, and how the sources of its labels spell them."""
+"""Phone set of the phone classifier (39 phones), and its spellings in ARPABET, IPA and kana."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _SPELT = (
     "N:n NG:ŋ OW:o+ʊ OY:ɔ+ɪ P:p R:ɹ S:s SH:ʃ T:t TH:θ UH:ʊ UW:u V:v W:w Y:j Z:z ZH:ʒ"
 )
 ARPABET = {name: tuple(phones.split("+")) for name, phones in (pair.split(":") for pair in _SPELT.split())}
-# Letters of espeak-ng's IPA that are not in PHONES; what stands in neither (length, stress) is no sound of its own.
+# Letters of espeak-ng's IPA that are not in PHONES; what stands in neither (length, stress) is no phone of its own.
 IPA = dict(zip("ɡrəɐɒɜɚxβɣɫɸɯɕʑçɴɲyøœᵻ", "gɹʌʌɑɝɝhvglfuʃʒhŋniɝɝɪ", strict=True))
 
 _ROWS = {"": "あいうえお", "k": "かきくけこ", "g": "がぎぐげご", "s": "さしすせそ", "z": "ざじずぜぞ"}
@@ -40,7 +40,7 @@ _PALATAL = ("ʃ", "tʃ", "dʒ")
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Sounds one after another.
+    """Phones one after another, with their times.
 
     Attributes:
         phones: of PHONES; those of a diphthong share its time.
@@ -90,10 +90,10 @@ def _contracted(full: tuple[str, ...], small: str) -> tuple[str, ...]:
 
 
 def labels(segments: Iterable[Segment], frames: int, elsewhere: int = UNKNOWN) -> Labels:
-    """The label (N,) of every frame, by the segments, and elsewhere another."""
-    found = np.full(frames, elsewhere, dtype=np.int64)
+    """Frame labels (N,) of segments, and another label elsewhere."""
+    result = np.full(frames, elsewhere, dtype=np.int64)
     for segment in segments:
         bounds = np.linspace(segment.start, segment.end, len(segment.phones) + 1).round().astype(int)
         for phone, first, last in zip(segment.phones, bounds[:-1], bounds[1:], strict=True):
-            found[max(first, 0) : max(last, 0)] = NUMBER[phone]
-    return found
+            result[max(first, 0) : max(last, 0)] = NUMBER[phone]
+    return result

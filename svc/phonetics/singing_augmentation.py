@@ -75,9 +75,7 @@ def sing(audio: Audio, durations: Sequence[PhoneDuration], rng: np.random.Genera
     """Speech resynthesised as singing by another vocal tract, (T',) as ``stretched_labels``, at the same peak level."""
     sound, median = praat.to_praat(audio)
     changed = praat.change_gender(sound, _random_formant_ratio(rng), median, 1.0)
-    edges = (
-        (frame / FRAMES_PER_SECOND, d.factor) for d in durations for frame in (d.first + 0.01, d.last - 0.01)
-    )
+    edges = ((frame / FRAMES_PER_SECOND, d.factor) for d in durations for frame in (d.first + 0.01, d.last - 0.01))
     samples = praat.match_peak(praat.resynthesise(changed, random_melody(durations, median, rng), edges), audio)
     return fit_length(samples, len(stretched_labels(durations)) * audio.rate // FRAMES_PER_SECOND)
 

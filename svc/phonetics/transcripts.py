@@ -1,6 +1,6 @@
-"""What is said in recordings, where it is written beside them.
+"""Transcripts of recordings, from the lists that corpora come with.
 
-That is LibriSpeech's ``*.trans.txt``, LJSpeech's ``metadata.csv``, or an ``index.csv`` with the columns ``path`` and
+These are LibriSpeech's ``*.trans.txt``, LJSpeech's ``metadata.csv``, or an ``index.csv`` with the columns ``path`` and
 ``text``.
 """
 
@@ -15,7 +15,7 @@ from svc.errors import DataError
 
 
 def find(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Every recording below a folder, and what is said in it, nothing if that is not known.
+    """Every recording below a folder and its transcript, empty if there is none.
 
     Raises:
         DataError: there is no such folder, or a list in it cannot be read.
@@ -52,12 +52,12 @@ def _index(folder: Path) -> dict[Path, str]:
     try:
         rows = list(csv.DictReader(io.StringIO(_text(file), newline="")))
     except csv.Error as error:
-        raise DataError(f"{file}: cannot be read ({error}); mend or remove it") from None
+        raise DataError(f"{file}: cannot be read ({error}); repair or remove it") from None
     return {folder / row["path"]: row.get("text") or "" for row in rows if row.get("path")}
 
 
 def _text(file: Path) -> str:
-    """What a list says, nothing if it is not there.
+    """The text of a list, empty if it is not there.
 
     Raises:
         DataError: it cannot be read.
@@ -67,4 +67,4 @@ def _text(file: Path) -> str:
     except UnicodeDecodeError:
         raise DataError(f"{file}: is not UTF-8; convert it, for example with iconv") from None
     except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror}); mend or remove it") from None
+        raise DataError(f"{file}: cannot be read ({error.strerror}); repair or remove it") from None

@@ -74,7 +74,7 @@ class SupervisedTrainer(ABC):
         """Weights of the losses; 1 where none is named."""
         return {}
 
-    def before_step(self, step: int) -> None:
+    def before_step(self, step: int) -> None:  # noqa: B027
         """Whatever has to be done before some steps."""
 
     def evaluate(self) -> dict[str, float]:
@@ -85,7 +85,7 @@ class SupervisedTrainer(ABC):
         """State besides weights and optimizer, which a checkpoint has to hold."""
         return {}
 
-    def load_extra_state(self, state: Tensors) -> None:
+    def load_extra_state(self, state: Tensors) -> None:  # noqa: B027
         """Take what ``extra_state`` gave."""
 
     def learning_rate(self, step: int) -> float:

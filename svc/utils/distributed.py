@@ -54,26 +54,11 @@ class ProcessGroup:
 
     def on_main(self, act: Callable[[], T]) -> T:
         """The result of what the main process alone computes, in every process."""
-        if self.world_size == 1:
-            return act()
-        result = [_outcome(act) if self.main else None]
-        with _translate_errors(_PEER_ENDED):
-            torch.distributed.broadcast_object_list(result, src=0, group=self.group)
-        return _result(result[0])
+        return self._gather(act if self.main else lambda: None)[0]
 
     def on_all(self, act: Callable[[], object]) -> None:
         """Run something in every process, and wait for all."""
-        if self.world_size == 1:
-            act()
-            return
-        for outcome in self._gathered(_outcome(act)):
-            _result(outcome)
-
-    def _gathered(self, mine: Any) -> list[Any]:
-        shares: list[Any] = [None] * self.world_size
-        with _translate_errors(_PEER_ENDED):
-            torch.distributed.all_gather_object(shares, mine, group=self.group)
-        return shares
+        self._gather(act)
 
     def map_sharded(self, items: Sequence[S], act: Callable[[Sequence[S]], Iterable[T]], abort_file: Path) -> list[T]:
         """One result for each item, in order; every process computes a shard and has all results.
@@ -85,18 +70,35 @@ class ProcessGroup:
         """
         if self.world_size == 1:
             return list(act(items))
-        mine = _outcome(lambda: list(_until(abort_file, act(items[self.rank :: self.world_size]))))
-        if isinstance(mine, Exception):
-            with suppress(OSError):
-                abort_file.touch()
-        shares = self._gathered(mine)
-        _result(mine)
+
+        def shard() -> list[T]:
+            try:
+                return list(_until(abort_file, act(items[self.rank :: self.world_size])))
+            except Exception:
+                with suppress(OSError):
+                    abort_file.touch()
+                raise
+
         results: list[Any] = [None] * len(items)
-        for share in shares:
-            _result(share)  # errors first: a process that stopped has only a part
-        for rank, share in enumerate(shares):
-            results[rank :: self.world_size] = share
+        for rank, part in enumerate(self._gather(shard)):
+            results[rank :: self.world_size] = part
         return results
+
+    def _gather(self, act: Callable[[], Any]) -> list[Any]:
+        """The results of all processes; or an error, that of this process first, else of the lowest rank."""
+        if self.world_size == 1:
+            return [act()]
+        try:
+            own = act()
+        except Exception as error:
+            own = error
+        outcomes: list[Any] = [None] * self.world_size
+        with _translate_errors(_PEER_ENDED):
+            torch.distributed.all_gather_object(outcomes, own, group=self.group)
+        for outcome in (own, *outcomes):
+            if isinstance(outcome, Exception):
+                raise outcome
+        return outcomes
 
 
 _GROUP: list[ProcessGroup] = []
@@ -141,16 +143,3 @@ def _until(abort_file: Path, results: Iterable[T]) -> Iterator[T]:
         yield result
         if abort_file.exists():
             return
-
-
-def _outcome(act: Callable[[], T]) -> T | Exception:
-    try:
-        return act()
-    except Exception as error:
-        return error
-
-
-def _result(outcome: Any) -> Any:
-    if isinstance(outcome, Exception):
-        raise outcome
-    return outcome

@@ -127,7 +127,9 @@ def test_statistics_of_a_singer(prepared):
 
 def test_other_features_than_prepared_are_refused(prepared, tiny):
     with pytest.raises(DataError, match="prepared with other content"):
-        prepare.check_config(prepared, load(None, {"features.f0.model": "tiny", "features.content.perturbation_factors": [1.5]}))
+        prepare.check_config(
+            prepared, load(None, {"features.f0.model": "tiny", "features.content.perturbation_factors": [1.5]})
+        )
     prepare.check_config(prepared, tiny)
 
 
@@ -149,7 +151,9 @@ def test_crop_is_what_lies_in_the_file(prepared, tiny):
     )
     loudness, voiced = store.get(clip.key, "loudness"), store.get(clip.key, "voiced").astype(bool)
     sung = loudness[voiced & (loudness >= loudness.max() - 40)]
-    np.testing.assert_allclose(batch.conditioning.relative_loudness, batch.conditioning.loudness - np.median(sung), atol=1e-4)
+    np.testing.assert_allclose(
+        batch.conditioning.relative_loudness, batch.conditioning.loudness - np.median(sung), atol=1e-4
+    )
     assert batch.conditioning.speaker[0, prepared.speaker_index(clip.speaker)] == 1
 
 

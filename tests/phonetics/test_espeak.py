@@ -37,7 +37,7 @@ def test_the_hiss_is_where_the_s_is():
 def test_faults_are_told():
     with pytest.raises(DataError, match="no voice xx-none"):
         espeak().say("a", "xx-none")
-    with pytest.raises(DataError, match="says nothing"):
+    with pytest.raises(DataError, match="has no sound"):
         espeak().say("", "en-us")
 
 

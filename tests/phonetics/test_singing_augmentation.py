@@ -63,7 +63,12 @@ def test_a_plan_covers_every_frame_and_draws_out_what_can_be(labels, seed):
 
 
 def test_labels_stretch_along_and_edges_are_unknown():
-    stretches = [PhoneDuration(T, 0, 3, 1.0), PhoneDuration(A, 3, 8, 4.0), PhoneDuration(S, 8, 12, 1.2), PhoneDuration(SILENCE, 12, 14, 1.0)]
+    stretches = [
+        PhoneDuration(T, 0, 3, 1.0),
+        PhoneDuration(A, 3, 8, 4.0),
+        PhoneDuration(S, 8, 12, 1.2),
+        PhoneDuration(SILENCE, 12, 14, 1.0),
+    ]
     expected = [T] * 3 + [UNKNOWN] * 3 + [A] * 14 + [UNKNOWN] * 3 + [S] * 5 + [SILENCE] * 2
     np.testing.assert_array_equal(stretched_labels(stretches), expected)
 

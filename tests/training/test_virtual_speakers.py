@@ -98,7 +98,7 @@ def test_a_share_is_evenly_spaced(batch, tiny):
 
 def test_a_share_that_is_no_whole_number_is_an_error(tiny):
     third = replace(tiny, virtual_speakers=VirtualSpeakersConfig(fraction=0.25))
-    with pytest.raises(DataError, match=r"virtual_speakers.fraction 0.25 of 2 crops.* is not a whole number; change it"):
+    with pytest.raises(DataError, match=r"virtual_speakers.fraction 0.25 of 2 segments.* is not a whole number; change it"):
         StepSampler(7, third, step=0, rank=0, world=1)
 
 

@@ -1,4 +1,4 @@
-"""What the synthetic singers sing: phones, syllables and phrases, without any voice."""
+"""Phrases for the synthetic singers: phones, syllables, notes and timing, without any voice."""
 
 from dataclasses import dataclass, replace
 
@@ -114,10 +114,10 @@ def phones_of(phrase: Phrase) -> list[Phone]:
     phones: list[Phone] = []
     for note in phrase.notes:
         onset, gain = CONSONANTS[note.consonant], db_to_gain(note.level)
-        sung = note.seconds - sum(phone.seconds for phone in onset)
+        vowel = note.seconds - sum(phone.seconds for phone in onset)
         phones += [
             replace(phone, voice=gain * phone.voice, breath=gain * phone.breath, hiss=gain * phone.hiss)
-            for phone in (*onset, Phone(sung, VOWELS[note.vowel], voice=1.0))
+            for phone in (*onset, Phone(vowel, VOWELS[note.vowel], voice=1.0))
         ]
         phones.append(Phone(note.rest, VOWELS[note.vowel]))
     return [Phone(phrase.lead, phones[0].formants), *phones]

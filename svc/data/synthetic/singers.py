@@ -1,4 +1,4 @@
-"""Four synthetic singers, for the demonstration and the tests: source–filter synthesis in NumPy.
+"""Source–filter synthesis of four singers in NumPy, for the demonstration and the tests.
 
 A phrase says what is sung: syllables, melody, timing. A singer says with what voice: length of the vocal
 tract, glottal tilt, breath, vibrato, median pitch. Two singers given one phrase and one f0 curve differ in
