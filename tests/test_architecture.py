@@ -29,9 +29,6 @@ LEVELS = (
 )
 RANKS = {room: rank for rank, rooms in enumerate(LEVELS) for room in rooms.split()}
 BARRED = {"inference": {"data", "losses", "training"}}  # lower, and still none of its business
-# Imports that break the rule today; this list must shrink, and an entry that nobody needs fails the test.
-EXCEPTIONS = {
-}
 LONGEST = 300  # lines
 
 sources = pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -67,20 +64,9 @@ def _upwards(room: str, other: str) -> bool:
     return RANKS[other] >= RANKS[room] or other in BARRED.get(room, ())
 
 
-def _within(name: str, modules: set[str]) -> bool:
-    return any(name == module or name.startswith(f"{module}.") for module in modules)
-
-
 @sources
 def test_imports_lead_downwards(path):
-    excepted = EXCEPTIONS.get(path.relative_to(ROOT).as_posix(), set())
-    wrong = wrong_imports(path)
-    assert [name for name in wrong if not _within(name, excepted)] == []
-    assert {module for module in excepted if not any(_within(name, {module}) for name in wrong)} == set()
-
-
-def test_exceptions_are_of_files_that_are_there():
-    assert EXCEPTIONS.keys() <= {path.relative_to(ROOT).as_posix() for path in SOURCES}
+    assert wrong_imports(path) == []
 
 
 @pytest.mark.parametrize(

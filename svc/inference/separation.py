@@ -91,7 +91,7 @@ class Separator:
             if start + count < length:
                 output[:, -OVERLAP:] *= ramp[::-1]
             vocals[:, start : start + count] += output
-            progress("separate", (start + count) / length)
+            progress("separate", min(1.0, (start + count) / max(1, length)))
         return vocals
 
 

@@ -1,4 +1,4 @@
-"""Separation: what is taken out and what is left are the mix, to the sample, whatever the network says."""
+"""Source separation: vocals and rest sum to the mix to the sample, whatever the network returns."""
 
 import io
 import os
@@ -20,7 +20,8 @@ from svc.audio.files import Audio
 from svc.audio.resample import fit_length, resample
 from svc.errors import AudioError, WeightsError
 from svc.inference import separation
-from svc.inference.separation import NAME, SAMPLE_RATE, SOURCES, Separator, address, level, remix
+from svc.inference.converter import ConversionOptions, Converter
+from svc.inference.separation import NAME, SAMPLE_RATE, SOURCES, Separator, convert_full_mix, remix, rms_db, weights_url
 
 SMALL = partial(HDemucs, list(SOURCES), channels=8, nfft=1024, depth=5)
 ARCHIVE = "hdemucs_high_trained.pt"
@@ -44,11 +45,6 @@ class StandIn:
         return sources
 
 
-def late(mix: torch.Tensor) -> torch.Tensor:
-    """Channels swapped, the first negative, both 1000 samples late."""
-    return torch.nn.functional.pad(mix[:, [1, 0], :-1_000], (1_000, 0)) * torch.tensor([[-1.0], [0.5]])
-
-
 @pytest.fixture(scope="module")
 def small() -> HDemucs:
     with torch.random.fork_rng():
@@ -62,18 +58,15 @@ def there_and_back(mix: np.ndarray, rate: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("seconds", [0.5, 1, 8.9, 9, 9.9, 10, 10.00003, 10.5, 11, 19, 19.1, 30.25])
-def test_segments_are_as_the_whole(seconds):
-    """Each sample of a linear network's answer is that to the whole mix: the weights sum to one and edges do not."""
+def test_segments_equal_one_pass(seconds):
+    """Where the network is the identity, for the weights of the crossfades sum to one."""
     mix = noise(round(seconds * SAMPLE_RATE))
-    centred = mix - mix.mean()
-    vocal, _ = Separator(network=StandIn()).separate(mix, SAMPLE_RATE)
-    np.testing.assert_allclose(vocal, centred, atol=1e-6)
-    vocal, _ = Separator(network=StandIn(late)).separate(mix, SAMPLE_RATE)
-    np.testing.assert_allclose(vocal, late(torch.from_numpy(centred)[None])[0], atol=1e-6)
+    vocals, _ = Separator(network=StandIn()).separate(mix, SAMPLE_RATE)
+    np.testing.assert_allclose(vocals, mix - mix.mean(), atol=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("rate", "tolerance"), [(8_000, 2e-6), (22_050, 2e-6), (48_000, 2e-6), (96_000, 2e-6), (44_101, 5e-5)]
+    ("rate", "tolerance"), [(8_000, 2e-6), (22_050, 2e-6), (48_000, 2e-6), (96_000, 2e-6), (44_101, 2e-6)]
 )
 def test_segments_are_as_the_whole_at_any_rate(rate, tolerance):
     """At an odd rate resampling itself drifts, over twenty seconds more than over ten."""
@@ -101,7 +94,7 @@ def test_what_the_network_cannot_hear_is_left():
 def test_vocal_and_rest_are_the_mix(rate, seconds, gain):
     mix = noise(1 + int(seconds * rate), seed=rate)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(separation, "SEGMENT", 2)
+        patch.setattr(separation, "SEGMENT", 2 * SAMPLE_RATE)
         vocal, rest = Separator(network=StandIn(lambda heard: gain * heard)).separate(mix, rate)
     assert vocal.shape == rest.shape == mix.shape
     assert vocal.dtype == rest.dtype == np.float32
@@ -139,34 +132,22 @@ def test_the_network_hears_zero_mean_and_unit_variance(right):
     assert float(network.heard[0].std(unbiased=False)) == pytest.approx(1, abs=1e-5)
 
 
-def test_every_segment_is_heard_in_ten_seconds():
-    network = StandIn()
-    Separator(network=network).separate(noise(round(19.2 * 48_000)), 48_000)
-    assert [round(heard.shape[-1] / SAMPLE_RATE, 3) for heard in network.heard] == [10, 10, 10.2]
-
-
-def test_parts_come_as_they_are_finished():
-    network = StandIn()
-    parts = Separator(network=network).stream(noise(25 * 8_000), 8_000)
-    lengths = [(part.shape[1] / 8_000, len(network.heard)) for part in parts]
-    assert lengths == [(9, 1), (9, 2), (7, 3)]
-
-
-def test_one_segment_fades_into_the_next():
-    """Over the second from 9 to 10 s, linearly, but for a tenth of a second at either end."""
+def test_segments_of_ten_seconds_fade_into_each_other():
+    """Over the second from 9 to 10 s, linearly."""
     network = StandIn()
     network.says = lambda heard: torch.full_like(heard, len(network.heard) - 1)
     mix = noise(12 * SAMPLE_RATE)
-    vocal, _ = Separator(network=network).separate(mix, SAMPLE_RATE)
+    vocals, _ = Separator(network=network).separate(mix, SAMPLE_RATE)
+    assert [heard.shape[-1] / SAMPLE_RATE for heard in network.heard] == [10, 3]
     at = (np.arange(12 * SAMPLE_RATE) + 0.5) / SAMPLE_RATE
-    expected = np.clip((at - 9.1) / 0.8, 0, 1) * (mix.astype(float) - mix.mean()).std()
-    np.testing.assert_allclose(vocal, [expected, expected], atol=2e-6)
+    expected = np.clip(at - 9, 0, 1) * (mix.astype(float) - mix.mean()).std()
+    np.testing.assert_allclose(vocals, [expected, expected], atol=2e-6)
 
 
 def test_progress_goes_to_one():
-    told = []
-    Separator(network=StandIn()).separate(noise(25 * 8_000), 8_000, lambda *said: told.append(said))
-    assert told == [("separate", 9 / 25), ("separate", 18 / 25), ("separate", 1)]
+    calls = []
+    Separator(network=StandIn()).separate(noise(25 * 8_000), 8_000, lambda *call: calls.append(call))
+    assert calls == [("separate", 10 / 25), ("separate", 19 / 25), ("separate", 1)]
 
 
 def test_mono_is_two_equal_channels(small):
@@ -192,13 +173,13 @@ def test_silence_is_not_listened_to(samples, offset):
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
-def test_samples_that_are_not_numbers_are_told(wrong):
+def test_samples_that_are_not_finite(wrong):
     mix = noise(15 * 8_000)
-    network = StandIn(lambda heard: torch.where(heard == heard.max(), wrong, heard) if network.heard[1:] else heard)
-    with pytest.raises(WeightsError, match="not numbers, from 9 s on; try --device cpu, or give the vocal by itself"):
+    network = StandIn(lambda heard: torch.where(heard == heard.max(), wrong, heard))
+    with pytest.raises(WeightsError, match="NaN or infinite samples; try --device cpu, or give the vocal by itself"):
         Separator(network=network).separate(mix, 8_000)
     mix[1, 7] = wrong
-    with pytest.raises(AudioError, match="the mix holds samples that are not numbers"):
+    with pytest.raises(AudioError, match="the mix holds NaN or infinite samples"):
         Separator(network=StandIn()).separate(mix, 8_000)
 
 
@@ -208,50 +189,46 @@ def test_samples_that_are_not_numbers_are_told(wrong):
 def test_the_voice_is_given_the_vocals_level_and_place():
     tone = np.sin(2 * np.pi * np.arange(8_000) / 80).astype(np.float32)
     rest = 0.25 * noise(8_000)
-    made = remix(0.05 * tone, np.stack([0.4 * tone, 0.1 * np.roll(tone, 20)]), rest)
-    assert made.gains == pytest.approx((8, 2), rel=1e-5)
-    assert made.lowered == 0
-    np.testing.assert_allclose(made.samples, rest + np.stack([0.4 * tone, 0.1 * tone]), atol=1e-6)
-    assert made.samples.dtype == np.float32
+    mixed, attenuation_db = remix(0.05 * tone, np.stack([0.4 * tone, 0.1 * np.roll(tone, 20)]), rest)
+    assert attenuation_db == 0
+    np.testing.assert_allclose(mixed, rest + np.stack([0.4 * tone, 0.1 * tone]), atol=1e-6)
+    assert mixed.dtype == np.float32
 
 
 def test_the_same_voice_gives_the_mix():
     voice, rest = 0.1 * noise(5_000)[0], noise(5_000, seed=1)
-    made = remix(voice, np.stack([voice, voice]), rest)
-    np.testing.assert_allclose(made.samples, rest + voice, atol=1e-6)
+    np.testing.assert_allclose(remix(voice, np.stack([voice, voice]), rest)[0], rest + voice, atol=1e-6)
 
 
 @given(high=st.floats(0.01, 30))
 def test_nothing_clips(high):
     voice = np.array([0.1, -0.1, 0.1, -0.1], np.float32)
     rest = np.full((2, 4), 0.5, np.float32)
-    made = remix(voice, high * np.sign([voice, voice]).astype(np.float32), rest)
+    mixed, attenuation_db = remix(voice, high * np.sign([voice, voice]).astype(np.float32), rest)
     peak = max(1.0, 0.5 + high)
-    assert np.abs(made.samples).max() <= 1
-    assert made.lowered == pytest.approx(20 * np.log10(peak), abs=1e-4)
-    np.testing.assert_allclose(peak * made.samples, [2 * [0.5 + high, 0.5 - high]] * 2, rtol=1e-4, atol=1e-5)
+    assert np.abs(mixed).max() <= 1
+    assert attenuation_db == pytest.approx(20 * np.log10(peak), abs=1e-4)
+    np.testing.assert_allclose(peak * mixed, [2 * [0.5 + high, 0.5 - high]] * 2, rtol=1e-4, atol=1e-5)
 
 
 def test_silence_in_its_place():
     rest, nothing = noise(100), np.zeros(100, np.float32)
     for converted, vocal in ((nothing, noise(100, 1)), (noise(100)[0], np.stack([nothing, nothing]))):
-        made = remix(converted, vocal, rest)
-        assert np.array_equal(made.samples, rest)
-        assert made.gains == (0, 0)
-    assert remix(nothing[:0], rest[:, :0], rest[:, :0]).samples.shape == (2, 0)
+        assert np.array_equal(remix(converted, vocal, rest)[0], rest)
+    assert remix(nothing[:0], rest[:, :0], rest[:, :0])[0].shape == (2, 0)
 
 
-def test_level():
+def test_rms_db():
     square = np.tile(np.array([0.1, -0.1], np.float32), (2, 50))
-    assert level(square) == pytest.approx(-20, abs=1e-5)
-    assert level(0 * square) == level(square[:, :0]) == pytest.approx(-200)
+    assert rms_db(square) == pytest.approx(-20, abs=1e-5)
+    assert rms_db(0 * square) == rms_db(square[:, :0]) == pytest.approx(-200)
 
 
 # --- the published weights ---
 
 
 def test_what_is_published():
-    assert address() == "https://download.pytorch.org/torchaudio/models/hdemucs_high_trained.pt"
+    assert weights_url() == "https://download.pytorch.org/torchaudio/models/hdemucs_high_trained.pt"
     assert HDEMUCS_HIGH_MUSDB_PLUS.sample_rate == SAMPLE_RATE
     with torch.device("meta"):
         network = HDEMUCS_HIGH_MUSDB_PLUS._model_factory_func()
@@ -300,11 +277,11 @@ def kept(tmp_path) -> list[str]:
 def test_weights_are_fetched_once(publisher, small, tmp_path):
     publisher.publish(small.state_dict())
     ours = Separator()
-    assert publisher.asked == [address()]
+    assert publisher.asked == [weights_url()]
     for again in (ours, Separator()):
         for name, value in again.network.state_dict().items():
             assert torch.equal(value, small.state_dict()[name])
-    assert publisher.asked == [address()]
+    assert publisher.asked == [weights_url()]
     assert kept(tmp_path) == [f"{NAME}.safetensors", f"{NAME}.sha256"]
     assert not ours.network.training
     assert not any(value.requires_grad for value in ours.network.parameters())
@@ -324,7 +301,7 @@ def test_without_the_publisher_there_is_one_sentence(publisher, tmp_path):
         Separator()
     assert str(caught.value) == (
         f"{NAME}: its weights are not in {tmp_path / 'svc'} and cannot be downloaded (<urlopen error Name or service "
-        f"not known>); download {address()} elsewhere and put it into that folder, or give the vocal by itself, without "
+        f"not known>); download {weights_url()} elsewhere and put it into that folder, or give the vocal by itself, without "
         "--separate"
     )
     assert kept(tmp_path) == []
@@ -349,7 +326,7 @@ def test_weights_that_are_not_theirs_are_refused(publisher, small, tmp_path):
         ({"state_dict": state}, "is missing"),
     ):
         publisher.publish(content)
-        with pytest.raises(WeightsError, match=rf"^{address()}: .*{reason}.*or give the vocal by itself"):
+        with pytest.raises(WeightsError, match=rf"^{weights_url()}: .*{reason}.*or give the vocal by itself"):
             Separator()
         assert kept(tmp_path) == []
     publisher.publish(state | {name: torch.full_like(state[name], torch.nan)})
@@ -381,61 +358,32 @@ def test_the_published_architecture(tmp_path, monkeypatch):
 # --- files of two channels ---
 
 
-@pytest.mark.parametrize("ending", ["wav", "flac", "aiff", "w64"])
-def test_two_channels_come_back(tmp_path, ending):
-    path, samples = tmp_path / f"a.{ending}", noise(48_000)
-    separation.write(path, samples, 48_000)
-    assert soundfile.info(path).subtype == "PCM_24"
-    assert list(tmp_path.iterdir()) == [path]
-    found, rate = separation.read(path)
-    assert rate == 48_000
-    np.testing.assert_allclose(found, samples, rtol=0, atol=2.0**-23)
-    assert found.dtype == np.float32
-
-
-@pytest.mark.parametrize("ending", ["mp3", "ogg", "opus"])
-def test_two_channels_come_back_nearly(tmp_path, ending):
-    path = tmp_path / f"a.{ending}"
-    time = np.arange(96_000) / 48_000
-    samples = np.stack([0.4 * np.sin(2 * np.pi * 440 * time), 0.2 * np.sin(2 * np.pi * 660 * time)]).astype(np.float32)
-    separation.write(path, samples, 48_000)
-    found, _ = separation.read(path)
-    inner = slice(5_000, 90_000)
-    for channel, amplitude in zip(found, (0.4, 0.2), strict=True):
-        assert np.sqrt(2 * np.square(channel[inner]).mean()) == pytest.approx(amplitude, rel=0.02)
-
-
-def test_one_channel_is_read_as_two(tmp_path):
+def test_a_mono_file_is_read_as_stereo(tmp_path):
     mono = noise(48_000)[0]
     soundfile.write(tmp_path / "a.wav", mono, 48_000, "FLOAT")
-    found, _ = separation.read(tmp_path / "a.wav")
-    assert np.array_equal(found, [mono, mono])
+    stereo, rate = separation.read_stereo(tmp_path / "a.wav")
+    assert (rate, stereo.dtype) == (48_000, np.float32)
+    assert np.array_equal(stereo, [mono, mono])
 
 
-def test_files_that_are_refused(tmp_path):
+def test_three_channels_are_refused(tmp_path):
     soundfile.write(tmp_path / "three.wav", np.abs(noise(48_000)[[0, 1, 1]].T), 48_000)
     with pytest.raises(AudioError, match=r"three\.wav: has 3 channels; mix it down to two"):
-        separation.read(tmp_path / "three.wav")
-    separation.write(tmp_path / "half.wav", noise(48_000), 48_000)
-    whole = (tmp_path / "half.wav").read_bytes()
-    (tmp_path / "half.wav").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(AudioError, match=r"half\.wav: cut short"):
-        separation.read(tmp_path / "half.wav")
+        separation.read_stereo(tmp_path / "three.wav")
 
 
-def test_what_cannot_be_written_leaves_nothing(tmp_path):
-    with pytest.raises(AudioError, match="samples are not numbers"):
-        separation.write(tmp_path / "a.wav", np.full((2, 9), np.nan, np.float32), 48_000)
-    with pytest.raises(AudioError, match=r"a\.txt: unknown audio format"):
-        separation.write(tmp_path / "a.txt", noise(9), 48_000)
-    with pytest.raises(AudioError, match=r"a\.wav: cannot be written \(No such file or directory\)"):
-        separation.write(tmp_path / "nowhere" / "a.wav", noise(9), 48_000)
-    (tmp_path / "taken.wav").mkdir()
-    with pytest.raises(AudioError, match=r"taken\.wav: cannot be written \(Is a directory\)"):
-        separation.write(tmp_path / "taken.wav", noise(9), 48_000)
-    assert [path.name for path in tmp_path.iterdir()] == ["taken.wav"]
-
-
-def test_loud_samples_are_clipped(tmp_path):
-    separation.write(tmp_path / "a.wav", 100 * noise(24_000), 48_000)
-    assert np.abs(separation.read(tmp_path / "a.wav")[0]).max() <= 1
+def test_a_full_mix_is_converted(voice, tone, tmp_path):
+    """The vocals, here all of the left half of the mix, are converted, and the rest stays; the width is kept."""
+    samples = np.stack([tone.samples, 0.5 * tone.samples])
+    soundfile.write(tmp_path / "mix.wav", samples.T, tone.rate, "FLOAT")
+    converter, options = Converter(voice), ConversionOptions("Ann", 0.0, save_f0_csv=tmp_path / "f0.csv")
+    separator = Separator(network=StandIn(lambda mix: 0.5 * mix))
+    report, message = convert_full_mix(converter, separator, tmp_path / "mix.wav", tmp_path / "out.wav", options)
+    output, rate = separation.read_stereo(tmp_path / "out.wav")
+    assert (output.shape, rate) == (samples.shape, tone.rate)
+    assert "vocals 6.0 dB below the mix" in message
+    assert (tmp_path / "f0.csv").exists()
+    centred = samples - samples.mean()
+    vocals = output - (samples - 0.5 * centred)
+    np.testing.assert_allclose(rms_db(vocals[0]) - rms_db(vocals[1]), 20 * np.log10(2), atol=0.1)
+    assert np.abs(1200 * np.log2(report.f0[20:-20] / 196)).max() < 5
