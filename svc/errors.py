@@ -1,13 +1,13 @@
-"""What can go wrong, as one tree.
+"""The exception tree, and errors about files.
 
 SvcError
-├── ConfigError     a knob is unknown, of the wrong type or out of range
+├── ConfigError     an option is unknown, of the wrong type or out of range
 ├── AudioError      an audio file cannot be read or is not usable
-├── DataError       a data folder, a prepared folder or the feature store is not as it should be
+├── DataError       a data folder, a prepared folder or the feature cache is not as it should be
 ├── WeightsError    a voice or checkpoint file is refused
 └── TrainingError   training cannot go on
 
-Every message is one sentence that names the file or knob and the way out. The command line prints it and
+Every message is one line that names the file or option and the way out. The command line prints it and
 exits with code 2.
 """
 
@@ -17,11 +17,11 @@ MAX_TEXT = 1000  # characters of a message
 
 
 class SvcError(Exception):
-    """Anything that the user can mend; its text is all they need to read."""
+    """An error that the user can correct; its text says how."""
 
 
 class ConfigError(SvcError):
-    """A knob is unknown, of the wrong type or out of range."""
+    """An option is unknown, of the wrong type or out of range."""
 
 
 class AudioError(SvcError):
@@ -29,7 +29,7 @@ class AudioError(SvcError):
 
 
 class DataError(SvcError):
-    """A data folder, a prepared folder or the feature store is not as it should be."""
+    """A data folder, a prepared folder or the feature cache is not as it should be."""
 
 
 class WeightsError(SvcError):

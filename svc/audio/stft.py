@@ -49,8 +49,8 @@ def rfft_cheap_grad(frames: Tensor, size: int) -> Tensor:
 
     The library computes the gradient by a complex transform of full length.
     """
-    wanted = torch.is_grad_enabled() and frames.requires_grad
-    spectrum: Tensor = _RealSpectrum.apply(frames, size) if wanted else torch.fft.rfft(frames, n=size)
+    with_gradient = torch.is_grad_enabled() and frames.requires_grad
+    spectrum: Tensor = _RealSpectrum.apply(frames, size) if with_gradient else torch.fft.rfft(frames, n=size)
     return spectrum
 
 

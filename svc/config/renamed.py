@@ -79,6 +79,6 @@ def upgrade(tree: Mapping[str, Any]) -> dict[str, Any]:
         name = OLD_OPTIONS.get(old, old)
         values = OLD_VALUES.get(name, {})
         if isinstance(value, list):
-            value = [values.get(item, item) for item in value]  # noqa: PLW2901
+            value = [values.get(item, item) for item in value]
         set_dotted(new, name, values.get(value, value) if isinstance(value, str) else value)
     return new

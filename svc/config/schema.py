@@ -202,7 +202,7 @@ class Config:
     model: ModelConfig = field(default_factory=ModelConfig)
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
     loss: LossConfig = field(default_factory=LossConfig)
-    perceptual: Mapping[str, PerceptualLossConfig] = field(default_factory=_perceptual_losses)  # by names of your choice
+    perceptual: Mapping[str, PerceptualLossConfig] = field(default_factory=_perceptual_losses)  # by name
     virtual_speakers: VirtualSpeakersConfig = field(default_factory=VirtualSpeakersConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
 

@@ -38,7 +38,7 @@ def build(
     for key, value in tree.items():
         if key not in hints:
             name = key if isinstance(key, str) else short_repr(key)
-            old = [f"{prefix}{name}.{leaf}" for leaf in flatten(value)] if isinstance(value, dict) else [prefix + name]
+            old = [f"{prefix}{name}.{leaf}" for leaf in value] if isinstance(value, dict) else [prefix + name]
             moved = [f"{option} is now {renamed[option]}" for option in old if option in renamed]
             if moved:
                 faults += moved
@@ -64,7 +64,7 @@ def _mapping(cls: type, key: str, tree: Any, prefix: str, faults: list[str], ren
         faults.append(f"{prefix.rstrip('.')} must hold `name: value` pairs, not {short_repr(tree)}")
         return None
     for name, entry in tree.items():
-        old = [f"{prefix}{name}.{leaf}" for leaf in flatten(entry)] if isinstance(entry, dict) else []
+        old = [f"{prefix}{name}.{leaf}" for leaf in entry] if isinstance(entry, dict) else []
         moved = [f"{option} is now {renamed[option]}" for option in old if option in renamed]
         if moved:
             faults += moved

@@ -46,7 +46,8 @@ _PERCEPTUAL = (("weight", (0, _MANY)), ("conversion_weight", (0, _MANY)), ("segm
 def validate(options: Mapping[str, Any]) -> list[str]:
     """All faults of options by their dotted names, each in words."""
     faults = []
-    ranges = [*_RANGES, *((f"perceptual.{name}.{key}", *limits) for name in _losses(options) for key, limits in _PERCEPTUAL)]
+    losses = [(f"perceptual.{name}.{key}", *limits) for name in _losses(options) for key, limits in _PERCEPTUAL]
+    ranges = [*_RANGES, *losses]
     for names, low, high in ranges:
         for name in names.split():
             values = options[name] if isinstance(options[name], list) else [options[name]]
@@ -59,7 +60,9 @@ def _rules(options: Mapping[str, Any]) -> list[tuple[bool, str]]:
     rate, subbands = options["sample_rate"], options["model.subbands"]
     rate_fits = rate % FRAMES_PER_SECOND == 0 and 8_000 <= rate <= 192_000
     spectral, repulsion = options["loss.spectral"], options["loss.energy_repulsion"]
-    conversion = [name for name in options if name.startswith("loss.conversion.") or name.endswith(".conversion_weight")]
+    conversion = [
+        name for name in options if name.startswith("loss.conversion.") or name.endswith(".conversion_weight")
+    ]
     return [
         (rate_fits, f"sample_rate must be a multiple of {FRAMES_PER_SECOND} Hz from 8000 to 192000 (frames are 10 ms)"),
         (
@@ -95,7 +98,7 @@ def _rules(options: Mapping[str, Any]) -> list[tuple[bool, str]]:
         ),
         (
             options["train.batch_size"] % max(1, options["train.gradient_accumulation_steps"]) == 0,
-            "train.batch_size must be a multiple of train.gradient_accumulation_steps (and of that times the processes)",
+            "train.batch_size must be a multiple of train.gradient_accumulation_steps (times the processes)",
         ),
         _content_layer_exists(options),
         *(

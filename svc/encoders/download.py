@@ -103,9 +103,9 @@ def _make(
 def _read(path: Path, display_name: str, source: Download) -> Mapping[str, Tensor]:
     """The tensors of a published file whose hash is the expected one."""
     hint = f"download {source.url} by other means and put it into {path.parent}, {source.fallback}"
-    found = _sha256(path)
-    if source.sha256 not in (None, found):
-        raise WeightsError(f"{display_name}: is another file, SHA-256 {found[:12]}…; {hint}")
+    actual = _sha256(path)
+    if source.sha256 not in (None, actual):
+        raise WeightsError(f"{display_name}: is another file, SHA-256 {actual[:12]}…; {hint}")
     try:
         tensors = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a broken file raises all kinds

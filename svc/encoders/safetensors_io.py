@@ -21,14 +21,14 @@ def load_checked(path: Path, network: Mapping[str, Tensor], hint: str) -> dict[s
     Raises:
         WeightsError: the file is damaged, of another network, or holds values that are not numbers.
     """
-    wanted = {name: tuple(value.shape) for name, value in network.items()}
+    expected = {name: tuple(value.shape) for name, value in network.items()}
     try:
         with safe_open(path, framework="pt") as stored:
             shapes = {name: tuple(stored.get_slice(name).get_shape()) for name in stored.keys()}  # noqa: SIM118
-            wrong = sorted(name for name, _ in shapes.items() ^ wanted.items())
+            wrong = sorted(name for name, _ in shapes.items() ^ expected.items())
             if wrong:
                 raise WeightsError(f"{path}: {wrong[0]} is missing, unknown or of the wrong shape; {hint}")
-            tensors = {name: stored.get_tensor(name) for name in wanted}
+            tensors = {name: stored.get_tensor(name) for name in expected}
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path}: damaged ({error}); {hint}") from None
     for name, value in tensors.items():

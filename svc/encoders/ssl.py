@@ -58,9 +58,9 @@ class SSLEncoder(Encoder):
         else:
             with torch.device("meta"):
                 self.model = self._network()
-            wanted = self.model.state_dict()
-            path = weights_file(self.download(), wanted, published_param_name) if file is ... else file
-            tensors = safetensors_io.load_checked(path, wanted, "delete it to have it made again")
+            network = self.model.state_dict()
+            path = weights_file(self.download(), network, published_param_name) if file is ... else file
+            tensors = safetensors_io.load_checked(path, network, "delete it to have it made again")
             self.model.load_state_dict(tensors, assign=True)
         self.freeze()
 

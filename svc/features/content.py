@@ -40,34 +40,6 @@ def _fingerprint(name: str) -> str:
 
 
 def extract(
-    audio: Audio,
-    frames: int,
-    loudness: NDArray[np.float32],
-    config: ContentConfig,
-    warp: float = 1.0,
-    progress: Callable[[int], object] = lambda _: None,
-) -> Features:
-    """Content features of every frame; of encoders that need it, with zero mean and unit variance where somebody sings.
-
-    A warp plays the audio ``warp`` times faster before the encoder hears it, which moves pitch and formants by
-    that factor as another vocal tract would, and stretches the result back onto the clock. In training it hides
-    the singer from the generator (after the vocal-tract-length perturbation of Jaitly and Hinton 2013).
-
-    Args:
-        audio: any rate.
-        frames: N.
-        loudness: (N,) dB, to tell active frames.
-        config: encoder and layer.
-        warp: 1 leaves the audio as it is.
-        progress: called with the number of frames done, with 0 first and N last.
-
-    Returns:
-        (C, N).
-    """
-    return extract_with(encoders.shared(config.encoder), config.layer, audio, frames, loudness, warp, progress)
-
-
-def extract_with(
     encoder: Encoder,
     layer: str,
     audio: Audio,
@@ -76,12 +48,29 @@ def extract_with(
     warp: float = 1.0,
     progress: Callable[[int], object] = lambda _: None,
 ) -> Features:
-    """``extract`` by any encoder."""
-    played = round(audio.rate * warp)
+    """Content features of every frame; if the encoder needs it, with zero mean and unit variance over active frames.
+
+    A warp plays the audio ``warp`` times faster to the encoder, which moves pitch and formants by that factor, as
+    another vocal tract would, and stretches the result back onto the clock. In training it hides the speaker from the
+    generator (after the vocal-tract length perturbation of Jaitly and Hinton 2013).
+
+    Args:
+        encoder: the network.
+        layer: one of its layers.
+        audio: any rate.
+        frames: N.
+        loudness: (N,) dB, to tell active frames.
+        warp: 1 leaves the audio as it is.
+        progress: called with the number of frames done, with 0 first and N last.
+
+    Returns:
+        (C, N).
+    """
+    effective_rate = round(audio.rate * warp)
     gain = _gain(loudness)
     levelled = (part * gain for part in iter_chunks(audio.samples))
-    samples = resample_stream(levelled, played, encoder.sample_rate)
-    length = resampled_length(len(audio.samples), played, encoder.sample_rate)
+    samples = resample_stream(levelled, effective_rate, encoder.sample_rate)
+    length = resampled_length(len(audio.samples), effective_rate, encoder.sample_rate)
     encoded = _encode(encoder, layer, samples, length, progress)
     features = encoded if warp == 1.0 and encoded.shape[1] == frames else _resample_frames(encoded, frames, warp)
     features = features.astype(np.float32, copy=False)
@@ -96,7 +85,7 @@ def extract_with(
 
 
 def normalise_level(audio: Audio, loudness: NDArray[np.float32]) -> Audio:
-    """Audio as encoders hear it: the loudest of its frames, by loudness (N,) in dB, is at −20 dB."""
+    """Audio at the level for encoders: the loudest of its frames, by loudness (N,) in dB, is at −20 dB."""
     return Audio(audio.samples * _gain(loudness), audio.rate)
 
 

@@ -27,9 +27,9 @@ CENTS_PER_BIN = 20.0
 FIRST_BIN_CENTS = 1997.3794084376191  # over 10 Hz: 31.7 Hz
 BATCH = 16  # frames; measured fastest on CPUs
 BLOCK = 60_000  # frames, ten minutes: what is longer is tracked in blocks
-OVERLAP = 200  # frames on either side of a block that its path is found with; it has forgotten what is further off
-MAX_SECONDS, MAX_HZ = 1e6, 20_000.0  # of a curve given by the user
-MAX_MISSING = 1.0  # s of a song that a given curve may end before
+OVERLAP = 200  # frames of context on either side of a block for its Viterbi path
+MAX_SECONDS, MAX_HZ = 1e6, 20_000.0  # of a curve from CSV
+MAX_MISSING = 1.0  # s that a curve may end before the song
 LOW_CONFIDENCE = 0.1, 0.7  # periodicity of frames that the second network tracks; below there is no pitch
 _MAX_JUMP_BINS = 11  # bins between neighbouring frames that the path may cross
 _MEAN_BINS = 4  # on either side of the path
@@ -60,17 +60,17 @@ def track(
     Returns:
         (N,) Hz and (N,) 0–1.
     """
-    wanted = np.ones(frames, dtype=np.bool_) if audible is None else audible
+    mask = np.ones(frames, dtype=np.bool_) if audible is None else audible
     models = models or crepe_models(config)
-    melody, periodicity = np.empty((2, frames), dtype=np.float32)
+    tracked, periodicity = np.empty((2, frames), dtype=np.float32)
     for block, samples in _blocks(audio, frames):
-        curve, sure = _run_crepe(samples, wanted[block.with_context], config, models, _within(block, progress))
+        curve, confidence = _run_crepe(samples, mask[block.with_context], config, models, _within(block, progress))
         if config.refine:
             curve = f0_refinement.refine_by_autocorrelation(torch.from_numpy(samples), torch.from_numpy(curve)).numpy()
             curve = curve.clip(config.fmin, config.fmax)
-        melody[block.core], periodicity[block.core] = curve[block.core_slice], sure[block.core_slice]
+        tracked[block.core], periodicity[block.core] = curve[block.core_slice], confidence[block.core_slice]
     progress(frames)
-    return melody, periodicity
+    return tracked, periodicity
 
 
 def _blocks(audio: Audio, frames: int) -> Iterator[tuple[Block, Samples]]:
@@ -101,7 +101,7 @@ def _run_crepe(
 
 
 def _within(block: Block, progress: Callable[[int], object]) -> Callable[[float], object]:
-    """Tells the frames done of all by the share done of a block."""
+    """Progress in frames of all, by the share done of a block."""
     done, todo = block.core.start, block.core.stop - block.core.start
     return lambda share: progress(done + int(todo * share))
 
@@ -154,7 +154,7 @@ def above_silence(loudness: F0Curve, config: F0Config) -> NDArray[np.bool_]:
 
 
 def read_csv(path: Path, frames: int) -> F0Curve:
-    """A curve given by the user: lines ``seconds,hz`` in time order, 0 Hz for unvoiced; a header line may be there.
+    """An f0 curve from CSV: lines ``seconds,hz`` in time order, 0 Hz for unvoiced; a header line may be there.
 
     Values are interpolated in cents between voiced points and held unvoiced otherwise.
 
@@ -173,15 +173,15 @@ def read_csv(path: Path, frames: int) -> F0Curve:
     try:
         table = np.array([[float(row[0]), float(row[1])] for row in rows], dtype=np.float64).reshape(-1, 2)
     except (ValueError, IndexError):
-        raise DataError(f"{path}: a line is not of the form seconds,hz; mend it") from None
+        raise DataError(f"{path}: a line is not of the form seconds,hz; correct it") from None
     if not len(table):
         raise DataError(f"{path}: holds no lines of seconds,hz; give some")
     in_range = (table >= 0) & (table <= (MAX_SECONDS, MAX_HZ))
     if not in_range.all() or (np.diff(table[:, 0]) <= 0).any():
-        raise DataError(f"{path}: times must rise and frequencies lie in 0–{MAX_HZ:.0f} Hz; mend the table")
+        raise DataError(f"{path}: times must rise and frequencies lie in 0–{MAX_HZ:.0f} Hz; correct the table")
     if table[-1, 0] < frames / 100 - MAX_MISSING:
         reach = f"ends at {table[-1, 0]:.1f} s of {frames / 100:.1f} s"
-        raise DataError(f"{path}: {reach}; bring it to the end, with 0 Hz where nobody sings")
+        raise DataError(f"{path}: {reach}; continue it to the end, with 0 Hz where unvoiced")
     return _on_clock(table[:, 0], table[:, 1], frames)
 
 

@@ -56,7 +56,7 @@ def test_stack():
 def test_another_singer_changes_nothing_else():
     whole = numbered(2, 5)
     other = whole.with_speaker(torch.full((2, 4), 0.25))
-    assert torch.equal(other.singer, torch.full((2, 4), 0.25))
+    assert torch.equal(other.speaker, torch.full((2, 4), 0.25))
     assert same(other.with_speaker(whole.speaker), whole)
     assert same(whole, numbered(2, 5))
 

@@ -25,8 +25,8 @@ def test_glibc_keeps_freed_blocks():
     freed = "block = bytearray(200_000_000); del block"
     held = "int(open('/proc/self/statm').read().split()[1]) * resource.getpagesize()"
     kept = []
-    for first in ("machine.keep_memory()", "pass"):
-        code = f"import resource; from svc import machine; {first}; {freed}; print({held})"
+    for first in ("hardware.tune_glibc_malloc()", "pass"):
+        code = f"import resource; from svc.utils import hardware; {first}; {freed}; print({held})"
         ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         kept.append(int(ran.stdout))
     assert kept[0] > 200_000_000 > kept[1]
