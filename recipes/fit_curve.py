@@ -1,8 +1,7 @@
-"""How many seconds of speech a new singer needs: ``python recipes/fit_curve.py VOICE LAYOUT --singer actor13 -o OUT``.
+"""Quality of adaptation by seconds of speech: ``python recipes/fit_curve.py VOICE LAYOUT --name actor13 -o OUT``.
 
-LAYOUT is made by recipes/evaluate_ravdess.py of all actors. Each singer is fitted into the voice from so many seconds
-of speech, the songs of the others are converted to them, and judged against their own renditions; singers are known by
-speech.
+LAYOUT is made by recipes/evaluate_ravdess.py from all actors. Each new speaker is adapted from so many seconds of
+speech; songs of the others are converted to them and compared with their own performances.
 """
 
 import shutil
@@ -14,104 +13,105 @@ import typer
 from svc import cli
 
 if TYPE_CHECKING:
-    from svc.adaptation.pipeline import Wish
+    from svc.adaptation.pipeline import AdaptOptions
     from svc.evaluation.metrics.table import Row
-    from svc.inference.voice import Voice
+    from svc.inference.voice import VoiceFile
 
 PICTURE, SCORES = "fit_curve.png", "fit_curve.json"
-SHOWN = {"named_target": "named as the target", "cosine": "cosine to the target", "mcd": "MCD to the truth, dB"}
+PLOTTED = {"named_target": "identified as target", "cosine": "cosine to the target", "mcd": "MCD to the truth, dB"}
 
 
 def main(
-    voice: Annotated[Path, typer.Argument(help="voice that does not know the singers")],
+    voice: Annotated[Path, typer.Argument(help="voice without these speakers")],
     layout: Annotated[Path, typer.Argument(help="folder made by recipes/evaluate_ravdess.py")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="folder for voices, reports and the picture")],
-    singer: Annotated[list[str], typer.Option(help="to be fitted; repeatable")],
-    seconds: Annotated[list[float], typer.Option(help="of speech; repeatable")] = [10.0, 30.0, 60.0, 180.0],  # noqa: B006
+    out: Annotated[Path, typer.Option("-o", "--out", help="folder for voices, reports and the plot")],
+    name: Annotated[list[str], typer.Option(help="speaker to adapt to; repeatable")],
+    seconds: Annotated[list[float], typer.Option(help="seconds of speech; repeatable")] = [10.0, 30.0, 60.0, 180.0],  # noqa: B006
     songs: Annotated[Path | None, typer.Option(help="songs to convert, LAYOUT/songs if not given")] = None,
-    full: Annotated[bool, typer.Option("--full", help="train the voice as well for each, as `svc fit --full`")] = False,
+    full: Annotated[
+        bool, typer.Option("--finetune-model", help="also train the generator, as `svc fit --finetune-model`")
+    ] = False,
 ) -> None:
-    """Fit, convert and judge for every length of speech, and draw the curve; what is there is not made again."""
+    """Adapt, convert and evaluate for every length of speech, and plot the curve; existing results are reused."""
     import json
 
-    from svc.adaptation.pipeline import Wish
-    from svc.inference.voice import Voice
+    from svc.adaptation.pipeline import AdaptOptions
+    from svc.inference.voice import VoiceFile
     from svc.utils.atomic import write_bytes
 
-    known, rows, seconds = Voice.load(voice), [], sorted(seconds)
-    for name in singer:
+    base, rows, seconds = VoiceFile.load(voice), [], sorted(seconds)
+    for speaker in name:
         for length in seconds:
-            place = out / f"{name}_{length:g}{'_full' if full else ''}"
+            place = out / f"{speaker}_{length:g}{'_full' if full else ''}"
             if not (place / "voice.safetensors").exists():
-                wish = Wish(name, "speech", full)
-                if not fitted(known, layout / "by_speech" / name, wish, length, place):
+                options = AdaptOptions(speaker, "speech", full)
+                if not adapt_from(base, layout / "by_speech" / speaker, options, length, place):
                     typer.echo("next: the same command again, to go on")
                     return
             if not (place / "rows.json").exists():
-                found = judged(place, name, layout, songs or layout / "songs")
-                write_bytes(place / "rows.json", json.dumps(found).encode())
+                scores = evaluate_speaker(place, speaker, layout, songs or layout / "songs")
+                write_bytes(place / "rows.json", json.dumps(scores).encode())
             rows += [{**row, "seconds": length} for row in json.loads((place / "rows.json").read_text())]
-    told = {
+    curves = {
         f"{system} {length:g}": means(rows, system, length)
         for system in ("voice", "copied", "truth")
         for length in seconds
     }
-    write_bytes(out / SCORES, json.dumps(told, indent=1).encode())
-    draw(told, seconds, out / PICTURE)
-    for name, scores in told.items():
-        typer.echo(f"{name} s: " + ", ".join(f"{title} {scores[key]:.3f}" for key, title in SHOWN.items()))
-    typer.echo(f"next: look at {out / PICTURE}, listen in {out}/*/converted")
+    write_bytes(out / SCORES, json.dumps(curves, indent=1).encode())
+    plot(curves, seconds, out / PICTURE)
+    for label, means_of in curves.items():
+        typer.echo(f"{label} s: " + ", ".join(f"{title} {means_of[key]:.3f}" for key, title in PLOTTED.items()))
+    typer.echo(f"next: open {out / PICTURE}, listen in {out}/*/converted")
 
 
-def fitted(voice: "Voice", clips: Path, wish: "Wish", seconds: float, out: Path) -> bool:
-    """Fit a singer from the first so many seconds of clips, in a fixed order; whether it came to the end."""
+def adapt_from(voice: "VoiceFile", clips: Path, options: "AdaptOptions", seconds: float, out: Path) -> bool:
+    """Adapt to the first so many seconds of clips, in a fixed order; False if interrupted."""
     import numpy as np
 
-    from svc.adaptation import pipeline
+    from svc.adaptation.pipeline import adapt
     from svc.audio.files import read
 
     (out / "clips").mkdir(parents=True, exist_ok=True)
-    found, heard = sorted(clips.iterdir()), 0.0
-    for number in np.random.default_rng(0).permutation(len(found)):
-        if heard < seconds:
-            shutil.copy(found[number], out / "clips")
-            heard += read(found[number]).seconds
-    pipeline.prepare(voice, out / "clips", wish, out / "fit")
-    joined = pipeline.join(voice, wish, out / "fit", cpu=True)
-    if joined.outcome.interrupted:
+    paths, copied = sorted(clips.iterdir()), 0.0
+    for number in np.random.default_rng(0).permutation(len(paths)):
+        if copied < seconds:
+            shutil.copy(paths[number], out / "clips")
+            copied += read(paths[number]).seconds
+    result = adapt(voice, out / "clips", options, out / "fit", cpu=True)
+    if result.outcome.interrupted:
         return False
-    joined.voice.save(out / "voice.safetensors")
+    result.voice.save(out / "voice.safetensors")
     return True
 
 
-def judged(out: Path, name: str, layout: Path, songs: Path) -> "list[Row]":
-    """What the judges say of the others' songs as sung by a fitted singer."""
-    from svc.evaluation.evaluator import Judges
-    from svc.evaluation.run import Request, evaluate
+def evaluate_speaker(out: Path, name: str, layout: Path, songs: Path) -> "list[Row]":
+    """Rows of the songs of the others converted to an adapted speaker."""
+    from svc.evaluation.evaluator import EvaluatorConfig
+    from svc.evaluation.run import EvaluationRequest, evaluate
     from svc.inference.converter import Converter
-    from svc.inference.voice import Voice
+    from svc.inference.voice import VoiceFile
 
-    request = Request(
+    request = EvaluationRequest(
         sources=songs,
-        references=layout / "by_speech",
+        enrolment=layout / "by_speech",
         parallel=layout / "truths",
         out=out,
         speakers=(name,),
-        judges=Judges(words="mfcc"),
+        metrics=EvaluatorConfig(content_metric="mfcc"),
     )
-    return evaluate(request, Converter(Voice.load(out / "voice.safetensors"))).scored.rows
+    return evaluate(request, Converter(VoiceFile.load(out / "voice.safetensors"))).scores.rows
 
 
 def means(rows: "list[Row]", system: str, seconds: float) -> dict[str, float]:
-    """Every score of a system at a length of speech, over all songs and singers."""
+    """Mean scores of a system at a length of speech, over all songs and speakers."""
     from svc.evaluation.metrics.table import MEASURES, mean
 
     own = [row for row in rows if row["system"] == system and row["seconds"] == seconds]
     return {measure.key: mean(own, measure.key) for measure in MEASURES}
 
 
-def draw(told: dict[str, dict[str, float]], seconds: list[float], path: Path) -> None:
-    """The curves of what is shown, between the source copied and the singers' own renditions."""
+def plot(curves: dict[str, dict[str, float]], seconds: list[float], path: Path) -> None:
+    """Plot the scores over seconds of speech, with those of the source and of the truth."""
     from io import BytesIO
 
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -121,13 +121,13 @@ def draw(told: dict[str, dict[str, float]], seconds: list[float], path: Path) ->
 
     figure = Figure(figsize=(11, 3.2), layout="constrained")
     FigureCanvasAgg(figure)
-    for axes, (key, title) in zip(figure.subplots(1, len(SHOWN)), SHOWN.items(), strict=True):
+    for axes, (key, title) in zip(figure.subplots(1, len(PLOTTED)), PLOTTED.items(), strict=True):
         for system, label, style in (
-            ("truth", "their own song", ":"),
-            ("voice", "fitted", "o-"),
+            ("truth", "truth", ":"),
+            ("voice", "adapted", "o-"),
             ("copied", "source", "--"),
         ):
-            axes.plot(seconds, [told[f"{system} {length:g}"][key] for length in seconds], style, label=label)
+            axes.plot(seconds, [curves[f"{system} {length:g}"][key] for length in seconds], style, label=label)
         axes.set(xscale="log", xlabel="seconds of speech", title=title, xticks=seconds)
         axes.set_xticklabels([f"{length:g}" for length in seconds])
         axes.minorticks_off()

@@ -26,13 +26,13 @@ def test_what_is_no_audio_is_refused(voice):
     for length, rate in ((0, 44_100), (440, 44_100), (1000, 0), (1000, 10**6)):
         with pytest.raises(ValueError, match="10 ms or more"):
             Voice(voice).convert(np.zeros(length), rate, speaker="Ann")
-    with pytest.raises(WeightsError, match="it knows 0 Ann"):
+    with pytest.raises(WeightsError, match="it has 0 Ann"):
         Voice(voice).convert(np.zeros(4410), 44_100, speaker="Zoe")
 
 
 def test_singers_come_and_go(voice, clips, tone, tmp_path):  # noqa: F811
     first = Voice(voice)
-    second = first.fit(clips, "Cat", tmp_path / "work", changes=QUICK)
+    second = first.fit(clips, "Cat", tmp_path / "work", overrides=QUICK)
     assert len(second.convert(tone.samples, tone.rate, speaker="Cat")) == len(tone.samples)
     third = second.rename("2", "Chloë").remove("Ann")
     assert [(s.number, s.name) for s in third.speakers] == [(1, "Bob Ö."), (2, "Chloë")]

@@ -32,7 +32,7 @@ from svc.utils.optional import MissingExtra
 DISABLED = 10**6  # a step that no adaptation reaches
 EMBEDDING_DEFAULTS = {
     "train.steps": 300,
-    "train.wavenet_start_step": DISABLED,  # the source–filter stage alone: it defines the timbre, at a fifth of the cost
+    "train.wavenet_start_step": DISABLED,  # source–filter stage alone: it defines the timbre
     "train.adversarial_start_step": DISABLED,
     "train.learning_rate": 5e-2,
     "train.warmup_steps": 10,

@@ -19,7 +19,8 @@ def evaluate(
         Path | None, typer.Option(help="enrolment recordings: DIR/<speaker>/**/*; SOURCES/<speaker> if not given")
     ] = None,
     parallel: Annotated[
-        Path | None, typer.Option(help="DIR/<speaker>/<song>.*: the songs performed by the targets, and other takes of the sources")
+        Path | None,
+        typer.Option(help="DIR/<speaker>/<song>.*: the songs performed by the targets, and other takes of the sources"),
     ] = None,
     converted: Annotated[
         Path | None, typer.Option(help="existing conversions: DIR/<target>/<path of the source>.*")
@@ -38,7 +39,9 @@ def evaluate(
     ] = "",
     language: Annotated[str, typer.Option(help="of the lyrics, for --asr")] = "en",
     device: Annotated[str, typer.Option(help="cpu or cuda, for converting")] = "cpu",
-    jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="processes; one for each core by default")] = None,
+    jobs: Annotated[
+        int | None, typer.Option("-j", "--jobs", min=1, help="processes; one for each core by default")
+    ] = None,
     force: Force = False,
 ) -> None:
     """Evaluate a voice, or existing conversions, and write a report with tables, figures and audio."""

@@ -100,6 +100,8 @@ def _print_result(result: "AdaptResult", out: Path) -> None:
     typer.echo(f"nearest speakers: {nearest}; {best}")
     shifted = f", {SINGING_ABOVE_SPEECH:.0f} semitones above the speech" if result.voice_type == "speech" else ""
     typer.echo(f"range for --transpose auto: {speaker.low_f0:.0f}–{speaker.high_f0:.0f} Hz{shifted}")
-    others = "the other speakers changed a little" if speaker.kind == "finetuned" else "the other speakers are unchanged"
+    others = (
+        "the other speakers changed a little" if speaker.kind == "finetuned" else "the other speakers are unchanged"
+    )
     typer.echo(f"{out}: {speaker.name} is number {speaker.number}; {others}")
     typer.echo(f"next: svc convert --voice {out} --speaker {speaker.name!r} SONG.wav")

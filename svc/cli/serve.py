@@ -1,4 +1,4 @@
-"""The command for those who would rather click: ``serve``."""
+"""``svc serve``: convert and fit in the browser."""
 
 import signal
 import threading
@@ -13,20 +13,20 @@ from svc.cli.app import VOICE_HELP, app, newest_voice
 @app.command()
 def serve(
     voice: Annotated[Path | None, typer.Option("-v", "--voice", help=VOICE_HELP)] = None,
-    port: Annotated[int, typer.Option("-p", "--port", min=1, max=65535, help="of 127.0.0.1")] = 7860,
-    max_minutes: Annotated[float, typer.Option(min=0.1, max=600, help="of one song or clip")] = 10,
-    no_fit: Annotated[bool, typer.Option("--no-fit", help="only convert, fit no new singers")] = False,
+    port: Annotated[int, typer.Option("-p", "--port", min=1, max=65535, help="port of 127.0.0.1")] = 7860,
+    max_minutes: Annotated[float, typer.Option(min=0.1, max=600, help="length limit of one song or clip")] = 10,
+    no_fit: Annotated[bool, typer.Option("--no-fit", help="convert only, without fitting speakers")] = False,
 ) -> None:
-    """Convert songs and fit singers in the browser, on a page that only this machine sees."""
+    """Convert songs and fit speakers in the browser, on a page that only this machine can open."""
     from svc.web.limits import Limits
-    from svc.web.server import serving
+    from svc.web.server import serve_page
 
     chosen = voice or newest_voice()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # to end as by Ctrl-C, leaving nothing behind
     try:
-        with serving(chosen, port, Limits(minutes=max_minutes), not no_fit) as address:
+        with serve_page(chosen, port, Limits(minutes=max_minutes), not no_fit) as address:
             typer.echo(f"{chosen} is ready, for songs of {max_minutes:g} minutes at most")
             typer.echo(f"next: open {address}, Ctrl-C ends")
             threading.Event().wait()
     except KeyboardInterrupt:
-        typer.echo("ended; nothing is kept of what was uploaded, nor of voices that were not downloaded")
+        typer.echo("ended; uploads, and voices that were not downloaded, are deleted")

@@ -93,7 +93,9 @@ def train_voice(
     )
     typer.echo(f"{state} at step {outcome.step}, {best}")
     if evaluator:
-        typer.echo(write_training_report(run, evaluator, outcome.outputs, independence_notes(evaluator.metrics, options)))
+        typer.echo(
+            write_training_report(run, evaluator, outcome.outputs, independence_notes(evaluator.metrics, options))
+        )
     typer.echo(f"open {run}/report.html, or run tensorboard --logdir {run}")
     export = f"svc export {run} -o {run}/voice.safetensors"
     typer.echo(f"next: {'run the same command again to continue' if outcome.interrupted else export}")

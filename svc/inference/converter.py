@@ -161,9 +161,7 @@ class Converter:
         report.lap("resample")
         return report
 
-    def convert_clip(
-        self, features: Features, speaker: int, use_wavenet: bool = True
-    ) -> tuple[Conditioning, Samples]:
+    def convert_clip(self, features: Features, speaker: int, use_wavenet: bool = True) -> tuple[Conditioning, Samples]:
         """A clip converted from its stored features to the speaker at an index, by whole octaves into their range.
 
         Returns:

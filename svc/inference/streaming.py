@@ -51,7 +51,12 @@ class StreamingConverter:
     """
 
     def __init__(
-        self, converter: Converter, speaker: str | SpeakerMix, rate: int, transpose: Transpose = 0.0, block_seconds: float = 1.0
+        self,
+        converter: Converter,
+        speaker: str | SpeakerMix,
+        rate: int,
+        transpose: Transpose = 0.0,
+        block_seconds: float = 1.0,
     ):
         if not MIN_RATE <= rate <= MAX_RATE:
             raise AudioError(f"a stream of {rate} Hz: give a rate between {MIN_RATE} and {MAX_RATE} Hz")

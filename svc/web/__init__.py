@@ -1,1 +1,1 @@
-"""The page of ``svc serve``: convert songs and fit singers from a browser, on this machine only."""
+"""The page of ``svc serve``: convert songs and fit speakers in a browser, on this machine only."""

@@ -1,4 +1,4 @@
-"""Origin check: the server answers its own page only, because browsers let every web site send requests to localhost."""
+"""Origin check: the server answers its own page only, for browsers let every web site send requests to localhost."""
 
 from typing import Any
 from urllib.parse import urlsplit

@@ -1,4 +1,4 @@
-"""What the page looks like, and which button does what."""
+"""Gradio page: layout, and the handlers of its buttons."""
 
 import base64
 from collections.abc import Callable, Iterator
@@ -9,14 +9,17 @@ from svc.features.transpose import MAX_SEMITONES
 from svc.web.limits import MAX_QUEUE
 from svc.web.service import ConversionRequest, Result, Service
 
-TRANSPOSITIONS = [("Auto (by octaves)", "auto"), ("Match (leaves the key)", "match"), ("By semitones", "semitones")]
-NONE = ("nobody", "")
-STAGES = {"extract": (0.0, 0.6, "extracting features"), "synthesise": (0.6, 0.4, "synthesising")}  # start, length, label
+TRANSPOSITIONS = [("Auto (by octaves)", "auto"), ("Match (changes the key)", "match"), ("By semitones", "semitones")]
+NONE = ("none", "")
+STAGES = {
+    "extract": (0.0, 0.6, "extracting features"),
+    "synthesise": (0.6, 0.4, "synthesising"),
+}  # start, length, label
 CSS = """
-.told, .told .html-container { padding: 0 !important; }
-.told p { margin: 0; padding: 10px 14px; border-radius: 4px; border: 1px solid var(--border-color-primary); }
-.told p.wrong { border-color: #b91c1c; border-left-width: 6px; }
-.told img { width: 100%; margin-top: 12px; border-radius: 4px; background: white; }
+.message, .message .html-container { padding: 0 !important; }
+.message p { margin: 0; padding: 10px 14px; border-radius: 4px; border: 1px solid var(--border-color-primary); }
+.message p.error { border-color: #b91c1c; border-left-width: 6px; }
+.message img { width: 100%; margin-top: 12px; border-radius: 4px; background: white; }
 body:not(.dark) { --neutral-400: #52525b; }
 #title { overflow: visible !important; }
 footer { display: none !important; }
@@ -25,7 +28,7 @@ WAVE = {"waveform_color": "#71717a", "waveform_progress_color": "#2563eb"}
 
 
 def theme(gr: Any) -> Any:
-    """Colours of enough contrast, and a font that gradio brings along (of its half-bold one only A and B)."""
+    """Colours with enough contrast, and a font that is installed with gradio."""
     font = gr.themes.utils.fonts.LocalFont("Source Sans Pro", weights=(400, 700))
     return gr.themes.Default(primary_hue="blue", font=[font, "system-ui", "sans-serif"]).set(
         button_primary_background_fill="*primary_600",
@@ -40,16 +43,16 @@ def build(gr: Any, service: Service, fitting: bool) -> Any:
 
     Args:
         gr: the module gradio.
-        service: that does the work.
-        fitting: whether new singers may be fitted.
+        service: conversions and fits.
+        fitting: whether speakers can be fitted.
     """
     with gr.Blocks(title="svc", analytics_enabled=False, delete_cache=(600, 3600)) as page:
-        gr.Markdown("# Sing it in another voice", elem_id="title")
+        gr.Markdown("# Convert a song to another speaker", elem_id="title")
         with gr.Tabs():
             with gr.Tab("Convert a song"):
                 menus = _convert_tab(gr, service)
             if fitting:
-                with gr.Tab("New singer"):
+                with gr.Tab("New speaker"):
                     file = _fit_tab(gr, service, menus)
                 page.load(lambda: _saved_voice(gr, service), None, file, queue=False, api_visibility="private")
         page.unload(_on_unload(gr, service))
@@ -58,8 +61,8 @@ def build(gr: Any, service: Service, fitting: bool) -> Any:
 
 
 def _convert_tab(gr: Any, service: Service) -> list[Any]:
-    """The first tab; its two menus of singers are given back."""
-    minutes, known = service.limits.minutes, service.speakers()
+    """The first tab; returns its two menus of speakers."""
+    minutes, speakers = service.limits.minutes, service.speakers()
     gr.Markdown(f"Drop or record one voice without accompaniment, up to {minutes:g} minutes. It stays on this machine.")
     with gr.Row():
         with gr.Column():
@@ -68,21 +71,24 @@ def _convert_tab(gr: Any, service: Service) -> list[Any]:
                 waveform_options=WAVE, elem_id="song",
             )  # fmt: skip
             with gr.Row():
-                singer = gr.Dropdown(known, value=known[0][1], label="Singer", elem_id="singer")
-                other = gr.Dropdown([NONE, *known], value="", label="Mixed with", elem_id="other")
+                speaker = gr.Dropdown(speakers, value=speakers[0][1], label="Speaker", elem_id="speaker")
+                second = gr.Dropdown([NONE, *speakers], value="", label="Mixed with", elem_id="second")
             share = gr.Slider(0, 100, 50, step=5, label="How much of the second, %", visible=False, elem_id="share")
-            mode = gr.Radio(TRANSPOSITIONS, value="auto", label="Key", elem_id="key")
-            semitones = gr.Slider(-MAX_SEMITONES // 2, MAX_SEMITONES // 2, 0, step=1, label="Semitones", visible=False, elem_id="steps")
+            mode = gr.Radio(TRANSPOSITIONS, value="auto", label="Transpose", elem_id="transpose")
+            limit = MAX_SEMITONES // 2
+            semitones = gr.Slider(-limit, limit, 0, step=1, label="Semitones", visible=False, elem_id="semitones")
             button = gr.Button("Convert", variant="primary", elem_id="convert")
         with gr.Column():
             result = gr.Audio(
                 label="Result", type="filepath", interactive=False, buttons=["download"], waveform_options=WAVE,
                 elem_id="result",
             )  # fmt: skip
-            told = gr.HTML(_message_html("Nothing converted yet."), padding=False, elem_id="told", elem_classes="told")
+            message = gr.HTML(
+                _message_html("Nothing converted yet."), padding=False, elem_id="message", elem_classes="message"
+            )
 
     def convert(
-        song: str | None, singer: str, other: str | None, share: float, mode: str, semitones: float,
+        song: str | None, speaker: str, second: str | None, share: float, mode: str, semitones: float,
         request: Any, bar: Any = gr.Progress(),  # noqa: B008, gradio finds it here
     ) -> tuple[str | None, str]:  # fmt: skip
         def progress(stage: str, part: float) -> None:
@@ -90,31 +96,33 @@ def _convert_tab(gr: Any, service: Service) -> list[Any]:
             bar(begin + size * part, desc=name)
 
         try:
-            wish = ConversionRequest(singer, other or "", share / 100, f"{semitones:g}" if mode == "semitones" else mode)
-            made = service.convert(song, wish, progress, request.session_hash)
-        except Exception as error:  # whatever it is, the page goes on
-            return None, _message_html(service.error_message(error), wrong=True)
-        return str(made.audio), _result_html(made)
+            conversion = ConversionRequest(
+                speaker, second or "", share / 100, f"{semitones:g}" if mode == "semitones" else mode
+            )
+            converted = service.convert(song, conversion, progress, request.session_hash)
+        except Exception as failure:  # whatever it is, the page goes on
+            return None, _message_html(service.error_message(failure), error=True)
+        return str(converted.audio), _result_html(converted)
 
     convert.__annotations__["request"] = gr.Request  # by which gradio finds it
-    quick: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-    other.change(lambda chosen: gr.update(visible=bool(chosen)), other, share, **quick)
-    mode.change(lambda chosen: gr.update(visible=chosen == "semitones"), mode, semitones, **quick)
+    instant: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    second.change(lambda chosen: gr.update(visible=bool(chosen)), second, share, **instant)
+    mode.change(lambda chosen: gr.update(visible=chosen == "semitones"), mode, semitones, **instant)
     cleared = button.click(
-        lambda: (None, _message_html("Converting, after those who came before you …")), None, [result, told], **quick
+        lambda: (None, _message_html("Converting; earlier requests come first …")), None, [result, message], **instant
     )
     cleared.then(
-        convert, [song, singer, other, share, mode, semitones], [result, told],
+        convert, [song, speaker, second, share, mode, semitones], [result, message],
         concurrency_limit=1, concurrency_id="convert", show_progress_on=result, api_visibility="private",
     )  # fmt: skip
-    return [singer, other]
+    return [speaker, second]
 
 
 def _fit_tab(gr: Any, service: Service, menus: list[Any]) -> Any:
-    """The second tab; its file to download is given back."""
+    """The second tab; returns its file to download."""
     limits = service.limits
     gr.Markdown(
-        "Add a singer from recordings of theirs: a minute or more, speech or song, without accompaniment. "
+        "Add a speaker from a minute or more of their recordings, speech or singing, without accompaniment. "
         "**Ask them first.**"
     )
     with gr.Row():
@@ -126,55 +134,57 @@ def _fit_tab(gr: Any, service: Service, menus: list[Any]) -> Any:
             )  # fmt: skip
             button = gr.Button("Fit", variant="primary", elem_id="fit")
         with gr.Column():
-            told = gr.HTML(_message_html("A fit takes some minutes."), padding=False, elem_id="fit-told", elem_classes="told")
+            message = gr.HTML(
+                _message_html("A fit takes some minutes."), padding=False, elem_id="fit-message", elem_classes="message"
+            )
             lines = gr.Textbox(label="Progress", lines=8, interactive=False, elem_id="lines")
-            file = gr.File(label="The voice with the new singer, to keep", visible=False, elem_id="voice")
+            file = gr.File(label="The voice with the new speaker, to download", visible=False, elem_id="voice")
 
     def fit(name: str, clips: Any) -> Iterator[tuple[Any, ...]]:
         same = (gr.skip(),) * 3
         try:
             for text in service.fit(name or "", clips or []):
-                yield _message_html("Fitting; you can go on converting meanwhile."), text, *same
-        except Exception as error:  # whatever it is, the page goes on
-            yield _message_html(service.error_message(error), wrong=True), gr.skip(), *same
+                yield _message_html("Fitting; you can convert songs meanwhile."), text, *same
+        except Exception as failure:  # whatever it is, the page goes on
+            yield _message_html(service.error_message(failure), error=True), gr.skip(), *same
             return
-        known = service.speakers()
-        update = gr.update(choices=known, value=known[-1][1])
-        ready = f"{known[-1][0]} is ready, and chosen under Convert a song."
+        speakers = service.speakers()
+        update = gr.update(choices=speakers, value=speakers[-1][1])
+        ready = f"{speakers[-1][0]} is ready, and chosen under Convert a song."
         note = _message_html(f"{ready} Download the voice to keep it: it is gone when the server ends.")
-        yield note, gr.skip(), _saved_voice(gr, service), update, gr.update(choices=[NONE, *known], value=NONE[1])
+        yield note, gr.skip(), _saved_voice(gr, service), update, gr.update(choices=[NONE, *speakers], value=NONE[1])
 
     button.click(
-        fit, [name, clips], [told, lines, file, *menus],
+        fit, [name, clips], [message, lines, file, *menus],
         concurrency_limit=1, concurrency_id="fit", show_progress_on=lines, api_visibility="private",
     )  # fmt: skip
     return file
 
 
 def _saved_voice(gr: Any, service: Service) -> Any:
-    """The voice with new singers, once there is one."""
+    """Update of the download with the fitted speakers, if there are any."""
     return gr.update(value=str(service.saved_voice), visible=True) if service.saved_voice else gr.skip()
 
 
 def _on_unload(gr: Any, service: Service) -> Callable[..., None]:
-    def leave(request: Any) -> None:
+    def cancel(request: Any) -> None:
         service.cancel(request.session_hash)
 
-    leave.__annotations__["request"] = gr.Request
-    return leave
+    cancel.__annotations__["request"] = gr.Request
+    return cancel
 
 
 def _menu_choices(gr: Any, service: Service) -> list[Any]:
-    known = service.speakers()
-    return [gr.update(choices=known), gr.update(choices=[NONE, *known])]
+    speakers = service.speakers()
+    return [gr.update(choices=speakers), gr.update(choices=[NONE, *speakers])]
 
 
-def _message_html(text: str, wrong: bool = False) -> str:
-    role, kind = ("alert", ' class="wrong"') if wrong else ("status", "")
+def _message_html(text: str, error: bool = False) -> str:
+    role, kind = ("alert", ' class="error"') if error else ("status", "")
     return f'<p role="{role}"{kind}>{escape(text)}</p>'
 
 
 def _result_html(result: Result) -> str:
     data = base64.b64encode(result.plot).decode()
-    words = "Melodies over time: of the song, and as it was sung, over the range of the singer"
-    return f'{_message_html(result.message)}<img alt="{words}" src="data:image/png;base64,{data}">'
+    alt = "f0 over time: of the source and of the conversion, over the range of the speaker"
+    return f'{_message_html(result.message)}<img alt="{alt}" src="data:image/png;base64,{data}">'

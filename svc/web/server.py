@@ -1,4 +1,4 @@
-"""The page on this machine: its start, its address, and its end without traces."""
+"""Web server of the page, on this machine only."""
 
 import os
 import socket
@@ -18,16 +18,16 @@ HOST = "127.0.0.1"
 
 
 @contextmanager
-def serving(voice: Path, port: int, limits: Limits, fitting: bool = True) -> Iterator[str]:
-    """Serve the page of a voice while the block lasts, and give its address.
+def serve_page(voice: Path, port: int, limits: Limits, fitting: bool = True) -> Iterator[str]:
+    """Serve the page of a voice while the block lasts, at the address that is yielded.
 
     Raises:
         MissingExtra: gradio is not installed.
-        DataError: the port is taken.
+        DataError: the port is in use.
         WeightsError: the voice is refused.
     """
     with tempfile.TemporaryDirectory(prefix="svc-serve-", ignore_cleanup_errors=True) as folder:
-        _keep_to_ourselves(Path(folder).resolve() / "served")
+        _set_gradio_environment(Path(folder).resolve() / "served")
         gr = import_optional("gradio", "web")
         middleware = import_optional("starlette.middleware", "web").Middleware
         check_port(port)
@@ -47,10 +47,10 @@ def serving(voice: Path, port: int, limits: Limits, fitting: bool = True) -> Ite
 
 
 def check_port(port: int) -> None:
-    """Refuse a port where somebody else answers.
+    """Refuse a port that is in use.
 
     Raises:
-        DataError: it is taken, or not ours to take.
+        DataError: it is in use or reserved.
     """
     with socket.socket() as ours:
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -60,11 +60,13 @@ def check_port(port: int) -> None:
             raise DataError(f"--port {port}: cannot be used ({error.strerror}); give another") from None
 
 
-def _keep_to_ourselves(served: Path) -> None:
-    """Have gradio keep its files there, and ask nobody outside this machine; it looks at these when it is imported."""
+def _set_gradio_environment(served: Path) -> None:
+    """Let gradio keep its files there and send nothing outside; it reads these variables when it is imported."""
     os.environ["GRADIO_TEMP_DIR"] = str(served)
     os.environ["GRADIO_EXAMPLES_CACHE"] = str(served / "examples")
     os.environ.pop("GRADIO_ALLOWED_PATHS", None)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_OFFLINE"] = "1"
-    os.environ["NO_PROXY"] = ",".join(filter(None, [os.environ.get("NO_PROXY"), HOST]))  # it asks whether it is there
+    os.environ["NO_PROXY"] = ",".join(
+        filter(None, [os.environ.get("NO_PROXY"), HOST])
+    )  # it requests its own page at the start

@@ -14,7 +14,8 @@ from svc.data import manifest
 from svc.data.batch import Batch
 from svc.data.dataset import SegmentDataset, read_features
 from svc.data.prepare import prepare
-from svc.data.synthetic.singers import SINGERS, phrase, render, save_rendition
+from svc.data.synthetic.phrases import phrase
+from svc.data.synthetic.singers import SINGERS, render, save_rendition
 from svc.errors import DataError, WeightsError
 from svc.features.cache import FeatureCache, from_int16
 from svc.features.conditioning import one_hot
@@ -74,7 +75,9 @@ def test_only_the_speakers_own_parameters_are_trained(voice, ready, tmp_path):
     before, after = voice.generator.state_dict(), new.generator.state_dict()
     for name, value in before.items():
         assert torch.equal(after[name][:2] if name in speakers.SPEAKER_PARAM_NAMES else after[name], value)
-    assert not torch.equal(speakers.speaker_params(new, 2)[speakers.SPEAKER_FILM_OFFSET], start.params[speakers.SPEAKER_FILM_OFFSET])
+    assert not torch.equal(
+        speakers.speaker_params(new, 2)[speakers.SPEAKER_FILM_OFFSET], start.params[speakers.SPEAKER_FILM_OFFSET]
+    )
     assert new.speakers[2].median_f0 == ready.speakers[0].median_f0
     assert torch.isfinite(speakers.speaker_params(new, 2)[speakers.EMBEDDING]).all()
 
@@ -137,7 +140,9 @@ class TestCommand:
         assert not (world / "b.safetensors").exists()
         svc(monkeypatch, capsys, *arguments, "-o", "b.safetensors")
         one, other = (VoiceFile.load(world / name) for name in ("a.safetensors", "b.safetensors"))
-        assert speakers._params_key(speakers.speaker_params(one, 2)) == speakers._params_key(speakers.speaker_params(other, 2))
+        assert speakers._params_key(speakers.speaker_params(one, 2)) == speakers._params_key(
+            speakers.speaker_params(other, 2)
+        )
 
     @pytest.mark.parametrize(
         ("arguments", "sentence"),

@@ -13,7 +13,8 @@ from accelerate.state import AcceleratorState
 from test_pipeline import SETS
 
 from svc.cli import main
-from svc.data.synthetic.singers import SINGERS, phrase, render, save_rendition
+from svc.data.synthetic.phrases import phrase
+from svc.data.synthetic.singers import SINGERS, render, save_rendition
 from svc.inference import speakers
 from svc.inference.voice import VoiceFile
 from svc.utils import distributed
@@ -67,7 +68,9 @@ def test_two_processes_fit_what_one_would(fitted, world):
         start = speakers.speaker_params(one, 0)[name]
         assert (speakers.speaker_params(two, 2)[name] - value).norm() < 0.01 * (value - start).norm()
     for place in (0, 1):
-        assert speakers._params_key(speakers.speaker_params(one, place)) == speakers._params_key(speakers.speaker_params(two, place))
+        assert speakers._params_key(speakers.speaker_params(one, place)) == speakers._params_key(
+            speakers.speaker_params(two, place)
+        )
 
 
 def test_what_is_refused_ends_both(fitted, world):

@@ -1,4 +1,4 @@
-"""The command line: it answers at once, says what is next, and turns what is wrong into one sentence."""
+"""The command line: it answers at once, names the next command, and errors are one line."""
 
 import shutil
 import subprocess
@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from typer.main import get_command
 from zoo import make_zoo
 
 from svc.audio import files
 from svc.audio.files import Audio
-from svc.cli import main
+from svc.cli import main, train
+from svc.cli.app import RENAMED_OPTIONS, app
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,8 +41,37 @@ def test_help_answers_in_half_a_second():
 
 def test_commands_are_these(monkeypatch, capsys):
     _, out, _ = svc(monkeypatch, capsys, "--help")
-    for name in ("prepare", "export", "speakers", "convert", "evaluate", "compare"):
-        assert name in out
+    order = ["prepare", "train", "export", "convert", "fit", "evaluate", "compare"]
+    order += ["speakers", "rename", "remove", "merge", "serve"]
+    lines = [line.split()[1] for line in out.splitlines() if line.startswith("│ ") and len(line.split()) > 2]
+    assert [name for name in lines if name in order] == order
+
+
+OLD = [(command, old, new) for command, options in RENAMED_OPTIONS.items() for old, new in options.items()]
+
+
+@pytest.mark.parametrize(("command", "old", "new"), OLD)
+def test_an_old_option_names_the_new_one(command, old, new, monkeypatch, capsys):
+    code, out, err = svc(monkeypatch, capsys, command, "x", f"{old}=y")
+    assert (code, out) == (2, "")
+    assert err == f"svc: {old}: this option is now {new}; see svc {command} --help\n"
+    options = [name for option in get_command(app).commands[command].params for name in option.opts]
+    assert new in options
+    assert old not in options
+
+
+def test_train_prepares_a_folder_of_recordings_first(prepared, tmp_path, monkeypatch, capsys):
+    calls = []
+    monkeypatch.setattr(train, "prepare_data", lambda *given: calls.append(("prepare", *given[:2])))
+    monkeypatch.setattr(train, "train_voice", lambda *given, **_: calls.append(("train", *given[:2])))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "choir").mkdir()
+    assert svc(monkeypatch, capsys, "train", "choir")[0] == 0
+    run = Path("runs") / "choir"
+    assert calls == [("prepare", Path("choir"), run / "prepared"), ("train", run / "prepared", run)]
+    calls.clear()
+    assert svc(monkeypatch, capsys, "train", prepared.folder, "-o", "mine")[0] == 0
+    assert calls == [("train", prepared.folder, Path("mine"))]
 
 
 def test_speakers(world, monkeypatch, capsys):
@@ -60,9 +91,11 @@ def test_convert_finds_the_voice_and_names_the_output(world, monkeypatch, capsys
     assert (info.frames, info.samplerate) == (44_100, 44_100)
 
 
-def test_sung_melody_is_written_and_read_back(world, monkeypatch, capsys):
-    svc(monkeypatch, capsys, "convert", "-s", "0", "-t", "12", "song.wav", "-o", "a.wav", "--save-f0", "a.csv")
-    code, _, _ = svc(monkeypatch, capsys, "convert", "-s", "0", "-t", "12", "--f0", "a.csv", "song.wav", "-o", "b.wav")
+def test_f0_is_written_and_read_back(world, monkeypatch, capsys):
+    svc(monkeypatch, capsys, "convert", "-s", "0", "-t", "12", "song.wav", "-o", "a.wav", "--save-f0-csv", "a.csv")
+    code, _, _ = svc(
+        monkeypatch, capsys, "convert", "-s", "0", "-t", "12", "--f0-csv", "a.csv", "song.wav", "-o", "b.wav"
+    )
     assert code == 0
     np.testing.assert_allclose(files.read("a.wav").samples, files.read("b.wav").samples, atol=0.02)
 
@@ -88,17 +121,17 @@ def test_convert_never_overwrites_without_force(world, monkeypatch, capsys):
 
 
 WRONG = {
-    "no such singer": (["convert", "-s", "7", "song.wav"], "no singer '7' in this voice"),
+    "no such speaker": (["convert", "-s", "7", "song.wav"], "no speaker '7' in this voice"),
     "output is the song": (["convert", "-s", "0", "-f", "song.wav", "-o", "song.wav"], "is an input"),
     "folder as a song": (["convert", "-s", "0", "."], "is a folder; add -r"),
-    "long name": (["convert", "-s", "0", "song.wav", "-o", "x" * 300 + ".wav"], "cannot be a file's name"),
+    "long name": (["convert", "-s", "0", "song.wav", "-o", "x" * 300 + ".wav"], "cannot be a file name"),
     "no such song": (["convert", "-s", "0", "none.wav"], "no such file"),
     "no such voice": (["convert", "-s", "0", "-v", "none", "song.wav"], "cannot be read"),
     "transpose": (["convert", "-s", "0", "-t", "high", "song.wav"], "give auto, match, or semitones"),
     "device": (["convert", "-s", "0", "--device", "tpu", "song.wav"], "not there; use cpu"),
     "format": (["convert", "-s", "0", "song.wav", "-o", "song.xyz"], "format"),
     "folder": (["convert", "-s", "0", "song.wav", "-o", "no/where.wav"], "no such folder"),
-    "curve": (["convert", "-s", "0", "--f0", "song.wav", "song.wav"], "seconds,hz"),
+    "curve": (["convert", "-s", "0", "--f0-csv", "song.wav", "song.wav"], "seconds,hz"),
     "no data": (["prepare", "none", "-o", "out"], "no such folder"),
     "no config": (["prepare", ".", "-o", "out", "-c", "none.yaml"], "cannot be read"),
     "bad knob": (["prepare", ".", "-o", "out", "--set", "train.stepz=3"], "did you mean steps"),
@@ -107,7 +140,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_what_is_wrong_is_one_sentence_and_leaves_nothing(case, world, monkeypatch, capsys):
+def test_errors_are_one_line_and_leave_nothing(case, world, monkeypatch, capsys):
     arguments, sentence = WRONG[case]
     before = sorted(world.rglob("*"))
     code, _, err = svc(monkeypatch, capsys, *arguments)
@@ -130,13 +163,13 @@ def test_convert_refuses_every_bad_file(world, monkeypatch, capsys):
         assert not Path("out.wav").exists(), name
 
 
-def test_recipe_says_what_is_next(prepared, tmp_path):
+def test_the_train_recipe(prepared, tmp_path):
     from test_recipes import run_recipe
 
     code, out, err = run_recipe("train.py", "--help")
     assert code == 0
     assert "folder made by `svc prepare`" in out
-    code, _, err = run_recipe("train.py", "configs/base.yaml", str(tmp_path), "-o", str(tmp_path / "run"))
+    code, _, err = run_recipe("train.py", "base", str(tmp_path), "-o", str(tmp_path / "run"))
     assert code == 2
     assert "not a prepared folder; make one with" in err
 
@@ -148,7 +181,7 @@ def judged(singers_folder, tmp_path_factory):
 
 
 class TestEvaluate:
-    OWN = ("--pitch", "crepe", "--identity", "cepstral", "--words", "mfcc")  # none needs an extra
+    OWN = ("--f0-tracker", "crepe", "--speaker-encoder", "cepstral", "--content-metric", "mfcc")  # none needs an extra
 
     def test_floor_and_ceiling(self, judged, monkeypatch, capsys):
         out, singers = judged
@@ -179,7 +212,7 @@ class TestEvaluate:
         assert "next: listen" in told
 
     @pytest.mark.parametrize("name", ["scores.json", "scores.md", "report.html", "converted"])
-    def test_nothing_is_replaced_unasked(self, name, singers_folder, monkeypatch, capsys, tmp_path):
+    def test_nothing_is_replaced_without_force(self, name, singers_folder, monkeypatch, capsys, tmp_path):
         (tmp_path / name).write_text("mine")
         code, _, err = svc(monkeypatch, capsys, "evaluate", "--sources", singers_folder, "-o", tmp_path, *self.OWN)
         assert code == 2
@@ -189,19 +222,19 @@ class TestEvaluate:
     @pytest.mark.parametrize(
         ("arguments", "reason"),
         [
-            (("--pitch", "ears"), "--pitch ears: no such tracker; give one of praat, pyin, crepe"),
-            (("--identity", "ears"), "--identity ears: no such judge; give one of resemblyzer"),
-            (("--words", "ears"), "ears"),
+            (("--f0-tracker", "ears"), "--f0-tracker ears: no such tracker; give one of praat, pyin, crepe"),
+            (("--speaker-encoder", "ears"), "--speaker-encoder ears: no such judge; give one of resemblyzer"),
+            (("--content-metric", "ears"), "ears"),
             (("--mos", "ears"), "ears"),
             (("--sources", "none"), "none: no such folder; name another with --sources"),
-            (("--references", "none"), "none: no such folder; name another with --references"),
+            (("--enrolment", "none"), "none: no such folder; name another with --enrolment"),
             (("--speaker", "Nobody"), "--speaker Nobody: no such folder of references; there are alto, bass"),
             (("--parallel", "none"), "none: no such folder; name another with --parallel"),
             (("--converted", "none"), "none: no such folder; name another with --converted"),
             (("--voice", "a", "--converted", "b"), "not both"),
         ],
     )
-    def test_faults_are_sentences(self, arguments, reason, singers_folder, monkeypatch, capsys, tmp_path):
+    def test_errors_are_one_line(self, arguments, reason, singers_folder, monkeypatch, capsys, tmp_path):
         known = ("--sources", singers_folder, "-o", tmp_path / "out", *self.OWN)
         code, _, err = svc(monkeypatch, capsys, "evaluate", *known, *arguments)
         assert code == 2
@@ -222,7 +255,7 @@ class TestEvaluate:
         for text in (told, err, (tmp_path / "out\udce9" / "scores.md").read_text()):
             assert "\x1b" not in text
 
-    @pytest.mark.parametrize("option", ["--sources", "--references", "--parallel", "--converted"])
+    @pytest.mark.parametrize("option", ["--sources", "--enrolment", "--parallel", "--converted"])
     def test_out_inside_what_is_read(self, option, singers_folder, monkeypatch, capsys, tmp_path):
         (tmp_path / "real" / "alto").mkdir(parents=True)
         (tmp_path / "inputs").mkdir()
@@ -251,7 +284,7 @@ class TestEvaluate:
             assert code == 2
             assert f"{place}: cannot be made" in err
 
-    def test_scores_of_strangers(self, monkeypatch, capsys, tmp_path):
+    def test_scores_that_are_not_valid(self, monkeypatch, capsys, tmp_path):
         for text in ("", "[]", '{"rows": [{"system": 1}]}', '{"rows": 3}', "{" * 10_000):
             (tmp_path / "scores.json").write_text(text)
             code, _, err = svc(monkeypatch, capsys, "compare", tmp_path, tmp_path)

@@ -13,6 +13,7 @@ from svc.cli.app import OUT_OF_MEMORY, check_device
 from svc.config import to_tree
 from svc.data import prepare
 from svc.errors import DataError
+from svc.features.extract import FeatureExtractor
 from svc.models.generator import Generator
 from svc.training import loop
 
@@ -90,12 +91,12 @@ def test_what_is_not_installed_is_told(world, monkeypatch, capsys):
         raise ModuleNotFoundError("No module named 'novel'", name="novel")
 
     monkeypatch.setattr(Generator, "forward", missing)
-    sentence = "novel is not installed here; bash tools/setup installs what this version of svc needs"
+    sentence = "novel is not installed; run bash tools/setup to install what this version of svc needs"
     refused(svc(monkeypatch, capsys, "convert", "-s", "0", "song.wav"), sentence)
 
 
 def test_preparing_out_of_memory(singers_folder, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(prepare.features, "extract", too_small)
+    monkeypatch.setattr(FeatureExtractor, "extract", too_small)
     told = svc(monkeypatch, capsys, "prepare", singers_folder, "-o", tmp_path / "out", "--jobs", "1")
     refused(told, OUT_OF_MEMORY)
 
@@ -104,7 +105,7 @@ def test_training_out_of_memory(prepared, tiny, tmp_path, monkeypatch, capsys):
     (tmp_path / "config.yaml").write_text(json.dumps(to_tree(tiny)))
     monkeypatch.setattr(loop, "train_step", too_small)
     train = recipe("train")
-    monkeypatch.setattr(train, "rehearsal_of", lambda _: None)
+    monkeypatch.setattr("svc.cli.train.validation_evaluator", lambda *_: None)
     arguments = (tmp_path / "config.yaml", prepared.folder, "-o", tmp_path / "run", "--cpu")
     monkeypatch.setattr(sys, "argv", ["train.py", *map(str, arguments)])
     with pytest.raises(SystemExit) as stopped:

@@ -1,4 +1,4 @@
-"""The graph sings in ONNX Runtime as PyTorch does, says what is needed to run it, and appears whole or not at all."""
+"""ONNX export: the graph equals PyTorch in ONNX Runtime, holds its metadata, and appears whole or not at all."""
 
 import json
 import sys
@@ -39,11 +39,14 @@ def exported(kind):
     if generator.wavenet is not None:
         torch.nn.init.normal_(generator.wavenet.output.weight, std=0.05)
     generator.bf16 = True  # must neither reach the graph nor be forgotten
-    singers = (VoiceSpeaker("Ann", 60.0, 220.0, 150.0, 400.0), VoiceSpeaker("Bob Ö.", 90.0, 110.0, 80.0, 220.0, number=1))
-    voice = VoiceFile(generator, config, singers, {"licence": "CC0"}, "", 2)
+    speakers = (
+        VoiceSpeaker("Ann", 60.0, 220.0, 150.0, 400.0),
+        VoiceSpeaker("Bob Ö.", 90.0, 110.0, 80.0, 220.0, number=1),
+    )
+    voice = VoiceFile(generator, config, speakers, {"licence": "CC0"}, "", 2)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "voice.onnx"
-        assert onnx.save(voice, path) < -100
+        assert onnx.save_onnx(voice, path) < -100
         graph = path.read_bytes()
     assert generator.bf16
     generator.bf16 = False
@@ -54,57 +57,59 @@ def session(graph):
     return runtime.InferenceSession(graph, providers=["CPUExecutionProvider"])
 
 
-def sung(singer, inputs):
-    return singer.run(["audio"], {name: value.numpy() for name, value in zip(onnx.INPUTS, inputs, strict=True)})[0]
+def run(session, inputs):
+    return session.run(["audio"], {name: value.numpy() for name, value in zip(onnx.INPUTS, inputs, strict=True)})[0]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_graph_sings_like_the_generator(kind):
     voice, graph = exported(kind)
-    singer = session(graph)
+    graph_session = session(graph)
     for frames in (100, 37, 3, 1, 300):
-        inputs = onnx.example(voice, frames)
+        inputs = onnx.example_inputs(voice, frames)
         with torch.inference_mode():
-            wanted = onnx._Singing(voice.generator)(*inputs).numpy()
-        audio = sung(singer, inputs)
+            wanted = onnx._GeneratorWithTensorInputs(voice.generator)(*inputs).numpy()
+        audio = run(graph_session, inputs)
         assert audio.shape == wanted.shape == (1, frames * voice.config.hop)
         assert np.abs(audio - wanted).max() < 1e-5 * np.abs(wanted).max()
 
 
 def test_stretches_with_a_margin_make_the_whole():
     voice, graph = exported("both")
-    singer = session(graph)
-    margin, hop = int(singer.get_modelmeta().custom_metadata_map["margin"]), voice.config.hop
-    inputs = onnx.example(voice, 90)
+    graph_session = session(graph)
+    margin, hop = int(graph_session.get_modelmeta().custom_metadata_map["margin"]), voice.config.hop
+    inputs = onnx.example_inputs(voice, 90)
     first, last = 40, 50
     start, stop = first - margin, last + margin
     assert start > 0
     assert stop < 90
-    part = [v if name in onnx.STEADY else v[..., start:stop] for name, v in zip(onnx.INPUTS, inputs, strict=True)]
+    part = [
+        v if name in onnx.STATIC_INPUTS else v[..., start:stop] for name, v in zip(onnx.INPUTS, inputs, strict=True)
+    ]
     part[-1] = part[-1] + start
-    whole, stretch = sung(singer, inputs), sung(singer, part)
+    whole, stretch = run(graph_session, inputs), run(graph_session, part)
     wanted = whole[:, first * hop : last * hop]
     np.testing.assert_allclose(stretch[:, margin * hop : -margin * hop], wanted, atol=1e-5 * np.abs(whole).max())
 
 
 def test_the_graph_says_what_is_needed_to_run_it():
     voice, graph = exported("both")
-    singer = session(graph)
-    assert {i.name: i.shape for i in singer.get_inputs()} == {
+    graph_session = session(graph)
+    assert {i.name: i.shape for i in graph_session.get_inputs()} == {
         **{name: [1, "frames"] for name in ("f0", "voiced", "phase", "loudness", "relative_loudness")},
         "content": [1, 20, "frames"],
-        "singer": [1, 2],
+        "speaker": [1, 2],
         "start_frame": [1],
     }
-    assert [(o.name, o.shape) for o in singer.get_outputs()] == [("audio", [1, "240*frames"])]
-    said = {name: json.loads(text) for name, text in singer.get_modelmeta().custom_metadata_map.items()}
+    assert [(o.name, o.shape) for o in graph_session.get_outputs()] == [("audio", [1, "240*frames"])]
+    said = {name: json.loads(text) for name, text in graph_session.get_modelmeta().custom_metadata_map.items()}
     assert said.pop("features")["content"]["encoder"] == "cepstral"
     assert said == {
         "sample_rate": 24_000,
         "hop": 240,
         "margin": voice.generator.margin,
         "content_channels": 20,
-        "singers": ["Ann", "Bob Ö."],
+        "speakers": ["Ann", "Bob Ö."],
         "card": {"licence": "CC0"},
     }
 
@@ -117,7 +122,7 @@ def test_the_graph_names_no_file_of_the_machine_that_made_it():
 def test_a_missing_library_is_one_sentence(library, voice, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(SvcError, match=r"--onnx needs the extra onnx: pip install -e '.\[onnx\]' -c constraints.txt"):
-        onnx.save(voice, tmp_path / "voice.onnx")
+        onnx.save_onnx(voice, tmp_path / "voice.onnx")
     assert not list(tmp_path.iterdir())
 
 
@@ -136,9 +141,9 @@ def test_a_graph_that_sings_something_else_is_not_written(change, tmp_path, monk
     other.load_state_dict(voice.generator.state_dict())
     with torch.no_grad():
         change(other)
-    monkeypatch.setattr(onnx, "_draw", lambda *_: graph)
+    monkeypatch.setattr(onnx, "_export_graph", lambda *_: graph)
     with pytest.raises(WeightsError, match="of the peak off PyTorch's") as caught:
-        onnx.save(replace(voice, generator=other), tmp_path / "voice.onnx")
+        onnx.save_onnx(replace(voice, generator=other), tmp_path / "voice.onnx")
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.iterdir())
 
@@ -148,8 +153,8 @@ def test_what_pytorch_cannot_draw_is_one_sentence(tmp_path, monkeypatch):
         raise torch.onnx.OnnxExporterError("line\nline")
 
     monkeypatch.setattr(torch.onnx, "export", fail)
-    with pytest.raises(WeightsError, match="cannot draw the graph") as caught:
-        onnx.save(exported("both")[0], tmp_path / "voice.onnx")
+    with pytest.raises(WeightsError, match="cannot export the graph") as caught:
+        onnx.save_onnx(exported("both")[0], tmp_path / "voice.onnx")
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.iterdir())
 
@@ -158,8 +163,8 @@ def test_command(tmp_path, monkeypatch, capsys):
     voice, graph = exported("both")
     monkeypatch.chdir(tmp_path)
     made = replace(voice, card={"made": "step 7 of 9"})
-    monkeypatch.setattr("svc.training.export.export_voice", lambda *_: made)
-    monkeypatch.setattr(onnx, "_draw", lambda *_: graph)
+    monkeypatch.setattr("svc.cli.export.export_run", lambda *_: made)
+    monkeypatch.setattr(onnx, "_export_graph", lambda *_: graph)
     arguments = ["export", "run", "-o", "v.safetensors", "--onnx", "v.onnx"]
     code, out, _ = svc(monkeypatch, capsys, *arguments)
     assert code == 0
@@ -174,5 +179,5 @@ def test_command(tmp_path, monkeypatch, capsys):
     assert svc(monkeypatch, capsys, *arguments, "-f")[0] == 0
     code, _, err = svc(monkeypatch, capsys, "export", "run", "-o", "a.safetensors", "--onnx", "a.safetensors")
     assert code == 2
-    assert "--onnx a.safetensors: is the voice file, too" in err
+    assert "--onnx a.safetensors: is also the voice file" in err
     assert sorted(p.name for p in tmp_path.iterdir()) == ["v.onnx", "v.safetensors"]

@@ -1,4 +1,4 @@
-"""Streams: one song however it is pushed, on time, and near to what the whole would be."""
+"""Streaming conversion: independent of the sizes of pushes, on time, and close to the offline features."""
 
 import io
 import os
@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from svc.audio.files import Audio
 from svc.audio.resample import resample
-from svc.data.synthetic.singers import SINGERS, phrase, render
+from svc.data.synthetic.phrases import phrase
+from svc.data.synthetic.singers import SINGERS, render
 from svc.errors import AudioError, WeightsError
 from svc.features.conditioning import phase_track
 from svc.inference import streaming as streams
@@ -24,16 +25,6 @@ RATE = 24_000
 
 def level(samples) -> float:
     return 10 * np.log10(np.square(samples, dtype=np.float64).mean() + 1e-30)
-
-
-def test_the_usual_level_is_the_median_so_far():
-    """Of frames within 40 dB of the loudest, to a tenth of a dB; before somebody sings it is the loudest."""
-    heard, levels = streaming_features.Usual(), np.random.default_rng(0).uniform(-90, -20, (3, 200)).astype(np.float32)
-    assert heard.hear(levels[0, :0], -30.0) == -30.0
-    for number in range(3):
-        known = levels[: number + 1].ravel()
-        usual = heard.hear(levels[number], float(known.max()))
-        assert usual == pytest.approx(np.median(known[known >= known.max() - 40]), abs=0.3)
 
 
 def song(*numbers: int, rate: int = RATE) -> np.ndarray:
@@ -97,13 +88,17 @@ def short(converter):
 def test_pieces_of_any_size_give_the_same_bits(converter, short, sizes):
     samples, whole = short
     assert level(whole) > -60
-    np.testing.assert_array_equal(sung(StreamingConverter(converter, "1", 22_050, block_seconds=0.4), samples, sizes), whole)
+    np.testing.assert_array_equal(
+        sung(StreamingConverter(converter, "1", 22_050, block_seconds=0.4), samples, sizes), whole
+    )
 
 
 def test_samples_one_by_one_give_the_same_bits(converter):
     samples = song(1)[:9_000]
     whole = sung(StreamingConverter(converter, "0", 8_000, block_seconds=0.1), samples, (9_000,))
-    np.testing.assert_array_equal(sung(StreamingConverter(converter, "0", 8_000, block_seconds=0.1), samples, (1,)), whole)
+    np.testing.assert_array_equal(
+        sung(StreamingConverter(converter, "0", 8_000, block_seconds=0.1), samples, (1,)), whole
+    )
 
 
 @settings(max_examples=10, deadline=None)
@@ -143,7 +138,7 @@ def test_the_phase_goes_on_from_block_to_block_to_the_bit(long):
     assert asked.start_frame.tolist() == [0]
 
 
-def test_windows_sound_as_the_whole_does():
+def test_windows_equal_the_whole():
     samples = np.random.default_rng(0).normal(0, 0.1, 3 * RATE).astype(np.float32)
     past = streaming_features.AudioBuffer(RATE)
     for part in np.split(samples, [1, 7_000, 50_000]):
@@ -159,7 +154,7 @@ def test_windows_sound_as_the_whole_does():
         assert inner == slice(5, 55)
 
 
-def test_a_pause_keeps_the_melody(converter):
+def test_a_pause_keeps_the_f0(converter):
     """Longer than is remembered; until the next note is in sight."""
     time = np.arange(RATE) / RATE
     low, high = (0.2 * (np.sin(2 * np.pi * pitch * time) + np.sin(4 * np.pi * pitch * time)) for pitch in (150, 300))
@@ -182,7 +177,7 @@ def test_a_phase_of_hours_goes_on_to_the_bit(cut):
     np.testing.assert_array_equal(np.append(first, second), phase_track(melody))
 
 
-def test_after_ten_seconds_it_hears_what_the_whole_says(long):
+def test_after_ten_seconds_features_are_those_of_the_whole(long):
     _, asked, _, whole = long
     late = slice(900, 1_200)
     voiced = asked.voiced[0].numpy() > 0
@@ -191,7 +186,9 @@ def test_after_ten_seconds_it_hears_what_the_whole_says(long):
     cents = np.abs(1200 * np.log2(asked.f0[0].numpy() / whole.f0))[whole.voiced & voiced]
     assert (cents < 1).mean() > 0.99
     np.testing.assert_allclose(asked.loudness[0].numpy(), whole.loudness, atol=1e-3)
-    np.testing.assert_allclose(asked.relative_loudness[0, 1_100:].numpy(), whole.relative_loudness[1_100:], atol=0.1)  # the last block
+    np.testing.assert_allclose(
+        asked.relative_loudness[0, 1_100:].numpy(), whole.relative_loudness[1_100:], atol=0.1
+    )  # the last block
     active = whole.loudness[late] > whole.loudness.max() - 40
     off = (asked.content[0].numpy() - whole.content)[:, late][:, active]
     assert np.sqrt(np.square(off).mean()) < 0.05  # of a deviation
@@ -237,7 +234,9 @@ def test_blocks_join_as_frames_do(long):
 
 def test_silence_stays_silent(converter):
     samples = song(2)[: 2 * RATE]
-    made = sung(StreamingConverter(converter, "0", RATE), np.concatenate([np.zeros(2 * RATE), samples, np.zeros(2 * RATE)]))
+    made = sung(
+        StreamingConverter(converter, "0", RATE), np.concatenate([np.zeros(2 * RATE), samples, np.zeros(2 * RATE)])
+    )
     assert level(made[2 * RATE : 4 * RATE]) > -60
     for quiet in (made[: int(1.9 * RATE)], made[int(4.1 * RATE) :]):
         assert level(quiet) < level(made[2 * RATE : 4 * RATE]) - 60
@@ -253,7 +252,7 @@ def test_noise_stays_without_pitch(converter):
     assert level(made) > -40
 
 
-def test_wild_samples_do_not_stay(converter):
+def test_samples_that_are_not_finite_count_as_silence(converter):
     """What is no number is silence, and what is too loud is cut, also in what follows."""
     samples = song(2)[: 2 * RATE]
     wild = samples.copy()
@@ -263,7 +262,7 @@ def test_wild_samples_do_not_stay(converter):
     assert abs(level(made[RATE:]) - level(sung(StreamingConverter(converter, "0", RATE), samples)[RATE:])) < 3
 
 
-def test_memory_is_constant(converter, monkeypatch):
+def test_memory_is_constant(converter):
     """Everything that a stream keeps, after 6 and after 24 seconds."""
 
     def size(thing, seen) -> int:
@@ -276,7 +275,6 @@ def test_memory_is_constant(converter, monkeypatch):
         slots = [getattr(thing, name) for name in getattr(type(thing), "__slots__", ()) if hasattr(thing, name)]
         return sum(size(one, seen) for one in [*inside, *slots])
 
-    monkeypatch.setattr(streaming_features, "PRIOR", 0)
     stream = StreamingConverter(converter, "0", RATE)
     stream.push(np.concatenate([song(1)[:RATE], np.zeros(5 * RATE, dtype=np.float32)]))
     before = size(stream, set())
@@ -284,7 +282,7 @@ def test_memory_is_constant(converter, monkeypatch):
     assert 4 * RATE < size(stream, set()) <= before
 
 
-def test_the_key(converter, long):
+def test_the_transposition(converter, long):
     alto = long[0][: 2 * RATE]
     stream = StreamingConverter(converter, "Bob Ö.", RATE, "auto")
     parts = decided(stream)
@@ -298,7 +296,7 @@ def test_the_key(converter, long):
     assert fifth.transpose == 7
 
 
-def test_a_key_once_chosen_stays(converter):
+def test_a_chosen_transposition_stays(converter):
     stream = StreamingConverter(converter, "Ann", RATE, "auto", block_seconds=0.5)
     time = np.arange(2 * RATE) / RATE
     for pitch, expected in ((110, 12), (440, 12)):
@@ -334,7 +332,9 @@ class Trickle(io.RawIOBase):
 def test_a_wav_file_is_no_stream(converter):
     sink = io.BytesIO()
     with pytest.raises(AudioError, match="begins like a WAV file, but a stream is raw samples"):
-        convert_pcm_pipe(StreamingConverter(converter, "0", RATE, block_seconds=0.3), io.BytesIO(b"RIFF" + bytes(RATE)), sink)
+        convert_pcm_pipe(
+            StreamingConverter(converter, "0", RATE, block_seconds=0.3), io.BytesIO(b"RIFF" + bytes(RATE)), sink
+        )
     assert sink.getvalue() == b""
 
 
@@ -348,11 +348,15 @@ def test_pcm_is_pumped_as_it_comes(converter):
         np.testing.assert_array_equal(made, (whole * 2**15).round().clip(-(2**15), 2**15 - 1))
 
 
-def test_nobody_listens_any_more(converter):
+def test_a_closed_sink_ends_the_stream(converter):
     reader, writer = os.pipe()
     os.close(reader)
     sink = os.fdopen(writer, "wb")
-    convert_pcm_pipe(StreamingConverter(converter, "0", RATE, block_seconds=0.2), io.BytesIO(song(1)[:RATE].astype("<i2").tobytes()), sink)
+    convert_pcm_pipe(
+        StreamingConverter(converter, "0", RATE, block_seconds=0.2),
+        io.BytesIO(song(1)[:RATE].astype("<i2").tobytes()),
+        sink,
+    )
     assert sink.closed
 
 

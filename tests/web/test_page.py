@@ -19,7 +19,7 @@ import soundfile
 
 from svc.audio import files
 from svc.audio.files import Audio
-from svc.data.manifest import Singer
+from svc.features.speaker import Speaker
 from svc.inference import speakers
 
 pytest.importorskip("selenium", reason="clicks through the page with selenium")
@@ -33,7 +33,7 @@ from selenium.webdriver.chrome.service import Service as Driver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-PATIENCE = 60.0  # s
+TERMINATE_SECONDS = 60.0  # s
 SERVER = """
 import os, shutil, sys, time
 
@@ -44,7 +44,7 @@ def audit(event, args):
         print("network:", event, hosts)
 
 sys.addaudithook(audit)
-import svc.cli.serving
+import svc.cli.serve_page
 from svc.cli import main
 from svc.web import fitting, service
 
@@ -152,7 +152,7 @@ class Page:
         self.click("#convert")
 
 
-def wait(found, seconds: float = PATIENCE):
+def wait(found, seconds: float = TERMINATE_SECONDS):
     """What comes, as soon as it does."""
     end = time.monotonic() + seconds
     while not (value := found()):
@@ -165,7 +165,7 @@ def wait(found, seconds: float = PATIENCE):
 def folder(voice, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("page")
     voice.save(folder / "voice.safetensors")
-    more = speakers.added(voice, Singer("Cy", 60.0, 300.0, 200.0, 500.0), speakers.row_of(voice, 0))
+    more = speakers.with_speaker(voice, Speaker("Cy", 60.0, 300.0, 200.0, 500.0), speakers.speaker_params(voice, 0))
     more.save(folder / "more.safetensors")
     time_ = np.arange(16_000) / 16_000
     for name in ("song.wav", "slow.wav", "endless.wav", "broken.wav", "clip.wav"):
@@ -193,11 +193,11 @@ def page(site):
 
 
 def test_a_song_is_converted(page, site, folder):
-    page.choose("#singer", "1 Bob Ö.")
+    page.choose("#speaker", "1 Bob Ö.")
     page.sing(folder / "song.wav")
-    wait(lambda: page.all("#told img"))
-    assert "Sung by Bob Ö." in page.text("#told")
-    assert page.driver.execute_script("return document.querySelector('#told img').naturalWidth") > 500
+    wait(lambda: page.all("#message img"))
+    assert "Converted to Bob Ö." in page.text("#message")
+    assert page.driver.execute_script("return document.querySelector('#message img').naturalWidth") > 500
     link = wait(lambda: page.all("#result a[download]"))[0].get_attribute("href")
     assert wait(lambda: page.all("#song audio, #song .waveform-container"))
     assert wait(lambda: page.all("#result audio, #result .waveform-container"))
@@ -207,16 +207,16 @@ def test_a_song_is_converted(page, site, folder):
 
 
 def test_mix_and_key(page, folder):
-    assert not [each for each in page.all("#share, #steps") if each.is_displayed()]
-    page.choose("#other", "0 Ann")
-    page.click("#key label", "By semitones")
-    steps = wait(lambda: [each for each in page.all("#steps input[type=number]") if each.is_displayed()])[0]
+    assert not [each for each in page.all("#share, #semitones") if each.is_displayed()]
+    page.choose("#second", "0 Ann")
+    page.click("#transpose label", "By semitones")
+    steps = wait(lambda: [each for each in page.all("#semitones input[type=number]") if each.is_displayed()])[0]
     steps.send_keys(Keys.CONTROL, "a")
     steps.send_keys("-5", Keys.TAB)
     page.sing(folder / "song.wav")
-    wait(lambda: "Sung by Ann0.5+Bob Ö.0.5, moved by -5 semitones" in page.text("#told"))
-    page.choose("#other", "nobody")
-    page.click("#key label", "Auto")
+    wait(lambda: "Converted to Ann0.5+Bob Ö.0.5, transposed by -5 semitones" in page.text("#message"))
+    page.choose("#second", "none")
+    page.click("#transpose label", "Auto")
 
 
 @pytest.mark.parametrize(
@@ -229,17 +229,17 @@ def test_mix_and_key(page, folder):
 )
 def test_what_goes_wrong_is_a_sentence_and_the_page_goes_on(page, site, folder, name, sentence):
     page.sing(folder / name)
-    wait(lambda: sentence in page.text("#told [role=alert]"))
-    assert not page.all("#told img, #result a[download]")
+    wait(lambda: sentence in page.text("#message [role=alert]"))
+    assert not page.all("#message img, #result a[download]")
     assert "secret" not in page.driver.page_source
     page.sing(folder / "song.wav")
-    wait(lambda: page.all("#told img"))
+    wait(lambda: page.all("#message img"))
 
 
 def test_nothing_to_convert(page):
     page.click("#song button[aria-label=Clear]")
     page.click("#convert")
-    wait(lambda: "drop a song first" in page.text("#told [role=alert]"))
+    wait(lambda: "drop a song first" in page.text("#message [role=alert]"))
 
 
 def test_files_of_too_many_bytes_are_not_taken(page, site, folder):
@@ -259,8 +259,8 @@ def test_a_recording_is_converted(page):
     page.click("#song button", "Stop")
     wait(lambda: page.all("#song button[aria-label=Play]"))
     page.click("#convert")
-    wait(lambda: page.all("#told img") or page.all("#told [role=alert]"))
-    assert page.all("#told img"), page.text("#told")
+    wait(lambda: page.all("#message img") or page.all("#message [role=alert]"))
+    assert page.all("#message img"), page.text("#message")
 
 
 def test_two_at_once(page, site, folder):
@@ -272,9 +272,9 @@ def test_two_at_once(page, site, folder):
         wait(lambda: "0." in page.text("#result") or "1." in page.text("#result"))
         other.sing(folder / "song.wav")
         wait(lambda: "queue: 1/1" in other.text("#result"))
-        assert not page.all("#told img")
-        wait(lambda: page.all("#told img"))
-        wait(lambda: other.all("#told img"))
+        assert not page.all("#message img")
+        wait(lambda: page.all("#message img"))
+        wait(lambda: other.all("#message img"))
     finally:
         other.driver.quit()
 
@@ -286,14 +286,14 @@ def test_who_closes_the_page_ends_the_conversion(site, folder):
         wait(lambda: "0." in other.text("#result") or "1." in other.text("#result"))
     finally:
         other.driver.quit()
-    wait(lambda: "was given up, as its page was closed" in site.log.read_text())
+    wait(lambda: "was cancelled because its page was closed" in site.log.read_text())
 
 
 def test_a_new_singer(page, site, folder):
     page.driver.refresh()
-    page.click("[role=tab]", "New singer")
+    page.click("[role=tab]", "New speaker")
     page.click("#fit")
-    wait(lambda: "give the singer a name first" in page.text("#fit-told [role=alert]"))
+    wait(lambda: "give the speaker a name first" in page.text("#fit-message [role=alert]"))
     page.click("#name textarea, #name input")
     page.all("#name textarea, #name input")[0].send_keys("Cy")
     page.give("#clips", folder / "clip.wav", folder / "song.wav")
@@ -302,22 +302,22 @@ def test_a_new_singer(page, site, folder):
     page.click("#fit")
     lines = "return document.querySelector('#lines textarea').value"
     wait(lambda: "half way" in page.driver.execute_script(lines))
-    wait(lambda: "2 Cy is ready" in page.text("#fit-told"))
+    wait(lambda: "2 Cy is ready" in page.text("#fit-message"))
     assert wait(lambda: page.all("#voice a[download]"))
-    assert "gone when the server ends" in page.text("#fit-told")
+    assert "gone when the server ends" in page.text("#fit-message")
     page.driver.refresh()
-    page.click("[role=tab]", "New singer")
+    page.click("[role=tab]", "New speaker")
     assert wait(lambda: page.all("#voice a[download]"))  # for whoever comes back, too
     page.click("[role=tab]", "Convert a song")
-    page.choose("#singer", "2 Cy")
+    page.choose("#speaker", "2 Cy")
     page.sing(folder / "song.wav")
-    wait(lambda: "Sung by Cy" in page.text("#told"))
-    assert page.all("#told img")
+    wait(lambda: "Converted to Cy" in page.text("#message"))
+    assert page.all("#message img")
     late = Page(site.address)
     try:
-        late.choose("#singer", "2 Cy")
+        late.choose("#speaker", "2 Cy")
         late.sing(folder / "song.wav")
-        wait(lambda: "Sung by Cy" in late.text("#told"))
+        wait(lambda: "Converted to Cy" in late.text("#message"))
     finally:
         late.driver.quit()
 

@@ -16,15 +16,15 @@ from zoo import chunk, fmt, make_zoo, pcm, riff, tone
 
 from svc.audio import files
 from svc.audio.files import Audio
-from svc.data.manifest import Singer
 from svc.errors import DataError, SvcError
+from svc.features.speaker import Speaker
 from svc.inference import speakers
-from svc.inference.voice import Voice
+from svc.inference.voice import VoiceFile
 from svc.utils.optional import MissingExtra
 from svc.web import f0_plot, jobs, limits, server
 from svc.web.limits import Deadline, Limits
-from svc.web.origin_check import Gate
-from svc.web.service import UNEXPECTED, Service, Wish
+from svc.web.origin_check import OriginCheck
+from svc.web.service import UNEXPECTED, ConversionRequest, Service
 
 
 @pytest.fixture
@@ -51,57 +51,61 @@ def everything(folder: Path) -> set[Path]:
     return set(folder.rglob("*"))
 
 
-def test_a_song_is_sung(service):
+def test_a_song_is_converted(service):
     stages = []
-    result = service.convert(upload(service), Wish("1", key="-12"), lambda stage, share: stages.append((stage, share)))
+    result = service.convert(
+        upload(service), ConversionRequest("#1", transpose="-12"), lambda stage, share: stages.append((stage, share))
+    )
     assert result.audio.is_relative_to(service.served)
     assert result.audio.name == "song_Bob Ö..wav"
     info = soundfile.info(result.audio)
     assert (info.frames, info.samplerate) == (16_000, 16_000)
-    assert result.picture.startswith(b"\x89PNG")
-    assert "Sung by Bob Ö., moved by -12 semitones; 1.0 s" in result.told
-    assert {stage for stage, _ in stages} == {"listen", "sing"}
+    assert result.plot.startswith(b"\x89PNG")
+    assert "Converted to Bob Ö., transposed by -12 semitones; 1.0 s" in result.message
+    assert {stage for stage, _ in stages} == {"extract", "synthesise"}
     assert all(0 <= share <= 1 for _, share in stages)
 
 
 def test_a_long_name_is_made_short(service):
-    name = service.convert(upload(service, "歌" * 80 + ".wav"), Wish("0", "1", 0.5)).audio.name
+    name = service.convert(upload(service, "歌" * 80 + ".wav"), ConversionRequest("#0", "#1", 0.5)).audio.name
     assert name == "歌" * 33 + "_Ann0.5+Bob Ö.0.5.wav"
 
 
-def test_the_range_is_told(service):
-    """The tone is 440 Hz; Ann sings from 150 to 400 Hz, an octave is none of her business."""
-    told = [service.convert(upload(service), Wish("0", key=key)).told for key in ("0", "24", "auto")]
-    assert "range: 100% above. Another key" in told[0]
-    assert "range: 100% above. Another key" in told[1]
-    assert "Notes more than a semitone outside the singer's range: none." in told[2]
+def test_notes_outside_the_range_are_reported(service):
+    """The tone is 440 Hz; Ann sings from 150 to 400 Hz, an octave is out of her range."""
+    messages = [
+        service.convert(upload(service), ConversionRequest("#0", transpose=key)).message for key in ("0", "24", "auto")
+    ]
+    assert "range: 100% above. Another transposition" in messages[0]
+    assert "range: 100% above. Another transposition" in messages[1]
+    assert "Notes more than a semitone outside the speaker's range: none." in messages[2]
 
 
 @pytest.mark.parametrize(
-    ("wish", "speaker"),
+    ("conversion", "speaker"),
     [
-        (Wish("0"), "0"),
-        (Wish("0", "1", 0.25), "0:0.7500,1:0.2500"),
-        (Wish("0", "1", 0.0), "0"),
-        (Wish("0", "0", 0.5), "0"),
-        (Wish("0", "", 0.5), "0"),
+        (ConversionRequest("#0"), "#0"),
+        (ConversionRequest("#0", "#1", 0.25), "#0:0.7500,#1:0.2500"),
+        (ConversionRequest("#0", "#1", 0.0), "#0"),
+        (ConversionRequest("#0", "#0", 0.5), "#0"),
+        (ConversionRequest("#0", "", 0.5), "#0"),
     ],
 )
-def test_a_mix_is_written(wish, speaker):
-    assert wish.speaker == speaker
+def test_a_mix_is_written(conversion, speaker):
+    assert conversion.speaker == speaker
 
 
-def test_a_mix_is_sung(service):
-    assert "Ann0.75+Bob Ö.0.25" in service.convert(upload(service), Wish("0", "1", 0.25)).told
+def test_a_mix_is_converted(service):
+    assert "Ann0.75+Bob Ö.0.25" in service.convert(upload(service), ConversionRequest("#0", "#1", 0.25)).message
 
 
-def test_everybody_is_meant_by_one_word(voice, service):
-    """Also who is called as somebody else's number, which is why numbers alone would not do."""
-    assert service.singers() == [("0 Ann", "0"), ("1 Bob Ö.", "1")]
-    ann, bob = voice.singers
-    service._converter.voice = replace(voice, singers=(replace(ann, name="1"), bob))
-    words = [word for _, word in service.singers()]
-    assert [service.voice.row(word) for word in words] == [0, 1]
+def test_menu_values_are_unambiguous(voice, service):
+    """Also where a name is another speaker's number."""
+    assert service.speakers() == [("0 Ann", "#0"), ("1 Bob Ö.", "#1")]
+    ann, bob = voice.speakers
+    service._converter.voice = replace(voice, speakers=(replace(ann, name="1"), bob))
+    words = [word for _, word in service.speakers()]
+    assert [service.voice.speaker_index(word) for word in words] == [0, 1]
 
 
 def test_whatever_comes_is_one_sentence_and_nothing_is_left(service):
@@ -110,48 +114,48 @@ def test_whatever_comes_is_one_sentence_and_nothing_is_left(service):
     before = everything(service.folder)
     for what, path in bad.items():
         with pytest.raises(SvcError) as caught:
-            service.convert(str(path), Wish("0"))
-        sentence = service.sentence(caught.value)
+            service.convert(str(path), ConversionRequest("#0"))
+        sentence = service.error_message(caught.value)
         assert str(service.folder) not in sentence, what
         assert sentence.isprintable(), what
         assert 20 < len(sentence) < 300, what
     assert everything(service.folder) == before
-    assert service.convert(upload(service), Wish("0")).audio.exists()
+    assert service.convert(upload(service), ConversionRequest("#0")).audio.exists()
 
 
-def test_odd_but_good_files_are_sung(service):
+def test_unusual_files_are_converted(service):
     _, good = make_zoo(service.served / "zoo")
     for what in ("8 channels", "mp3", "streamed", "no extension", "named $(touch x).wav", "named " + "x" * 20):
         path = good.get(what) or good[f"named {what}"]
-        assert service.convert(str(path), Wish("0")).audio.is_relative_to(service.served), what
+        assert service.convert(str(path), ConversionRequest("#0")).audio.is_relative_to(service.served), what
 
 
 @pytest.mark.parametrize(
-    ("wish", "reason"),
+    ("conversion", "reason"),
     [
-        (Wish("9"), "choose a singer"),
-        (Wish(""), "no singer"),
-        (Wish("0", "9", 0.5), "choose a singer"),
-        (Wish("0", key="1e9"), "semitones between"),
-        (Wish("0", "1", float("nan")), "shares of a mix"),
-        (Wish("/etc/mixes.csv"), "choose a singer"),
+        (ConversionRequest("#9"), "choose a speaker"),
+        (ConversionRequest(""), "no speaker"),
+        (ConversionRequest("#0", "#9", 0.5), "choose a speaker"),
+        (ConversionRequest("#0", transpose="1e9"), "semitones between"),
+        (ConversionRequest("#0", "#1", float("nan")), "shares of a mix"),
+        (ConversionRequest("/etc/mixes.csv"), "choose a speaker"),
     ],
 )
-def test_senseless_wishes(service, wish, reason):
+def test_requests_that_are_not_valid(service, conversion, reason):
     with pytest.raises(SvcError, match=reason):
-        service.convert(upload(service), wish)
+        service.convert(upload(service), conversion)
 
 
 @pytest.mark.parametrize("path", [None, "", "/etc/passwd", "../voice.safetensors", "served/../../voice.safetensors"])
 def test_only_uploads_are_read(service, path):
     with pytest.raises(DataError, match="drop"):
-        service.convert(path and str(service.folder / path), Wish("0"))
+        service.convert(path and str(service.folder / path), ConversionRequest("#0"))
     with pytest.raises(DataError, match="drop"):
         list(service.fit("Cy", [path and str(service.folder / path)]))
 
 
 def test_the_unexpected_is_told_without_its_text(service, capsys):
-    assert service.sentence(RuntimeError("secret")) == UNEXPECTED
+    assert service.error_message(RuntimeError("secret")) == UNEXPECTED
     assert "RuntimeError: secret" in capsys.readouterr().err
 
 
@@ -168,9 +172,9 @@ def test_four_hours_are_refused_by_the_header(service, monkeypatch):
     head, size = four_hours()
     path = upload(service, "long.wav", head)
     os.truncate(path, size)  # of holes: nothing of it is on the disk
-    monkeypatch.setattr(files, "blocks", None)  # so that nobody decodes it
+    monkeypatch.setattr(files, "read_blocks", None)  # so that nobody decodes it
     with pytest.raises(SvcError, match=r"long\.wav: longer than 1 minutes"):
-        service.convert(path, Wish("0"))
+        service.convert(path, ConversionRequest("#0"))
     with pytest.raises(SvcError, match=r"long\.wav: longer than 1 minutes"):
         list(service.fit("Cy", [path]))
 
@@ -178,13 +182,13 @@ def test_four_hours_are_refused_by_the_header(service, monkeypatch):
 def test_a_forged_header_is_refused(service):
     head, _ = four_hours()
     with pytest.raises(SvcError, match="cut short"):
-        service.convert(upload(service, "forged.wav", head + bytes(8_000)), Wish("0"))
+        service.convert(upload(service, "forged.wav", head + bytes(8_000)), ConversionRequest("#0"))
     soundfile.write(service.served / "forged.flac", tone(), 16_000)
     data = bytearray((service.served / "forged.flac").read_bytes())
     word = struct.unpack(">Q", data[18:26])[0]  # STREAMINFO: rate, channels, bits, and 36 bits of length
     data[18:26] = struct.pack(">Q", word >> 36 << 36 | 4 * 3600 * 16_000)
     with pytest.raises(SvcError, match="longer than"):
-        service.convert(upload(service, "forged.flac", bytes(data)), Wish("0"))
+        service.convert(upload(service, "forged.flac", bytes(data)), ConversionRequest("#0"))
 
 
 def test_a_header_that_claims_less_is_no_way_in(tmp_path, monkeypatch):
@@ -207,20 +211,20 @@ def test_who_computes_too_long_gives_up(service, voice):
     hasty = Service(service.voice_file, service.folder, Limits(convert_seconds=0))
     before = everything(service.folder)
     with pytest.raises(DataError, match="took longer than 0 minutes"):
-        hasty.convert(upload(service), Wish("0"))
+        hasty.convert(upload(service), ConversionRequest("#0"))
     assert everything(service.folder) - before == {service.served / "0a1b", service.served / "0a1b" / "song.wav"}
 
 
 def test_who_leaves_ends_what_they_asked_for_and_nothing_else(service):
     path, before = upload(service), everything(service.folder)
 
-    def leaving(page):
-        return lambda _stage, _share: service.leave(page)
+    def cancelling(page):
+        return lambda _stage, _share: service.cancel(page)
 
     with pytest.raises(DataError, match="given up, as its page was closed"):
-        service.convert(path, Wish("0"), leaving("mine"), "mine")
+        service.convert(path, ConversionRequest("#0"), cancelling("mine"), "mine")
     assert everything(service.folder) == before
-    assert service.convert(path, Wish("0"), leaving("yours"), "mine").audio.exists()
+    assert service.convert(path, ConversionRequest("#0"), cancelling("yours"), "mine").audio.exists()
 
 
 # Fitting --------------------------------------------------------------------------------------------------------
@@ -233,8 +237,8 @@ def stand_in(monkeypatch, script: str, *words: object) -> None:
         return [sys.executable, "-I", "-S", "-c", script, str(clips), name, str(out), *map(str, words)]
 
     monkeypatch.setattr(jobs, "command", command)
-    monkeypatch.setattr(jobs, "POLL", 0.02)
-    monkeypatch.setattr(jobs, "PATIENCE", 0.5)
+    monkeypatch.setattr(jobs, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(jobs, "TERMINATE_SECONDS", 0.5)
 
 
 COPY = """
@@ -250,13 +254,13 @@ print(sys.argv[3] + ": Cy is number 2\\nnext: svc convert", flush=True)
 @pytest.fixture
 def fitted(voice, tmp_path) -> Path:
     """The voice that a fit of Cy would write."""
-    more = speakers.added(voice, Singer("Cy", 60.0, 300.0, 200.0, 500.0), speakers.row_of(voice, 0))
+    more = speakers.with_speaker(voice, Speaker("Cy", 60.0, 300.0, 200.0, 500.0), speakers.speaker_params(voice, 0))
     more.save(tmp_path / "more.safetensors")
     return tmp_path / "more.safetensors"
 
 
 def test_the_command():
-    words = jobs.command(Path("v"), Path("c"), "Ann", Path("o"))
+    words = jobs.fit_command(Path("v"), Path("c"), "Ann", Path("o"))
     assert words[:5] == [sys.executable, "-m", "svc", "fit", "c"]
     assert words[5:] == ["--voice", "v", "--name", "Ann", "-o", "o"]
 
@@ -267,11 +271,11 @@ def test_a_singer_is_fitted_and_sung(service, fitted, monkeypatch):
     told = list(service.fit(" Cy ", clips))
     lines = ["000 a.wav|001 __touch x__ rm.wav", "train: 90 %, 00:01 left", "voice.safetensors: Cy is number 2"]
     assert told[-1].split("\n") == lines
-    assert service.singers()[-1] == ("2 Cy", "2")
+    assert service.speakers()[-1] == ("2 Cy", "#2")
     assert service.voice_file.name == "voice_Cy.safetensors"
     assert not list(service.folder.glob("fit-*"))
-    assert Voice.load(service.voice_file).singers[2].name == "Cy"
-    assert "Sung by Cy" in service.convert(upload(service), Wish("2")).told
+    assert VoiceFile.load(service.voice_file).speakers[2].name == "Cy"
+    assert "Converted to Cy" in service.convert(upload(service), ConversionRequest("#2")).message
     with pytest.raises(DataError, match="in this voice already"):
         list(service.fit("cy", clips))
 
@@ -280,7 +284,7 @@ def test_a_singer_is_fitted_and_sung(service, fitted, monkeypatch):
     ("script", "reason"),
     [
         ("import sys; print('noise'); sys.exit('svc: Cy: nothing usable')", "^Cy: nothing usable"),
-        ("raise ValueError('secret')", "^the fit did not end well"),
+        ("raise ValueError('secret')", "^the fit failed"),
         ("pass", "cannot be read"),
         ("import sys; open(sys.argv[3], 'w').write('no voice')", "not a safetensors file"),
     ],
@@ -292,7 +296,7 @@ def test_a_fit_that_fails_leaves_nothing(service, monkeypatch, script, reason):
     with pytest.raises(SvcError, match=reason):
         list(service.fit("Cy", clips))
     assert everything(service.folder) == before
-    assert (service.voice_file, len(service.voice.singers)) == (known, 2)
+    assert (service.voice_file, len(service.voice.speakers)) == (known, 2)
 
 
 SLEEP = """
@@ -385,7 +389,7 @@ def test_a_deadline():
 def drawn(melody: float, sung: float, range_=(0.0, 0.0, 0.0), frames: int = 300) -> tuple[float, float]:
     """How high in a picture the two curves are, 0 at its top and 1 at its bottom; NaN where there is none."""
     curve = np.ones(frames, dtype=np.float32)
-    pixels = imread(io.BytesIO(f0_plot.picture(melody * curve, sung * curve, range_, "$Ann$ & Bob")))[50:, :, :3]
+    pixels = imread(io.BytesIO(f0_plot.plot(melody * curve, sung * curve, range_, "$Ann$ & Bob")))[50:, :, :3]
     found = []
     for colour in ("#93c5fd", "#b91c1c"):
         wanted = np.array([int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5)])
@@ -419,7 +423,7 @@ def answer(path: str, **headers: str) -> int:
 
     named = [(name.encode(), value.encode()) for name, value in headers.items()]
     scope = {"type": "http", "path": path, "headers": named}
-    asyncio.run(Gate(page)(scope, None, send))
+    asyncio.run(OriginCheck(page)(scope, None, send))
     return sent[0]["status"]
 
 
@@ -450,7 +454,7 @@ def test_without_gradio_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "gradio", None)
     with (
         pytest.raises(MissingExtra, match=r"gradio is not installed; run `pip install -e '\.\[web\]'"),
-        server.serving(tmp_path / "voice.safetensors", 0, Limits()),
+        server.serve_page(tmp_path / "voice.safetensors", 0, Limits()),
     ):
         pass
     assert not list(tmp_path.iterdir())

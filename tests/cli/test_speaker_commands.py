@@ -1,4 +1,4 @@
-"""Commands about who is in a voice."""
+"""The commands speakers, rename, remove and merge."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from svc.inference.voice import VoiceFile
 V = "runs/a/voice.safetensors"
 
 
-def test_everybody_is_listed(world, voice, monkeypatch, capsys):
+def test_all_speakers_are_listed(world, voice, monkeypatch, capsys):
     speakers.without(speakers.with_speaker(voice, CAT, row(torch.ones(4))), "0").save(world / "b.safetensors")
     code, out, _ = svc(monkeypatch, capsys, "speakers", "b.safetensors")
     assert code == 0
@@ -52,7 +52,7 @@ def test_merge(world, voice, monkeypatch, capsys):
     ],
     ids=lambda value: " ".join(value[:3]) if isinstance(value, list) else "",
 )
-def test_what_cannot_be_is_one_sentence(world, monkeypatch, capsys, arguments, sentence):
+def test_errors_are_one_line(world, monkeypatch, capsys, arguments, sentence):
     code, _, err = svc(monkeypatch, capsys, *arguments)
     assert code == 2
     assert sentence in err

@@ -1,4 +1,4 @@
-"""From a run to a voice: what another version made is refused in a sentence, and nothing is written."""
+"""Export: a run of another version is refused with one line, and nothing is written."""
 
 import json
 from dataclasses import asdict, replace
@@ -17,9 +17,9 @@ from svc.models.generator import VERSION
 from svc.training import checkpoint, state
 
 
-def write_run(run: Path, voice: VoiceFile, change=lambda meta: None, **knobs) -> None:
-    """A run with one checkpoint, whose meta was changed first, or whose network has other knobs."""
-    config = replace(voice.config, model=replace(voice.config.model, **knobs))
+def write_run(run: Path, voice: VoiceFile, change=lambda meta: None, **options) -> None:
+    """A run with one checkpoint, whose meta was changed first, or whose network has other options."""
+    config = replace(voice.config, model=replace(voice.config.model, **options))
     current = state.create_state(config, content_channels=20, num_speakers=2, device=torch.device("cpu"))
     meta = {
         "config": to_tree(voice.config),
@@ -44,26 +44,26 @@ def older_features(meta):
     meta["features"]["version"] = extract.VERSION - 1
 
 
-def other_listener(meta):
+def other_encoder(meta):
     meta["features"]["content"][1] = "another hash"
 
 
-def knob_that_is_gone(meta):
+def option_that_is_gone(meta):
     meta["config"]["model"]["dilations"] = 10
 
 
-def singers_told_less(meta):
-    for singer in meta["singers"]:
-        del singer["low_f0"]
+def speakers_with_less(meta):
+    for speaker in meta["singers"]:
+        del speaker["low_f0"]
 
 
-def singers_told_more(meta):
-    for singer in meta["singers"]:
-        singer["age"] = 30
+def speakers_with_more(meta):
+    for speaker in meta["singers"]:
+        speaker["age"] = 30
 
 
 def config_is_elsewhere(meta):
-    meta["knobs"] = meta.pop("config")
+    meta["options"] = meta.pop("config")
 
 
 def other_content(meta):
@@ -72,37 +72,37 @@ def other_content(meta):
 
 OLDER = [
     (older_features, {}),
-    (other_listener, {}),
-    (knob_that_is_gone, {}),
-    (singers_told_less, {}),
-    (singers_told_more, {}),
+    (other_encoder, {}),
+    (option_that_is_gone, {}),
+    (speakers_with_less, {}),
+    (speakers_with_more, {}),
     (config_is_elsewhere, {}),
     (other_content, {}),
-    (lambda meta: None, {"channels": 8}),  # another network
-    (lambda meta: None, {"front": "none"}),
+    (lambda meta: None, {"hidden_channels": 8}),  # another network
+    (lambda meta: None, {"source_filter": False}),
 ]
 
 
-@pytest.mark.parametrize(("change", "knobs"), OLDER, ids=lambda given: getattr(given, "__name__", str(given)))
+@pytest.mark.parametrize(("change", "options"), OLDER, ids=lambda given: getattr(given, "__name__", str(given)))
 def test_a_run_of_another_version_is_refused_and_nothing_is_written(
-    change, knobs, voice, tmp_path, monkeypatch, capsys
+    change, options, voice, tmp_path, monkeypatch, capsys
 ):
-    write_run(tmp_path / "run", voice, change, **knobs)
+    write_run(tmp_path / "run", voice, change, **options)
     before = sorted(tmp_path.rglob("*"))
     out = ("-o", tmp_path / "v.safetensors", "--onnx", tmp_path / "v.onnx")
-    code, told, err = svc(monkeypatch, capsys, "export", tmp_path / "run", *out)
+    code, out_text, err = svc(monkeypatch, capsys, "export", tmp_path / "run", *out)
     folder = tmp_path / "run" / "checkpoints" / "step_00000000"
-    assert (code, told) == (2, "")
-    assert err == f"svc: {folder}: of another version; train anew, or use the svc that made it\n"
+    assert (code, out_text) == (2, "")
+    assert err == f"svc: {folder}: of another version; train again, or use the svc that made it\n"
     assert sorted(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.parametrize(
     ("number", "way_out"),
     [
-        (VERSION - 2, "train it anew, or use the svc that made it"),
+        (VERSION - 2, "train it again, or use the svc that made it"),
         (VERSION + 1, "update svc to read it"),
-        ("two", "train it anew, or use the svc that made it"),
+        ("two", "train it again, or use the svc that made it"),
     ],
 )
 @pytest.mark.parametrize(
@@ -114,14 +114,14 @@ def test_a_voice_of_another_format_is_refused_and_nothing_is_written(
     monkeypatch.chdir(tmp_path)
     stored(voice, tmp_path / "v.safetensors", lambda header, tensors: header.update(format=number))
     (tmp_path / "song.wav").write_text("not opened")
-    code, told, err = svc(monkeypatch, capsys, *command)
-    assert (code, told) == (2, "")
+    code, out_text, err = svc(monkeypatch, capsys, *command)
+    assert (code, out_text) == (2, "")
     assert err == f"svc: v.safetensors: a voice of format {number}; {way_out}\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["song.wav", "v.safetensors"]
 
 
-def test_a_format_is_told_before_what_it_changed(voice, tmp_path, monkeypatch, capsys):
-    """An older voice has other knobs, singers and weights too; its format is the reason that is given."""
+def test_the_format_is_reported_first(voice, tmp_path, monkeypatch, capsys):
+    """An older voice has other options, singers and weights too; its format is the reason that is given."""
 
     def older(header, tensors):
         header |= {"format": VERSION - 2, "config": {"gone": 1}, "singers": 0}
@@ -131,4 +131,4 @@ def test_a_format_is_told_before_what_it_changed(voice, tmp_path, monkeypatch, c
     stored(voice, tmp_path / "v.safetensors", older)
     code, _, err = svc(monkeypatch, capsys, "speakers", tmp_path / "v.safetensors")
     assert code == 2
-    assert f"a voice of format {VERSION - 2}; train it anew" in err
+    assert f"a voice of format {VERSION - 2}; train it again" in err
