@@ -31,7 +31,7 @@ TINY = {
     "model.subbands": 4,
     "model.wavenet.layers": 2,
     "model.wavenet.channels": 4,
-    "discriminator.kind": "multi_scale",
+    "discriminator.kinds": ["multi_scale"],
     "discriminator.scales": 2,
     "discriminator.channels": 4,
     "discriminator.max_channels": 16,
@@ -100,7 +100,10 @@ def voice(tiny) -> VoiceFile:
     torch.manual_seed(0)
     generator = Generator(tiny, content_channels=20, num_speakers=2)
     torch.nn.init.normal_(generator.wavenet.output.weight, std=0.05)
-    singers = (VoiceSpeaker("Ann", 60.0, 220.0, 150.0, 400.0), VoiceSpeaker("Bob Ö.", 90.0, 110.0, 80.0, 220.0, number=1))
+    singers = (
+        VoiceSpeaker("Ann", 60.0, 220.0, 150.0, 400.0),
+        VoiceSpeaker("Bob Ö.", 90.0, 110.0, 80.0, 220.0, number=1),
+    )
     heard_by = content.encoder_fingerprint(tiny.features.content)
     return VoiceFile(generator.eval().requires_grad_(False), tiny, singers, {"licence": "CC0"}, heard_by, 2)
 

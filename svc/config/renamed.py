@@ -6,6 +6,7 @@ from typing import Any
 from svc.config.tree import flatten, set_dotted
 
 OLD_OPTIONS: dict[str, str] = {
+    "discriminator.kind": "discriminator.kinds",
     "features.f0.periodicity": "features.f0.voicing_threshold",
     "features.f0.level": "features.f0.silence_threshold_db",
     "features.content.warps": "features.content.perturbation_factors",

@@ -78,8 +78,9 @@ class ModelConfig:
 class DiscriminatorConfig:
     """The discriminators."""
 
-    kind: Literal["multi_resolution", "multi_scale", "multi_period"] = "multi_period"
-    fft_sizes: tuple[int, ...] = (2048, 1024, 512)  # samples; spectrograms of multi_resolution, hop a quarter
+    kinds: tuple[Literal["mel", "multi_resolution", "multi_scale", "multi_period"], ...] = ("multi_period",)
+    mel_bands: int = 80  # of the mel spectrogram
+    fft_sizes: tuple[int, ...] = (1024, 256)  # samples; spectrograms of multi_resolution, hop a quarter
     scales: int = 3  # waveform at 1, 1/2, 1/4 … of the rate
     periods: tuple[int, ...] = (2, 3, 5, 7, 11)  # samples
     channels: int = 8

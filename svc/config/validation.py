@@ -21,6 +21,8 @@ _RANGES = (
     ("model.wavenet.dilation_cycle", 1, 12),
     ("model.wavenet.kernel_size", 1, 99),
     ("discriminator.channels discriminator.max_channels", 1, 4096),
+    ("discriminator.mel_bands", 8, 512),
+    ("discriminator.fft_sizes", 16, 16384),
     ("discriminator.scales", 1, 8),
     ("discriminator.periods discriminator.strides", 1, 100),
     ("loss.scales", 16, 16384),
@@ -91,6 +93,8 @@ def _rules(options: Mapping[str, Any]) -> list[tuple[bool, str]]:
             repulsion < spectral or not repulsion,
             "loss.energy_repulsion must be 0 or below loss.spectral (the loss has no minimum otherwise)",
         ),
+        (bool(options["discriminator.kinds"]), "discriminator.kinds must not be empty"),
+        (bool(options["discriminator.fft_sizes"]), "discriminator.fft_sizes must not be empty"),
         (bool(options["discriminator.periods"]), "discriminator.periods must not be empty"),
         (
             options["virtual_speakers.fraction"] > 0 or not any(options[name] for name in conversion),

@@ -69,7 +69,7 @@ def create_state(config: Config, *, content_channels: int, num_speakers: int, de
     torch.manual_seed(config.train.seed)
     generator = Generator(config, content_channels=content_channels, num_speakers=num_speakers).to(device)
     generator.bf16 = hardware.use_bf16(config.train.precision, device)
-    discriminator = build_discriminator(config.discriminator).to(device)
+    discriminator = build_discriminator(config.discriminator, config.sample_rate).to(device)
     return TrainState(
         generator,
         discriminator,

@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 from svc.config import DiscriminatorConfig
 from svc.models.discriminators import build_discriminator
 
-KINDS = ("multi_resolution", "multi_scale", "multi_period")
+KINDS = ("mel", "multi_resolution", "multi_scale", "multi_period")
 
 
 def discriminator(kind: str, **options):
     torch.manual_seed(0)
-    return build_discriminator(DiscriminatorConfig(kind=kind, channels=4, max_channels=16, **options))
+    return build_discriminator(DiscriminatorConfig(kinds=(kind,), channels=4, max_channels=16, **options), 24_000)
 
 
 @settings(max_examples=20, deadline=None)
 @given(
-    kind=st.sampled_from(KINDS[1:]), batch=st.integers(1, 3), samples=st.integers(200, 3_000), views=st.integers(1, 4)
+    kind=st.sampled_from(KINDS[2:]), batch=st.integers(1, 3), samples=st.integers(200, 3_000), views=st.integers(1, 4)
 )
 def test_shapes(kind, batch, samples, views):
     outputs = discriminator(kind, scales=views, periods=(2, 3, 5, 7)[:views])(torch.randn(batch, samples))
@@ -109,3 +109,17 @@ def test_multi_resolution_spectrograms_tell_noise_from_a_tone_within_fifty_steps
     with torch.no_grad():
         for (tones, _), (noises, _) in zip(network(tone), network(noise), strict=True):
             assert tones.mean(dim=(1, 2, 3)).min() > noises.mean(dim=(1, 2, 3)).max()
+
+
+def test_mel_spectrograms_have_a_patch_for_every_2_frames_and_8_bands():
+    scores, activations = discriminator("mel", mel_bands=80)(torch.randn(2, 24_000))[0]
+    assert scores.shape == (2, 1, 51, 10)
+    assert [a.shape[1:] for a in activations] == [(4, 101, 80), (8, 101, 40), (8, 51, 20), (8, 51, 10)]
+
+
+def test_several_discriminators_give_the_views_of_all():
+    config = DiscriminatorConfig(kinds=("mel", "multi_resolution"), fft_sizes=(512, 256), channels=4)
+    network, audio = build_discriminator(config, 24_000), torch.randn(2, 4_800)
+    outputs = network(audio)
+    assert len(outputs) == 3
+    torch.testing.assert_close(outputs[0][0], network.discriminators[0](audio)[0][0])
