@@ -21,35 +21,42 @@ if TYPE_CHECKING:
     from svc.training.checkpoint import Checkpoint
 
 ROUNDS = 7  # of timing
-ALL_STAGES = {"train.wavenet_start_step": 0, "train.adversarial_start_step": 0}  # source-filter stage, WaveNet and discriminator at once
+ALL_STAGES = {"train.wavenet_start_step": 0, "train.adversarial_start_step": 0}  # from the first step
 Overrides = dict[str, Any]
-GENERATORS: dict[str, Overrides] = {  # channels and layers of about equal cost
+GENERATORS: dict[str, Overrides] = {  # sub-bands; channels, layers and dilation cycle of about equal cost
     "source-filter": {"model.wavenet.layers": 0},
-    "1 band": {"model.subbands": 1, "model.wavenet.channels": 24, "model.wavenet.layers": 8, "model.wavenet.dilation_cycle": 8},
-    "4 bands": {"model.subbands": 4, "model.wavenet.channels": 48, "model.wavenet.layers": 8, "model.wavenet.dilation_cycle": 8},
-    "8 bands": {"model.subbands": 8, "model.wavenet.channels": 64, "model.wavenet.layers": 10, "model.wavenet.dilation_cycle": 5},
-    "16 bands": {"model.subbands": 16, "model.wavenet.channels": 128, "model.wavenet.layers": 8, "model.wavenet.dilation_cycle": 4},
+    **{
+        name: {
+            "model.subbands": subbands,
+            "model.wavenet.channels": channels,
+            "model.wavenet.layers": layers,
+            "model.wavenet.dilation_cycle": cycle,
+        }
+        for name, (subbands, channels, layers, cycle) in {
+            "1 band": (1, 24, 8, 8),
+            "4 bands": (4, 48, 8, 8),
+            "8 bands": (8, 64, 10, 5),
+            "16 bands": (16, 128, 8, 4),
+        }.items()
+    },
 }
-BARE: Overrides = {"perceptual.phones.weight": 0.0}
-WORDS: Overrides = {"perceptual.phones.weight": 0.5}
-OTHERS = WORDS | {
+NO_PHONES: Overrides = {"perceptual.phones.weight": 0.0}
+PHONES: Overrides = {"perceptual.phones.weight": 0.5}
+OTHER_SPEAKERS = PHONES | {
     "virtual_speakers.fraction": 0.25,
     "virtual_speakers.mixup_fraction": 0.0,
     "loss.conversion.adversarial": 0.3,
     "perceptual.phones.conversion_weight": 0.5,
 }
-MIXES = OTHERS | {"virtual_speakers.mixup_fraction": 0.5}
-OBJECTIVES: dict[str, Overrides] = {  # later variants add to "phones"
-    "spectral": BARE | {"train.adversarial_start_step": 10**6},
-    "adversarial": BARE,
-    "melody": BARE | {"perceptual.crepe.weight": 0.5},
-    "words": WORDS,
-    "melody and words": WORDS | {"perceptual.crepe.weight": 0.5},
-    "penalty": WORDS | {"discriminator.penalty": 1.0},
-    "identity": WORDS | {"loss.speaker.weight": 0.5},
-    "others": OTHERS,
-    "mixes": MIXES,
-    "conditional": MIXES | {"discriminator.conditional": True},
+OBJECTIVES: dict[str, Overrides] = {  # variants after "phones" add to it
+    "spectral": NO_PHONES | {"train.adversarial_start_step": 10**6},
+    "adversarial": NO_PHONES,
+    "crepe": NO_PHONES | {"perceptual.crepe.weight": 0.5},
+    "phones": PHONES,
+    "crepe and phones": PHONES | {"perceptual.crepe.weight": 0.5},
+    "speaker": PHONES | {"loss.speaker.weight": 0.5},
+    "other speakers": OTHER_SPEAKERS,
+    "virtual speakers": OTHER_SPEAKERS | {"virtual_speakers.mixup_fraction": 0.5},
 }
 STUDIES = {"generator": GENERATORS, "objective": OBJECTIVES}
 
@@ -64,10 +71,10 @@ def main(
     only: Annotated[list[str] | None, typer.Option(help="variant; repeatable")] = None,
 ) -> None:
     """Train every variant for the same compute from the same source-filter stage, and export its voice."""
+    from svc.cli.export import export_run
     from svc.config import load
     from svc.data import manifest
     from svc.training import checkpoint
-    from svc.cli.export import export_run
     from svc.training.loop import train
     from svc.utils import atomic
 
@@ -100,7 +107,9 @@ def main(
         voice = export_run(run, "last", {"note": f"{costs[name]:.3f} s a step, {steps - source_filter_steps} steps"})
         voice.save(run / "voice.safetensors")
         weights = sum(parameter.numel() for parameter in voice.generator.parameters())
-        typer.echo(f"{name}: {costs[name]:.3f} s a step, {weights / 1e6:.2f} M weights, {steps - source_filter_steps} steps")
+        typer.echo(
+            f"{name}: {costs[name]:.3f} s a step, {weights / 1e6:.2f} M weights, {steps - source_filter_steps} steps"
+        )
     typer.echo(f"next: svc evaluate --voice {out}/VARIANT/voice.safetensors --sources … for each, then svc compare")
 
 
@@ -126,7 +135,9 @@ def measure_step_seconds(configs: "dict[str, Config]", prepared: "Manifest") -> 
         batches[name] = next(iter(dataset.loader(items, step=0, rank=0, world=1)))
         content = batches[name].conditioning.content.shape[1]
         device = torch.device("cpu")
-        states[name] = state.create_state(config, content_channels=content, num_speakers=len(prepared.speakers), device=device)
+        states[name] = state.create_state(
+            config, content_channels=content, num_speakers=len(prepared.speakers), device=device
+        )
     spent: dict[str, list[float]] = {name: [] for name in configs}
     for _ in range(ROUNDS):
         for name, config in configs.items():

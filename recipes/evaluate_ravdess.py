@@ -1,7 +1,7 @@
-"""Lay RAVDESS out for `svc evaluate`: songs to convert, recordings to know singers by, and parallel renditions.
+"""Arrange RAVDESS for `svc evaluate`: songs to convert, enrolment recordings and parallel performances.
 
 A file is called modality-channel-emotion-intensity-statement-repetition-actor; all actors sing the same melody for
-an emotion, so what differs in the last number alone is one song by several singers.
+an emotion, so files that differ in the last number alone are one song by several singers.
 """
 
 import os
@@ -16,52 +16,54 @@ from svc import cli
 from svc.data.corpora.ravdess import Recording, find
 from svc.errors import DataError, printable
 
-EVERY = 7  # songs: prime, so that all melodies, statements and repetitions come up
+STEP = 7  # every seventh song: prime, so that all melodies, statements and repetitions occur
 WORDS = {"01": "Kids are talking by the door.", "02": "Dogs are sitting by the door."}  # statement
 OTHER = {"01": "02", "02": "01"}  # repetition
 
 
 def main(
     data: Annotated[Path, typer.Argument(help="folder of actorNN/{song,speech}")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="folder to make")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="folder to create")],
     prepared: Annotated[
-        Path | None, typer.Option(help="folder made by `svc prepare`, whose held-out songs are the sources")
+        Path | None, typer.Option(help="folder of `svc prepare`, whose validation songs are the sources")
     ] = None,
 ) -> None:
-    """Make OUT/{songs,by_song,by_speech,truths}/<actor>/, the words beside the songs.
+    """Write OUT/{songs,by_song,by_speech,truths}/<actor>/, with the lyrics beside the songs.
 
-    Sources are every seventh song if none are held out.
+    Without --prepared, every seventh song is a source.
     """
     if os.path.lexists(out):
         raise DataError(f"{out}: exists already; remove it or choose another -o")
-    recordings, left_out = find(data)
-    for reason in left_out:
-        typer.echo(printable(f"  left out {reason}"))
+    recordings, skipped = find(data)
+    for reason in skipped:
+        typer.echo(printable(f"  skipped {reason}"))
     songs = [recording for recording in recordings if recording.kind == "song"]
-    sources = songs[EVERY - 1 :: EVERY]
+    sources = songs[STEP - 1 :: STEP]
     if prepared:
-        held = held_out(prepared)
-        sources = [song for song in songs if song.path.relative_to(data).as_posix() in held]
+        validation = validation_paths(prepared)
+        sources = [song for song in songs if song.path.relative_to(data).as_posix() in validation]
         if not sources:
-            raise DataError(f"{prepared}: holds no song of {data} out; prepare that folder, or leave --prepared away")
+            raise DataError(
+                f"{prepared}: has no validation song of {data}; prepare that folder, or leave out --prepared"
+            )
     if not sources:
         raise DataError(f"{data}: {len(songs)} songs, of which every seventh is a source; add more, or give --prepared")
     texts = {place(song): WORDS[song.statement] for song in sources if song.statement in WORDS}
     copy(plan(recordings, sources), texts, out)
-    typer.echo(f"{out}: {len(sources)} songs of {len({song.actor for song in sources})} singers")
-    folders = f"--sources {out}/songs --references {out}/by_song --parallel {out}/truths"
+    typer.echo(f"{out}: {len(sources)} songs of {len({song.actor for song in sources})} speakers")
+    folders = f"--sources {out}/songs --enrolment {out}/by_song --parallel {out}/truths"
     typer.echo(f"next: svc evaluate --voice VOICE {folders} -o OUT")
 
 
-def held_out(prepared: Path) -> set[str]:
-    """Paths of the clips that nothing was trained on."""
+def validation_paths(prepared: Path) -> set[str]:
+    """Paths of the validation clips."""
     from svc.data import manifest
 
     return {clip.path for clip in manifest.read(prepared).split("valid")}
 
 
 def plan(recordings: Sequence[Recording], sources: Collection[Recording]) -> dict[str, Path]:
-    """Every file to make, below the folder for all, and what it is a copy of."""
+    """Every file to write, relative to the output folder, and the file it is a copy of."""
     copies = {}
     for recording in recordings:
         actor, piece, repetition = recording.actor, recording.piece, recording.repetition
@@ -75,20 +77,20 @@ def plan(recordings: Sequence[Recording], sources: Collection[Recording]) -> dic
 
 
 def place(song: Recording) -> str:
-    """Of a source, below the folder for all."""
+    """Path of a source, relative to the output folder."""
     return f"songs/{song.actor}/{song.piece}{song.repetition}.flac"
 
 
 def copy(copies: dict[str, Path], texts: dict[str, str], out: Path) -> None:
-    """Make a folder of copies and of the words beside some of them, or nothing.
+    """Write a folder of copies and lyrics, or nothing.
 
     Raises:
-        DataError: the folder cannot be made, or a file cannot be copied.
+        DataError: the folder cannot be created, or a file cannot be copied.
     """
     try:
         out.mkdir(parents=True)
     except OSError as error:
-        raise DataError(f"{out}: cannot be made ({error.strerror}); choose another -o") from None
+        raise DataError(f"{out}: cannot be created ({error.strerror}); choose another -o") from None
     try:
         for name, path in copies.items():
             (out / name).parent.mkdir(parents=True, exist_ok=True)
@@ -97,9 +99,7 @@ def copy(copies: dict[str, Path], texts: dict[str, str], out: Path) -> None:
             (out / name).with_suffix(".txt").write_text(f"{words}\n", encoding="utf-8")
     except OSError as error:
         shutil.rmtree(out, ignore_errors=True)
-        raise DataError(
-            f"{error.filename or out}: cannot be copied ({error.strerror or error}); mend that first"
-        ) from None
+        raise DataError(f"{error.filename or out}: cannot be copied ({error.strerror or error})") from None
 
 
 if __name__ == "__main__":

@@ -86,8 +86,9 @@ def main(
         for kind in KINDS:
             figures = measure(extract, [r for r in chosen if r.kind == kind], f"{name}, {kind}")
             typer.echo(
-                f"| {name} | {kind} | {figures.same_words:.3f} | {figures.same_speaker:.3f} | **{figures.same_words / figures.same_speaker:.2f}** | "
-                f"{figures.pitch / figures.same_speaker:.2f} | {figures.accuracy_by_mean:.0%} | {figures.accuracy_by_frame:.0%} |"
+                f"| {name} | {kind} | {figures.same_words:.3f} | {figures.same_speaker:.3f} | "
+                f"**{figures.same_words / figures.same_speaker:.2f}** | {figures.pitch / figures.same_speaker:.2f} | "
+                f"{figures.accuracy_by_mean:.0%} | {figures.accuracy_by_frame:.0%} |"
             )
     typer.echo(f"{len(chosen)} recordings of {len({r.actor for r in chosen})} actors")
     if run:
@@ -146,7 +147,9 @@ def load_extractor(name: str) -> Extract:
         raise DataError(f"{encoder}: not found; give a file of train_phone_model.py")
     layers = getattr(encoders.classes().get("phone-classifier" if weights else encoder), "channels", None)
     if layers is None:
-        raise DataError(f"--encoder {name}: unknown; use mfcc, a file *.safetensors, or one of {', '.join(encoders.classes())}")
+        raise DataError(
+            f"--encoder {name}: unknown; use mfcc, a file *.safetensors, or one of {', '.join(encoders.classes())}"
+        )
     if layer not in layers:
         raise DataError(f"--encoder {name}: the layer must be one of {', '.join(layers)}")
     return partial(features, encoder=PhoneEncoder(Path(encoder)) if weights else encoders.shared(encoder), layer=layer)

@@ -50,5 +50,5 @@ def export_run(run: Path, which: str, card: dict[str, str]) -> "VoiceFile":
     from svc.inference.export import export_voice
     from svc.training import checkpoint
 
-    found = checkpoint.load_named(run, which)
-    return export_voice(found.folder, found.step, found.meta, checkpoint.ema_weights(found), card)
+    loaded = checkpoint.load_named(run, which)
+    return export_voice(loaded.folder, loaded.step, loaded.meta, checkpoint.ema_weights(loaded), card)

@@ -86,8 +86,8 @@ def prepare(
 
 def _plan(data: Path, out: Path, config: Config, held: ExitStack, speaker: str | None) -> _Plan:
     """The files to process; from now on the folder is locked."""
-    found, rejected = find_by_speaker(data) if speaker is None else (find_single_speaker(data, speaker), [])
-    if not found:
+    files, rejected = find_by_speaker(data) if speaker is None else (find_single_speaker(data, speaker), [])
+    if not files:
         reason = rejected[0]["reason"] if rejected else f"put them as {data}/<speaker>/<anything>.wav"
         raise DataError(f"{data}: no files in speakers' folders; {reason}")
     if out.resolve().is_relative_to(data.resolve()):
@@ -97,7 +97,7 @@ def _plan(data: Path, out: Path, config: Config, held: ExitStack, speaker: str |
     abort_file = out / f".failed-{secrets.token_hex(4)}"  # a new name every time: networked folders cache old files
     held.callback(abort_file.unlink, missing_ok=True)
     fingerprint = feature_fingerprint(config)
-    jobs = [PrepareJob(name, path, data, out / "store", fingerprint, config) for name, path in found]
+    jobs = [PrepareJob(name, path, data, out / "store", fingerprint, config) for name, path in files]
     return _Plan(jobs, rejected, abort_file)
 
 
@@ -109,7 +109,7 @@ def find_by_speaker(data: Path) -> tuple[list[tuple[str, Path]], list[Rejected]]
     """
     if not data.is_dir():
         raise DataError(f"{data}: no such folder; name one that holds a folder for each speaker")
-    found: list[tuple[str, Path]] = []
+    files: list[tuple[str, Path]] = []
     rejected: list[Rejected] = []
     for path in sorted(data.iterdir()):
         if not path.is_dir():
@@ -119,10 +119,10 @@ def find_by_speaker(data: Path) -> tuple[list[tuple[str, Path]], list[Rejected]]
         elif not path.name.startswith("."):
             try:
                 name = checked_new_name(path.name)
-                found += [(name, file) for file in find_audio(path)]
+                files += [(name, file) for file in find_audio(path)]
             except DataError as error:
                 rejected.append({"path": path.name, "speaker": "", "reason": str(error)})
-    return found, rejected
+    return files, rejected
 
 
 def find_single_speaker(data: Path, speaker: str) -> list[tuple[str, Path]]:
@@ -136,10 +136,10 @@ def find_single_speaker(data: Path, speaker: str) -> list[tuple[str, Path]]:
     if not data.is_dir():
         raise DataError(f"{data}: no such folder; name one that holds recordings of {speaker}")
     name = checked_new_name(speaker)
-    found = [(name, path) for path in find_audio(data)]
-    if not found:
+    files = [(name, path) for path in find_audio(data)]
+    if not files:
         raise DataError(f"{data}: holds no recordings; put some of {speaker} there")
-    return found
+    return files
 
 
 def _check_visible(data: Path, out: Path) -> None:
@@ -196,23 +196,21 @@ def _write_tables(data: Path, out: Path, plan: _Plan, results: list[_Result]) ->
 
 def _ensure_split(clips: list[Clip]) -> list[Clip]:
     """Every speaker keeps something to train on, and something is held out; groups and files stay whole."""
-    units: dict[str, dict[str, list[Clip]]] = {}  # of every speaker, by name
+    units: dict[str, list[Clip]] = {}
+    units_of: dict[str, set[str]] = {}  # names of units by speaker
     for clip in clips:
-        units.setdefault(clip.speaker, {}).setdefault(clip.split_unit, []).append(clip)
-    moved = {}  # speaker, unit → split
-    for speaker, own in units.items():
-        if all(clip.split == "valid" for unit in own.values() for clip in unit):
-            moved[speaker, min(own, key=lambda name: _order(own[name]))] = "train"
-    if not moved and all(clip.split == "train" for clip in clips):
-        spare = [(_order(unit), speaker, name) for speaker, own in units.items() if len(own) > 1
-                 for name, unit in own.items()]  # fmt: skip
+        units.setdefault(clip.split_unit, []).append(clip)
+        units_of.setdefault(clip.speaker, set()).add(clip.split_unit)
+    split = {name: unit[0].split for name, unit in units.items()}
+    order = {name: min(clip.key for clip in unit) for name, unit in units.items()}
+    for own in units_of.values():
+        if all(split[name] == "valid" for name in own):
+            split[min(own, key=order.__getitem__)] = "train"
+    if "valid" not in split.values():
+        spare = [name for name, unit in units.items() if all(len(units_of[clip.speaker]) > 1 for clip in unit)]
         if spare:
-            moved[min(spare)[1:]] = "valid"
-    return [replace(clip, split=moved.get((clip.speaker, clip.split_unit), clip.split)) for clip in clips]
-
-
-def _order(unit: list[Clip]) -> str:
-    return min(clip.key for clip in unit)
+            split[min(spare, key=order.__getitem__)] = "valid"
+    return [replace(clip, split=split[clip.split_unit]) for clip in clips]
 
 
 def _speaker_stats(name: str, clips: list[Clip], cache: FeatureCache) -> Speaker:

@@ -111,23 +111,23 @@ def _read_entries(job: PrepareJob, source: str) -> list[_Entry]:
     if whole is not None:
         return [(cache.key(source, job.fingerprint), 0, len(whole) - 1, int(whole[-1]))]
     slices = _read(cache, _f0_key(cache, job, source), "slices")
-    found = []
+    clips = []
     for first, last in () if slices is None else slices.tolist():
         key = _slice_key(cache, job, source, first, last)
         active = _read(cache, key, "cumulative_active")
         if active is None:
             return []
-        found.append((key, first, last, int(active[-1])))
-    return found
+        clips.append((key, first, last, int(active[-1])))
+    return clips
 
 
 def _make_entries(job: PrepareJob, source: str) -> Iterator[_Entry]:
     cache = FeatureCache(job.cache)
     f0_key = _f0_key(cache, job, source)
-    known = _read(cache, f0_key, "f0")
-    recording = analyse_recording(load_audio(job.path, job.config.sample_rate), job.config, known, job.device)
+    cached_f0 = _read(cache, f0_key, "f0")
+    recording = analyse_recording(load_audio(job.path, job.config.sample_rate), job.config, cached_f0, job.device)
     sliced = len(recording.slices) > 1
-    if known is None:
+    if cached_f0 is None:
         slices = {"slices": np.array(recording.slices)} if sliced else {}
         cache.put(f0_key, {"f0": recording.f0} | slices)
     for first, last in recording.slices:

@@ -1,4 +1,4 @@
-"""The judges of an evaluation, and what they say of one recording beside another."""
+"""All metrics of one recording against another, computed once per recording."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,163 +19,171 @@ from svc.evaluation.metrics import speaker as speaker_metric
 from svc.evaluation.metrics.f0 import Curve, Scores
 from svc.evaluation.metrics.speaker import Vector
 
-ALIKE = 0.05  # cosine between floor and ceiling, below which there is no way to go
-LONGER = 0.05  # of its source's length that an output may be longer or shorter
+MIN_GAP = 0.05  # cosine between source and target below which progress is undefined
+MAX_LENGTH_DIFFERENCE = 0.05  # of the source's length
 
 
 @dataclass(frozen=True, slots=True)
-class Judges:
-    """Which judges sit on the panel, by name."""
+class EvaluatorConfig:
+    """Which networks and trackers measure, by name."""
 
-    pitch: str = "praat"
-    identity: str = "resemblyzer"
-    words: str = content_metric.DEFAULT
-    opinions: tuple[str, ...] = ()
-    transcribe: str = ""  # sphinx, or Whisper's size or folder, or nobody
+    f0_tracker: str = "praat"
+    speaker_encoder: str = "resemblyzer"
+    content_metric: str = content_metric.DEFAULT
+    mos: tuple[str, ...] = ()
+    asr: str = ""  # sphinx, or the size or folder of a Whisper model
     language: str = "en"
-    vocabulary: tuple[str, ...] = ()  # that sphinx chooses from
+    vocabulary: tuple[str, ...] = ()  # for sphinx
 
 
 @dataclass(frozen=True)
-class Heard:
-    """A recording and what a panel hears in it, each once and only when asked."""
+class AnalysedAudio:
+    """A recording with its analyses, each computed on first use."""
 
     audio: Audio
-    panel: "Panel"
+    evaluator: "Evaluator"
 
     @cached_property
     def f0(self) -> Curve:
-        """Melody (N,) in Hz, 0 where unvoiced."""
-        return self.panel.track(self.audio)
+        """f0 (N,) in Hz, 0 where unvoiced."""
+        return self.evaluator.track_f0(self.audio)
 
     @cached_property
     def embedding(self) -> Vector:
-        """Who sings: unit vector (D,)."""
-        return self.panel.identity.embed(self.audio)
+        """Speaker embedding: unit vector (D,)."""
+        return self.evaluator.similarity.embed(self.audio)
 
     @cached_property
     def content(self) -> content_metric.Content:
-        """What is sung: (C, N)."""
-        return self.panel.words.content(self.audio)
+        """Content features (C, N)."""
+        return self.evaluator.content_metric.content(self.audio)
 
     @cached_property
     def transcript(self) -> str:
-        """The words, as a recogniser hears them."""
-        return self.panel.transcriber.transcribe(self.audio) if self.panel.transcriber else ""
+        """ASR transcript; empty without ASR."""
+        return self.evaluator.asr.transcribe(self.audio) if self.evaluator.asr else ""
+
+    @cached_property
+    def mos(self) -> Scores:
+        """Predicted mean opinion scores by name."""
+        predictors = self.evaluator.mos_predictors
+        return {name: value for predictor in predictors for name, value in predictor.scores(self.audio).items()}
 
 
-def read(path: Path) -> Audio:
-    """A checked recording on the clock: at its own rate, or at 24 kHz if that has no whole samples in 10 ms."""
+def read_audio(path: Path) -> Audio:
+    """Read a recording; resample it to 24 kHz if 10 ms are no whole number of samples at its rate."""
     audio = files.read(path)
     return audio if audio.rate % 100 == 0 else resample(audio, 24_000)
 
 
-class Panel:
-    """Listens to recordings, and scores them.
+class Evaluator:
+    """Computes all configured metrics.
 
     Args:
-        judges: who sits on it.
-        enrolment: recordings of every singer.
-        described: what another panel of these judges made of those, to be spared the time.
+        config: names of the metrics.
+        enrolment: recordings of every speaker.
+        cached_embeddings: raw embeddings of those, if another evaluator of the same config has computed them.
     """
 
     def __init__(
-        self, judges: Judges, enrolment: Mapping[str, Sequence[Audio]], described: Mapping[str, Vector] | None = None
+        self,
+        config: EvaluatorConfig,
+        enrolment: Mapping[str, Sequence[Audio]],
+        cached_embeddings: Mapping[str, Vector] | None = None,
     ):
-        self.judges = judges
-        self.track = f0_metric.tracker(judges.pitch)
-        self.words = content_metric.judge_by_name(judges.words)
-        self.opinions = [mos.opinion_by_name(name) for name in judges.opinions]
-        self.transcriber = transcript.transcriber(judges.transcribe, judges.language, judges.vocabulary)
-        self.identity = speaker_metric.judge(judges.identity, enrolment, described)
+        self.config = config
+        self.track_f0 = f0_metric.load_tracker(config.f0_tracker)
+        self.content_metric = content_metric.load_content_metric(config.content_metric)
+        self.mos_predictors = [mos.load_mos_predictor(name) for name in config.mos]
+        self.asr = transcript.load_asr(config.asr, config.language, config.vocabulary)
+        self.similarity = speaker_metric.load_speaker_similarity(config.speaker_encoder, enrolment, cached_embeddings)
 
-    def hear(self, audio: Audio) -> Heard:
-        """A recording to be asked about."""
-        return Heard(audio, self)
+    def analyse(self, audio: Audio) -> AnalysedAudio:
+        """A recording whose analyses are computed on first use."""
+        return AnalysedAudio(audio, self)
 
-    def score(self, output: Heard, source: Heard, singer: str, target: str, text: str | None = None) -> Scores:
-        """Everything that can be said of an output beside its source, both on one clock.
+    def score(
+        self, output: AnalysedAudio, source: AnalysedAudio, speaker: str, target: str, text: str | None = None
+    ) -> Scores:
+        """All scores of an output that keeps the timing of its source.
 
         Args:
-            output: what was made.
-            source: of what.
-            singer: who sings the source, or nothing.
-            target: who should sing the output.
-            text: the words, where they are known.
+            output: conversion, or reconstruction if ``speaker`` is ``target``.
+            source: its source.
+            speaker: speaker of the source, or an empty string.
+            target: speaker that the output should sound like.
+            text: the lyrics, if available.
 
         Raises:
-            DataError: their lengths differ by more than a twentieth.
+            DataError: the lengths differ by more than 5 %.
         """
-        if abs(output.audio.seconds / source.audio.seconds - 1) > LONGER:
-            long = f"{output.audio.seconds:.1f} s long, its source {source.audio.seconds:.1f} s"
-            raise DataError(f"{long}; give conversions that keep the timing")
-        scores = f0_metric.melody_scores(sung=output.f0, asked=source.f0)
+        if abs(output.audio.seconds / source.audio.seconds - 1) > MAX_LENGTH_DIFFERENCE:
+            lengths = f"{output.audio.seconds:.1f} s long, its source {source.audio.seconds:.1f} s"
+            raise DataError(f"{lengths}; give conversions that keep the timing")
+        scores = f0_metric.f0_scores(output_f0=output.f0, reference_f0=source.f0)
         scores |= f0_metric.loudness_scores(output=output.audio, source=source.audio)
-        scores |= self.identify(output.embedding, singer, target, source.embedding)
-        if singer != target:
-            scores |= self.approach(output, source, target)
-        scores["words"] = content_metric.word_error(source.content, output.content, source.audio)
+        scores |= self.identify_speaker(output.embedding, speaker, target, source.embedding)
+        if speaker != target:
+            scores |= self.conversion_progress(output, source, target)
+        scores["content_distance"] = content_metric.content_distance(source.content, output.content, source.audio)
         scores |= artifacts.measure(source.audio, output.audio, source.f0, output.f0)
-        if singer == target:
+        if speaker == target:
             scores["stft"] = spectral.stft_distance(output=output.audio, truth=source.audio)
-            scores["mcd_aligned"] = spectral.cepstral_distance(output=output.audio, truth=source.audio)
-        return scores | self.compare_transcripts(output, source, text) | self.opine(output.audio)
+            scores["mcd_aligned"] = spectral.mcd(output=output.audio, truth=source.audio)
+        scores |= output.mos | {f"{name}_source": value for name, value in source.mos.items()}
+        return scores | self.compare_transcripts(output, source, text)
 
-    def identify(self, output: Vector, singer: str, target: str, *apart: Vector) -> Scores:
-        """Who an output is taken for.
+    def identify_speaker(self, output: Vector, speaker: str, target: str, *exclude: Vector) -> Scores:
+        """Closed-set speaker identification of an output.
 
         Args:
-            output: embedding of what was made.
-            singer: who sings the source, or nothing.
-            target: who should sing the output.
-            apart: embeddings of recordings that it came from, by which nobody may be known then.
+            output: embedding of the output.
+            speaker: speaker of the source, or an empty string.
+            target: speaker that the output should sound like.
+            exclude: embeddings of recordings to leave out of the enrolment, such as the source.
 
         Returns:
-            ``cosine`` to the target; ``named_target`` and ``named_source``, 1 where the target, or the source's
-            singer, is the likeliest of all enrolled; NaN where that cannot be told.
+            ``cosine`` to the target; ``named_target`` and ``named_source``, 1 where the target, or the speaker of the
+            source, is the closest of all enrolled speakers; NaN where that is undefined.
         """
-        alike = self.identity.cosines(output, *apart)
-        told = {name: cosine for name, cosine in alike.items() if not math.isnan(cosine)}
-        named = max(told, key=lambda name: told[name]) if len(told) > 1 else None
-        other = singer in told and singer != target
+        cosines = self.similarity.cosines(output, *exclude)
+        defined = {name: cosine for name, cosine in cosines.items() if not math.isnan(cosine)}
+        closest = max(defined, key=lambda name: defined[name]) if len(defined) > 1 else None
+        other = speaker in defined and speaker != target
         return {
-            "cosine": alike[target],
-            "named_target": float(named == target) if named and target in told else math.nan,
-            "named_source": float(named == singer) if named and other else math.nan,
+            "cosine": cosines[target],
+            "named_target": float(closest == target) if closest and target in defined else math.nan,
+            "named_source": float(closest == speaker) if closest and other else math.nan,
         }
 
-    def approach(self, output: Heard, source: Heard, target: str) -> Scores:
-        """How far a conversion went.
+    def conversion_progress(self, output: AnalysedAudio, source: AnalysedAudio, target: str) -> Scores:
+        """How far a conversion moved from its source to the target speaker.
 
         Returns:
-            ``cosine_source`` between both recordings, and ``likeness``, the share of the way from the source's cosine
-            to that of the target's own recordings, NaN where the source is about as like the target as those are.
+            ``cosine_source``, between output and source, and ``progress``: 0 at the cosine of the source to the
+            target, 1 at that of the target's own recordings; NaN where those two are about the same.
         """
-        floor, ceiling = self.identity.likeness(source.embedding, target), self.identity.ceiling(target)
-        way = ceiling - floor if ceiling > floor + ALIKE else math.nan
+        floor, ceiling = self.similarity.mean_cosine(source.embedding, target), self.similarity.ceiling(target)
+        gap = ceiling - floor if ceiling > floor + MIN_GAP else math.nan
         return {
             "cosine_source": float(source.embedding @ output.embedding),
-            "likeness": (self.identity.likeness(output.embedding, target) - floor) / way,
+            "progress": (self.similarity.mean_cosine(output.embedding, target) - floor) / gap,
         }
 
-    def again(self, take: Heard, source: Heard, text: str | None = None) -> Scores:
-        """The words of another rendition of a source: their distance on its clock (NaN if too short), and transcripts.
+    def score_other_take(self, take: AnalysedAudio, source: AnalysedAudio, text: str | None = None) -> Scores:
+        """Content distance (after DTW, NaN if too short) and transcript errors of another performance of a source.
 
-        Warping flatters: other words brought onto the clock so read less than 1.
+        DTW flatters: different words, too, come out below 1.
         """
         scores = self.compare_transcripts(take, source, text)
-        frames = spectral.on_clock(take=take.audio, source=source.audio)
+        frames = spectral.dtw_frame_map(take=take.audio, source=source.audio)
         if frames is None:
-            return scores | {"words": math.nan}
+            return scores | {"content_distance": math.nan}
         content = take.content[:, np.minimum(frames, take.content.shape[1] - 1)]
-        return scores | {"words": content_metric.word_error(source.content, content, source.audio)}
+        return scores | {"content_distance": content_metric.content_distance(source.content, content, source.audio)}
 
-    def compare_transcripts(self, output: Heard, source: Heard, text: str | None = None) -> Scores:
-        """What a recogniser makes of an output, if one was asked for, beside what it makes of the source."""
-        if not self.transcriber:
+    def compare_transcripts(self, output: AnalysedAudio, source: AnalysedAudio, text: str | None = None) -> Scores:
+        """ASR error rates of an output beside those of its source; empty without ASR."""
+        if not self.asr:
             return {}
         return transcript.transcript_errors(output.transcript, source.transcript, text)
-
-    def opine(self, audio: Audio) -> Scores:
-        """Predicted opinions, of the judges that were asked for."""
-        return {name: value for judge in self.opinions for name, value in judge.scores(audio).items()}

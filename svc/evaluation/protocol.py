@@ -95,12 +95,12 @@ def find_recordings(folder: Path, option: str, skipped: list[str]) -> dict[str, 
         DataError: the folder does not exist, or has no speaker's folder.
     """
     before = len(skipped)
-    found = {place.name: list(find_audio(place)) for place in speaker_folders(folder, option, skipped)}
-    found = {name: paths for name, paths in found.items() if paths}
-    if not found:
+    recordings = {place.name: list(find_audio(place)) for place in speaker_folders(folder, option, skipped)}
+    recordings = {name: paths for name, paths in recordings.items() if paths}
+    if not recordings:
         reason = next(iter(skipped[before:]), f"put recordings in {folder}/<speaker>/, see {option}")
         raise DataError(f"{folder}: no folders of speakers; {reason}")
-    return found
+    return recordings
 
 
 def speaker_folders(folder: Path, option: str, skipped: list[str]) -> list[Path]:

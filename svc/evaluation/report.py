@@ -1,131 +1,216 @@
-"""A page to look at and to listen to, all in one file."""
+"""Report of an evaluation: ``scores.json`` for programs, ``scores.md`` and ``report.html`` for people."""
 
-import base64
-import io
+import json
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import soundfile
-from jinja2 import Environment
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from svc.audio.files import Audio
-from svc.audio.plot import draw
+from svc import __version__
+from svc.errors import DataError, printable
+from svc.evaluation.evaluator import EvaluatorConfig, read_audio
+from svc.evaluation.metrics.speaker import Vector
+from svc.evaluation.metrics.table import GROUPS, MEASURES, SPEAKER, Row, group_rows, summarise, values
+from svc.evaluation.page import AudioExample, Page, Section, Table, png, write
+from svc.evaluation.protocol import ConversionPair
+from svc.evaluation.run import EvaluationRequest, evenly_spaced
+from svc.evaluation.scoring import Evaluation
 from svc.utils import atomic
+from svc.utils.progress import progress
 
-Curve = NDArray[np.floating]
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Named columns and rows of as many cells."""
-
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-    def markdown(self) -> str:
-        """Lines of Markdown, without the last line's end."""
-        lines = [self.columns, ["---"] * len(self.columns), *self.rows]
-        return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+SCORES, TABLE, PAGE = "scores.json", "scores.md", "report.html"
+NAMES = ("system", "song", "speaker", "target")
+MAX_SECONDS = 15.0  # of a recording on the page
+MAX_CONVERSIONS = 60  # in the t-SNE plot
+PERPLEXITY = 12.0
+LEGEND = (
+    "Means over songs with 95 % bootstrap intervals over songs. f0 is compared after removing one constant shift for "
+    "each file. Spectrograms: cyan is the f0 of the recording, white the f0 of the source moved by that shift."
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Exhibit:
-    """One recording on the page, with a melody (N,) in Hz to draw over it, and one that was asked for; 0: unvoiced."""
+def write_report(evaluation: Evaluation, request: EvaluationRequest, name: str, num_examples: int) -> str:
+    """Write the three files into the output folder.
 
-    title: str
-    audio: Audio
-    f0: Curve | None = None
-    asked: Curve | None = None
+    Args:
+        evaluation: the scores.
+        request: what was evaluated.
+        name: of the voice or system, for the headings.
+        num_examples: conversions on the page, evenly spaced from the lowest to the highest cosine to the target.
+
+    Returns:
+        The tables in Markdown.
+
+    Raises:
+        DataError: the folder cannot be written.
+    """
+    scores = evaluation.scores
+    tables = tabulate(scores.rows)
+    markdown = "\n\n".join(f"**{heading}**\n\n{table.markdown()}" for heading, table in tables.items())
+    content = {
+        "svc": __version__,
+        "name": name,
+        "metrics": asdict(evaluation.evaluator.config),
+        "enrolment": {name: round(sum(a.seconds for a in clips), 1) for name, clips in evaluation.enrolment.items()},
+        "summary": {
+            label: {m.key: asdict(s) for m in MEASURES if (s := summarise(rows, m.key)).files}
+            for label, rows in group_rows(scores.rows).items()
+        },
+        "notes": evaluation.notes,
+        "skipped": scores.skipped,
+        "rows": scores.rows,
+    }
+    chosen = _choose_examples(evaluation, num_examples)
+    notes = evaluation.notes + [printable(f"skipped: {reason}") for reason in scores.skipped]
+    intro = f"{_describe_setup(request)} {LEGEND}"
+    text = f"# {name}\n\n{intro}\n\n{markdown}\n" + "".join(f"\n- {note}" for note in notes) + "\n" * bool(notes)
+    sections = [_section(evaluation, pair) for pair in progress(chosen, "plot", "song", len(chosen))]
+    figures = {"Speaker embeddings (t-SNE)": plot_tsne(evaluation)}
+    try:
+        request.out.mkdir(parents=True, exist_ok=True)
+        write(request.out / PAGE, Page(name, intro, tables, sections, figures, notes))
+        atomic.write_bytes(request.out / TABLE, text.encode())
+        atomic.write_bytes(request.out / SCORES, (json.dumps(_without_nan(content), indent=1) + "\n").encode())
+    except OSError as error:
+        raise DataError(f"{request.out}: cannot be written ({error.strerror}); choose another -o") from None
+    return markdown
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
-    """Recordings to compare, and what was measured of them."""
-
-    heading: str
-    text: str
-    exhibits: Sequence[Exhibit]
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """All of it: a sentence, tables by their headings, drawings by theirs (PNG), and recordings."""
-
-    title: str
-    intro: str
-    tables: Mapping[str, Table]
-    sections: Sequence[Section] = ()
-    drawings: Mapping[str, bytes] = field(default_factory=dict)
-    notes: Sequence[str] = ()
+def tabulate(rows: Sequence[Row]) -> dict[str, Table]:
+    """A table for each group of measures, with a line for each system that has any of them."""
+    tables = {}
+    for group in GROUPS:
+        measures = [m for m in MEASURES if m.group == group and not np.isnan(values(rows, m.key)).all()]
+        lines = []
+        for label, own in group_rows(rows).items():
+            means = [summarise(own, measure.key) for measure in measures]
+            if any(mean.files for mean in means):
+                lines.append([label, f"{len(own)}", *(m.interval(e) for m, e in zip(measures, means, strict=True))])
+        if lines:
+            tables[group] = Table(["", "n", *(m.title for m in measures)], lines)
+    return tables
 
 
-def write(path: Path, page: Page) -> None:
-    """Write the page: tables, drawings, then every section with players and spectrograms with the melodies."""
-    template = Environment(autoescape=True).from_string(_PAGE)
-    shown = [
-        {
-            "heading": section.heading,
-            "text": section.text,
-            "picture": _text(section_picture(section)),
-            "sounds": [{"title": e.title, "data": _sound(e.audio)} for e in section.exhibits],
-        }
-        for section in page.sections
-    ]
-    drawings = {heading: _text(drawing) for heading, drawing in page.drawings.items()}
-    atomic.write_bytes(path, template.render(page=page, sections=shown, drawings=drawings).encode())
+def load_scores(path: Path) -> tuple[list[Row], dict[str, Any]]:
+    """Rows and setup (metrics and enrolment) of a ``scores.json``, or of the folder that holds it.
+
+    Raises:
+        DataError: no such file, or one of another version.
+    """
+    path = path / SCORES if path.is_dir() else path
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        setup = json.loads(json.dumps(asdict(EvaluatorConfig()))) | content["metrics"]
+        setup["speaker_encoder"] = setup["speaker_encoder"].partition(":")[0]  # without the folder of its weights
+        rows = content["rows"]
+        for row in rows:
+            if not all(isinstance(row[key], str) for key in NAMES):
+                raise ValueError("rows without names")
+            if not all(value is None or math.isfinite(value) for key, value in row.items() if key not in NAMES):
+                raise ValueError("scores that are no numbers")
+        setup["enrolment"] = content["enrolment"]
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); make one with `svc evaluate -o`") from None
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+        raise DataError(f"{path}: no scores of this version; make them with `svc evaluate -o`") from None
+    return list(rows), setup
 
 
-def section_picture(section: Section) -> bytes:
-    """The spectrograms of a section as PNG."""
-    figure = Figure(figsize=(11, 1.9 * len(section.exhibits)), layout="constrained")
-    rows = figure.subplots(len(section.exhibits), squeeze=False)[:, 0]
-    for axes, exhibit in zip(rows, section.exhibits, strict=True):
-        draw(axes, exhibit.audio.samples, exhibit.audio.rate, exhibit.f0, exhibit.title, exhibit.asked)
+def plot_tsne(evaluation: Evaluation) -> bytes:
+    """t-SNE plot (van der Maaten and Hinton 2008) of speaker embeddings as PNG.
+
+    Dots are enrolment recordings in the colour of their speaker; a line leads from a source to its conversion, a star
+    in the colour of the target. Only small distances mean anything.
+    """
+    similarity = evaluation.evaluator.similarity
+    names = [name for name, rows in similarity.clips.items() for _ in rows]
+    conversions = evaluation.scores.source_to_output
+    conversions = conversions[:: max(1, -(-len(conversions) // MAX_CONVERSIONS))]
+    vectors = np.concatenate([*similarity.clips.values(), *(np.stack([a, b]) for _, a, b in conversions)])
+    points = _tsne(vectors)
+    colours = {name: colormaps["tab20"](number % 20) for number, name in enumerate(similarity.names)}
+    figure = Figure(figsize=(9, 7), layout="constrained")
+    axes = figure.subplots()
+    for (x, y), name in zip(points, names, strict=False):
+        axes.scatter(x, y, color=colours[name], s=14)
+    for name in similarity.names:
+        x, y = np.median(points[: len(names)][[name == own for own in names]], axis=0)
+        axes.annotate(name, (x, y), fontsize=9, weight="bold", ha="center", parse_math=False)
+    for (target, *_), start, end in zip(conversions, points[len(names) :: 2], points[len(names) + 1 :: 2], strict=True):
+        axes.plot(*np.stack([start, end]).T, color=colours[target], alpha=0.3, linewidth=0.8)
+        axes.scatter(end[0], end[1], color=colours[target], marker="*", s=90, edgecolors="black", linewidths=0.4)
+    axes.set_title("dots: enrolment · lines: from source to conversion ★, in the target's colour", fontsize=10)
+    axes.set_xticks([])
+    axes.set_yticks([])
     return png(figure)
 
 
-def png(figure: Figure) -> bytes:
-    """A drawing as a file."""
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=80)
-    return stream.getvalue()
+def _tsne(vectors: Vector) -> NDArray[np.float64]:
+    """Coordinates (count, 2) of unit vectors (count, D); deterministic."""
+    from sklearn.manifold import TSNE
+
+    count = len(vectors)
+    if count < 4:
+        return np.stack([np.arange(count), np.zeros(count)], axis=1)
+    perplexity = min(PERPLEXITY, (count - 1) / 3)
+    points = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(vectors.astype(np.float32))
+    return np.asarray(points, dtype=np.float64)
 
 
-def _text(data: bytes) -> str:
-    return base64.b64encode(data).decode()
+def _describe_setup(request: EvaluationRequest) -> str:
+    """Metrics and folders in a sentence each."""
+    metrics = request.metrics
+    names = [metrics.f0_tracker, metrics.speaker_encoder, metrics.content_metric, *metrics.mos]
+    names += [f"ASR {metrics.asr}"] if metrics.asr else []
+    folders = {"Sources": request.sources, "enrolment": request.enrolment or request.sources}
+    folders |= {"parallel performances": request.parallel} if request.parallel else {}
+    places = ", ".join(f"{name}: {folder}" for name, folder in folders.items())
+    return printable(f"Metrics: {', '.join(names)}. {places}.")
 
 
-def _sound(audio: Audio) -> str:
-    stream = io.BytesIO()
-    soundfile.write(stream, np.clip(audio.samples, -1, 1), audio.rate, format="FLAC", subtype="PCM_16")
-    return _text(stream.getvalue())
+def _without_nan(value: Any) -> Any:
+    """JSON has no NaN."""
+    if isinstance(value, Mapping):
+        return {key: _without_nan(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_nan(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{{ page.title }}</title>
-<style>
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
-table { border-collapse: collapse; display: block; overflow-x: auto; }
-td, th { padding: .2rem .8rem; text-align: right; border-bottom: 1px solid #ddd; }
-td:first-child, th:first-child { text-align: left; } img { max-width: 100%; }
-.sounds { display: flex; flex-wrap: wrap; gap: 1rem; } figure { margin: 0; } audio { display: block; width: 20rem; }
-</style></head><body>
-<h1>{{ page.title }}</h1><p>{{ page.intro }}</p>
-{% for heading, table in page.tables.items() %}{% if heading %}<h2>{{ heading }}</h2>{% endif %}
-<table><tr>{% for name in table.columns %}<th>{{ name }}</th>{% endfor %}</tr>
-{% for row in table.rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>
-{% endfor %}</table>
-{% endfor %}{% if page.notes %}<ul>{% for note in page.notes %}<li>{{ note }}</li>{% endfor %}</ul>{% endif %}
-{% for heading, drawing in drawings.items() %}<h2>{{ heading }}</h2>
-<img alt="{{ heading }}" src="data:image/png;base64,{{ drawing }}">
-{% endfor %}
-{% for section in sections %}<h2>{{ section.heading }}</h2><p>{{ section.text }}</p>
-<div class="sounds">{% for sound in section.sounds %}<figure><figcaption>{{ sound.title }}</figcaption>
-<audio controls preload="none" src="data:audio/flac;base64,{{ sound.data }}"></audio></figure>{% endfor %}</div>
-<img alt="spectrograms with the melody drawn over them" src="data:image/png;base64,{{ section.picture }}">
-{% endfor %}</body></html>
-"""
+def _choose_examples(evaluation: Evaluation, count: int) -> list[ConversionPair]:
+    rows = evaluation.scores.rows
+    cosines = {(row["song"], row["target"]): row["cosine"] for row in rows if row["system"] == "voice"}
+    pairs = [p for p in evaluation.scores.pairs if (p.song.id, p.target) in cosines and p.song.speaker != p.target]
+    return evenly_spaced(sorted(pairs, key=lambda pair: cosines[pair.song.id, pair.target]), count)
+
+
+def _section(evaluation: Evaluation, pair: ConversionPair) -> Section:
+    """A conversion between its source and a recording of the target."""
+    wanted = ("voice", pair.song.id, pair.target)
+    row = next(r for r in evaluation.scores.rows if (r["system"], r["song"], r["target"]) == wanted)
+    track = evaluation.evaluator.track_f0
+    source, output = read_audio(pair.song.path).first(MAX_SECONDS), read_audio(pair.output).first(MAX_SECONDS)
+    source_f0 = track(source)
+    shift = row["shift"] if not math.isnan(row["shift"]) else 0.0
+    examples = [
+        AudioExample(f"source: {pair.song.id}", source, source_f0),
+        AudioExample(f"output: as {pair.target}", output, track(output), source_f0 * 2 ** (shift / 1200)),
+    ]
+    if pair.output in evaluation.scores.truths:
+        truth = read_audio(evaluation.scores.truths[pair.output]).first(MAX_SECONDS)
+        examples.append(AudioExample(f"truth: {pair.target}'s own performance", truth, track(truth)))
+    else:
+        recording = evaluation.enrolment[pair.target][0].first(MAX_SECONDS)
+        examples.append(AudioExample(f"enrolment: {pair.target}", recording))
+    measures = [m for m in MEASURES if not math.isnan(row.get(m.key, math.nan)) and m.group != SPEAKER]
+    named = {1.0: "identified as the target, ", 0.0: "not identified as the target, "}.get(row["named_target"], "")
+    text = f"shift {shift:+.0f} cents, {named}cosine {row['cosine']:.3f}; " + ", ".join(
+        f"{m.title} {m.text(row[m.key])}" for m in measures
+    )
+    return Section(f"{pair.song.id} → {pair.target}", text, examples)

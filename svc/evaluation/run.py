@@ -1,5 +1,6 @@
-"""The walk of an evaluation: who is known, who sings what, conversions, scores."""
+"""A whole evaluation: enrolment, plan, conversions, scores."""
 
+import copy
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,208 +13,231 @@ from svc.audio import files
 from svc.audio.files import Audio
 from svc.errors import DataError, SvcError
 from svc.evaluation import protocol
-from svc.evaluation.evaluator import Judges, Panel
+from svc.evaluation.evaluator import Evaluator, EvaluatorConfig
+from svc.evaluation.independence import independence_notes
 from svc.evaluation.metrics import transcript
-from svc.evaluation.metrics.speaker import LONGEST
-from svc.evaluation.parallel import Evaluation, score
-from svc.evaluation.protocol import Case, Song
-from svc.evaluation.scoring import try_read
+from svc.evaluation.metrics.speaker import MAX_SECONDS
+from svc.evaluation.protocol import ConversionPair, Song
+from svc.evaluation.scoring import Evaluation, read_or_skip, score_all
 from svc.inference.converter import Converter
 from svc.utils.progress import progress
 
-REFERENCES = 60  # recordings that each singer is known by, at most
-ENOUGH = 300.0  # seconds of them, after which no more are read
+MAX_ENROLMENT_FILES = 60  # of each speaker
+MAX_ENROLMENT_SECONDS = 300.0  # of each speaker
 T = TypeVar("T")
-CONVERTED = "converted"  # folder for conversions, below that for everything
+CONVERTED, SOURCE_FILTER = "converted", "source_filter"  # folders for conversions in the output folder
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Request:
-    """What is to be judged.
+class EvaluationRequest:
+    """What to evaluate.
 
     Attributes:
-        sources: ``DIR/<singer>/**/*``, or ``DIR/*``.
-        references: ``DIR/<singer>/**/*``; the sources themselves if not given.
-        parallel: ``DIR/<singer>/<song>.*``, of targets and of the sources' singers, if there is such a thing.
-        converted: ready conversions ``DIR/<target>/<source>.*``; else the converter makes them.
-        out: the folder for everything that is written.
-        targets: how many others each song is turned into.
-        speakers: only these targets; all that are known if empty.
-        judges: who sits on the panel.
+        sources: ``DIR/<speaker>/**/*``, or ``DIR/*``.
+        enrolment: ``DIR/<speaker>/**/*``; the sources themselves if not given.
+        parallel: ``DIR/<speaker>/<song>.*``, performances by the targets and by the speakers of the sources.
+        converted: existing conversions ``DIR/<target>/<source>.*``; else the converter makes them.
+        out: output folder.
+        num_targets: other speakers that each song is converted to.
+        speakers: only these targets; all if empty.
+        metrics: names of the metrics.
         jobs: processes; one for each core if not given.
     """
 
     sources: Path
-    references: Path | None = None
+    enrolment: Path | None = None
     parallel: Path | None = None
     converted: Path | None = None
     out: Path
-    targets: int = 3
+    num_targets: int = 3
     speakers: tuple[str, ...] = ()
-    judges: Judges = field(default_factory=Judges)
+    metrics: EvaluatorConfig = field(default_factory=EvaluatorConfig)
     jobs: int | None = None
 
 
-def evaluate(request: Request, converter: Converter | None = None) -> Evaluation:
-    """Convert, if there are no ready conversions, and score everything; a bad file is skipped with its reason.
+def evaluate(request: EvaluationRequest, converter: Converter | None = None) -> Evaluation:
+    """Convert, unless there are conversions already, and score everything; bad files are skipped with their reason.
 
-    Without a converter and without conversions only floor and ceiling are measured.
+    Without a converter and without conversions only the source, the baseline and the truth are scored.
 
     Raises:
-        DataError: folders hold nothing usable, no target has references, or what is written would be mistaken for
-            what is read. Nothing is written then.
+        DataError: folders hold nothing usable, no target has enrolment recordings, or the output would be written
+            into an input folder. Nothing is written then.
     """
     skipped: list[str] = []
     converting = converter is not None and not request.converted
     _check_places(request, converting, skipped)
-    songs = protocol.songs(request.sources, skipped)
-    known = _known(request, songs, skipped)
-    targets = _targets(request, converter, list(known))
-    enrolled = _enrol(known, skipped)
-    planned = _plan(request, songs, targets, enrolled, skipped, converting)
-    panel = Panel(_listening_for(songs, request.judges, skipped), enrolled)
+    songs = protocol.find_songs(request.sources, skipped)
+    enrolment_files = _enrolment_files(request, songs, skipped)
+    targets = _targets(request, converter, list(enrolment_files))
+    enrolment = _read_enrolment(enrolment_files, skipped)
+    pairs = _plan(request, songs, targets, enrolment, skipped, converting)
+    evaluator = Evaluator(_with_vocabulary(songs, request.metrics, skipped), enrolment)
     if converter and converting:
-        planned = _convert(converter, planned, skipped)
-    made = converting or request.converted is not None
-    found = score(planned, panel, enrolled, request.parallel, made=made, jobs=request.jobs or os.cpu_count() or 1)
-    found.scored.skipped[:] = dict.fromkeys(skipped + found.scored.skipped)
-    return found
+        pairs = _convert(converter, pairs, request.out / SOURCE_FILTER, skipped)
+    has_conversions = converting or request.converted is not None
+    jobs = request.jobs or os.cpu_count() or 1
+    evaluation = score_all(pairs, evaluator, enrolment, request.parallel, has_conversions=has_conversions, jobs=jobs)
+    evaluation.scores.skipped[:] = dict.fromkeys(skipped + evaluation.scores.skipped)
+    if converter:
+        evaluation.notes.extend(independence_notes(request.metrics, converter.voice.config))
+    return evaluation
 
 
 def _plan(
-    request: Request,
+    request: EvaluationRequest,
     songs: Sequence[Song],
     targets: Sequence[str],
     enrolled: Collection[str],
     skipped: list[str],
     converting: bool,
-) -> list[Case]:
-    """The conversions to score; without any, every song beside others who could sing it."""
+) -> list[ConversionPair]:
+    """The pairs to score; without conversions, every song with other speakers."""
     if request.converted:
-        ready = protocol.ready(songs, request.converted, targets if request.speakers else (), skipped)
-        heard = _recognisable([case.target for case in ready], enrolled, skipped)
-        return [case for case in ready if case.target in heard]
-    heard = _recognisable(targets, enrolled, skipped)
-    planned = protocol.plan(songs, heard, request.targets, request.out / CONVERTED)
-    planned = [case for case in planned if converting or case.target != case.song.singer]
-    if not planned:
-        raise DataError(f"{request.sources}: nobody else to compare with; name a folder of singers with --references")
-    return planned
+        chosen = targets if request.speakers else ()
+        pairs = protocol.match_existing_conversions(songs, request.converted, chosen, skipped)
+        usable = _enrolled_targets([pair.target for pair in pairs], enrolled, skipped)
+        return [pair for pair in pairs if pair.target in usable]
+    usable = _enrolled_targets(targets, enrolled, skipped)
+    pairs = protocol.plan_conversions(songs, usable, request.num_targets, request.out / CONVERTED)
+    pairs = [pair for pair in pairs if converting or pair.target != pair.song.speaker]
+    if not pairs:
+        raise DataError(f"{request.sources}: no other speaker to compare with; give --enrolment DIR/<speaker>/")
+    return pairs
 
 
-def _check_places(request: Request, converting: bool, skipped: list[str]) -> None:
-    """All folders are there, and what is written stays apart from them."""
-    out, conversions = request.out.resolve(), (request.out / CONVERTED).resolve()
+def _check_places(request: EvaluationRequest, converting: bool, skipped: list[str]) -> None:
+    """Check that all folders exist, and that the output stays apart from them."""
+    out = request.out.resolve()
     inputs = {
         "--sources": request.sources,
-        "--references": request.references,
+        "--enrolment": request.enrolment,
         "--parallel": request.parallel,
         "--converted": request.converted,
     }
     for option, folder in inputs.items():
         if folder is None:
             continue
-        for place in (folder, *protocol.singer_folders(folder, option, skipped)):
+        for place in (folder, *protocol.speaker_folders(folder, option, skipped)):
             if out.is_relative_to(place.resolve()):
-                told = f"lies inside the folder of {option}, where it would pass for a singer"
-                raise DataError(f"{request.out}: {told}; choose another -o")
-            if converting and place.resolve().is_relative_to(conversions):
+                reason = f"lies inside the folder of {option}, where it would count as a speaker"
+                raise DataError(f"{request.out}: {reason}; choose another -o")
+            written = [(request.out / name).resolve() for name in (CONVERTED, SOURCE_FILTER)]
+            if converting and any(place.resolve().is_relative_to(conversions) for conversions in written):
                 raise DataError(f"{place}: conversions would be written there, over {option}; choose another -o")
     try:
         above = next(place for place in (out, *out.parents) if place.exists())
         fits = above.is_dir() and os.access(above, os.W_OK)
     except OSError as error:
-        raise DataError(f"{request.out}: cannot be made ({error.strerror}); choose another -o") from None
+        raise DataError(f"{request.out}: cannot be created ({error.strerror}); choose another -o") from None
     if not fits:
-        raise DataError(f"{request.out}: cannot be made in {above}; choose another -o")
+        raise DataError(f"{request.out}: cannot be created in {above}; choose another -o")
 
 
-def _known(request: Request, songs: Sequence[Song], skipped: list[str]) -> dict[str, list[Path]]:
-    """The recordings of every singer that are there to know them by."""
-    if request.references:
-        return protocol.singers(request.references, "--references", skipped)
-    known = {name: [s.path for s in songs if s.singer == name] for name in {s.singer: 0 for s in songs} if name}
-    if not known:
-        raise DataError(f"{request.sources}: nobody to compare with; name a folder of singers with --references")
-    return known
+def _enrolment_files(request: EvaluationRequest, songs: Sequence[Song], skipped: list[str]) -> dict[str, list[Path]]:
+    """The enrolment recordings of every speaker."""
+    if request.enrolment:
+        return protocol.find_recordings(request.enrolment, "--enrolment", skipped)
+    names = dict.fromkeys(song.speaker for song in songs if song.speaker)
+    if not names:
+        raise DataError(f"{request.sources}: no speaker to compare with; give --enrolment DIR/<speaker>/")
+    return {name: [song.path for song in songs if song.speaker == name] for name in names}
 
 
-def _enrol(known: Mapping[str, Sequence[Path]], skipped: list[str]) -> dict[str, list[Audio]]:
-    """The beginnings of recordings of every singer, evenly from all there are, until they are known for long enough."""
-    enrolled: dict[str, list[Audio]] = {}
-    for name, paths in progress(known.items(), "enrol", "singer", len(known)):
-        heard, chosen = 0.0, evenly(paths, REFERENCES)
-        for place in np.random.default_rng(0).permutation(len(chosen)):  # evenly, wherever it stops
-            if heard >= ENOUGH:
+def _read_enrolment(files_of: Mapping[str, Sequence[Path]], skipped: list[str]) -> dict[str, list[Audio]]:
+    """The beginnings of up to 60 recordings of every speaker, spread over all, until there are five minutes."""
+    enrolment: dict[str, list[Audio]] = {}
+    for name, paths in progress(files_of.items(), "enrol", "speaker", len(files_of)):
+        seconds, chosen = 0.0, evenly_spaced(paths, MAX_ENROLMENT_FILES)
+        for place in np.random.default_rng(0).permutation(len(chosen)):  # spread evenly wherever it stops
+            if seconds >= MAX_ENROLMENT_SECONDS:
                 break
             path = chosen[place]
-            audio = try_read(path, skipped)
+            audio = read_or_skip(path, skipped)
             if audio is None:
                 continue
-            start = audio.first(LONGEST).samples.copy()  # the rest of a long song is let go
+            start = audio.first(MAX_SECONDS).samples.copy()  # frees the rest of a long recording
             if 20 * np.log10(np.abs(start).max() + 1e-10) < files.MIN_LEVEL:
-                skipped.append(f"{path}: silent for its first {LONGEST:.0f} s; cut them off")
+                skipped.append(f"{path}: silent for its first {MAX_SECONDS:.0f} s; cut them off")
                 continue
-            enrolled.setdefault(name, []).append(Audio(start, audio.rate))
-            heard += enrolled[name][-1].seconds
-    return enrolled
+            enrolment.setdefault(name, []).append(Audio(start, audio.rate))
+            seconds += enrolment[name][-1].seconds
+    return enrolment
 
 
-def _listening_for(songs: Sequence[Song], judges: Judges, skipped: list[str]) -> Judges:
-    """The judges, of whom one that chooses among words is told those of all songs."""
-    if judges.transcribe.lower() != transcript.SPHINX:
-        return judges
+def _with_vocabulary(songs: Sequence[Song], metrics: EvaluatorConfig, skipped: list[str]) -> EvaluatorConfig:
+    """The config, with the words of all lyrics for PocketSphinx."""
+    if metrics.asr.lower() != transcript.SPHINX:
+        return metrics
     texts = []
     for song in songs:
         try:
             texts.append(song.text or "")
         except DataError as error:
             skipped.append(str(error))
-    return replace(judges, vocabulary=tuple(transcript.vocabulary(texts)))
+    return replace(metrics, vocabulary=tuple(transcript.extract_vocabulary(texts)))
 
 
-def _recognisable(names: Sequence[str], enrolled: Collection[str], skipped: list[str]) -> list[str]:
-    """Those of the targets that there are recordings to know by; the others are told among the skipped."""
-    unknown = [name for name in dict.fromkeys(names) if name not in enrolled]
-    known = [name for name in dict.fromkeys(names) if name in enrolled]
-    told = "no recordings to know {} by; put some in a folder for --references"
-    if not known:
-        raise DataError(told.format(", ".join(unknown)))
-    skipped += map(told.format, unknown)
-    return known
+def _enrolled_targets(names: Sequence[str], enrolled: Collection[str], skipped: list[str]) -> list[str]:
+    """The targets that have enrolment recordings; the others are appended to the skipped."""
+    missing = [name for name in dict.fromkeys(names) if name not in enrolled]
+    usable = [name for name in dict.fromkeys(names) if name in enrolled]
+    reason = "no enrolment recordings of {}; put some in a folder for --enrolment"
+    if not usable:
+        raise DataError(reason.format(", ".join(missing)))
+    skipped += map(reason.format, missing)
+    return usable
 
 
-def evenly(items: Sequence[T], count: int) -> list[T]:
-    """At most so many, evenly from first to last."""
+def evenly_spaced(items: Sequence[T], count: int) -> list[T]:
+    """At most ``count`` items, evenly spaced from first to last."""
     places = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
     return [items[place] for place in places]
 
 
-def _targets(request: Request, converter: Converter | None, known: list[str]) -> list[str]:
+def _targets(request: EvaluationRequest, converter: Converter | None, enrolled: list[str]) -> list[str]:
     if converter:
         voice = converter.voice
         if request.speakers:
-            return [voice.singers[voice.row(name)].name for name in request.speakers]
-        return [singer.name for singer in voice.singers]
-    unknown = sorted(set(request.speakers) - set(known))
+            return [voice.speakers[voice.speaker_index(name)].name for name in request.speakers]
+        return [speaker.name for speaker in voice.speakers]
+    unknown = sorted(set(request.speakers) - set(enrolled))
     if unknown:
-        raise DataError(f"--speaker {unknown[0]}: no such folder of references; there are {', '.join(known)}")
-    return list(request.speakers or known)
+        raise DataError(f"--speaker {unknown[0]}: no such enrolment folder; there are {', '.join(enrolled)}")
+    return list(request.speakers or enrolled)
 
 
-def _convert(converter: Converter, planned: Sequence[Case], skipped: list[str]) -> list[Case]:
-    done = []
-    for case in progress(planned, "convert", "song", len(planned)):
+def _convert(
+    converter: Converter, pairs: Sequence[ConversionPair], source_filter_folder: Path, skipped: list[str]
+) -> list[ConversionPair]:
+    """Convert all pairs, by the whole generator and by its source–filter stage alone if it has both stages."""
+    alone = _without_wavenet(converter)
+    converted = []
+    for pair in progress(pairs, "convert", "song", len(pairs)):
+        outputs = [(converter, pair.output)]
+        if alone:
+            path = source_filter_folder / pair.target / f"{pair.song.id}.wav"
+            outputs.append((alone, path))
+            pair = replace(pair, source_filter=path)
         try:
-            case.output.parent.mkdir(parents=True, exist_ok=True)
-            audio = files.read(case.song.path)
-            made, _ = converter.convert(
-                audio, case.target, transpose=0.0 if case.song.singer == case.target else "auto"
-            )
-            files.write(case.output, made)
-            done.append(case)
+            audio = files.read(pair.song.path)
+            for stages, path in outputs:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                keep_key = pair.song.speaker == pair.target
+                files.write(path, stages.convert(audio, pair.target, transpose=0.0 if keep_key else "auto")[0])
+            converted.append(pair)
         except SvcError as error:
             skipped.append(str(error))
         except OSError as error:
-            raise DataError(f"{case.output}: cannot be written ({error.strerror}); choose another -o") from None
-    return done
+            raise DataError(f"{pair.output}: cannot be written ({error.strerror}); choose another -o") from None
+    return converted
+
+
+def _without_wavenet(converter: Converter) -> Converter | None:
+    """A converter with the source–filter stage alone; None if the voice lacks one of the two stages."""
+    if converter.generator.wavenet is None or not converter.voice.config.model.source_filter:
+        return None
+    alone = copy.copy(converter)
+    alone.generator = copy.deepcopy(converter.generator)
+    alone.generator.wavenet = None
+    return alone

@@ -1,4 +1,4 @@
-"""How sure a mean over files is: bootstrap intervals, and whether it could as well be 0."""
+"""Bootstrap confidence intervals and sign-flip permutation tests of means over files."""
 
 import math
 from collections.abc import Sequence
@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from scipy import stats
 
 RESAMPLES = 2000
-RESAMPLES_OF_SIGNS = 9999
+SIGN_RESAMPLES = 9999
 CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A mean over files with its 95 % bootstrap interval; NaN where there are no values, a point for one file."""
+    """A mean over files with its 95 % bootstrap interval; NaN without values, a single point for one file."""
 
     mean: float
     low: float
@@ -24,44 +24,43 @@ class Estimate:
 
 
 def estimate(values: Sequence[float], clusters: Sequence[str]) -> Estimate:
-    """Mean of the files' means: percentile bootstrap over files (Efron 1979), not over what was made of each.
+    """Mean of the files' means with a percentile bootstrap interval over files (cluster bootstrap, Efron 1979).
 
-    Several conversions of one recording are no independent witnesses, so a file is drawn with all that came of it.
+    Conversions of one recording are not independent, so a file is resampled with all its conversions.
 
     Args:
         values: one for each conversion; NaN (not measured) is left out.
-        clusters: the file that each came from.
+        clusters: the source file of each conversion.
     """
     means = _by_file(values, clusters)
     if not len(means):
         return Estimate(math.nan, math.nan, math.nan, 0)
-    middle = float(means.mean())
+    mean = float(means.mean())
     if len(means) == 1 or np.ptp(means) == 0:
-        return Estimate(middle, middle, middle, len(means))
+        return Estimate(mean, mean, mean, len(means))
     interval = stats.bootstrap(
         (means,), np.mean, n_resamples=RESAMPLES, confidence_level=CONFIDENCE, method="percentile", rng=0
     ).confidence_interval
-    return Estimate(middle, float(interval.low), float(interval.high), len(means))
+    return Estimate(mean, float(interval.low), float(interval.high), len(means))
 
 
-def chance(values: Sequence[float], clusters: Sequence[str]) -> float:
-    """How likely a mean as far from 0 is if every file's mean could as well have the other sign; NaN without values.
+def sign_flip_p_value(values: Sequence[float], clusters: Sequence[str]) -> float:
+    """Two-sided p-value of a sign-flip permutation test over files (Fisher 1935), exact up to 13; NaN without values.
 
-    A sign-flip test over files (Fisher 1935), exact up to 13 of them. Intervals of a few files are too narrow to
-    decide by; this is not.
+    Bootstrap intervals over few files are too narrow to decide by; this test is not.
     """
     means = _by_file(values, clusters)
     if not len(means):
         return math.nan
     if len(means) == 1 or not means.any():
         return 1.0
-    found = stats.permutation_test((means,), np.mean, permutation_type="samples", n_resamples=RESAMPLES_OF_SIGNS, rng=0)
-    return float(found.pvalue)
+    test = stats.permutation_test((means,), np.mean, permutation_type="samples", n_resamples=SIGN_RESAMPLES, rng=0)
+    return float(test.pvalue)
 
 
 def _by_file(values: Sequence[float], clusters: Sequence[str]) -> NDArray[np.float64]:
-    gathered: dict[str, list[float]] = {}
+    groups: dict[str, list[float]] = {}
     for value, cluster in zip(values, clusters, strict=True):
         if not math.isnan(value):
-            gathered.setdefault(cluster, []).append(value)
-    return np.array([float(np.mean(found)) for found in gathered.values()])
+            groups.setdefault(cluster, []).append(value)
+    return np.array([float(np.mean(group)) for group in groups.values()])

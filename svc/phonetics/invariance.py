@@ -84,13 +84,13 @@ def probe_accuracy(vectors: Frames, labels: Sequence[str], folds: Sequence[int])
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    known, fold = np.asarray(labels), np.asarray(folds)
+    targets, fold = np.asarray(labels), np.asarray(folds)
     right = 0
     for held in np.unique(fold):
         probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-        probe.fit(vectors[fold != held], known[fold != held])
-        right += int((probe.predict(vectors[fold == held]) == known[fold == held]).sum())
-    return right / len(known)
+        probe.fit(vectors[fold != held], targets[fold != held])
+        right += int((probe.predict(vectors[fold == held]) == targets[fold == held]).sum())
+    return right / len(targets)
 
 
 def _pairs(takes: Sequence[Take]) -> Iterator[tuple[Take, Take]]:

@@ -4,20 +4,20 @@ import numpy as np
 import pytest
 
 from svc.errors import DataError
-from svc.evaluation.compare import compare, conclude, tabulate
+from svc.evaluation.compare import compare, summarise, tabulate
 
 
-def rows(count, singer="Ann", target="Bob", system="voice", **scores):
+def rows(count, speaker="Ann", target="Bob", system="voice", **scores):
     """Rows of as many songs; a score is a number for all, or one each."""
     return [
-        {"system": system, "song": f"{number}", "singer": singer, "target": target}
+        {"system": system, "song": f"{number}", "speaker": speaker, "target": target}
         | {name: float(np.broadcast_to(value, count)[number]) for name, value in scores.items()}
         for number in range(count)
     ]
 
 
-def verdicts(one, other):
-    return {d.measure.key: d for d in compare(one, other)["converted"] if d.estimate.files}
+def verdicts(a, b):
+    return {d.measure.key: d for d in compare(a, b)["converted"] if d.estimate.files}
 
 
 RNG = np.random.default_rng(0)
@@ -32,27 +32,31 @@ class TestVerdict:
             ("f0_rmse", -1.0, "better"),
             ("cosine", 1.0, "better"),
             ("cosine", -1.0, "worse"),
-            ("stretch", 1.0, "differs"),
+            ("stretch", 1.0, "different"),
         ],
     )
     def test_small_but_steady(self, key, gain, verdict):
         steady = SONGS + gain + RNG.normal(0, 0.5, 30)
-        found = verdicts(rows(30, **{key: SONGS}), rows(30, **{key: steady}))[key]
-        assert found.estimate.mean == pytest.approx(gain, abs=0.3)
-        assert found.estimate.low < gain < found.estimate.high
-        assert found.verdict == verdict
+        differences = verdicts(rows(30, **{key: SONGS}), rows(30, **{key: steady}))[key]
+        assert differences.estimate.mean == pytest.approx(gain, abs=0.3)
+        assert differences.estimate.low < gain < differences.estimate.high
+        assert differences.verdict == verdict
 
     def test_noise(self):
-        found = verdicts(rows(30, f0_rmse=SONGS), rows(30, f0_rmse=SONGS + RNG.permutation([3, -3] * 15)))["f0_rmse"]
-        assert found.verdict == "no telling"
+        differences = verdicts(rows(30, f0_rmse=SONGS), rows(30, f0_rmse=SONGS + RNG.permutation([3, -3] * 15)))[
+            "f0_rmse"
+        ]
+        assert differences.verdict == "not significant"
 
     def test_towards_zero(self):
-        one, other = rows(8, aperiodicity=-3.0), rows(8, aperiodicity=1.0)
-        assert verdicts(one, other)["aperiodicity"].verdict == "better"
-        assert verdicts(other, one)["aperiodicity"].verdict == "worse"
+        a, b = rows(8, aperiodicity=-3.0), rows(8, aperiodicity=1.0)
+        assert verdicts(a, b)["aperiodicity"].verdict == "better"
+        assert verdicts(b, a)["aperiodicity"].verdict == "worse"
         there_and_back = rows(8, aperiodicity=[9, -9] * 4)  # of which the mean is 0
-        assert verdicts(one, there_and_back)["aperiodicity"].verdict == "worse"
-        assert verdicts(rows(8, aperiodicity=-0.9), rows(8, aperiodicity=0.9))["aperiodicity"].verdict == "no telling"
+        assert verdicts(a, there_and_back)["aperiodicity"].verdict == "worse"
+        assert (
+            verdicts(rows(8, aperiodicity=-0.9), rows(8, aperiodicity=0.9))["aperiodicity"].verdict == "not significant"
+        )
 
     @pytest.mark.parametrize("count", [1, 2, 5])
     def test_few_songs_say_nothing(self, count):
@@ -66,24 +70,24 @@ class TestVerdict:
 
 
 def test_pairs_are_songs_and_targets():
-    one = rows(3, cosine=[0.1, 0.2, 0.3])
-    other = rows(2, cosine=[0.5, 0.7]) + rows(1, target="Eve", cosine=9) + rows(3, system="copied", cosine=8)
-    found = verdicts(one, other)["cosine"]
-    assert found.estimate.mean == pytest.approx(0.45)
-    assert (found.one, found.other) == pytest.approx((0.15, 0.6))
+    a = rows(3, cosine=[0.1, 0.2, 0.3])
+    b = rows(2, cosine=[0.5, 0.7]) + rows(1, target="Eve", cosine=9) + rows(3, system="copied", cosine=8)
+    differences = verdicts(a, b)["cosine"]
+    assert differences.estimate.mean == pytest.approx(0.45)
+    assert (differences.a, differences.b) == pytest.approx((0.15, 0.6))
 
 
 def test_what_one_lacks_is_left_out():
-    one, other = rows(3, mcd=[1, np.nan, 3]), rows(3, mcd=[2, 100, 5], cosine=1)
-    found = verdicts(one, other)
-    assert list(found) == ["mcd"]
-    assert found["mcd"].estimate.mean == pytest.approx(1.5)
-    assert found["mcd"].one == pytest.approx(2)
+    a, b = rows(3, mcd=[1, np.nan, 3]), rows(3, mcd=[2, 100, 5], cosine=1)
+    differences = verdicts(a, b)
+    assert list(differences) == ["mcd"]
+    assert differences["mcd"].estimate.mean == pytest.approx(1.5)
+    assert differences["mcd"].a == pytest.approx(2)
 
 
 def test_reconstructions_stand_apart():
-    one = rows(3, singer="Bob", cosine=0.5) + [row | {"song": f"{row['song']}x"} for row in rows(3, cosine=0.1)]
-    assert {kind: found[7].measure.key for kind, found in compare(one, one).items()} == {
+    a = rows(3, speaker="Bob", cosine=0.5) + [row | {"song": f"{row['song']}x"} for row in rows(3, cosine=0.1)]
+    assert {kind: differences[7].measure.key for kind, differences in compare(a, a).items()} == {
         "converted": "named_target",
         "reconstructed": "named_target",
     }
@@ -96,12 +100,12 @@ def test_nothing_in_common():
 
 def test_table():
     table = tabulate(compare(rows(8, cosine=SONGS[:8]), rows(8, cosine=SONGS[:8] + 1))["converted"], "old", "new")
-    assert table.columns == ["", "old", "new", "difference", "songs", "chance", "new is"]
+    assert table.columns == ["", "old", "new", "difference", "songs", "p", "new is"]
     assert [(row[0], *row[3:]) for row in table.rows] == [
         ("cosine to target", "1.000 [1.000, 1.000]", "8", "0.008", "better"),
     ]
 
 
-def test_conclusion_tells_what_chance_would():
-    found = compare(rows(8, cosine=SONGS[:8], mcd=1), rows(8, cosine=SONGS[:8] + 1, mcd=2))["converted"]
-    assert conclude(found, "new").startswith("new is better in 1 and worse in 1 of 2 measures")
+def test_summary():
+    differences = compare(rows(8, cosine=SONGS[:8], mcd=1), rows(8, cosine=SONGS[:8] + 1, mcd=2))["converted"]
+    assert summarise(differences, "new").startswith("new is better in 1 and worse in 1 of 2 measures")

@@ -1,4 +1,4 @@
-"""Which recordings an evaluation finds, and who is to sing which."""
+"""Which recordings an evaluation finds, and which songs are converted to which targets."""
 
 from pathlib import Path
 
@@ -19,139 +19,142 @@ def touch(folder: Path, *names: str) -> Path:
 
 
 class TestSongs:
-    def test_singers_and_nobody(self, tmp_path):
+    def test_speakers_and_unknown_speakers(self, tmp_path):
         touch(tmp_path, "Ann/a/one.v2.wav", "Ann/two.flac", "loose.mp3", "Ann/notes.txt", ".hidden/x.wav", ".h.wav")
         skipped: list[str] = []
-        found = {song.key: song.singer for song in protocol.songs(tmp_path, skipped)}
+        found = {song.id: song.speaker for song in protocol.find_songs(tmp_path, skipped)}
         assert found == {"Ann/a/one.v2": "Ann", "Ann/two": "Ann", "loose": ""}
         assert skipped == []
 
-    def test_linked_singers(self, tmp_path):
+    def test_symbolic_links(self, tmp_path):
         touch(tmp_path / "elsewhere", "b/one.wav")
         (tmp_path / "songs").mkdir()
         for name in ("Ann", ".hidden"):
             (tmp_path / "songs" / name).symlink_to(tmp_path / "elsewhere")
-        (song,) = protocol.songs(tmp_path / "songs", [])
-        assert (song.key, song.singer) == ("Ann/b/one", "Ann")
-        assert list(protocol.singers(tmp_path / "songs", "--references", [])) == ["Ann"]
+        (song,) = protocol.find_songs(tmp_path / "songs", [])
+        assert (song.id, song.speaker) == ("Ann/b/one", "Ann")
+        assert list(protocol.find_recordings(tmp_path / "songs", "--enrolment", [])) == ["Ann"]
 
     def test_two_of_one_name(self, tmp_path):
         touch(tmp_path, "Ann/a.wav", "Ann/a.flac")
         with pytest.raises(DataError, match=r"a\.wav: a\.flac beside it has the same name"):
-            protocol.songs(tmp_path, [])
+            protocol.find_songs(tmp_path, [])
 
     def test_nothing(self, tmp_path):
         with pytest.raises(DataError, match="no recordings"):
-            protocol.songs(tmp_path, [])
+            protocol.find_songs(tmp_path, [])
         for folder in (tmp_path / "none", tmp_path / ("x" * 300)):
-            with pytest.raises(DataError, match="name another with --sources"):
-                protocol.songs(folder, [])
-        with pytest.raises(DataError, match="no folders of singers"):
-            protocol.singers(touch(tmp_path, "a.wav"), "--references", [])
+            with pytest.raises(DataError, match="choose another with --sources"):
+                protocol.find_songs(folder, [])
+        with pytest.raises(DataError, match="no folders of speakers"):
+            protocol.find_recordings(touch(tmp_path, "a.wav"), "--enrolment", [])
 
 
-class TestNamesThatCannotBeShown:
+class TestUnprintableNames:
     ODD = ("a\x1b[31m", "line\nbreak", "latin\udce9")  # a terminal's command, two lines, bytes that are no UTF-8
 
-    def told(self, *paths: Path) -> list[str]:
-        return [f"{str(path)!a}: its name cannot be shown; rename it" for path in paths]
+    def reasons(self, *paths: Path) -> list[str]:
+        return [f"{str(path)!a}: its name cannot be displayed; rename it" for path in paths]
 
     @pytest.mark.parametrize("odd", ODD)
     def test_songs(self, odd, tmp_path):
         touch(tmp_path, f"{odd}.wav", f"Ann/{odd}/one.wav", f"Ann/{odd}.wav", "Ann/good.wav", f"{odd}/one.wav")
         skipped: list[str] = []
-        assert [song.key for song in protocol.songs(tmp_path, skipped)] == ["Ann/good"]
+        assert [song.id for song in protocol.find_songs(tmp_path, skipped)] == ["Ann/good"]
         ann = tmp_path / "Ann"
         expected = (tmp_path / odd, tmp_path / f"{odd}.wav", ann / f"{odd}.wav", ann / odd / "one.wav")
-        assert sorted(skipped) == sorted(self.told(*expected))
+        assert sorted(skipped) == sorted(self.reasons(*expected))
         assert all(sentence.isprintable() and sentence.isascii() for sentence in skipped)
 
     @pytest.mark.parametrize("odd", ODD)
-    def test_singers(self, odd, tmp_path):
+    def test_recordings(self, odd, tmp_path):
         touch(tmp_path, "Ann/one.wav", f"{odd}/one.wav")
         skipped: list[str] = []
-        assert list(protocol.singers(tmp_path, "--references", skipped)) == ["Ann"]
-        assert skipped == self.told(tmp_path / odd)
+        assert list(protocol.find_recordings(tmp_path, "--enrolment", skipped)) == ["Ann"]
+        assert skipped == self.reasons(tmp_path / odd)
 
     @pytest.mark.parametrize("odd", ODD)
     def test_conversions(self, odd, tmp_path):
         touch(tmp_path, f"Bob/{odd}.wav", "Bob/one.wav", f"{odd}/one.wav")
         skipped: list[str] = []
-        (case,) = protocol.ready([Song(Path("x"), "", "one")], tmp_path, (), skipped)
-        assert case.target == "Bob"
-        assert skipped == self.told(tmp_path / odd, tmp_path / "Bob" / f"{odd}.wav")
+        (pair,) = protocol.match_existing_conversions([Song(Path("x"), "", "one")], tmp_path, (), skipped)
+        assert pair.target == "Bob"
+        assert skipped == self.reasons(tmp_path / odd, tmp_path / "Bob" / f"{odd}.wav")
 
-    def test_if_nothing_else_is_there_it_says_why(self, tmp_path):
+    def test_reason_if_nothing_else_is_there(self, tmp_path):
         touch(tmp_path, "a\x1b/one.wav")
-        for read in (protocol.songs, lambda folder, told: protocol.singers(folder, "--references", told)):
-            with pytest.raises(DataError, match=r"a\\x1b': its name cannot be shown; rename it"):
-                read(tmp_path, ["told before"])
+        for find in (
+            protocol.find_songs,
+            lambda folder, skipped: protocol.find_recordings(folder, "--enrolment", skipped),
+        ):
+            with pytest.raises(DataError, match=r"a\\x1b': its name cannot be displayed; rename it"):
+                find(tmp_path, ["skipped before"])
 
 
-def test_takes_parallel_first(tmp_path):
+def test_parallel_take_first(tmp_path):
     touch(tmp_path, "Bob/a/one.aaa.wav", "Bob/a/one.wav", "Bob/a/one2.wav", "Eve/a/one.wav")
     touch(tmp_path, "Bob/a/one.txt", "Bob/a/one.lab", "Bob/a/one.other.TXT", "Bob/a/one.b/one.wav")
     song = Song(Path("x"), "Ann", "a/one")
-    assert [take.name for take in protocol.takes(tmp_path, "Bob", song)] == ["one.wav", "one.aaa.wav"]
-    assert protocol.takes(tmp_path, "Nobody", song) == []
+    assert [take.name for take in protocol.find_parallel_takes(tmp_path, "Bob", song)] == ["one.wav", "one.aaa.wav"]
+    assert protocol.find_parallel_takes(tmp_path, "Nobody", song) == []
 
 
 @given(
-    singers=st.integers(1, 9),
+    speakers=st.integers(1, 9),
     count=st.integers(1, 12),
     songs=st.lists(st.integers(0, 9), min_size=1, max_size=12),
 )
-def test_plan(singers, count, songs):
-    names = [f"s{number}" for number in range(singers)]
+def test_plan(speakers, count, songs):
+    names = [f"s{number}" for number in range(speakers)]
     found = [Song(Path("p"), f"s{own}", f"{place}") for place, own in enumerate(songs)]
-    planned = protocol.plan(found, names, count, Path("out"))
+    pairs = protocol.plan_conversions(found, names, count, Path("out"))
     for song in found:
-        targets = [case.target for case in planned if case.song is song]
-        own = song.singer in names
-        assert len(set(targets)) == len(targets) == own + min(count, singers - own)
-        assert own == (song.singer in targets)
-    assert len({case.output for case in planned}) == len(planned)
+        targets = [pair.target for pair in pairs if pair.song is song]
+        own = song.speaker in names
+        assert len(set(targets)) == len(targets) == own + min(count, speakers - own)
+        assert own == (song.speaker in targets)
+    assert len({pair.output for pair in pairs}) == len(pairs)
 
 
 def test_others_take_turns():
     found = [Song(Path("p"), "", f"{place}") for place in range(12)]
-    planned = protocol.plan(found, ["a", "b", "c", "d"], 1, Path("out"))
-    assert [sum(case.target == name for case in planned) for name in "abcd"] == [3, 3, 3, 3]
+    pairs = protocol.plan_conversions(found, ["a", "b", "c", "d"], 1, Path("out"))
+    assert [sum(pair.target == name for pair in pairs) for name in "abcd"] == [3, 3, 3, 3]
 
 
-class TestReady:
+class TestExistingConversions:
     songs = (Song(Path("x"), "Ann", "a/one"), Song(Path("y"), "", "two"))
 
     def test_by_path(self, tmp_path):
         touch(tmp_path, "Bob/Ann/a/one.mp3", "Eve/two.wav", "Eve/three.wav")
         skipped: list[str] = []
-        planned = protocol.ready(self.songs, tmp_path, (), skipped)
-        assert [(case.song.key, case.target) for case in planned] == [("Ann/a/one", "Bob"), ("two", "Eve")]
+        pairs = protocol.match_existing_conversions(self.songs, tmp_path, (), skipped)
+        assert [(pair.song.id, pair.target) for pair in pairs] == [("Ann/a/one", "Bob"), ("two", "Eve")]
         assert skipped == [f"{tmp_path / 'Eve' / 'three.wav'}: no source three"]
 
-    def test_twins_count_once(self, tmp_path):
+    def test_duplicates_count_once(self, tmp_path):
         touch(tmp_path, "Bob/Ann/a/one.wav", "Bob/Ann/a/one.flac", "Bob/two.wav", "Eve/two.wav")
         skipped: list[str] = []
-        planned = protocol.ready(self.songs, tmp_path, (), skipped)
-        assert [case.output.relative_to(tmp_path).as_posix() for case in planned] == [
+        pairs = protocol.match_existing_conversions(self.songs, tmp_path, (), skipped)
+        assert [pair.output.relative_to(tmp_path).as_posix() for pair in pairs] == [
             "Bob/two.wav",
             "Bob/Ann/a/one.flac",
             "Eve/two.wav",
         ]
-        twin = tmp_path / "Bob" / "Ann" / "a" / "one.wav"
-        assert skipped == [f"{twin}: one.flac beside it has the same name; rename one of them"]
+        duplicate = tmp_path / "Bob" / "Ann" / "a" / "one.wav"
+        assert skipped == [f"{duplicate}: one.flac beside it has the same name; rename one of them"]
 
     def test_sources_without_conversion_are_one_sentence(self, tmp_path):
         touch(tmp_path, "Bob/Ann/a/one.wav", "Eve/two.wav")
         more = [Song(Path("z"), "", name) for name in ("zwei", "three")]
         skipped: list[str] = []
-        protocol.ready([*self.songs, *more], tmp_path, (), skipped)
+        protocol.match_existing_conversions([*self.songs, *more], tmp_path, (), skipped)
         assert skipped == [f"{tmp_path}: no conversion of 2 of 4 sources, the first is three"]
-        protocol.ready([*self.songs, *more], tmp_path, ["Eve"], skipped)
+        protocol.match_existing_conversions([*self.songs, *more], tmp_path, ["Eve"], skipped)
         assert skipped[1:] == [f"{tmp_path}: no conversion of 3 of 4 sources, the first is Ann/a/one"]
 
     def test_none(self, tmp_path):
         with pytest.raises(DataError, match="no conversion of any source"):
-            protocol.ready(self.songs, touch(tmp_path, "Bob/other.wav"), (), [])
-        with pytest.raises(DataError, match="no conversions to Kim; take another --speaker: Bob, Eve"):
-            protocol.ready(self.songs, touch(tmp_path, "Bob/two.wav", "Eve/two.wav"), ["Kim"], [])
+            protocol.match_existing_conversions(self.songs, touch(tmp_path, "Bob/other.wav"), (), [])
+        with pytest.raises(DataError, match="no conversions to Kim; choose another --speaker: Bob, Eve"):
+            protocol.match_existing_conversions(self.songs, touch(tmp_path, "Bob/two.wav", "Eve/two.wav"), ["Kim"], [])

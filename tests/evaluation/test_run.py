@@ -1,4 +1,4 @@
-"""A whole evaluation, with judges that need no extra: every system, every file that cannot be scored, the report."""
+"""A whole evaluation with metrics that need no extra: every system, every file that is skipped, the report."""
 
 import json
 import math
@@ -10,37 +10,38 @@ import numpy as np
 import pytest
 
 from svc.audio.files import Audio, write
-from svc.data.synthetic.singers import SINGERS, phrase, render
+from svc.data.synthetic.phrases import phrase
+from svc.data.synthetic.singers import SINGERS, render
 from svc.errors import DataError
-from svc.evaluation import publish, run
-from svc.evaluation.evaluator import Judges, read
+from svc.evaluation import report, run
+from svc.evaluation.evaluator import EvaluatorConfig, read_audio
 from svc.evaluation.metrics import spectral, transcript
-from svc.evaluation.metrics.content import word_error
-from svc.evaluation.metrics.table import sorts
-from svc.evaluation.run import Request, evaluate
+from svc.evaluation.metrics.content import content_distance
+from svc.evaluation.metrics.table import group_rows
+from svc.evaluation.run import EvaluationRequest, evaluate
 from svc.inference.converter import Converter
 
-JUDGES = Judges(pitch="crepe", identity="cepstral", words="mfcc")  # none needs an extra
+METRICS = EvaluatorConfig(f0_tracker="crepe", speaker_encoder="cepstral", content_metric="mfcc")  # no extra needed
 ALTO, BASS, SOPRANO = SINGERS[:3]
 
 
-def sing(path, singer, seed, semitones=0.0, gain=1.0):
+def sing(path, speaker, seed, semitones=0.0, gain=1.0):
     song = phrase(seed)
     path.parent.mkdir(parents=True, exist_ok=True)
-    natural = render(singer, song)
-    sung = render(singer, song, f0=natural.f0 * 2 ** (semitones / 12)) if semitones else natural
-    write(path, Audio(sung.samples * np.float32(gain), sung.rate))
+    natural = render(speaker, song)
+    performance = render(speaker, song, f0=natural.f0 * 2 ** (semitones / 12)) if semitones else natural
+    write(path, Audio(performance.samples * np.float32(gain), performance.rate))
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """Two songs by the alto, references of three singers, the first song again by the alto and twice by the bass."""
+    """Two songs by the alto, enrolment of three speakers, the first song again by the alto and twice by the bass."""
     root = tmp_path_factory.mktemp("evaluation")
     for seed in (50, 51):
         sing(root / "songs" / "alto" / f"{seed}.wav", ALTO, seed)
-    for singer in (ALTO, BASS, SOPRANO):
+    for speaker in (ALTO, BASS, SOPRANO):
         for seed in (1, 2, 3):
-            sing(root / "references" / singer.name / f"{seed}.wav", singer, seed)
+            sing(root / "enrolment" / speaker.name / f"{seed}.wav", speaker, seed)
     sing(root / "truths" / "bass" / "50.wav", BASS, 50)
     sing(root / "truths" / "bass" / "50.other.wav", BASS, 50, semitones=0.2)
     sing(root / "truths" / "alto" / "50.wav", ALTO, 50, gain=0.5)
@@ -50,86 +51,87 @@ def folders(tmp_path_factory):
 
 
 def request(folders, out, **more):
-    known = {"sources": folders / "songs", "references": folders / "references", "parallel": folders / "truths"}
-    return Request(**known | {"out": out, "judges": JUDGES} | more)
+    places = {"sources": folders / "songs", "enrolment": folders / "enrolment", "parallel": folders / "truths"}
+    return EvaluationRequest(**places | {"out": out, "metrics": METRICS} | more)
 
 
 @pytest.fixture(scope="module")
-def found(folders):
-    made = folders / "converted"
-    sing(made / "bass" / "alto" / "50.wav", BASS, 50)
-    sing(made / "bass" / "alto" / "51.wav", ALTO, 51, semitones=1.0, gain=0.5)
-    return evaluate(request(folders, folders / "out", converted=made))
+def evaluation(folders):
+    converted = folders / "converted"
+    sing(converted / "bass" / "alto" / "50.wav", BASS, 50)
+    sing(converted / "bass" / "alto" / "51.wav", ALTO, 51, semitones=1.0, gain=0.5)
+    return evaluate(request(folders, folders / "out", converted=converted))
 
 
-class TestReadyConversions:
-    """The conversions are the bass herself for one song, and the source a semitone higher for the other."""
+class TestExistingConversions:
+    """The bass's own performance of one song, and the source a semitone higher for the other."""
 
-    def row(self, found, system, song):
-        (row,) = (row for row in found.scored.rows if (row["system"], row["song"]) == (system, song))
+    def row(self, evaluation, system, song):
+        (row,) = (row for row in evaluation.scores.rows if (row["system"], row["song"]) == (system, song))
         return row
 
-    def test_the_target_herself(self, found):
-        row = self.row(found, "voice", "alto/50")
+    def test_the_target_herself(self, evaluation):
+        row = self.row(evaluation, "voice", "alto/50")
         assert row["named_target"] == 1
         assert row["named_source"] == 0
-        assert row["likeness"] > 0.8
+        assert row["progress"] > 0.8
         assert row["mcd"] == pytest.approx(0, abs=1e-3)
         assert row["f0_median"] < 25  # each singer has a vibrato of her own
 
-    def test_the_source_a_semitone_higher(self, found):
-        row = self.row(found, "voice", "alto/51")
+    def test_the_source_a_semitone_higher(self, evaluation):
+        row = self.row(evaluation, "voice", "alto/51")
         assert row["shift"] == pytest.approx(100, abs=3)
         assert row["gain"] == pytest.approx(-6, abs=0.5)
         assert row["f0_rmse"] < 20
         assert (row["named_target"], row["named_source"]) == (0, 1)
-        assert row["likeness"] < 0.3
+        assert row["progress"] < 0.3
         assert "mcd" not in row
 
-    def test_between_floor_and_ceiling(self, found):
-        floor, ceiling = (self.row(found, system, "alto/50") for system in ("copied", "truth"))
-        assert floor["f0_rmse"] == floor["words"] == floor["likeness"] == 0
+    def test_between_floor_and_ceiling(self, evaluation):
+        floor, ceiling = (self.row(evaluation, system, "alto/50") for system in ("copied", "truth"))
+        assert floor["f0_rmse"] == floor["content_distance"] == floor["progress"] == 0
         assert floor["named_source"] == ceiling["named_target"] == 1
         assert floor["mcd"] > 2 * ceiling["mcd"] > 0
         assert floor["cosine"] < ceiling["cosine"]
-        baseline = self.row(found, "equalised", "alto/50")
+        baseline = self.row(evaluation, "equalised", "alto/50")
         assert baseline["cosine"] > floor["cosine"]
         assert baseline["mcd"] < floor["mcd"]
 
-    def test_words_of_who_sings_it_again(self, found, folders, monkeypatch):
-        """Takes are brought onto the source's clock; the source itself, softer, is no other take."""
-        take, truth, baseline = (self.row(found, system, "alto/50") for system in ("take", "truth", "equalised"))
-        assert take["singer"] == take["target"] == "alto"
-        assert take["words"] < truth["words"] < baseline["words"]
+    def test_content_of_another_take(self, evaluation, folders, monkeypatch):
+        """Takes are aligned to the source; the source itself, softer, is no other take."""
+        take, truth, baseline = (self.row(evaluation, system, "alto/50") for system in ("take", "truth", "equalised"))
+        assert take["speaker"] == take["target"] == "alto"
+        assert take["content_distance"] < truth["content_distance"] < baseline["content_distance"]
         source, late = (
-            found.panel.hear(read(folders / place)) for place in ("songs/alto/50.wav", "truths/alto/50.other.wav")
+            evaluation.evaluator.analyse(read_audio(folders / place))
+            for place in ("songs/alto/50.wav", "truths/alto/50.other.wav")
         )
-        assert 0.03 < 3 * take["words"] < word_error(source.content, late.content, source.audio)
-        monkeypatch.setattr(spectral, "on_clock", lambda **_: None)
-        assert math.isnan(found.panel.again(late, source)["words"])
+        assert 0.03 < 3 * take["content_distance"] < content_distance(source.content, late.content, source.audio)
+        monkeypatch.setattr(spectral, "dtw_frame_map", lambda **_: None)
+        assert math.isnan(evaluation.evaluator.score_other_take(late, source)["content_distance"])
 
-    def test_references_stand_for_the_ceiling(self, found):
-        own = [row for row in found.scored.rows if row["system"] == "reference"]
+    def test_enrolment_is_scored_leaving_one_out(self, evaluation):
+        own = [row for row in evaluation.scores.rows if row["system"] == "reference"]
         assert [row["target"] for row in own] == ["bass"] * 3
         assert all(row["named_target"] == 1 for row in own)
 
-    def test_published(self, found, folders):
-        asked = request(folders, folders / "out")
-        assert not asked.out.exists()
-        markdown = publish.publish(found, asked, "ready <made>", shown=5)
+    def test_report(self, evaluation, folders):
+        req = request(folders, folders / "out")
+        assert not req.out.exists()
+        markdown = report.write_report(evaluation, req, "existing <conversions>", num_examples=5)
         assert "| converted | 2 |" in markdown
-        assert "| source copied | 2 |" in markdown
-        told = json.loads((asked.out / "scores.json").read_text(), parse_constant=pytest.fail)  # no NaN
-        assert told["summary"]["converted"]["named_target"]["mean"] == 0.5
-        rows, _ = publish.load(asked.out)
-        assert len(rows) == len(found.scored.rows)
-        page = (asked.out / "report.html").read_text()
+        assert "| source, unconverted | 2 |" in markdown
+        content = json.loads((req.out / "scores.json").read_text(), parse_constant=pytest.fail)  # no NaN
+        assert content["summary"]["converted"]["named_target"]["mean"] == 0.5
+        rows, _ = report.load_scores(req.out)
+        assert len(rows) == len(evaluation.scores.rows)
+        page = (req.out / "report.html").read_text()
         assert page.count("data:audio/flac;base64,") == 2 * 3
         assert page.count("data:image/png;base64,") == 2 + 1
-        assert "truth: bass singing it" in page
-        assert "reference: bass" in page
-        assert "ready &lt;made&gt;" in page
-        assert (asked.out / "scores.md").read_text().startswith("# ready")
+        assert "truth: bass&#39;s own performance" in page
+        assert "enrolment: bass" in page
+        assert "existing &lt;conversions&gt;" in page
+        assert (req.out / "scores.md").read_text().startswith("# existing")
 
 
 def test_bad_files_are_skipped_with_their_reason(folders, tmp_path):
@@ -137,15 +139,15 @@ def test_bad_files_are_skipped_with_their_reason(folders, tmp_path):
         sing(tmp_path / "songs" / "alto" / f"{seed}.wav", ALTO, seed)
     (tmp_path / "songs" / "alto" / "broken.wav").write_text("not audio")
     for name, seed in (("50", 50), ("51", 51), ("broken", 50), ("stranger", 50)):
-        sing(tmp_path / "made" / "bass" / "alto" / f"{name}.wav", BASS, seed)
-    sing(tmp_path / "made" / "soprano" / "alto" / "50.wav", SOPRANO, 50, gain=1e-6)
+        sing(tmp_path / "converted" / "bass" / "alto" / f"{name}.wav", BASS, seed)
+    sing(tmp_path / "converted" / "soprano" / "alto" / "50.wav", SOPRANO, 50, gain=1e-6)
     short = Audio(render(SOPRANO, phrase(51)).samples[:24_000], 24_000)
-    write(tmp_path / "made" / "soprano" / "alto" / "51.wav", short)
-    asked = request(folders, tmp_path / "out", sources=tmp_path / "songs", converted=tmp_path / "made")
-    found = evaluate(asked)
-    assert {(case.song.name, case.target) for case in found.scored.cases} == {("50", "bass"), ("51", "bass")}
-    assert {row["target"] for row in found.scored.rows if row["system"] != "take"} == {"bass"}
-    reasons = {Path(reason.split(": ")[0]).name: reason for reason in found.scored.skipped}
+    write(tmp_path / "converted" / "soprano" / "alto" / "51.wav", short)
+    req = request(folders, tmp_path / "out", sources=tmp_path / "songs", converted=tmp_path / "converted")
+    evaluation = evaluate(req)
+    assert {(pair.song.name, pair.target) for pair in evaluation.scores.pairs} == {("50", "bass"), ("51", "bass")}
+    assert {row["target"] for row in evaluation.scores.rows if row["system"] != "take"} == {"bass"}
+    reasons = {Path(reason.split(": ")[0]).name: reason for reason in evaluation.scores.skipped}
     assert sorted(reasons) == ["50.wav", "51.wav", "broken.wav", "stranger.wav"]
     assert "silent" in reasons["50.wav"]
     assert "its source" in reasons["51.wav"]
@@ -153,118 +155,131 @@ def test_bad_files_are_skipped_with_their_reason(folders, tmp_path):
     assert "no source alto/stranger" in reasons["stranger.wav"]
 
 
-def test_references_that_nobody_can_be_known_by(folders, tmp_path):
+def test_unusable_enrolment(folders, tmp_path):
     """The alto's are long, the bass's as they should be, the soprano's is broken."""
-    sung = render(ALTO, phrase(1))
+    performance = render(ALTO, phrase(1))
     for name in ("alto", "soprano"):
         (tmp_path / name).mkdir()
-    write(tmp_path / "alto" / "long.wav", Audio(np.resize(sung.samples, 31 * sung.rate), sung.rate))
-    write(tmp_path / "alto" / "late.wav", Audio(np.pad(sung.samples, (30 * sung.rate, 0)), sung.rate))
-    (tmp_path / "bass").symlink_to(folders / "references" / "bass")
+    write(
+        tmp_path / "alto" / "long.wav", Audio(np.resize(performance.samples, 31 * performance.rate), performance.rate)
+    )
+    write(
+        tmp_path / "alto" / "late.wav", Audio(np.pad(performance.samples, (30 * performance.rate, 0)), performance.rate)
+    )
+    (tmp_path / "bass").symlink_to(folders / "enrolment" / "bass")
     (tmp_path / "soprano" / "1.wav").write_text("not audio")
-    asked = request(folders, folders / "out", references=tmp_path, targets=2)
-    found = evaluate(asked)
-    assert [(case.song.name, case.target) for case in found.scored.cases] == [("50", "bass"), ("51", "bass")]
-    late, broken, unknown = found.scored.skipped
+    req = request(folders, folders / "out", enrolment=tmp_path, num_targets=2)
+    evaluation = evaluate(req)
+    assert [(pair.song.name, pair.target) for pair in evaluation.scores.pairs] == [("50", "bass"), ("51", "bass")]
+    late, broken, missing = evaluation.scores.skipped
     assert late.endswith("late.wav: silent for its first 30 s; cut them off")
     assert "1.wav: not audio" in broken
-    assert unknown == "no recordings to know soprano by; put some in a folder for --references"
-    (known,) = found.enrolled["alto"]
-    assert known.seconds == 30
-    assert known.samples.base is None  # the rest is not kept
-    with pytest.raises(DataError, match="no recordings to know soprano by; put some in a folder for --references"):
-        evaluate(replace(asked, speakers=("soprano",)))
+    assert missing == "no enrolment recordings of soprano; put some in a folder for --enrolment"
+    (recording,) = evaluation.enrolment["alto"]
+    assert recording.seconds == 30
+    assert recording.samples.base is None  # the rest is not kept
+    with pytest.raises(DataError, match="no enrolment recordings of soprano; put some in a folder for --enrolment"):
+        evaluate(replace(req, speakers=("soprano",)))
 
 
-def test_a_singer_is_known_by_as_much_as_is_enough(folders, monkeypatch):
-    paths = sorted((folders / "references" / "alto").iterdir())
+def test_enrolment_is_limited(folders, monkeypatch):
+    paths = sorted((folders / "enrolment" / "alto").iterdir())
     for seconds, count in ((300.0, 3), (0.1, 1)):
-        monkeypatch.setattr(run, "ENOUGH", seconds)
-        assert len(run._enrol({"alto": paths}, [])["alto"]) == count
-    monkeypatch.setattr(run, "REFERENCES", 2)
-    monkeypatch.setattr(run, "ENOUGH", 300.0)
-    assert len(run._enrol({"alto": paths}, [])["alto"]) == 2
+        monkeypatch.setattr(run, "MAX_ENROLMENT_SECONDS", seconds)
+        assert len(run._read_enrolment({"alto": paths}, [])["alto"]) == count
+    monkeypatch.setattr(run, "MAX_ENROLMENT_FILES", 2)
+    monkeypatch.setattr(run, "MAX_ENROLMENT_SECONDS", 300.0)
+    assert len(run._read_enrolment({"alto": paths}, [])["alto"]) == 2
 
 
 @pytest.fixture(scope="module")
 def named(voice):
-    """An untrained voice that claims to know the alto and the bass."""
-    pairs = zip(voice.singers, ("alto", "bass"), strict=True)
-    return replace(voice, singers=tuple(replace(singer, name=name) for singer, name in pairs))
+    """An untrained voice whose speakers are called alto and bass."""
+    pairs = zip(voice.speakers, ("alto", "bass"), strict=True)
+    return replace(voice, speakers=tuple(replace(singer, name=name) for singer, name in pairs))
 
 
 class TestVoice:
-    def test_converts_and_keeps_what_it_made(self, folders, named, tmp_path):
-        found = evaluate(request(folders, tmp_path), Converter(named))
+    def test_converts_and_keeps_the_conversions(self, folders, named, tmp_path):
+        evaluation = evaluate(request(folders, tmp_path), Converter(named))
         assert sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.wav")) == [
-            "converted/alto/alto/50.wav",
-            "converted/alto/alto/51.wav",
-            "converted/bass/alto/50.wav",
-            "converted/bass/alto/51.wav",
+            f"{folder}/{target}/alto/{song}.wav"
+            for folder in ("converted", "source_filter")
+            for target in ("alto", "bass")
+            for song in (50, 51)
         ]
-        assert {name: len(rows) for name, rows in sorts(found.scored.rows).items() if name != "· same octave"} == {
+        assert {
+            name: len(rows) for name, rows in group_rows(evaluation.scores.rows).items() if name != "· same octave"
+        } == {
             "reconstructed": 2,
             "converted": 2,
-            "source copied": 2,
-            "source, pitch shifted and equalised": 2,
-            "truth": 1,
+            "reconstructed, source–filter stage alone": 2,
+            "converted, source–filter stage alone": 2,
+            "source, unconverted": 2,
+            "source, pitch-shifted and equalised": 2,
+            "target's own performance": 1,
             "another take of the source": 1,
-            "the target's references": 6,
+            "target's enrolment recordings": 6,
         }
-        assert all(row["stft"] > 0 for row in found.scored.rows if row["singer"] == row["target"] and "stft" in row)
+        assert all(
+            row["stft"] > 0 for row in evaluation.scores.rows if row["speaker"] == row["target"] and "stft" in row
+        )
+        voice = [row for row in evaluation.scores.rows if row["system"] == "voice"]
+        assert all(-120 <= row["wavenet_0-1"] <= 40 and "wavenet_8-12" in row for row in voice)
+        assert evaluation.notes == []
         again = evaluate(request(folders, tmp_path / "again", converted=tmp_path / "converted"))
-        assert {(r["song"], r["target"], r.get("cosine")) for r in again.scored.rows} == {
-            (r["song"], r["target"], r.get("cosine")) for r in found.scored.rows
+        assert {(r["song"], r["target"], r.get("cosine")) for r in again.scores.rows} == {
+            (r["song"], r["target"], r.get("cosine")) for r in evaluation.scores.rows if r["system"] != "source_filter"
         }
 
-    def test_target_without_references(self, folders, voice, tmp_path):
-        with pytest.raises(DataError, match=r"no recordings to know Ann, Bob Ö\. by"):
+    def test_target_without_enrolment(self, folders, voice, tmp_path):
+        with pytest.raises(DataError, match="no enrolment recordings of Ann, Bob Ö"):
             evaluate(request(folders, tmp_path), Converter(voice))
         assert not list(tmp_path.iterdir())
 
     def test_one_speaker(self, folders, named, tmp_path):
-        found = evaluate(request(folders, tmp_path, speakers=("1",)), Converter(named))
-        assert {case.target for case in found.scored.cases} == {"bass"}
+        evaluation = evaluate(request(folders, tmp_path, speakers=("1",)), Converter(named))
+        assert {pair.target for pair in evaluation.scores.pairs} == {"bass"}
 
 
 class TestTranscripts:
-    def test_by_the_words_beside_the_songs(self, folders, found, tmp_path, monkeypatch):
-        """Everybody who sings a song is read, its words are known to the judges, and a broken text costs its song."""
+    def test_by_the_words_beside_the_songs(self, folders, evaluation, tmp_path, monkeypatch):
+        """All performances are transcribed with the words of the lyrics; a broken text skips its song."""
         pytest.importorskip("pocketsphinx")
-        later = len(read(folders / "truths" / "alto" / "50.other.wav").samples)
+        later = len(read_audio(folders / "truths" / "alto" / "50.other.wav").samples)
         monkeypatch.setattr(
-            transcript.Sphinx,
+            transcript.PocketSphinxASR,
             "transcribe",
             lambda _self, audio: "ah oh ah" if len(audio.samples) == later else "ah oh",
         )
         shutil.copytree(folders / "songs", tmp_path / "songs")
         (tmp_path / "songs" / "alto" / "50.txt").write_text("Ah, oh! AH")
         (tmp_path / "songs" / "alto" / "51.txt").write_bytes(b"\xff")
-        asked = request(
+        req = request(
             folders,
             tmp_path / "out",
             sources=tmp_path / "songs",
             converted=folders / "converted",
-            judges=replace(JUDGES, transcribe="sphinx"),
+            metrics=replace(METRICS, asr="sphinx"),
         )
-        heard = evaluate(asked)
-        assert heard.panel.judges.vocabulary == ("ah", "oh")
-        rows = {row["system"]: row for row in heard.scored.rows if row["system"] != "reference"}
+        result = evaluate(req)
+        assert result.evaluator.config.vocabulary == ("ah", "oh")
+        rows = {row["system"]: row for row in result.scores.rows if row["system"] != "reference"}
         assert set(rows) == {"voice", "copied", "equalised", "truth", "take"}
         for row in rows.values():
             assert row["song"] == "alto/50"
-        told = {system: (row["wer"], row["wer_difference"]) for system, row in rows.items()}
-        assert told.pop("take") == pytest.approx((0, -1 / 3))
-        assert told == {system: pytest.approx((1 / 3, 0)) for system in ("voice", "copied", "equalised", "truth")}
-        assert sum("51.txt: cannot be read" in reason for reason in heard.scored.skipped) >= 1
-        publish.publish(heard, asked, "x", 1)
-        assert json.loads((tmp_path / "out" / "scores.json").read_text())["judges"]["vocabulary"] == ["ah", "oh"]
+        content = {system: (row["wer"], row["wer_difference"]) for system, row in rows.items()}
+        assert content.pop("take") == pytest.approx((0, -1 / 3))
+        assert content == {system: pytest.approx((1 / 3, 0)) for system in ("voice", "copied", "equalised", "truth")}
+        assert sum("51.txt: cannot be read" in reason for reason in result.scores.skipped) >= 1
+        report.write_report(result, req, "x", 1)
+        assert json.loads((tmp_path / "out" / "scores.json").read_text())["metrics"]["vocabulary"] == ["ah", "oh"]
 
 
-class TestFloorAndCeilingAlone:
+class TestWithoutConversions:
     def test_without_voice(self, folders, tmp_path):
-        found = evaluate(request(folders, tmp_path / "out", targets=1))
-        rows = [(row["song"], row["target"], row["system"]) for row in found.scored.rows]
+        evaluation = evaluate(request(folders, tmp_path / "out", num_targets=1))
+        rows = [(row["song"], row["target"], row["system"]) for row in evaluation.scores.rows]
         first, second = ("alto/50", "bass"), ("alto/51", "soprano")
         assert sorted(rows[:6]) == [
             ("alto/50", "alto", "take"),
@@ -272,16 +287,16 @@ class TestFloorAndCeilingAlone:
             *((*second, system) for system in ("copied", "equalised")),
         ]
         assert rows[6:] == [(f"{n}/{i}", n, "reference") for n in ("bass", "soprano") for i in range(3)]
-        assert found.scored.skipped == []
+        assert evaluation.scores.skipped == []
         assert not list(tmp_path.iterdir())
 
-    def test_sources_stand_in_for_references(self, folders, tmp_path):
-        found = evaluate(request(folders, tmp_path, sources=folders / "references", references=None, targets=1))
-        own = [row for row in found.scored.rows if row["system"] == "reference"]
-        others = [row for row in found.scored.rows if row["system"] == "copied"]
+    def test_sources_as_enrolment(self, folders, tmp_path):
+        evaluation = evaluate(request(folders, tmp_path, sources=folders / "enrolment", enrolment=None, num_targets=1))
+        own = [row for row in evaluation.scores.rows if row["system"] == "reference"]
+        others = [row for row in evaluation.scores.rows if row["system"] == "copied"]
         assert np.mean([row["cosine"] for row in own]) > 0.3 > 0 > np.mean([row["cosine"] for row in others])
         assert {row["target"] for row in own} == {row["target"] for row in others} == {"alto", "bass", "soprano"}
 
-    def test_nobody_else(self, folders, tmp_path):
-        with pytest.raises(DataError, match="nobody else to compare with; name a folder of singers with --references"):
-            evaluate(request(folders, tmp_path, references=None))
+    def test_no_other_speaker(self, folders, tmp_path):
+        with pytest.raises(DataError, match="no other speaker to compare with; give --enrolment"):
+            evaluate(request(folders, tmp_path, enrolment=None))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from svc.evaluation.statistics import Estimate, chance, estimate
+from svc.evaluation.statistics import Estimate, estimate, sign_flip_p_value
 
 
 def names(count):
@@ -95,22 +95,22 @@ class TestEstimate:
 class TestChance:
     def test_all_signs_alike(self):
         for count in (2, 5, 9):
-            assert chance(np.arange(1.0, count + 1), names(count)) == pytest.approx(2 / 2**count)
+            assert sign_flip_p_value(np.arange(1.0, count + 1), names(count)) == pytest.approx(2 / 2**count)
 
     def test_counted_by_hand(self):
         """Of the eight ways to sign 1, 2, 3 these means are as far from 0 as that of 3 + 2 − 1: ±6/3 and ±4/3."""
-        assert chance([-1.0, 2.0, 3.0], names(3)) == pytest.approx(4 / 8)
+        assert sign_flip_p_value([-1.0, 2.0, 3.0], names(3)) == pytest.approx(4 / 8)
 
     def test_of_nothing_and_of_zeros(self):
-        assert math.isnan(chance([math.nan], ["a"]))
-        assert chance([0.0, 0.0], names(2)) == 1
+        assert math.isnan(sign_flip_p_value([math.nan], ["a"]))
+        assert sign_flip_p_value([0.0, 0.0], names(2)) == 1
 
     def test_rows_of_one_file_are_one_witness(self):
-        assert chance([1.0, 2, 3, 4, 5, 6], ["a"] * 6) == pytest.approx(1)
+        assert sign_flip_p_value([1.0, 2, 3, 4, 5, 6], ["a"] * 6) == pytest.approx(1)
 
     @pytest.mark.parametrize("count", [6, 8, 20])
     def test_of_noise(self, count):
         """No more often below 5 % than 5 %."""
         rng = np.random.default_rng(count)
-        found = [chance(rng.normal(size=count), names(count)) for _ in range(200)]
+        found = [sign_flip_p_value(rng.normal(size=count), names(count)) for _ in range(200)]
         assert np.mean(np.array(found) < 0.05) <= 0.09

@@ -1,4 +1,4 @@
-"""The search of generators resumes: costs are measured once, and what was interrupted goes on where it was."""
+"""The ablation resumes: step times are measured once, and interrupted runs continue."""
 
 import json
 import os
@@ -12,16 +12,16 @@ from test_recipes import recipe
 
 from svc.config import load, to_tree
 from svc.errors import ConfigError
-from svc.inference.voice import Voice
+from svc.inference.voice import VoiceFile
 from svc.training import checkpoint, loop
 
-FRONT = 2  # steps
+SOURCE_FILTER_STEPS = 2
 AGAIN = "next: the same command again, to go on"
-COSTS = {"front": 0.5, "2 bands": 0.25}  # seconds a step
+COSTS = {"source-filter": 0.5, "2 bands": 0.25}  # seconds a step
 
 
 class Search:
-    """The recipe over two variants, of a second each; costs are told, not timed."""
+    """The recipe with two variants of one second each; step times are fixed, not measured."""
 
     def __init__(self, module: ModuleType, config: Path, prepared: Path, out: Path):
         self.module, self.config, self.prepared, self.out = module, config, prepared, out
@@ -33,7 +33,7 @@ class Search:
         return {name: self.costs[name] for name in configs}
 
     def run(self, only: list[str] | None = None) -> None:
-        self.module.main("tried", self.prepared, self.out, self.config, FRONT, 1.0, only)
+        self.module.main("tried", self.prepared, self.out, self.config, SOURCE_FILTER_STEPS, 1.0, only)
 
     def steps(self) -> dict[str, int]:
         """Of all runs so far."""
@@ -47,24 +47,26 @@ class Search:
 @pytest.fixture
 def search(tiny, prepared, tmp_path, monkeypatch) -> Search:
     module = recipe("ablation")
-    (tmp_path / "config.yaml").write_text(json.dumps(to_tree(replace(tiny, train=replace(tiny.train, phrases=0)))))
-    made = Search(module, tmp_path / "config.yaml", prepared.folder, tmp_path / "out")
-    tried = {"front": {"model.layers": 0}, "2 bands": {"model.subbands": 2}}
+    (tmp_path / "config.yaml").write_text(
+        json.dumps(to_tree(replace(tiny, train=replace(tiny.train, num_validation_clips=0))))
+    )
+    search = Search(module, tmp_path / "config.yaml", prepared.folder, tmp_path / "out")
+    tried = {"source-filter": {"model.wavenet.layers": 0}, "2 bands": {"model.subbands": 2}}
     monkeypatch.setattr(module, "STUDIES", {"tried": tried})
-    monkeypatch.setattr(module, "measure", made.measure)
-    return made
+    monkeypatch.setattr(module, "measure_step_seconds", search.measure)
+    return search
 
 
 def test_every_study_varies_what_there_is():
     module = recipe("ablation")
-    base = module.Path("configs/base.yaml")
+    base = module.Path("base")
     for study in module.STUDIES.values():
-        configs = [load(base, module.BOTH | changed) for changed in study.values()]
+        configs = [load(base, module.ALL_STAGES | changed) for changed in study.values()]
         assert len({json.dumps(to_tree(config)) for config in configs}) == len(study)
-    spectral = load(base, module.BOTH | module.OBJECTIVES["spectral"])
-    assert spectral.train.adversary_start > spectral.train.steps
-    adversarial = load(base, module.BOTH | module.OBJECTIVES["adversarial"])
-    assert adversarial.loss.words == spectral.loss.words == 0
+    spectral = load(base, module.ALL_STAGES | module.OBJECTIVES["spectral"])
+    assert spectral.train.adversarial_start_step > spectral.train.steps
+    adversarial = load(base, module.ALL_STAGES | module.OBJECTIVES["adversarial"])
+    assert adversarial.perceptual["phones"].weight == spectral.perceptual["phones"].weight == 0
 
 
 def test_a_study_that_there_is_not_is_told(search):
@@ -91,16 +93,20 @@ def interrupt(monkeypatch):
 
 def test_again_it_goes_by_the_costs_that_it_measured(search, capsys):
     search.run()
-    done = {"2_bands": FRONT + 4, "front": FRONT + 2, "front_alone": FRONT}
+    done = {
+        "2_bands": SOURCE_FILTER_STEPS + 4,
+        "source-filter": SOURCE_FILTER_STEPS + 2,
+        "source_filter_alone": SOURCE_FILTER_STEPS,
+    }
     assert search.steps() == done
-    assert search.voices() == ["2_bands", "front"]
+    assert search.voices() == ["2_bands", "source-filter"]
     assert "2 bands: 0.250 s a step, " in capsys.readouterr().out
     written = (search.out / "costs.json").read_bytes()
     assert json.loads(written) == COSTS
 
-    search.costs = {"front": 0.1, "2 bands": 0.1}  # another day, a quicker machine
+    search.costs = {"source-filter": 0.1, "2 bands": 0.1}  # another day, a quicker machine
     search.run()
-    assert search.measured == [["front", "2 bands"], []]
+    assert search.measured == [["source-filter", "2 bands"], []]
     assert search.steps() == done
     assert (search.out / "costs.json").read_bytes() == written
     assert "2 bands: 0.250 s a step, " in capsys.readouterr().out
@@ -108,35 +114,41 @@ def test_again_it_goes_by_the_costs_that_it_measured(search, capsys):
 
 def test_only_what_is_new_is_measured(search):
     search.run(["2 bands"])
-    assert search.steps() == {"2_bands": FRONT + 4, "front_alone": FRONT}
+    assert search.steps() == {"2_bands": SOURCE_FILTER_STEPS + 4, "source_filter_alone": SOURCE_FILTER_STEPS}
     search.run()
-    assert search.measured == [["2 bands"], ["front"]]
+    assert search.measured == [["2 bands"], ["source-filter"]]
     assert json.loads((search.out / "costs.json").read_text()) == COSTS
-    assert search.voices() == ["2_bands", "front"]
+    assert search.voices() == ["2_bands", "source-filter"]
 
 
-def test_interrupted_in_the_front_nothing_else_begins(search, interrupt, capsys):
+def test_interrupted_in_the_source_filter_stage(search, interrupt, capsys):
     interrupt(1)
     search.run()
     assert capsys.readouterr().out.splitlines() == [AGAIN]
-    assert search.steps() == {"front_alone": 1}
+    assert search.steps() == {"source_filter_alone": 1}
     assert search.measured == []
     assert not (search.out / "costs.json").exists()
 
 
 def test_interrupted_in_a_variant_it_goes_on_there(search, interrupt, capsys):
-    interrupt(FRONT + 1)
+    interrupt(SOURCE_FILTER_STEPS + 1)
     search.run()
     assert capsys.readouterr().out.splitlines()[-1] == AGAIN
-    assert search.steps() == {"front": FRONT + 1, "front_alone": FRONT}
+    assert search.steps() == {"source-filter": SOURCE_FILTER_STEPS + 1, "source_filter_alone": SOURCE_FILTER_STEPS}
     assert search.voices() == []
 
-    search.costs = {"front": 0.1, "2 bands": 0.1}
+    search.costs = {"source-filter": 0.1, "2 bands": 0.1}
     search.run()
-    assert search.steps() == {"2_bands": FRONT + 4, "front": FRONT + 2, "front_alone": FRONT}
-    steps = [json.loads(line)["step"] for line in (search.out / "front" / "losses.jsonl").read_text().splitlines()]
-    assert steps == [FRONT + 1, FRONT + 2]
-    assert [singer.name for singer in Voice.load(search.out / "front" / "voice.safetensors").singers] == [
+    assert search.steps() == {
+        "2_bands": SOURCE_FILTER_STEPS + 4,
+        "source-filter": SOURCE_FILTER_STEPS + 2,
+        "source_filter_alone": SOURCE_FILTER_STEPS,
+    }
+    steps = [
+        json.loads(line)["step"] for line in (search.out / "source-filter" / "losses.jsonl").read_text().splitlines()
+    ]
+    assert steps == [SOURCE_FILTER_STEPS + 1, SOURCE_FILTER_STEPS + 2]
+    assert [singer.name for singer in VoiceFile.load(search.out / "source-filter" / "voice.safetensors").speakers] == [
         "alto",
         "bass",
     ]
@@ -144,7 +156,7 @@ def test_interrupted_in_a_variant_it_goes_on_there(search, interrupt, capsys):
 
 
 def test_no_such_variant_is_one_sentence_and_leaves_nothing(search):
-    with pytest.raises(ConfigError, match=r"^--only 3 bands: no such variant; there are front, 2 bands$"):
+    with pytest.raises(ConfigError, match=r"^--only 3 bands: no such variant; there are source-filter, 2 bands$"):
         search.run(["3 bands"])
     assert not search.out.exists()
 
@@ -155,5 +167,5 @@ def test_a_cost_is_that_of_steps(prepared, tiny, monkeypatch):
     monkeypatch.setattr(module, "ROUNDS", 3)
     ticks = iter(range(100))
     monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
-    assert module.measure({"a": tiny, "b": tiny}, prepared) == {"a": 1, "b": 1}
+    assert module.measure_step_seconds({"a": tiny, "b": tiny}, prepared) == {"a": 1, "b": 1}
     assert next(ticks) == 2 * 2 * 3

@@ -17,7 +17,7 @@ from svc.data.corpora.ravdess import find
 from svc.encoders.base import Encoder
 from svc.errors import DataError, SvcError
 from svc.evaluation.metrics import f0 as f0_metric
-from svc.features.cache import Store, sixteen_bits
+from svc.features.cache import FeatureCache, to_int16
 from svc.phonetics.corpus import MANIFEST, Utterance
 from svc.phonetics.phones import NUMBER, PHONES
 from svc.phonetics.train import WEIGHTS
@@ -64,11 +64,11 @@ class Judge(Encoder):
         self.register_buffer("share", torch.tensor(0.9))
 
     def forward(self, audio):
-        found = words_alone(Audio(audio[0].numpy(), RATE)).argmax(axis=0)
+        figures = words_alone(Audio(audio[0].numpy(), RATE)).argmax(axis=0)
         phones = {tone // 100: NUMBER[phone] for phone, tone in TONES.items()}
-        posteriors = torch.full((len(PHONES), len(found)), 1e-3)
-        posteriors[[phones[int(place)] for place in found], range(len(found))] = self.share
-        return {"sounds": posteriors.log()[None]}
+        posteriors = torch.full((len(PHONES), len(figures)), 1e-3)
+        posteriors[[phones[int(place)] for place in figures], range(len(figures))] = self.share
+        return {"log_posteriors": posteriors.log()[None]}
 
 
 @pytest.fixture(scope="module")
@@ -113,32 +113,32 @@ def run(tmp_path) -> Path:
             sung = tuple(tuple(NUMBER[phone] for phone in syllable) for syllable in syllables.split())
             rows.append(Utterance(f"{singer}/{key}.wav", key + f"{number:060}", len(labels), sung))
             audio = np.stack([samples, 0 * samples, 0 * samples])
-            entry = {"audio": sixteen_bits(audio), "labels": labels.astype(np.int8)}
-            Store(folder / "store").put(rows[-1].key, entry)
+            entry = {"audio": to_int16(audio), "labels": labels.astype(np.int8)}
+            FeatureCache(folder / "store").put(rows[-1].key, entry)
     (folder / MANIFEST).write_text("".join(json.dumps(asdict(row)) + "\n" for row in rows), encoding="utf-8")
     (folder / WEIGHTS).touch()
     return folder
 
 
-def sorts(measure, ravdess, kind: str, emotions: str = "01,02"):
+def recordings(measure, ravdess, kind: str, emotions: str = "01,02"):
     return [recording for recording in measure.choose(ravdess, emotions) if recording.kind == kind]
 
 
 def test_words_alone(measure, ravdess, unmoved):
-    found = measure.measure(words_alone, sorts(measure, ravdess, "song"), "song")
-    assert found.words == pytest.approx(0, abs=1e-6)
-    assert found.pitch == pytest.approx(0, abs=1e-6)
-    assert found.singer > 0.2
-    assert found.named_by_mean <= 0.5  # of two; below, since of a sentence left out the other singer's is there
-    assert found.named_by_frame <= 0.55
+    figures = measure.measure(words_alone, recordings(measure, ravdess, "song"), "song")
+    assert figures.same_words == pytest.approx(0, abs=1e-6)
+    assert figures.pitch == pytest.approx(0, abs=1e-6)
+    assert figures.same_speaker > 0.2
+    assert figures.accuracy_by_mean <= 0.5  # of two; below, since of a sentence left out the other singer's is there
+    assert figures.accuracy_by_frame <= 0.55
 
 
 def test_singers_alone(measure, ravdess, unmoved):
-    found = measure.measure(singer_alone, sorts(measure, ravdess, "song"), "song")
-    assert found.words == pytest.approx(1, abs=1e-6)
-    assert found.singer == pytest.approx(0, abs=1e-6)
-    assert found.pitch == pytest.approx(0, abs=1e-6)
-    assert found.named_by_mean == found.named_by_frame == 1
+    figures = measure.measure(singer_alone, recordings(measure, ravdess, "song"), "song")
+    assert figures.same_words == pytest.approx(1, abs=1e-6)
+    assert figures.same_speaker == pytest.approx(0, abs=1e-6)
+    assert figures.pitch == pytest.approx(0, abs=1e-6)
+    assert figures.accuracy_by_mean == figures.accuracy_by_frame == 1
 
 
 def test_a_recording_does_not_tell_of_itself(measure, ravdess, unmoved):
@@ -149,25 +149,25 @@ def test_a_recording_does_not_tell_of_itself(measure, ravdess, unmoved):
         number = next(heard) // (1 + len(measure.SHIFTS))
         return np.tile(np.eye(8)[:, [number]], len(audio.samples) // 160)
 
-    found = measure.measure(itself_alone, sorts(measure, ravdess, "song"), "song")
-    assert found.named_by_mean <= 0.5
-    assert found.named_by_frame <= 0.5
+    figures = measure.measure(itself_alone, recordings(measure, ravdess, "song"), "song")
+    assert figures.accuracy_by_mean <= 0.5
+    assert figures.accuracy_by_frame <= 0.5
 
 
 def test_silence_before_and_after_is_cut_off_where_it_is_in_the_recording(measure, ravdess, monkeypatch):
     """Of what was moved the same frames are held against it."""
     seen = []
-    monkeypatch.setattr(measure, "across_singers", lambda takes: seen.extend(takes) or [0.0])
+    monkeypatch.setattr(measure, "across_speakers", lambda takes: seen.extend(takes) or [0.0])
     monkeypatch.setattr(measure, "shifted", lambda audio, semitones: Audio(np.roll(audio.samples, 160), RATE))
-    found = measure.measure(words_alone, sorts(measure, ravdess, "speech", "01"), "speech")
+    figures = measure.measure(words_alone, recordings(measure, ravdess, "speech", "01"), "speech")
     for take in seen:
-        tempo = 9 if take.singer == "actor01" else 12
+        tempo = 9 if take.speaker == "actor01" else 12
         heard = take.frames.argmax(axis=0)
         sung = np.repeat([TONES[phone] // 100 for phone in SENTENCES[take.words]], tempo)
         assert len(heard) - len(sung) in (2, 4)  # the window of the level looks over the edge
         edge = (len(heard) - len(sung)) // 2
         np.testing.assert_array_equal(heard[edge:-edge], sung)
-    assert 0 <= found.pitch < 0.1
+    assert 0 <= figures.pitch < 0.1
 
 
 def test_only_sentences_of_plain_intensity_said_once_are_measured(measure, ravdess):
@@ -197,33 +197,33 @@ def test_the_table(measure, ravdess, capsys):
 
 
 def test_of_a_run_what_was_held_out_is_heard_too(measure, ravdess, run, unmoved, monkeypatch, capsys):
-    monkeypatch.setattr(measure, "Wav2Letter", Judge)
-    monkeypatch.setattr(measure, "hearing", {"words": words_alone, "singer": singer_alone}.get)
+    monkeypatch.setattr(measure, "PhoneEncoder", Judge)
+    monkeypatch.setattr(measure, "load_extractor", {"words": words_alone, "speaker": singer_alone}.get)
     measure.main(ravdess, ["words"], "01", run)
     assert capsys.readouterr().out.splitlines()[-1] == "| words | 100% | 0.0% |"
-    assert measure.sounds_named(singer_alone, run) == pytest.approx(3 / 7, abs=0.05)  # of seven sounds three are /a/
+    assert measure.phone_accuracy(singer_alone, run) == pytest.approx(3 / 7, abs=0.05)  # of seven sounds three are /a/
 
 
 def test_syllables_are_cut_out_where_they_are_sung(measure, run, monkeypatch):
-    monkeypatch.setattr(measure, "Wav2Letter", Judge)
+    monkeypatch.setattr(measure, "PhoneEncoder", Judge)
     monkeypatch.setattr(measure, "abx_error", lambda takes: takes)
-    takes = measure.syllables_confused(words_alone, run)
-    assert [(take.singer, take.words) for take in takes] == [
+    takes = measure.syllable_abx_error(words_alone, run)
+    assert [(take.speaker, take.words) for take in takes] == [
         (str(singer), syllable) for singer in SINGERS.values() for syllable in ("ga", "mi", "gi")
     ]
     for take in takes:
         np.testing.assert_array_equal(take.frames.argmax(axis=0) * 100, np.repeat([TONES[p] for p in take.words], 10))
     monkeypatch.setattr(measure, "TAKES", 0)
-    assert measure.syllables_confused(words_alone, run) == []
+    assert measure.syllable_abx_error(words_alone, run) == []
 
 
 @pytest.mark.parametrize(
     ("encoder", "sentence"),
     [
-        ("mel", r"--encoder mel: names no layer; write NAME:LAYER, .*, or mfcc"),
-        ("mel:cepstra", r"--encoder mel:cepstra: unknown; take mfcc, a file \*\.safetensors, or one of cepstral, .*"),
+        ("mel", r"--encoder mel: no layer; write NAME:LAYER, .*, or mfcc"),
+        ("mel:cepstra", r"--encoder mel:cepstra: unknown; use mfcc, a file \*\.safetensors, or one of cepstral, .*"),
         ("cepstral:words", r"--encoder cepstral:words: the layer must be one of cepstra, envelope"),
-        ("x.safetensors:words", r"x\.safetensors: not there; name the file that train_acoustic_model\.py wrote"),
+        ("x.safetensors:words", r"x\.safetensors: not found; give a file of train_phone_model\.py"),
     ],
 )
 def test_what_is_no_encoder_is_one_sentence_before_anything_is_measured(measure, ravdess, encoder, sentence, capsys):
@@ -237,21 +237,21 @@ def test_what_is_no_ravdess_is_one_sentence(measure, ravdess, tmp_path, capsys):
     (tmp_path / "one" / "actor01").symlink_to(ravdess / "actor01")
     for data, emotions, sentence in (
         (tmp_path / "none", "01", r"none: no actorNN/song/\*\.flac; name the folder that holds RAVDESS"),
-        (ravdess, "01,07", r"--emotions 01,07: .* holds no such; take some of 01, 02"),
-        (tmp_path / "one", "01", r"one: no speech by two actors in --emotions 01; take others, or more of RAVDESS"),
+        (ravdess, "01,07", r"--emotions 01,07: .* has no such emotion; choose some of 01, 02"),
+        (tmp_path / "one", "01", r"one: no speech by two actors in --emotions 01; choose others, or more of RAVDESS"),
     ):
-        with pytest.raises(DataError, match=f"{sentence}$") as told:
+        with pytest.raises(DataError, match=f"{sentence}$") as raised:
             measure.main(data, None, emotions)
-        assert "\n" not in str(told.value)
+        assert "\n" not in str(raised.value)
     assert capsys.readouterr().out == ""
 
 
 def test_a_run_that_holds_nothing_out_is_one_sentence(measure, ravdess, run, capsys):
     (run / MANIFEST).write_text("")
-    with pytest.raises(DataError, match=r"acoustic: no speech was held out; train on more .*, or go without --held$"):
+    with pytest.raises(DataError, match=r"acoustic: no validation speech; train on more .*, or leave out --run$"):
         measure.main(ravdess, None, "01", run)
     (run / WEIGHTS).unlink()
-    with pytest.raises(DataError, match=rf"{WEIGHTS}: not there; let .* finish, or go without --held$"):
+    with pytest.raises(DataError, match=rf"{WEIGHTS}: not found; let .* finish, or leave out --run$"):
         measure.main(ravdess, None, "01", run)
     assert capsys.readouterr().out == ""
 
@@ -269,8 +269,8 @@ def test_a_voice_is_moved_by_semitones_and_stays_as_long(measure, semitones):
 
 def test_mfcc_are_mel_cepstra_of_any_rate_without_the_level(measure):
     audio = Audio(sing("ai", 4_000, 20), RATE)
-    found = measure.mfcc(audio)
-    assert found.shape == (19, 41)
-    np.testing.assert_allclose(measure.mfcc(Audio(0.5 * audio.samples, RATE)), found, atol=0.5)
+    figures = measure.mfcc(audio)
+    assert figures.shape == (19, 41)
+    np.testing.assert_allclose(measure.mfcc(Audio(0.5 * audio.samples, RATE)), figures, atol=0.5)
     twice = Audio(librosa.resample(audio.samples, orig_sr=RATE, target_sr=48_000), 48_000)
-    assert np.corrcoef(measure.mfcc(twice)[:, 5:-5].ravel(), found[:, 5:-5].ravel())[0, 1] > 0.99
+    assert np.corrcoef(measure.mfcc(twice)[:, 5:-5].ravel(), figures[:, 5:-5].ravel())[0, 1] > 0.99

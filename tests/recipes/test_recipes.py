@@ -52,10 +52,11 @@ def test_demo_from_singers_to_report(config_file, tmp_path):
     assert code == 0, err
     assert "Mean:" in out
     assert "next: svc convert" in out
-    scores = json.loads((tmp_path / "demo" / "judged" / "scores.json").read_text())
+    scores = json.loads((tmp_path / "demo" / "evaluation" / "scores.json").read_text())
     systems = [row["system"] for row in scores["rows"]]
-    assert {name: systems.count(name) for name in ("voice", "copied", "equalised", "truth")} == {
+    assert {name: systems.count(name) for name in ("voice", "source_filter", "copied", "equalised", "truth")} == {
         "voice": 16,  # 4 of them reconstructions
+        "source_filter": 16,
         "copied": 12,
         "equalised": 12,
         "truth": 12,
@@ -63,7 +64,7 @@ def test_demo_from_singers_to_report(config_file, tmp_path):
     distances = [row["mcd"] for row in scores["rows"] if row["system"] in ("copied", "truth")]
     assert all(distance > 0 for distance in distances)
     assert (tmp_path / "demo" / "conversion.png").read_bytes().startswith(b"\x89PNG")
-    page = (tmp_path / "demo" / "judged" / "report.html").read_text()
+    page = (tmp_path / "demo" / "evaluation" / "report.html").read_text()
     assert page.count("data:audio/flac;base64,") == 12 * 3
     assert page.count("data:image/png;base64,") == 12 + 1
     assert [s.name for s in VoiceFile.load(tmp_path / "demo" / "voice.safetensors").speakers] == [
@@ -124,7 +125,7 @@ class TestDemoAgain:
         mine = tmp_path / name
         mine.parent.mkdir(parents=True, exist_ok=True)
         mine.write_text("mine")
-        with pytest.raises(DataError, match="not made by the demo"):
+        with pytest.raises(DataError, match="not created by the demo"):
             demo.train(tmp_path, shorter, 1)
         assert mine.read_text() == "mine"
         assert [path for path in tmp_path.rglob("*") if path.is_file()] == [mine]
@@ -147,13 +148,13 @@ def write_ravdess(data: Path) -> None:
 def test_ravdess_is_laid_out(tmp_path, capsys, monkeypatch):
     write_ravdess(tmp_path / "data")
     ravdess = recipe("evaluate_ravdess")
-    monkeypatch.setattr(ravdess, "EVERY", 1)
+    monkeypatch.setattr(ravdess, "STEP", 1)
     ravdess.main(tmp_path / "data", tmp_path / "out")
-    assert "4 songs of 2 singers" in capsys.readouterr().out
-    found = protocol.find_songs(tmp_path / "out" / "songs", [])
-    assert [song.key for song in found][:2] == ["actor01/05-01-02-01", "actor01/05-01-02-02"]
-    assert found[0].text == "Dogs are sitting by the door.\n"
-    takes = protocol.find_parallel_takes(tmp_path / "out" / "truths", "actor02", found[0])
+    assert "4 songs of 2 speakers" in capsys.readouterr().out
+    songs = protocol.find_songs(tmp_path / "out" / "songs", [])
+    assert [song.id for song in songs][:2] == ["actor01/05-01-02-01", "actor01/05-01-02-02"]
+    assert songs[0].text == "Dogs are sitting by the door.\n"
+    takes = protocol.find_parallel_takes(tmp_path / "out" / "truths", "actor02", songs[0])
     assert [take.read_text() for take in takes] == ["actor02 song 01", "actor02 song 02"]
     speech = protocol.find_recordings(tmp_path / "out" / "by_speech", "--enrolment", [])
     assert [len(paths) for paths in speech.values()] == [1, 1]
@@ -167,14 +168,14 @@ def test_ravdess_leaves_out_what_is_called_otherwise(tmp_path, capsys, monkeypat
     for name in strange:
         (tmp_path / "data" / "actor01" / "song" / f"{name}.flac").write_text("other")
     ravdess = recipe("evaluate_ravdess")
-    monkeypatch.setattr(ravdess, "EVERY", 1)
+    monkeypatch.setattr(ravdess, "STEP", 1)
     ravdess.main(tmp_path / "data", tmp_path / "out")
-    told = capsys.readouterr().out
-    assert told.count("left out") == 4
-    assert told.count("not named like RAVDESS") == 3
-    assert "03-02-05-01-02-01-01.flac: the same as 01-02-05-01-02-01-01.flac beside it" in told
-    assert "\x1b" not in told
-    assert "4 songs of 2 singers" in told
+    printed = capsys.readouterr().out
+    assert printed.count("skipped") == 4
+    assert printed.count("not named like RAVDESS") == 3
+    assert "03-02-05-01-02-01-01.flac: the same as 01-02-05-01-02-01-01.flac beside it" in printed
+    assert "\x1b" not in printed
+    assert "4 songs of 2 speakers" in printed
     assert len(list((tmp_path / "out" / "by_song").rglob("*.flac"))) == 4
 
 
@@ -183,12 +184,12 @@ def test_ravdess_refuses_and_leaves_nothing(tmp_path, prepared):
     ravdess, data, out = recipe("evaluate_ravdess"), tmp_path / "data", tmp_path / "out"
     with pytest.raises(DataError, match="4 songs, of which every seventh is a source; add more, or give --prepared"):
         ravdess.main(data, out)
-    with pytest.raises(DataError, match=r"holds no song of .*data out; prepare that folder"):
+    with pytest.raises(DataError, match=r"has no validation song of .*data; prepare that folder"):
         ravdess.main(data, out, prepared.folder)
     with pytest.raises(DataError, match=r"no actorNN/song/\*\.flac"):
         ravdess.main(tmp_path / "none", out)
     (data / "actor02" / "song" / "03-02-06-01-02-01-02.flac").mkdir()
-    ravdess.EVERY = 1
+    ravdess.STEP = 1
     with pytest.raises(DataError, match=r"03-02-06-01-02-01-02\.flac: cannot be copied"):
         ravdess.main(data, out)
     assert [path.name for path in tmp_path.iterdir()] == ["data"]

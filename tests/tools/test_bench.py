@@ -1,4 +1,4 @@
-"""The measuring of speed: figures from a clock that is known, peers that are not there, and one short run of it."""
+"""The benchmark: figures from a fake clock, and one short run."""
 
 import importlib
 import importlib.util
@@ -10,7 +10,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from svc import cli
 from svc.data.synthetic.phrases import phrase
 from svc.data.synthetic.singers import SINGERS, render
 from svc.encoders import crepe
@@ -80,20 +79,19 @@ def test_medians_and_ratios_are_by_second_of_audio_and_by_round(raced):
     assert slow.times_as_fast(slow) == 1.0
 
 
-def test_the_table_has_ratios_own_columns_and_the_absent(raced):
+def test_the_table_has_ratios_and_own_columns(raced):
     timing, _, timed = raced
     contestants = [entry.contestant for entry in timed]
 
     def columns(entries):
         return {"quick": {"cents": entries["quick"].outcomes[0]}}
 
-    group = timing.Group("race", "", contestants, ["absent", "slow"], ["absent"], columns)
+    group = timing.Group("race", "", contestants, "slow", columns)
     assert timing.tabulate(group, timed).markdown().splitlines() == [
         "|  | RTF | fastest to slowest | audio s in a s | × as fast as slow | weights, M | cents |",
         "| --- | --- | --- | --- | --- | --- | --- |",
         "| slow | 5.00 | 4.00–6.00 | 0.200 | 1.00 | 1.34 | – |",
         "| quick | 1.00 | 0.500–1.50 | 1.00 | 6.00 | – | quick4 |",
-        "| absent | – | – | – | – | – | – |",
     ]
 
 
@@ -107,9 +105,9 @@ def test_three_digits_without_exponent(module, value, text):
 
 def test_our_network_is_the_library_s_on_the_same_frames(module):
     melody = module("melody")
-    sung = render(SINGERS[0], phrase(0), 16_000)
+    singing = render(SINGERS[0], phrase(0), 16_000)
     part = slice(60 * crepe.HOP, 110 * crepe.HOP)
-    samples = melody.torch.from_numpy(sung.samples[part])
+    samples = melody.torch.from_numpy(singing.samples[part])
     theirs, ours = melody.stock("tiny")(samples), melody.same_decoder(crepe.CrepeTiny(), samples)
     assert len(theirs[0]) == len(ours[0]) == 50
     np.testing.assert_allclose(ours[1], theirs[1], atol=1e-4)
@@ -120,87 +118,30 @@ def test_our_network_is_the_library_s_on_the_same_frames(module):
 
 def test_distances_in_cents(module):
     melody, timing = module("melody"), module("timing")
-    asked, sure = np.full(4, 100.0), np.array([0.9, 0.9, 0.9, 0.1])
-    off = asked * 2 ** (np.array([5.0, -10.0, 30.0, 600.0]) / 1200)
+    reference, sure = np.full(4, 100.0), np.array([0.9, 0.9, 0.9, 0.1])
+    off = reference * 2 ** (np.array([5.0, -10.0, 30.0, 600.0]) / 1200)
     timed = {name: timing.Timed(timing.Contestant(name, lambda: None, 1.0)) for name in (melody.REFERENCE, "other")}
-    timed[melody.REFERENCE].outcomes.append((asked, sure))
+    timed[melody.REFERENCE].outcomes.append((reference, sure))
     timed["other"].outcomes.append((off, sure))
     columns = melody.accuracy(timed, np.array([100.0, 100.0, 0.0, 0.0]))
     assert list(columns["other"].values()) == ["10.00", "33.33%", "7.50", "0.00%"]
 
 
 def test_singing_is_looped_with_its_melody(module):
-    sung = module("material").sing(70.0, 16_000)
-    assert len(sung.audio.samples) == 70 * 16_000
-    assert len(sung.f0) == 7000
+    singing = module("material").sing(70.0, 16_000)
+    assert len(singing.audio.samples) == 70 * 16_000
+    assert len(singing.f0) == 7000
     period = sum(phrase(number).frames for number in range(2)) * len(SINGERS)
-    assert (sung.f0[period:] == sung.f0[: 7000 - period]).all()
-    assert (sung.audio.samples[period * 160 :] == sung.audio.samples[: (7000 - period) * 160]).all()
-
-
-class Nobody:
-    """Finds no peer, installed or not."""
-
-    def find_spec(self, name, path=None, target=None):
-        if name in ("parallel_wavegan", "vocos"):
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-
-def test_absent_peers_are_told_and_leave_empty_rows(module, monkeypatch):
-    peers = module("peers")
-    monkeypatch.setattr(sys, "meta_path", [Nobody(), *sys.meta_path])
-    found = peers.find({})
-    assert found.absent["vocos"] == "vocos: not here; pip install vocos, or --peer vocos=PATH"
-    assert found.absent["parallel_wavegan"].startswith("parallel_wavegan: not here; pip install parallel_wavegan")
-    assert found.absent["parallel_wavegan"].endswith("or --peer parallel_wavegan=PATH")
-    assert peers.vocoders(found) == ([], ["ParallelWaveGAN v1", "HiFi-GAN v1", "Vocos"])
-
-
-def test_a_checkout_is_imported_from_and_leaves_no_trace_on_the_path(module, monkeypatch, tmp_path):
-    peers = module("peers")
-    (tmp_path / "vocos").mkdir()
-    for name, text in (("__init__", ""), ("models", "SIZE = 3"), ("heads", "print('loaded')")):
-        (tmp_path / "vocos" / f"{name}.py").write_text(text)
-    for name in ("vocos", "vocos.models", "vocos.heads"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    before = [*sys.path]
-    found = peers.find(peers.parse([f"vocos={tmp_path}"]))
-    assert found.modules["vocos.models"].SIZE == 3
-    assert "vocos" not in found.absent
-    assert sys.path == before
-    for name in ("vocos", "vocos.models", "vocos.heads"):
-        monkeypatch.delitem(sys.modules, name)
-
-
-@pytest.mark.parametrize("wrong", ["vocos", "nobody=.", "vocos=", "vocos=/no/such/folder"])
-def test_a_wrong_peer_is_named(module, wrong):
-    with pytest.raises(DataError, match=f"--peer {wrong}: "):
-        module("peers").parse([wrong])
-
-
-def test_a_checkout_that_cannot_be_imported_is_named(module, monkeypatch, tmp_path):
-    for name in ("vocos", "vocos.models", "vocos.heads"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    (tmp_path / "vocos.py").write_text("raise RuntimeError('of another year')")
-    with pytest.raises(DataError, match=r"cannot be imported from there \(RuntimeError: of another year\)"):
-        module("peers").find({"vocos": tmp_path})
-
-
-def test_a_wrong_command_is_one_sentence(program, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["bench", "--peer", "nobody=."])
-    with pytest.raises(SystemExit) as left:
-        cli.run(program.main)
-    assert left.value.code == 2
-    sentence = "--peer nobody=.: write NAME=PATH with a NAME of parallel_wavegan, hifigan, vocos"
-    assert capsys.readouterr() == ("", f"svc: {sentence}\n")
+    assert (singing.f0[period:] == singing.f0[: 7000 - period]).all()
+    assert (singing.audio.samples[period * 160 :] == singing.audio.samples[: (7000 - period) * 160]).all()
 
 
 def test_a_partial_run_does_not_replace_the_whole(program, tmp_path):
-    assert program.place(None, whole=True) == BENCH / "RESULTS.md"
-    assert program.place(None, whole=False) is None
-    assert program.place(tmp_path / "table.md", whole=False) == tmp_path / "table.md"
+    assert program.output_path(None, whole=True) == BENCH / "RESULTS.md"
+    assert program.output_path(None, whole=False) is None
+    assert program.output_path(tmp_path / "table.md", whole=False) == tmp_path / "table.md"
     with pytest.raises(DataError, match="no such folder"):
-        program.place(tmp_path / "none" / "table.md", whole=True)
+        program.output_path(tmp_path / "none" / "table.md", whole=True)
 
 
 def test_a_program_s_own_peak_is_watched(module):
@@ -212,19 +153,18 @@ def test_a_program_s_own_peak_is_watched(module):
         module("host").watch([sys.executable, "-c", "1 / 0"])
 
 
-def test_folders_of_whoever_measured_are_not_told(module):
-    page = module("results").page(["--peer", "vocos=/home/me/vocos", "-o", "/tmp/x.md"], "", {}, {}, ["no vocos"])
-    assert "`python tools/bench --peer vocos=vocos -o x.md`" in page
-    assert page.endswith("- no vocos\n")
+def test_folders_are_not_published(module):
+    page = module("results").page(["--singing", "/home/me/songs", "-o", "/tmp/x.md"], "", {}, {})
+    assert "`python tools/bench --singing songs -o x.md`" in page
 
 
-def test_the_allocator_in_force_is_told(module, monkeypatch):
+def test_allocator(module, monkeypatch):
     host, mapped, library = module("host"), "7f00-7f01 r-xp /usr/lib/libc.so.6\n", ("glibc", "2.36")
     monkeypatch.setattr(host, "Path", lambda _: SimpleNamespace(read_text=lambda **_: mapped))
     monkeypatch.setattr(host.platform, "libc_ver", lambda: library)
-    assert host.allocator() == "glibc, which keeps freed blocks (svc.utils.hardware.keep_memory), for all contestants"
+    assert host.allocator() == "glibc, tuned to keep freed blocks (svc.utils.hardware.tune_glibc_malloc)"
     library = ("", "")  # as musl's
-    assert host.allocator() == "the system's, as it is"
+    assert host.allocator() == "the system's"
     mapped += "7f02-7f03 r-xp /usr/lib/libtcmalloc.so.4\n"
     assert host.allocator() == "tcmalloc, preloaded"
 
@@ -242,7 +182,7 @@ def test_a_short_run_writes_its_table(module, tmp_path):
     names = [row[0].removeprefix("| ") for row in rows]
     assert names[:2] == ["svc: content", "svc: loudness"]
     assert names[2:4] == ["svc base", "svc base, WaveNet in bf16"]
-    assert names[7:9] == ["svc base, a step", "… front"]
+    assert names[7:9] == ["svc base, a step", "… source-filter stage"]
     assert all(0 < float(row[1]) < 60 for row in rows)
     assert f"| allocator | {module('host').allocator()} |" in text
     assert [path.name for path in tmp_path.iterdir()] == ["table.md"]

@@ -1,4 +1,4 @@
-"""What was measured on: the machine, the versions, the allocator; and the peak memory of a program."""
+"""Machine, versions and allocator; time and peak memory of a program."""
 
 import importlib.metadata
 import os
@@ -16,10 +16,10 @@ from svc.errors import DataError
 from svc.utils import hardware
 
 ROOT = Path(__file__).resolve().parents[2]
-SETS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16")  # of instructions, as Linux names them
-ALLOCATORS = ("jemalloc", "tcmalloc", "mimalloc")  # that people preload
+SETS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16")
+ALLOCATORS = ("jemalloc", "tcmalloc", "mimalloc")  # often preloaded
 
-# In a small process: on Linux a program starts from the peak of the one that started it.
+# In a small process: on Linux the peak of a child starts at that of its parent.
 _WATCH = """
 import resource, subprocess, sys
 done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)
@@ -29,27 +29,20 @@ sys.exit(done.returncode)
 
 
 def cores() -> int:
-    """How many this process may use."""
+    """CPU cores available to this process."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def memory(device: str = "cpu") -> int:
-    """Bytes that are there, free or not."""
-    if device == "cpu":
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return int(torch.cuda.get_device_properties(device).total_memory)
-
-
-def describe(packages: Sequence[str]) -> dict[str, str]:
-    """The machine and the versions, those of further packages too, by what they are."""
-    half = hardware.half_is_fast(torch.device("cpu"))
+def describe() -> dict[str, str]:
+    """The machine and the versions, by name."""
+    half = hardware.bf16_is_fast(torch.device("cpu"))
     versions = [f"svc {__version__} at commit {_commit()}", f"Python {platform.python_version()}"]
-    versions += [f"{name} {_version(name)}" for name in ("torch", "torchcrepe", "numpy", *packages)]
+    versions += [f"{name} {_version(name)}" for name in ("torch", "torchcrepe", "numpy")]
     return {
         "processor": _processor(),
         "cores": f"{torch.get_num_threads()} used of {cores()}",
         "instruction sets": f"{_instruction_sets()}; products in bf16 are fast: {'yes' if half else 'no'}",
-        "memory": f"{memory() / 2**30:.0f} GiB",
+        "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
         "GPU": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
         "load before the start": f"{os.getloadavg()[0]:.2f} processes",
         "allocator": allocator(),
@@ -58,7 +51,7 @@ def describe(packages: Sequence[str]) -> dict[str, str]:
 
 
 def allocator() -> str:
-    """Which allocator is in force, after ``svc.utils.hardware.keep_memory``."""
+    """The memory allocator, after ``svc.utils.hardware.tune_glibc_malloc``."""
     try:
         mapped = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -67,8 +60,8 @@ def allocator() -> str:
     if loaded:
         return f"{loaded[0]}, preloaded"
     if platform.libc_ver()[0] == "glibc":
-        return "glibc, which keeps freed blocks (svc.utils.hardware.keep_memory), for all contestants"
-    return "the system's, as it is"
+        return "glibc, tuned to keep freed blocks (svc.utils.hardware.tune_glibc_malloc)"
+    return "the system's"
 
 
 def watch(command: Sequence[str]) -> tuple[float, float]:
@@ -81,7 +74,7 @@ def watch(command: Sequence[str]) -> tuple[float, float]:
     ran = subprocess.run([sys.executable, "-c", _WATCH, *command], capture_output=True, text=True)  # noqa: S603
     seconds = time.perf_counter() - started
     if ran.returncode:
-        reason = ran.stderr.strip().splitlines()[-1:] or ["without a word"]
+        reason = ran.stderr.strip().splitlines()[-1:] or ["no message"]
         raise DataError(f"{' '.join(command[:4])} … failed ({reason[0]}); run it by hand")
     unit = 1 if sys.platform == "darwin" else 1024
     return seconds, int(ran.stdout) * unit / 1e6
@@ -112,7 +105,7 @@ def _version(package: str) -> str:
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
-        return "from a checkout"
+        return "not installed"
 
 
 def _commit() -> str:

@@ -1,4 +1,4 @@
-"""What the contestants compute on: synthetic or recorded singing, and random conditioning."""
+"""Inputs: synthetic or recorded singing, and random conditioning."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,13 +18,13 @@ from svc.errors import DataError
 from svc.features.conditioning import Conditioning, phase_track
 from svc.utils.units import FRAMES_PER_SECOND, seconds_to_frames
 
-DIFFERENT = 8  # renditions that are looped
-KNOWN = 12  # singers of a voice with random weights
+PERFORMANCES = 8  # that are looped
+SPEAKERS = 12  # of a voice with random weights
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sizes:
-    """How much is computed in a run: seconds of audio, unless another unit stands here."""
+    """Sizes of the inputs: seconds of audio, unless another unit is given."""
 
     f0: float = 20.0
     content: float = 20.0
@@ -32,47 +32,45 @@ class Sizes:
     paper: float = 2.0
     song: float = 180.0
     phrases: int = 10  # of 4 s, by each of four singers
-    training: Mapping[str, Any] = field(default_factory=dict)  # knobs that differ from svc/config/base.yaml
-    peer_batch: int = 6  # crops
-    peer_samples: int = 25_600  # in a crop
+    training: Mapping[str, Any] = field(default_factory=dict)  # options that differ from svc/config/base.yaml
 
     @staticmethod
     def quick() -> "Sizes":
-        """Just enough to see that everything works."""
-        crops = {"train.batch_size": 2, "train.segment_seconds": 0.4, "train.discriminator_segment_seconds": 0.2}
+        """Small sizes for a test."""
+        segments = {"train.batch_size": 2, "train.segment_seconds": 0.4, "train.discriminator_segment_seconds": 0.2}
         shorter = {"f0": 2.0, "content": 2.0, "generator": 2.0, "paper": 0.2, "song": 3.0}
-        return Sizes(phrases=1, training=crops, peer_batch=1, peer_samples=5_120, **shorter)
+        return Sizes(phrases=1, training=segments, **shorter)
 
 
 @dataclass(frozen=True, slots=True)
 class Singing:
-    """Audio, and its true f0 (N,) in Hz, 0 where unvoiced, if anybody knows it."""
+    """Audio, and its true f0 (N,) in Hz, 0 where unvoiced, if available."""
 
     audio: Audio
     f0: NDArray[np.float64] | None
 
 
 def sing(seconds: float, rate: int) -> Singing:
-    """The synthetic singers in turn, over and over."""
-    turns = [(singer, number) for number in range(DIFFERENT // len(SINGERS)) for singer in SINGERS]
-    renditions = []
+    """Synthetic singing by all singers in turn, looped."""
+    turns = [(singer, number) for number in range(PERFORMANCES // len(SINGERS)) for singer in SINGERS]
+    performances = []
     for singer, number in turns:
-        renditions.append(render(singer, phrase(number), rate))
-        if sum(len(rendition.f0) for rendition in renditions) >= seconds_to_frames(seconds):
+        performances.append(render(singer, phrase(number), rate))
+        if sum(len(performance.f0) for performance in performances) >= seconds_to_frames(seconds):
             break
-    samples = np.concatenate([rendition.samples for rendition in renditions])
-    curve = np.concatenate([rendition.f0 for rendition in renditions])
+    samples = np.concatenate([performance.samples for performance in performances])
+    curve = np.concatenate([performance.f0 for performance in performances])
     frames = seconds_to_frames(seconds)
     looped = np.resize(samples, frames * rate // FRAMES_PER_SECOND)
     return Singing(Audio(looped, rate), np.resize(curve, frames))
 
 
 def recordings(folder: Path, seconds: float, rate: int = 16_000) -> Singing:
-    """The first files below a folder, one after the other, up to so many seconds in all.
+    """The first files below a folder, concatenated up to so many seconds.
 
     Raises:
-        DataError: there are none.
-        AudioError: one cannot be read.
+        DataError: no files.
+        AudioError: a file cannot be read.
     """
     paths = sorted(path for kind in ("*.wav", "*.flac") for path in folder.rglob(kind))
     if not paths:
@@ -88,7 +86,7 @@ def recordings(folder: Path, seconds: float, rate: int = 16_000) -> Singing:
 
 
 def conditioning(seconds: float, channels: int, device: str, batch: int = 1) -> Conditioning:
-    """Somebody sings something: steady notes of an octave around 220 Hz, random content with so many channels."""
+    """Random conditioning: steady notes in an octave around 220 Hz, random content (B, C, N)."""
     frames, generator = seconds_to_frames(seconds), torch.Generator().manual_seed(0)
     notes = 220 * 2 ** (torch.rand(batch, 1, generator=generator) - 0.5)
     f0 = notes.expand(batch, frames).contiguous()
@@ -99,6 +97,6 @@ def conditioning(seconds: float, channels: int, device: str, batch: int = 1) -> 
         loudness=torch.full((batch, frames), -20.0),
         relative_loudness=torch.zeros(batch, frames),
         content=torch.randn(batch, channels, frames, generator=generator),
-        speaker=torch.eye(KNOWN)[torch.arange(batch) % KNOWN],
+        speaker=torch.eye(SPEAKERS)[torch.arange(batch) % SPEAKERS],
         start_frame=torch.zeros(batch, dtype=torch.long),
     ).to(device)

@@ -1,4 +1,4 @@
-"""Generators, and training steps: ours and those of the peers, with random weights, on random conditioning."""
+"""Generators and training steps, with random weights, on random conditioning."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -8,9 +8,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from host import memory
-from material import KNOWN, Sizes, conditioning
-from peers import HOP, Peers, vocoders, wavegan_step
+from material import SPEAKERS, Sizes, conditioning
 from timing import Columns, Contestant, Group, Timed
 from torch import Tensor, nn
 
@@ -28,78 +26,59 @@ from svc.training.virtual_speakers import DISCRIMINATOR, sample_micro_batches, w
 from svc.utils import hardware
 
 BASE = "base"  # of svc/config/*.yaml, the default
-RATE = 24_000  # Hz, of all peers here
-WAVEGAN = "ParallelWaveGAN v1"
-WAVEGAN_BYTES = 130_000  # of memory for each sample in a step of it
-STEP, PART = "svc base, a step", "… "  # a row, and what the rows of its parts begin with
+STEP, PART = "svc base, a step", "… "  # label of a row, and prefix of the rows of its parts
 
 
-def generators(sizes: Sizes, peers: Peers, device: str) -> Group:
-    """One forward pass of everybody's generator."""
-    contestants = _ours(sizes, device)
-    theirs, absent = vocoders(peers)
-    frames = round(sizes.generator * RATE / HOP)
-    for vocoder in theirs:
-        network = vocoder.network.to(device)
-        run = _silently(partial(vocoder.sing, torch.randn(1, vocoder.mels, frames, device=device)))
-        contestants.append(Contestant(vocoder.name, run, frames * HOP / RATE, _weights(network)))
+def generators(sizes: Sizes, device: str) -> Group:
+    """One forward pass of each of our generators."""
     text = (
-        f"One forward pass of {sizes.generator:g} s ({sizes.paper:g} s for svc/config/paper.yaml, at 16 kHz; all others "
-        f"at 24 kHz, the peers with {HOP} samples in a mel frame), random weights, in inference mode, fp32 unless "
-        "another type is named, weight norm removed. Ours includes the excitation."
+        f"One forward pass of {sizes.generator:g} s ({sizes.paper:g} s for svc/config/paper.yaml, 16 kHz; the others "
+        "24 kHz), random weights, inference mode, fp32 unless stated, with the excitation."
     )
-    return Group(_titled("generator", device), text, contestants, [WAVEGAN, "svc base"], absent)
+    return Group(_titled("generator", device), text, _generators(sizes, device), "svc base")
 
 
-def _ours(sizes: Sizes, device: str) -> list[Contestant]:
+def _generators(sizes: Sizes, device: str) -> list[Contestant]:
     base, demo, paper = (random_generator(configured(name), device) for name in (BASE, "demo", "paper"))
     seconds = {base: sizes.generator, demo: sizes.generator, paper: sizes.paper}
-    sung = {network: conditioning(seconds[network], network.content, device) for network in seconds}
+    inputs = {network: conditioning(seconds[network], network.content_channels, device) for network in seconds}
 
-    def sing(network: Generator, half: bool = False, use_wavenet: bool = True) -> None:
+    def run(network: Generator, half: bool = False, use_wavenet: bool = True) -> None:
         network.bf16 = half
-        network(sung[network], use_wavenet)
+        network(inputs[network], use_wavenet)
 
     runs: list[tuple[str, Generator, dict[str, bool]]] = [
         ("svc base", base, {}),
         ("svc base, WaveNet in bf16", base, {"half": True}),
-        ("svc base, the front alone", base, {"use_wavenet": False}),
+        ("svc base, source-filter stage alone", base, {"use_wavenet": False}),
         ("svc demo", demo, {}),
         ("svc paper", paper, {}),
     ]
     return [
-        Contestant(name, _silently(partial(sing, network, **how)), seconds[network], _used(network, **how))
+        Contestant(name, _silently(partial(run, network, **how)), seconds[network], _used(network, **how))
         for name, network, how in runs
     ]
 
 
-def training(sizes: Sizes, peers: Peers, device: str) -> Group:
-    """One step with everything on, its parts, and a step of ParallelWaveGAN."""
+def training(sizes: Sizes, device: str) -> Group:
+    """One training step with all stages and losses, and its parts."""
     config = configured(BASE, {"train.wavenet_start_step": 0, "train.adversarial_start_step": 0, **sizes.training})
-    contestants = _Steps(config, device).contestants()
-    absent = [WAVEGAN] if "parallel_wavegan" in peers.absent else []
-    fitting = int(0.6 * memory(device) / (WAVEGAN_BYTES * sizes.peer_samples))
-    crops = max(1, min(sizes.peer_batch, fitting))
-    if not absent:
-        run = wavegan_step(peers, crops, sizes.peer_samples, device)
-        contestants.append(Contestant(WAVEGAN, run, crops * sizes.peer_samples / RATE))
     text = (
-        f"One step of svc/config/base.yaml with front, WaveNet and adversary on, {config.train.batch_size} × "
-        f"{config.train.segment_seconds:g} s, precision {config.train.precision}; then its parts on their own, forward and "
-        f"backward; optimisers and averages are the rest. {WAVEGAN}: generator and discriminator as its trainer makes "
-        f"a step, fp32, {crops} × {sizes.peer_samples} samples at 24 kHz (of its own 6 crops what the memory takes)."
+        f"One step of svc/config/base.yaml with source-filter stage, WaveNet and discriminator, "
+        f"{config.train.batch_size} × {config.train.segment_seconds:g} s, precision {config.train.precision}; then its "
+        "parts, forward and backward; optimisers and averages are the rest."
     )
-    return Group(_titled("train", device), text, contestants, [WAVEGAN, STEP], absent, _shares)
+    return Group(_titled("train", device), text, _Steps(config, device).contestants(), STEP, columns=_shares)
 
 
 def _shares(timed: Mapping[str, Timed]) -> Columns:
-    """How much of the step each part is."""
+    """Share of each part in the step."""
     parts = [name for name in timed if name.startswith(PART)]
     return {part: {"of our step": f"{timed[part].rtf / timed[STEP].rtf:.0%}"} for part in parts}
 
 
 class _Steps:
-    """A step and its parts, on a device; each part works on what the others would hand it."""
+    """A training step and its parts on a device; each part has realistic inputs."""
 
     def __init__(self, config: Config, device: str):
         self.config, self.accelerator, self.device = config, _accelerator(config.train.precision), device
@@ -112,10 +91,10 @@ class _Steps:
         self.perceptual_losses = build_perceptual_losses(replace(config, perceptual=weighted))
         seconds = {name: loss.to(device).segment_seconds for name, loss in self.perceptual_losses.items()}
         [self.micro_batch] = sample_micro_batches(self.batch, config, seconds)
-        self.signals = self._into_the_wavenet()
+        self.signals = self._wavenet_inputs()
 
     def contestants(self) -> list[Contestant]:
-        """The step, and then its parts."""
+        """The step and its parts."""
         parts: dict[str, Callable[[], None]] = {
             "source-filter stage": partial(self._sing, use_wavenet=False),
             "WaveNet, filter bank left out": self._wavenet,
@@ -170,17 +149,23 @@ class _Steps:
 
     def _state(self) -> TrainState:
         channels = content.channels(self.config.features.content)
-        made = state.create_state(self.config, content_channels=channels, num_speakers=KNOWN, device=torch.device(self.device))
+        created = state.create_state(
+            self.config, content_channels=channels, num_speakers=SPEAKERS, device=torch.device(self.device)
+        )
         if self.device != "cpu":
-            made.generator, made.discriminator = self.accelerator.prepare(made.generator, made.discriminator)
-        return made
+            created.generator, created.discriminator = self.accelerator.prepare(
+                created.generator, created.discriminator
+            )
+        return created
 
     def _batch(self) -> Batch:
         channels, train = content.channels(self.config.features.content), self.config.train
-        sung = conditioning(train.segment_seconds, channels, self.device, train.batch_size)
-        return Batch(sung, 0.1 * torch.randn(train.batch_size, sung.frames * self.config.hop, device=self.device))
+        segments = conditioning(train.segment_seconds, channels, self.device, train.batch_size)
+        return Batch(
+            segments, 0.1 * torch.randn(train.batch_size, segments.frames * self.config.hop, device=self.device)
+        )
 
-    def _into_the_wavenet(self) -> list[Tensor]:
+    def _wavenet_inputs(self) -> list[Tensor]:
         caught: list[Tensor] = []
 
         def catch(_module: nn.Module, inputs: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
@@ -201,7 +186,7 @@ class _Steps:
 
 @lru_cache
 def _accelerator(precision: str) -> Accelerator:
-    """One for all devices: a process may have no second of another kind."""
+    """Shared: a process cannot have two of different kinds."""
     if not torch.cuda.is_available():
         return Accelerator(cpu=True)
     half = hardware.use_bf16(precision, torch.device("cuda"))
@@ -209,19 +194,19 @@ def _accelerator(precision: str) -> Accelerator:
 
 
 def configured(name: str, changed: dict[str, Any] | None = None) -> Config:
-    """A configuration of the project, with knobs changed."""
+    """A config of the project, with overrides."""
     return load(Path(name), changed)
 
 
 def random_generator(config: Config, device: str) -> Generator:
-    """Its weights depend on the configuration alone."""
+    """A generator with random weights that depend on the config only."""
     torch.manual_seed(0)
     channels = content.channels(config.features.content)
-    return Generator(config, content_channels=channels, num_speakers=KNOWN).to(device).eval()
+    return Generator(config, content_channels=channels, num_speakers=SPEAKERS).to(device).eval()
 
 
 def _silently(run: Callable[[], object]) -> Callable[[], None]:
-    """Without gradients and without what it returns."""
+    """Without gradients and return value."""
 
     def inference() -> None:
         with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""Contestants in turn, round after round, and what the rounds say: medians, ranges, ratios."""
+"""Interleaved timing, round after round, and its statistics: medians, ranges, ratios."""
 
 import statistics
 import time
@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from svc.evaluation.report import Table
+from svc.evaluation.page import Table
 from svc.utils.progress import progress
 
 NOTHING = "–"  # in a cell
@@ -17,7 +17,7 @@ Columns = Mapping[str, Mapping[str, str]]  # cells by row and by column
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """Something to be timed.
+    """A computation to time.
 
     Attributes:
         name: of its row.
@@ -34,7 +34,7 @@ class Contestant:
 
 @dataclass(slots=True)
 class Timed:
-    """What the rounds of a contestant took, in seconds, and what each of them returned."""
+    """Seconds and return values of the rounds of a contestant."""
 
     contestant: Contestant
     spent: list[float] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Timed:
         return statistics.median(self.spent) / self.contestant.seconds
 
     def times_as_fast(self, other: "Timed") -> float:
-        """How much more audio it computes in the same time: the median over the rounds of each round's own ratio."""
+        """Ratio of the speeds: the median over the rounds of each round's ratio."""
         share = self.contestant.seconds / other.contestant.seconds
         return share * statistics.median(b / a for a, b in zip(self.spent, other.spent, strict=True))
 
@@ -63,16 +63,14 @@ class Group:
         title: of its table.
         text: what is computed, above the table.
         contestants: in the order of their rows.
-        references: names of rows; the first that is there is what all are compared with.
-        absent: names of rows of which nothing could be measured.
-        columns: further cells, from what was timed, by the name of the row.
+        reference: name of the row that all are compared with.
+        columns: further cells, from the timings, by the name of the row.
     """
 
     title: str
     text: str
     contestants: Sequence[Contestant]
-    references: Sequence[str]
-    absent: Sequence[str] = ()
+    reference: str
     columns: Callable[[Mapping[str, Timed]], Columns] = _no_columns
 
 
@@ -83,25 +81,25 @@ def interleave(
     warm: int = 1,
     clock: Callable[[], float] = time.perf_counter,
 ) -> list[Timed]:
-    """Run all contestants one after the other, and that several times over.
+    """Run all contestants one after the other, several times.
 
     Args:
         contestants: in this order in every round.
-        rounds: that count.
-        warm: rounds before them that do not.
+        rounds: measured rounds.
+        warm: rounds before them.
         clock: seconds.
     """
     timed = [Timed(contestant) for contestant in contestants]
     turns = [(number >= warm, entry) for number in range(warm + rounds) for entry in timed]
     bar = progress(turns, "bench", "run", len(turns))
-    for counts, entry in bar:
+    for measured, entry in bar:
         bar.set_postfix_str(entry.contestant.name, refresh=False)
         _settle()
         started = clock()
         outcome = entry.contestant.run()
         _settle()
         spent = clock() - started
-        if counts:
+        if measured:
             entry.spent.append(spent)
             entry.outcomes.append(outcome)
     return timed
@@ -119,24 +117,28 @@ def tabulate(group: Group, timed: Sequence[Timed]) -> Table:
     by_name = {entry.contestant.name: entry for entry in timed}
     further = group.columns(by_name)
     names = list(dict.fromkeys(column for cells in further.values() for column in cells))
-    reference = next((by_name[name] for name in group.references if name in by_name), None)
-    than = reference.contestant.name if reference else NOTHING
-    counted = any(entry.contestant.weights for entry in timed)
-    heads = ["", "RTF", "fastest to slowest", "audio s in a s", f"× as fast as {than}", *["weights, M"] * counted]
+    reference = by_name[group.reference]
+    has_weights = any(entry.contestant.weights for entry in timed)
+    heads = [
+        "",
+        "RTF",
+        "fastest to slowest",
+        "audio s in a s",
+        f"× as fast as {group.reference}",
+        *["weights, M"] * has_weights,
+    ]
     rows = []
     for name, entry in by_name.items():
         own = further.get(name, {})
-        cells = [*_cells(entry, reference), *[_millions(entry.contestant.weights)] * counted]
+        cells = [*_cells(entry, reference), *[_millions(entry.contestant.weights)] * has_weights]
         rows.append([name, *cells, *(own.get(column, NOTHING) for column in names)])
-    blank = [NOTHING] * (len(heads) - 1 + len(names))
-    return Table([*heads, *names], [*rows, *([name, *blank] for name in group.absent)])
+    return Table([*heads, *names], rows)
 
 
-def _cells(entry: Timed, reference: Timed | None) -> list[str]:
+def _cells(entry: Timed, reference: Timed) -> list[str]:
     seconds = entry.contestant.seconds
     ends = f"{significant(min(entry.spent) / seconds)}–{significant(max(entry.spent) / seconds)}"
-    ratio = significant(entry.times_as_fast(reference)) if reference else NOTHING
-    return [significant(entry.rtf), ends, significant(1 / entry.rtf), ratio]
+    return [significant(entry.rtf), ends, significant(1 / entry.rtf), significant(entry.times_as_fast(reference))]
 
 
 def _millions(weights: int) -> str:
@@ -151,6 +153,6 @@ def significant(value: float) -> str:
 
 
 def _settle() -> None:
-    """A GPU answers before it is done."""
+    """Wait for the GPU."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()

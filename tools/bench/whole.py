@@ -1,4 +1,4 @@
-"""From audio to features, from song to song, from a folder to a prepared folder: what users wait for."""
+"""Whole commands: features of audio, conversion of a song, preparation of a folder."""
 
 import contextlib
 import io
@@ -10,10 +10,11 @@ from itertools import count
 from pathlib import Path
 
 import host
-from material import KNOWN, Sizes, sing
+from material import SPEAKERS, Sizes, sing
 from networks import BASE, configured, random_generator
 from timing import Columns, Contestant, Group, Timed, significant
 
+from svc import encoders
 from svc.audio import files
 from svc.audio.files import Audio
 from svc.data import prepare as preparing
@@ -24,32 +25,37 @@ from svc.inference.converter import Converter
 from svc.inference.voice import VoiceFile, VoiceSpeaker
 from svc.utils.units import FRAMES_PER_SECOND
 
-SONG_RATE = 44_100  # Hz, as songs have it
+SONG_RATE = 44_100  # Hz
 
 
 def features(sizes: Sizes) -> Group:
-    """What is cheap: content and loudness."""
+    """Content and loudness."""
     config = configured(BASE)
     audio = sing(sizes.content, config.sample_rate).audio
     level = extract.measure_loudness(audio)
-    knobs = config.features.content
+    content_config = config.features.content
+    encoder = encoders.load(content_config.encoder)
     contestants = [
-        Contestant("svc: content", partial(content.extract, audio, len(level), level, knobs), audio.seconds),
+        Contestant(
+            "svc: content",
+            partial(content.extract, encoder, content_config.layer, audio, len(level), level),
+            audio.seconds,
+        ),
         Contestant("svc: loudness", partial(extract.measure_loudness, audio), audio.seconds),
     ]
     text = f"{audio.seconds:g} s of synthetic singing at {config.sample_rate} Hz; content with resampling."
-    return Group("content", text, contestants, ["svc: content"])
+    return Group("content", text, contestants, "svc: content")
 
 
 def conversion(sizes: Sizes, path: Path | None, folder: Path) -> Group:
-    """A song from samples to samples; a fresh process does the same once, from file to file."""
+    """Conversion of a song in memory, and once by a fresh process from file to file."""
     voice = VoiceFile.load(path) if path else _random_voice()
     song = sing(sizes.song, SONG_RATE).audio
-    source, singer = folder / "song.wav", folder / "voice.safetensors"
+    source, voice_path = folder / "song.wav", folder / "voice.safetensors"
     files.write(source, song)
-    voice.save(singer)
-    command = [sys.executable, "-m", "svc", "convert", "-s", "0", "-v", str(singer), str(source)]
-    command += ["-o", str(folder / "sung.wav"), "-f"]
+    voice.save(voice_path)
+    command = [sys.executable, "-m", "svc", "convert", "-s", "0", "-v", str(voice_path), str(source)]
+    command += ["-o", str(folder / "converted.wav"), "-f"]
     forms = {"svc convert": [], "svc convert --bf16": ["--bf16"]}
     fresh = {name: host.watch([*command, *flags]) for name, flags in forms.items()}
     converter = Converter(voice)
@@ -58,17 +64,17 @@ def conversion(sizes: Sizes, path: Path | None, folder: Path) -> Group:
         Contestant(name, partial(_convert, converter, song, half=bool(flags)), song.seconds, weights)
         for name, flags in forms.items()
     ]
-    whose = "a given voice" if path else "random weights"
+    whose = "the voice of --voice" if path else "random weights"
     text = (
         f"{song.seconds:g} s of synthetic singing at {SONG_RATE} Hz with {whose} "
         f"({voice.config.features.f0.model} CREPE): everything but start-up. Its stages as RTF, medians. A fresh "
         "process, started once, also imports, reads and writes."
     )
-    return Group("convert", text, contestants, ["svc convert"], columns=partial(_stages, fresh))
+    return Group("convert", text, contestants, "svc convert", columns=partial(_stages, fresh))
 
 
 def preparation(sizes: Sizes, folder: Path) -> Group:
-    """A folder of singers, every time into a new prepared folder."""
+    """Preparation of a folder of singers, each time into a new folder."""
     data = folder / "singers"
     write_singers(data, sizes.phrases)
     seconds = len(SINGERS) * sum(phrase(n).frames for n in range(sizes.phrases)) / FRAMES_PER_SECOND
@@ -76,7 +82,7 @@ def preparation(sizes: Sizes, folder: Path) -> Group:
     numbers = count()
 
     def run(jobs: int) -> None:
-        with contextlib.redirect_stderr(io.StringIO()):  # its own progress
+        with contextlib.redirect_stderr(io.StringIO()):  # its progress bars
             preparing.prepare(data, folder / f"prepared{next(numbers)}", configured(BASE), jobs)
 
     contestants = [
@@ -86,14 +92,14 @@ def preparation(sizes: Sizes, folder: Path) -> Group:
         f"{len(SINGERS) * sizes.phrases} synthetic files, {seconds:.0f} s, of {len(SINGERS)} singers. Per core: jobs × "
         "seconds for a second of audio; more than one job includes starting the processes."
     )
-    return Group("prepare", text, contestants, ["svc prepare, jobs 1"])
+    return Group("prepare", text, contestants, "svc prepare, jobs 1")
 
 
 def _random_voice() -> VoiceFile:
     config = configured(BASE)
-    singers = tuple(VoiceSpeaker(f"singer {n}", 600.0, 220.0, 110.0, 440.0, number=n) for n in range(KNOWN))
+    speakers = tuple(VoiceSpeaker(f"speaker {n}", 600.0, 220.0, 110.0, 440.0, number=n) for n in range(SPEAKERS))
     generator = random_generator(config, "cpu").requires_grad_(False)
-    return VoiceFile(generator, config, singers, {"note": "random weights"}, "", KNOWN)
+    return VoiceFile(generator, config, speakers, {"note": "random weights"}, "", SPEAKERS)
 
 
 def _convert(converter: Converter, song: Audio, half: bool) -> dict[str, float]:

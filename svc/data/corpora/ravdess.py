@@ -43,16 +43,16 @@ def find(data: Path) -> tuple[list[Recording], list[str]]:
     Raises:
         DataError: there are none.
     """
-    found: dict[tuple[str, ...], Recording] = {}
+    recordings: dict[tuple[str, ...], Recording] = {}
     left_out = []
     for path in sorted(data.glob("actor*/*/*.flac")):
         named = NAME.fullmatch(path.relative_to(data).as_posix())
         if named is None:
             left_out.append(f"{path}: not named like RAVDESS")
             continue
-        twin = found.setdefault(named.groups(), Recording(path, *named.groups()))
+        twin = recordings.setdefault(named.groups(), Recording(path, *named.groups()))
         if twin.path != path:
             left_out.append(f"{path}: the same as {twin.path.name} beside it")
-    if not found:
+    if not recordings:
         raise DataError(f"{data}: no actorNN/song/*.flac; name the folder that holds RAVDESS")
-    return list(found.values()), left_out
+    return list(recordings.values()), left_out

@@ -174,8 +174,8 @@ def _filled(f0: Vector, count: int) -> Vector:
     f0 = np.asarray(f0, dtype=np.float64)
     if f0.shape != (count,) or not np.isfinite(f0).all() or not (f0 > 0).any():
         raise ValueError(f"f0 of shape {f0.shape} is no curve for a phrase of {count} frames")
-    known = np.flatnonzero(f0 > 0)
-    return np.where(f0 > 0, f0, np.exp(np.interp(np.arange(count), known, np.log(f0[known]))))
+    voiced = np.flatnonzero(f0 > 0)
+    return np.where(f0 > 0, f0, np.exp(np.interp(np.arange(count), voiced, np.log(f0[voiced]))))
 
 
 def _sources(

@@ -1,11 +1,10 @@
-"""Naturalness without a network: clipping, clicks, noise and over-smoothing of an output against its source."""
+"""Artifacts of an output against its source: noise in silence, aperiodicity, global variance (over-smoothing)."""
 
 import math
 
-import librosa
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, signal
+from scipy import ndimage
 
 from svc.audio.files import Audio
 from svc.audio.resample import resample
@@ -13,133 +12,63 @@ from svc.evaluation.metrics.spectral import active, mel_cepstra
 
 Curve = NDArray[np.float64]
 
-FLOOR = -80.0  # dB, where noise is no longer heard beside a voice
+FLOOR = -80.0  # dB, below which noise is inaudible beside a voice
 SHORTEST = 0.1  # s
 
-QUIETEST = 0.001  # full scale, of a peak that can be flat
-MIN_RUN = 3  # samples of a flat top
-STEPS = 20.0  # of quantisation by which a wave falls beside a flat top; 16 at most if that is a rounded smooth peak
-
-CLICK_WINDOW = 0.01  # s, of the spectra, four times overlapped
-CLICK_REACH = 12  # spectra to each side that are averaged
-CLICK_RATIO = 4.0  # a click to what is around it
-CLICK_LEVEL = 0.001  # of the peak, the least that is around it
-AROUND = 48  # ms to each side: three periods of the lowest voice
-BESIDE = 2  # ms to each side that belong to the click
-SPARED = 2  # ms among those around that may belong to another click
-
-SILENCE = -50.0  # dB below the loudest frame
-BAND_LEVEL = -70.0  # dB below the peak of the long-term spectrum
-BAND_GUARD = 100.0  # Hz
+SILENCE = -50.0  # dB relative to the loudest frame
 
 HARMONICS_BELOW = 4000.0  # Hz
-HARMONICS_RATE = 10_000  # Hz, holds them
-TICK = 0.0005  # s, of the clock that is warped
-PERIODS = 6  # in a window: harmonics are every sixth bin, and reach one to each side
-BETWEEN = np.array([-3, -2, 2])  # bins from a harmonic, out of reach of any
+HARMONICS_RATE = 10_000  # Hz
+TICK = 0.0005  # s, step of the time warp
+PERIODS = 6  # in a window: harmonics lie at every sixth bin and spread one bin to each side
+BETWEEN = np.array([-3, -2, 2])  # bins from a harmonic, free of harmonics
 BATCH = 1000  # windows at a time
 
-GLOBAL_RATE = 16_000  # Hz, at most, of what is compared
-ENVELOPE = 8  # c1 … c8 follow the vocal tract, those above the harmonics
+GLOBAL_RATE = 16_000  # Hz, at most, at which global variance is compared
+ENVELOPE = 8  # c1 … c8 describe the vocal tract, higher ones the harmonics
 
 
 def measure(source: Audio, output: Audio, source_f0: Curve, output_f0: Curve) -> dict[str, float]:
-    """All measures of a conversion of any rates.
+    """All artifact measures of a conversion, at any sample rates.
 
     Args:
-        source: what was converted.
-        output: in time with the source.
+        source: the recording that was converted.
+        output: the conversion, in time with the source.
         source_f0: (N,) Hz every 10 ms, 0 where unvoiced.
         output_f0: the same of the output.
 
     Returns:
-        ``clipped`` (share of the output's samples), ``clicks`` (of the output, per second), ``silence_noise`` (dB),
-        ``above_band`` (dB), ``aperiodicity`` and ``global_variance`` (dB, output less source). NaN where there is
+        ``silence_noise`` (dB), ``aperiodicity`` and ``global_variance`` (dB, output minus source). NaN where there is
         nothing to measure: in silence, below 0.1 s, without voiced frames.
     """
     rate = min(source.rate, output.rate, GLOBAL_RATE)
     return {
-        "clipped": clipped(output),
-        "clicks": clicks(output),
         "silence_noise": silence_noise(source, output),
-        "above_band": above_band(source, output),
         "aperiodicity": aperiodicity(output, output_f0) - aperiodicity(source, source_f0),
         "global_variance": global_variance(output, rate) - global_variance(source, rate),
     }
 
 
-def clipped(audio: Audio) -> float:
-    """Share of samples in runs of three or more at the highest or the lowest value, however far below full scale.
-
-    Rounding flattens the tops of smooth waves, too, so the wave must fall steeply to both sides of a run. What was
-    resampled, dithered or coded after it was clipped is not found.
-    """
-    samples = audio.samples.astype(np.float64)
-    return _flat_tops(samples) + _flat_tops(-samples) if len(samples) else math.nan
-
-
-def _flat_tops(samples: Curve) -> float:
-    peak = float(samples.max())
-    if peak < QUIETEST:
-        return 0.0
-    step = float(np.diff(np.unique(samples[samples > 0.9 * peak])).min(initial=peak))  # of quantisation
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], samples == peak, [False]])))
-    starts, ends = edges[::2], edges[1::2]
-    lengths = ends - starts
-    longest = int(lengths.max())
-    padded = np.pad(samples, longest, constant_values=-peak)
-    beside = np.maximum(padded[longest + starts - lengths], padded[longest + ends - 1 + lengths])
-    flat = (lengths >= MIN_RUN) & (peak - beside > min(STEPS * step, peak / 2))
-    return float(lengths[flat].sum() / len(samples))
-
-
-def clicks(audio: Audio) -> float:
-    """Impulses, steps and the edges of gaps per second.
-
-    Every spectrum is divided by the mean power around it: the matched filter for an impulse in coloured noise
-    (Godsill and Rayner 1998, ch. 5), with averaged spectra in place of linear prediction. A click stands four times
-    above all but two milliseconds of the 48 before and of the 48 after it; glottal pulses do not.
-    """
-    if not _sounds(audio):
-        return math.nan
-    size = round(CLICK_WINDOW * audio.rate / 4) * 4
-    spectra = librosa.stft(audio.samples, n_fft=size, hop_length=size // 4, pad_mode="reflect")
-    power = np.square(np.abs(spectra), dtype=np.float64)
-    weights = 1 / (ndimage.uniform_filter1d(power, 2 * CLICK_REACH + 1, axis=1) + 1e-9 * power.max())
-    weights /= weights.mean(axis=0)  # an impulse keeps its height
-    filtered = librosa.istft(spectra * weights, n_fft=size, hop_length=size // 4)
-
-    block = audio.rate // 1000
-    peaks = np.abs(filtered[: len(filtered) // block * block]).reshape(-1, block).max(axis=1)
-    sides = np.lib.stride_tricks.sliding_window_view(np.pad(peaks, AROUND + BESIDE), AROUND)
-    levels = np.partition(sides, AROUND - 1 - SPARED, axis=1)[:, AROUND - 1 - SPARED]
-    around = np.maximum(levels[: len(peaks)], levels[-len(peaks) :])
-    found = peaks > CLICK_RATIO * np.maximum(around, CLICK_LEVEL * np.abs(audio.samples).max())
-    found &= peaks == ndimage.maximum_filter1d(peaks, 2 * BESIDE + 1)
-    found[:BESIDE] = found[-BESIDE:] = False  # the recording itself starts and ends there
-    return float(found.sum() / audio.seconds)
-
-
 def silence_noise(source: Audio, output: Audio) -> float:
-    """Noise added to silence: the output's level where the source is silent, less the source's, in dB.
+    """Noise added to silence in dB: level of the output in the silent frames of the source, minus the source's.
 
-    Both are relative to the mean power of the recording, and −80 dB at least. Silent is what is 50 dB below the
-    source's loudest 10 ms, and 30 ms away from anything louder. NaN if nothing is.
+    Both levels are relative to the mean power of their recording, and at least −80 dB. Silent frames (10 ms) are 50 dB
+    below the loudest one of the source and at least 30 ms away from any louder frame. NaN if there are none.
     """
-    given, made = _frame_power(source), _frame_power(output)
-    count = min(len(given), len(made))
-    given, made = given[:count], made[:count]
-    if not given.any() or not made.any():
+    own, converted = _frame_power(source), _frame_power(output)
+    count = min(len(own), len(converted))
+    own, converted = own[:count], converted[:count]
+    if not own.any() or not converted.any():
         return math.nan
-    silent = ndimage.binary_erosion(given < given.max() * 10 ** (SILENCE / 10), iterations=3, border_value=1)
+    silent = ndimage.binary_erosion(own < own.max() * 10 ** (SILENCE / 10), iterations=3, border_value=1)
     if not silent.any():
         return math.nan
-    added, own = (_decibels(float(power[silent].mean() / power.mean())) for power in (made, given))
-    return added - own
+    after, before = (_decibels(float(power[silent].mean() / power.mean())) for power in (converted, own))
+    return after - before
 
 
 def _frame_power(audio: Audio) -> Curve:
-    """Mean square (N,) of frames of 10 ms at any rate, without the offset."""
+    """Mean square (N,) of 10 ms frames, DC removed."""
     count = _frames(audio)
     if not count:
         return np.zeros(0)
@@ -148,33 +77,12 @@ def _frame_power(audio: Audio) -> Curve:
     return np.add.reduceat(np.square(samples - samples.mean()), edges[:-1]) / np.diff(edges)
 
 
-def above_band(source: Audio, output: Audio) -> float:
-    """Energy invented above the source's bandwidth, in dB of the output's energy, −80 at least.
-
-    The bandwidth ends 100 Hz above the last frequency whose long-term power is within 70 dB of the strongest one's.
-    What the source holds above it, such as the noise of 16 bits, is no invention.
-    """
-    if not _sounds(source) or not _sounds(output):
-        return math.nan
-    frequencies, power = _long_term(source)
-    edge = frequencies[power > power.max() * 10 ** (BAND_LEVEL / 10)].max() + BAND_GUARD
-    own = power[frequencies > edge].sum() / power.sum()
-    frequencies, power = _long_term(output)
-    return _decibels(float(power[frequencies > edge].sum() / power.sum() - own))
-
-
-def _long_term(audio: Audio) -> tuple[Curve, Curve]:
-    """Frequencies and mean power (B,) of 40 ms Hann windows (Welch 1967)."""
-    frequencies, power = signal.welch(audio.samples.astype(np.float64), audio.rate, nperseg=audio.rate // 25)
-    return frequencies, power
-
-
 def aperiodicity(audio: Audio, f0: Curve) -> float:
-    """Share of the energy up to 4 kHz that harmonics of f0 (N,) do not explain: mean over voiced frames, in dB.
+    """Aperiodic share of the energy up to 4 kHz, given f0 (N,): mean over voiced frames, in dB.
 
-    Time is warped until f0 is constant, so that vibrato is no noise. In Hann windows of six periods, what lies
-    between the harmonics stands for what lies beneath them. A frame has −60 dB at least; the first and the last two
-    of a voiced stretch do not count.
+    Time is warped to a constant f0, so vibrato does not count as noise. In Hann windows of six periods the level
+    between the harmonics is taken as the noise level. A frame has at least −60 dB; the first and last two frames of a
+    voiced segment do not count.
     """
     count = min(len(f0), _frames(audio))
     voiced = np.flatnonzero(f0[:count] > 0)
@@ -199,7 +107,7 @@ def aperiodicity(audio: Audio, f0: Curve) -> float:
 
 
 def _noise_share(windows: Curve, harmonics: NDArray[np.int_]) -> Curve:
-    """Share (N,) of the energy of each window's first harmonics that is not theirs."""
+    """Share (N,) of noise in the energy of the first harmonics of each window."""
     power = np.square(np.abs(np.fft.rfft(windows)))
     orders = np.arange(1, harmonics.max() + 1)
     counted = orders <= harmonics[:, None]
@@ -210,9 +118,9 @@ def _noise_share(windows: Curve, harmonics: NDArray[np.int_]) -> Curve:
 
 
 def global_variance(audio: Audio, rate: int = GLOBAL_RATE) -> float:
-    """Spread over time of the mel cepstra c1 … c8 where there is sound, at a rate in Hz: mean variance in dB.
+    """Global variance (Toda and Tokuda 2007) in dB: mean variance over time of the mel cepstra c1 … c8.
 
-    Over-smoothed voices have less (Toda and Tokuda 2007). Level is left out.
+    Over active frames, at a sample rate in Hz, without level. Over-smoothed voices have less.
     """
     if not _sounds(audio):
         return math.nan
@@ -224,7 +132,7 @@ def global_variance(audio: Audio, rate: int = GLOBAL_RATE) -> float:
 
 
 def _sounds(audio: Audio) -> bool:
-    """Long enough and not constant."""
+    """Whether a recording is long enough and not constant."""
     return audio.seconds >= SHORTEST and float(np.ptp(audio.samples)) > 0
 
 

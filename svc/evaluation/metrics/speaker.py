@@ -1,8 +1,9 @@
-"""Who it sounds like, by an encoder that the model was not trained with."""
+"""Speaker similarity: cosine of speaker embeddings to the enrolment recordings of each speaker."""
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import librosa
 import numpy as np
@@ -12,144 +13,183 @@ from svc.audio.files import Audio
 from svc.audio.resample import resample
 from svc.encoders.ecapa import EcapaEncoder
 from svc.errors import DataError
+from svc.evaluation.metrics.campplus import CamPlusPlusEncoder
 from svc.evaluation.metrics.spectral import NEPERS, mel_cepstra
-from svc.utils.optional import extra
+from svc.utils.optional import import_optional
 
 Vector = NDArray[np.float64]
 Enrolment = Mapping[str, Sequence[Audio]]
 
-RATE = 16_000  # Hz of what every judge hears, so that a rate tells nobody apart
-TRIM = 30.0  # dB below the loudest frame; quieter ends are not shown to a network
-LOUD = 20.0  # dB below the loudest frame, what cepstra tell singers apart by
-LONGEST = 30.0  # s of a recording
-SAME = 1e-6  # between embeddings of one recording
+RATE = 16_000  # Hz for every encoder, so that the sample rate identifies nobody
+TRIM = 30.0  # dB below the loudest frame; quieter ends are cut
+LOUD = 20.0  # dB below the loudest frame, for the cepstral statistics
+MAX_SECONDS = 30.0  # of a recording
+SAME = 1e-6  # difference between embeddings of one recording
 
 
-class SpeakerJudge(ABC):
-    """Knows singers by some of their recordings and says how like each a recording is, in cosines.
+class SpeakerSimilarity(ABC):
+    """Cosine similarity of recordings to enrolled speakers.
 
     Args:
-        enrolment: recordings of every singer, at least one each.
-        described: what it says of those, (clips, D), where another of its kind was asked already.
+        enrolment: recordings of every speaker, at least one each.
+        cached_embeddings: the raw embeddings (clips, D) of those, if another instance has computed them.
     """
 
-    def __init__(self, enrolment: Enrolment, described: Mapping[str, Vector] | None = None):
-        self.names = list(enrolment)
-        self.described = described or {
-            name: np.stack([self.describe(audio.first(LONGEST)) for audio in clips])
+    def __init__(self, enrolment: Enrolment, cached_embeddings: Mapping[str, Vector] | None = None):
+        self.cached_embeddings = cached_embeddings or {
+            name: np.stack([self.raw_embedding(audio.first(MAX_SECONDS)) for audio in clips])
             for name, clips in enrolment.items()
         }
-        self.centre, self.scale = self.frame(np.concatenate(list(self.described.values())))
-        self.clips = {name: np.stack([self._unit(row) for row in rows]) for name, rows in self.described.items()}
-        self._without = {name: _leave_one_out(rows) for name, rows in self.clips.items()}
+        self.names = list(self.cached_embeddings)
+        self.centre, self.scale = self.standardisation(np.concatenate(list(self.cached_embeddings.values())))
+        self.clips = {
+            name: np.stack([self._normalise(row) for row in rows]) for name, rows in self.cached_embeddings.items()
+        }
+        self._leave_one_out = {name: _leave_one_out(rows) for name, rows in self.clips.items()}
 
     @abstractmethod
-    def describe(self, audio: Audio) -> Vector:
-        """What the encoder says of a recording: (D,)."""
+    def raw_embedding(self, audio: Audio) -> Vector:
+        """Output of the encoder: (D,)."""
 
-    def frame(self, raw: Vector) -> tuple[Vector, Vector]:
-        """Centre and scale (D,) in which vectors (clips, D) are compared; a network's are taken as they are."""
-        return np.zeros(raw.shape[1]), np.ones(raw.shape[1])
+    def standardisation(self, embeddings: Vector) -> tuple[Vector, Vector]:
+        """Centre and scale (D,) by which embeddings (clips, D) are standardised; 0 and 1 for networks."""
+        return np.zeros(embeddings.shape[1]), np.ones(embeddings.shape[1])
 
     def embed(self, audio: Audio) -> Vector:
         """Unit vector (D,) of the first 30 s of a recording."""
-        return self._unit(self.describe(audio.first(LONGEST)))
+        return self._normalise(self.raw_embedding(audio.first(MAX_SECONDS)))
 
-    def cosines(self, embedding: Vector, *apart: Vector) -> dict[str, float]:
-        """Likeness of an embedding (D,) to every singer; the largest names it. NaN where nothing is left to compare.
+    def cosines(self, embedding: Vector, *exclude: Vector) -> dict[str, float]:
+        """Cosine of an embedding (D,) to the centroid of every speaker; the largest identifies the speaker.
 
         Args:
-            embedding: of a recording; if its singer is known by it, it is left out there.
-            apart: embeddings of recordings to leave out as well, such as the source of a conversion.
+            embedding: of a recording; if it is an enrolment recording itself, it is left out of its centroid.
+            exclude: embeddings of more recordings to leave out, such as the source of a conversion.
+
+        Returns:
+            NaN for a speaker with nothing left to compare with.
         """
-        found = {}
+        cosines = {}
         for name, rows in self.clips.items():
-            same = np.min([np.abs(rows - other).max(axis=1) for other in (embedding, *apart)], axis=0) < SAME
-            found[name] = float(_mean(rows[~same]) @ embedding) if not same.all() else math.nan
-        return found
+            same = np.min([np.abs(rows - other).max(axis=1) for other in (embedding, *exclude)], axis=0) < SAME
+            cosines[name] = float(_centroid(rows[~same]) @ embedding) if not same.all() else math.nan
+        return cosines
 
-    def likeness(self, embedding: Vector, singer: str) -> float:
-        """Mean cosine of an embedding (D,) to a singer known by all recordings but one, for each that is left out.
+    def mean_cosine(self, embedding: Vector, speaker: str) -> float:
+        """Mean cosine of an embedding (D,) to a speaker's leave-one-out centroids, comparable to ``ceiling``.
 
-        The same yardstick as ``ceiling``. NaN for a singer known by one recording.
+        NaN for a speaker with one recording.
         """
-        return float((self._without[singer] @ embedding).mean()) if len(self.clips[singer]) > 1 else math.nan
+        several = len(self.clips[speaker]) > 1
+        return float((self._leave_one_out[speaker] @ embedding).mean()) if several else math.nan
 
-    def ceiling(self, singer: str) -> float:
-        """Mean cosine of a singer's recordings, each to the others; NaN if there is one alone."""
-        rows = self.clips[singer]
-        return float((self._without[singer] * rows).sum(axis=1).mean()) if len(rows) > 1 else math.nan
+    def ceiling(self, speaker: str) -> float:
+        """Mean cosine of a speaker's recordings, each to the centroid of the others; NaN if there is only one."""
+        rows = self.clips[speaker]
+        return float((self._leave_one_out[speaker] * rows).sum(axis=1).mean()) if len(rows) > 1 else math.nan
 
-    def _unit(self, vector: Vector) -> Vector:
-        moved = (vector - self.centre) / self.scale
-        return np.asarray(moved / max(1e-9, float(np.linalg.norm(moved))), dtype=np.float64)
+    def _normalise(self, vector: Vector) -> Vector:
+        standard = (vector - self.centre) / self.scale
+        return np.asarray(standard / max(1e-9, float(np.linalg.norm(standard))), dtype=np.float64)
 
 
-class ResemblyzerJudge(SpeakerJudge):
-    """Resemblyzer (GE2E, Wan et al. 1710.10467); its weights come with the package."""
+class ResemblyzerSimilarity(SpeakerSimilarity):
+    """Resemblyzer (GE2E, Wan et al. 1710.10467); the weights come with the package."""
 
-    def __init__(self, enrolment: Enrolment, described: Mapping[str, Vector] | None = None):
-        self.encoder = extra("resemblyzer").VoiceEncoder("cpu", verbose=False)
-        super().__init__(enrolment, described)
+    def __init__(self, enrolment: Enrolment, cached_embeddings: Mapping[str, Vector] | None = None):
+        self.encoder = import_optional("resemblyzer").VoiceEncoder("cpu", verbose=False)
+        super().__init__(enrolment, cached_embeddings)
 
-    def describe(self, audio: Audio) -> Vector:
+    def raw_embedding(self, audio: Audio) -> Vector:
         """(256,)."""
         samples, _ = librosa.effects.trim(resample(audio, RATE).samples, top_db=TRIM)
         level = max(1e-6, float(np.abs(samples).max(initial=0.0)))
         return np.asarray(self.encoder.embed_utterance(samples / level / 2), dtype=np.float64)
 
 
-class EcapaJudge(SpeakerJudge):
-    """ECAPA-TDNN (Desplanques et al. 2005.07143), if its weights lie where ``EcapaEncoder`` looks for them."""
+class EcapaSimilarity(SpeakerSimilarity):
+    """ECAPA-TDNN (Desplanques et al. 2005.07143); see ``EcapaEncoder`` for its weights."""
 
-    def __init__(self, enrolment: Enrolment, described: Mapping[str, Vector] | None = None):
+    def __init__(self, enrolment: Enrolment, cached_embeddings: Mapping[str, Vector] | None = None):
         self.encoder = EcapaEncoder()
-        super().__init__(enrolment, described)
+        super().__init__(enrolment, cached_embeddings)
 
-    def describe(self, audio: Audio) -> Vector:
+    def raw_embedding(self, audio: Audio) -> Vector:
         """(192,)."""
         samples, _ = librosa.effects.trim(resample(audio, RATE).samples, top_db=TRIM)
         return self.encoder.embed(samples)
 
 
-class CepstralJudge(SpeakerJudge):
-    """Mean and spread of the mel cepstra, measured in the spread of all enrolled recordings; needs no weights."""
+class CamPlusPlusSimilarity(SpeakerSimilarity):
+    """CAM++ (Wang et al. 2303.00332); see ``CamPlusPlusEncoder`` for its weights.
 
-    def describe(self, audio: Audio) -> Vector:
+    Args:
+        enrolment: as ``SpeakerSimilarity``.
+        cached_embeddings: as ``SpeakerSimilarity``.
+        folder: of the weights; the cache if not given.
+    """
+
+    def __init__(
+        self,
+        enrolment: Enrolment,
+        cached_embeddings: Mapping[str, Vector] | None = None,
+        folder: Path | None = None,
+    ):
+        self.encoder = CamPlusPlusEncoder(folder)
+        super().__init__(enrolment, cached_embeddings)
+
+    def raw_embedding(self, audio: Audio) -> Vector:
+        """(192,)."""
+        samples, _ = librosa.effects.trim(resample(audio, RATE).samples, top_db=TRIM)
+        return self.encoder.embed(samples)
+
+
+class CepstralSimilarity(SpeakerSimilarity):
+    """Means and standard deviations of mel cepstra, standardised over all enrolment recordings; no weights."""
+
+    def raw_embedding(self, audio: Audio) -> Vector:
         """(48,)."""
         cepstra = mel_cepstra(resample(audio, RATE))
-        voice = cepstra[1:, cepstra[0] >= cepstra[0].max(initial=-np.inf) - LOUD * NEPERS]
-        return np.concatenate([voice.mean(axis=1), voice.std(axis=1)])
+        loud = cepstra[1:, cepstra[0] >= cepstra[0].max(initial=-np.inf) - LOUD * NEPERS]
+        return np.concatenate([loud.mean(axis=1), loud.std(axis=1)])
 
-    def frame(self, raw: Vector) -> tuple[Vector, Vector]:
+    def standardisation(self, embeddings: Vector) -> tuple[Vector, Vector]:
         """Mean and standard deviation over the recordings."""
-        return raw.mean(axis=0), np.maximum(raw.std(axis=0), 1e-6)
+        return embeddings.mean(axis=0), np.maximum(embeddings.std(axis=0), 1e-6)
 
 
-JUDGES: dict[str, type[SpeakerJudge]] = {
-    "resemblyzer": ResemblyzerJudge,
-    "ecapa": EcapaJudge,
-    "cepstral": CepstralJudge,
+ENCODERS: dict[str, type[SpeakerSimilarity]] = {
+    "campplus": CamPlusPlusSimilarity,
+    "resemblyzer": ResemblyzerSimilarity,
+    "ecapa": EcapaSimilarity,
+    "cepstral": CepstralSimilarity,
 }
 
 
-def judge(name: str, enrolment: Enrolment, described: Mapping[str, Vector] | None = None) -> SpeakerJudge:
-    """A judge by name, who knows singers by recordings.
+def load_speaker_similarity(
+    name: str, enrolment: Enrolment, cached_embeddings: Mapping[str, Vector] | None = None
+) -> SpeakerSimilarity:
+    """Speaker similarity by the name of an encoder; ``campplus:FOLDER`` names the folder of the weights.
 
     Raises:
-        DataError: there is none of that name, or the extra it needs is not installed.
-        WeightsError: its weights are not there.
+        DataError: no such encoder, or its library is not installed.
+        WeightsError: its weights are missing or damaged.
     """
-    if name not in JUDGES:
-        raise DataError(f"--identity {name}: no such judge; give one of {', '.join(JUDGES)}")
-    return JUDGES[name](enrolment, described)
+    encoder, _, folder = name.partition(":")
+    if encoder == "campplus" and folder:
+        return CamPlusPlusSimilarity(enrolment, cached_embeddings, Path(folder))
+    if name not in ENCODERS:
+        raise DataError(f"--speaker-encoder {name}: no such encoder; choose one of {', '.join(ENCODERS)}")
+    return ENCODERS[name](enrolment, cached_embeddings)
 
 
 def _leave_one_out(rows: Vector) -> Vector:
-    """Unit means (clips, D) of all rows (clips, D) but each."""
-    return np.stack([_mean(np.delete(rows, place, axis=0)) for place in range(len(rows))]) if len(rows) > 1 else rows
+    """Centroids (clips, D) of all rows (clips, D) but one each."""
+    return (
+        np.stack([_centroid(np.delete(rows, place, axis=0)) for place in range(len(rows))]) if len(rows) > 1 else rows
+    )
 
 
-def _mean(rows: Vector) -> Vector:
+def _centroid(rows: Vector) -> Vector:
     mean = rows.mean(axis=0)
     return np.asarray(mean / max(1e-9, float(np.linalg.norm(mean))), dtype=np.float64)

@@ -1,15 +1,19 @@
-"""Spectral distance to the truth: frame against frame where both share one clock, warped in time where they do not."""
+"""Spectral distances to a reference recording (MCD, log-mel, STFT), and the level of a part by frequency band.
+
+Recordings that share a clock are compared frame by frame; others after dynamic time warping (DTW).
+"""
 
 import math
 
 import librosa
 import numpy as np
+import scipy.fft
 import torch
 from numpy.typing import NDArray
 
 from svc.audio.files import Audio
 from svc.audio.resample import resample
-from svc.losses.stft import spectral_loss
+from svc.losses.stft import multi_resolution_stft_loss
 from svc.utils.units import hop_samples
 
 Array = NDArray[np.float64]
@@ -18,125 +22,153 @@ BANDS = 80
 LOWEST = 60.0  # Hz
 CEPSTRA = 24  # mel cepstra c1 … c24
 ACTIVE = 40.0  # dB below the loudest frame
-DEPTH = 100.0  # dB below the loudest band of the loudest frame, the floor of a spectrum
-LONGEST = 2000  # frames of a path
+FLOOR = 100.0  # dB below the loudest band of the loudest frame
+MAX_PATH = 2000  # frames of a DTW path
 SCALES = (2048, 1024, 512, 256)  # FFT sizes at 24 kHz, samples
-RATE = 24_000  # Hz, at most, of what is compared
+RATE = 24_000  # Hz, at most, at which recordings are compared
 NEPERS = np.log(10) / 20  # in a dB
 DB_PER_NEPER = 10 / np.log(10) * 2**0.5
+BANDS_KHZ = ((0, 1), (1, 4), (4, 8), (8, 12), (12, 20))  # of level_by_band
+MIN_RATIO = 1e-12  # −120 dB
 
 
 def log_mel(audio: Audio) -> Array:
     """(80, N) in nepers of magnitude, 40 ms Hann windows, from 60 Hz to half the rate.
 
-    The floor follows the level, so that a gain moves c0 alone and what no ear hears counts for nothing.
+    The floor is relative to the level, so a gain changes c0 only, and inaudible bands do not count.
     """
     hop = hop_samples(audio.rate)
     power = librosa.feature.melspectrogram(
         y=audio.samples, sr=audio.rate, n_fft=4 * hop, hop_length=hop, n_mels=BANDS, fmin=LOWEST, fmax=audio.rate / 2
     )
-    floor = max(1e-30, float(power.max(initial=0.0)) * 10 ** (-DEPTH / 10))
+    floor = max(1e-30, float(power.max(initial=0.0)) * 10 ** (-FLOOR / 10))
     return 0.5 * np.log(power[:, : len(audio.samples) // hop].astype(np.float64) + floor)
 
 
 def cepstra(log_spectrum: Array) -> Array:
-    """c0 … c24 (25, N) of a log-mel spectrum (80, N): its cosine series, c0 its mean."""
+    """Mel cepstra c0 … c24 (25, N) of a log-mel spectrum (80, N); c0 is its mean."""
     order, place = np.arange(CEPSTRA + 1)[:, None], (np.arange(BANDS) + 0.5)[None]
     return np.cos(np.pi / BANDS * order * place) @ log_spectrum / BANDS
 
 
 def mel_cepstra(audio: Audio) -> Array:
-    """c0 … c24 (25, N) in nepers."""
+    """Mel cepstra c0 … c24 (25, N) of a recording, in nepers."""
     return cepstra(log_mel(audio))
 
 
 def active(levels: Array) -> NDArray[np.bool_]:
-    """Frames (N,) within 40 dB of the loudest, by c0."""
+    """Mask (N,) of the frames within 40 dB of the loudest, by c0."""
     return levels >= levels.max(initial=-np.inf) - ACTIVE * NEPERS
 
 
-def cepstral_distance(*, output: Audio, truth: Audio) -> float:
-    """Mel-cepstral distance in dB over the frames where the truth sings, one clock for both; level is left out.
+def mcd(*, output: Audio, truth: Audio) -> float:
+    """Mel-cepstral distortion (MCD) in dB over the active frames of the truth, without time warping or level.
 
     10/ln 10 · √(2 Σ (Δc)²), k = 1 … 24 (Kubichek 1993).
     """
-    guess, right = (mel_cepstra(audio) for audio in _alike(output, truth))
-    count = min(guess.shape[1], right.shape[1])
-    where = active(right[0, :count])
-    return _distortion(guess[:, :count][:, where], right[:, :count][:, where])
+    estimate, reference = (mel_cepstra(audio) for audio in _same_rate(output, truth))
+    count = min(estimate.shape[1], reference.shape[1])
+    where = active(reference[0, :count])
+    return _distortion(estimate[:, :count][:, where], reference[:, :count][:, where])
 
 
 def stft_distance(*, output: Audio, truth: Audio) -> float:
-    """Spectral convergence plus E|Δ log magnitude| in nepers, averaged over four resolutions (1910.11480, eqs. 4–7)."""
-    pair = [torch.from_numpy(audio.samples)[None] for audio in _alike(output, truth)]
+    """Multi-resolution STFT distance (Yamamoto et al. 1910.11480, eqs. 4–7): spectral convergence + log magnitude."""
+    pair = [torch.from_numpy(audio.samples)[None] for audio in _same_rate(output, truth)]
     count = min(audio.shape[1] for audio in pair)
-    guess, right = (audio[:, :count] for audio in pair)
-    return float(torch.stack([*spectral_loss(fake=guess, real=right, scales=SCALES).values()]).sum())
+    fake, real = (audio[:, :count] for audio in pair)
+    return float(torch.stack([*multi_resolution_stft_loss(fake=fake, real=real, scales=SCALES).values()]).sum())
 
 
 def warped_distances(*, output: Audio, truth: Audio) -> dict[str, float]:
-    """Distance between renditions of one song by two singers, warped in time by the path of least cepstral distance.
+    """MCD and log-mel distance between two performances of one song, aligned by dynamic time warping.
 
-    Warping hides wrong timing, so ``stretch`` says how much of it there was. The path's memory grows with the square
-    of its length, so of songs longer than 20 s only every second frame is looked at, or every third, and so on.
+    Warping hides wrong timing, so ``stretch`` reports how much was warped. Memory grows with the square of the path,
+    so songs longer than 20 s are subsampled to every second frame, every third, and so on.
 
     Returns:
-        ``mcd`` (mel-cepstral, dB) and ``log_mel`` (RMS over bands in dB, each frame's mean level left out), along
-        the path where the truth sings; ``stretch`` (ms, RMS distance of the path from a straight line).
+        ``mcd`` (dB) and ``log_mel`` (RMS over bands in dB, each frame's mean level left out), along the path in the
+        active frames of the truth; ``stretch`` (ms, RMS distance of the path from a straight line).
     """
-    spectra = [log_mel(audio) for audio in _alike(output, truth)]
-    guess, right = (cepstra(spectrum) for spectrum in spectra)
-    step = _stride(guess, right)
-    spectra, guess, right = [s[:, ::step] for s in spectra], guess[:, ::step], right[:, ::step]
-    if min(guess.shape[1], right.shape[1]) < 2:
+    spectra = [log_mel(audio) for audio in _same_rate(output, truth)]
+    estimate, reference = (cepstra(spectrum) for spectrum in spectra)
+    step = _stride(estimate, reference)
+    spectra, estimate, reference = [s[:, ::step] for s in spectra], estimate[:, ::step], reference[:, ::step]
+    if min(estimate.shape[1], reference.shape[1]) < 2:
         return dict.fromkeys(("mcd", "log_mel", "stretch"), math.nan)
-    path = _path(guess, right)
-    straight = path[:, 1] * (guess.shape[1] - 1) / (right.shape[1] - 1)
+    path = _dtw_path(estimate, reference)
+    straight = path[:, 1] * (estimate.shape[1] - 1) / (reference.shape[1] - 1)
     stretch = 10.0 * step * float(np.sqrt(np.mean(np.square(path[:, 0] - straight))))
-    path = path[active(right[0])[path[:, 1]]]
-    one, other = spectra[0][:, path[:, 0]], spectra[1][:, path[:, 1]]
-    difference = (one - one.mean(axis=0)) - (other - other.mean(axis=0))
+    path = path[active(reference[0])[path[:, 1]]]
+    a, b = spectra[0][:, path[:, 0]], spectra[1][:, path[:, 1]]
+    difference = (a - a.mean(axis=0)) - (b - b.mean(axis=0))
     return {
-        "mcd": _distortion(guess[:, path[:, 0]], right[:, path[:, 1]]),
+        "mcd": _distortion(estimate[:, path[:, 0]], reference[:, path[:, 1]]),
         "log_mel": float(np.mean(np.sqrt(np.mean(np.square(difference), axis=0)))) / float(NEPERS),
         "stretch": stretch,
     }
 
 
-def on_clock(*, take: Audio, source: Audio) -> NDArray[np.intp] | None:
-    """Frame of another rendition while each frame (N,) of this one sounds, 10 ms each, by the path of least distance.
+def dtw_frame_map(*, take: Audio, source: Audio) -> NDArray[np.intp] | None:
+    """Index (N,) into the frames of another take for each 10 ms frame of the source, by DTW as in ``warped_distances``.
 
-    As ``warped_distances``. The path finds likeness where there is none: of other words, too. None of a rendition of
-    no length.
+    DTW finds similarity even between different words. None if one of the two is too short.
     """
-    later, clock = (mel_cepstra(audio) for audio in _alike(take, source))
-    step = _stride(later, clock)
-    if min(later.shape[1], clock.shape[1]) <= step:
+    other, reference = (mel_cepstra(audio) for audio in _same_rate(take, source))
+    step = _stride(other, reference)
+    if min(other.shape[1], reference.shape[1]) <= step:
         return None
-    path = step * _path(later[:, ::step], clock[:, ::step])
-    heard, first, count = np.unique(path[:, 1], return_index=True, return_counts=True)
+    path = step * _dtw_path(other[:, ::step], reference[:, ::step])
+    frames, first, count = np.unique(path[:, 1], return_index=True, return_counts=True)
     middle = (path[first, 0] + path[first + count - 1, 0]) / 2
-    return np.interp(np.arange(clock.shape[1]), heard, middle).round().astype(np.intp)
+    return np.interp(np.arange(reference.shape[1]), frames, middle).round().astype(np.intp)
 
 
-def _stride(guess: Array, right: Array) -> int:
-    return -(-max(guess.shape[1], right.shape[1]) // LONGEST)
+def level_by_band(part: NDArray[np.floating], whole: NDArray[np.floating], sample_rate: int) -> dict[str, float]:
+    """Level of a part relative to the whole by frequency band, in dB: 10·log10 of the ratio of the bands' energies.
+
+    Args:
+        part: samples (T,), for instance what the WaveNet adds.
+        whole: samples (T,), for instance the generator's output.
+        sample_rate: Hz.
+
+    Returns:
+        dB for ``0-1``, ``1-4``, ``4-8``, ``8-12`` and ``12-20`` kHz, at least −120; NaN where the whole has no energy
+        and for bands above half the sample rate.
+
+    Raises:
+        ValueError: the lengths differ.
+    """
+    if part.shape != whole.shape or part.ndim != 1:
+        raise ValueError(f"part {part.shape} and whole {whole.shape} must be (T,) of one length")
+    frequencies = np.fft.rfftfreq(len(whole), 1000 / sample_rate)  # kHz
+    energies = [np.square(np.abs(scipy.fft.rfft(samples))).astype(np.float64) for samples in (part, whole)]
+    levels = {}
+    for low, high in BANDS_KHZ:
+        inside = (frequencies >= low) & (frequencies < high)
+        added, total = (float(energy[inside].sum()) for energy in energies)
+        levels[f"{low}-{high}"] = 10 * math.log10(max(MIN_RATIO, added / total)) if total else math.nan
+    return levels
 
 
-def _path(guess: Array, right: Array) -> NDArray[np.intp]:
-    """Frames (K, 2) of both that sound at once, from first to last."""
-    return np.asarray(librosa.sequence.dtw(guess[1:], right[1:], backtrack=True)[1][::-1])
+def _stride(a: Array, b: Array) -> int:
+    return -(-max(a.shape[1], b.shape[1]) // MAX_PATH)
 
 
-def _distortion(guess: Array, right: Array) -> float:
-    """Mean over frames of cepstra (25, N) each, c0 left out."""
-    if not guess.shape[1]:
+def _dtw_path(a: Array, b: Array) -> NDArray[np.intp]:
+    """Pairs of frames (K, 2) on the DTW path of two sequences of cepstra, from first to last."""
+    return np.asarray(librosa.sequence.dtw(a[1:], b[1:], backtrack=True)[1][::-1])
+
+
+def _distortion(a: Array, b: Array) -> float:
+    """MCD in dB: mean over frames of two sequences of cepstra (25, N), without c0."""
+    if not a.shape[1]:
         return math.nan
-    difference = 2 * (guess[1:] - right[1:])
+    difference = 2 * (a[1:] - b[1:])
     return float(np.mean(DB_PER_NEPER * np.sqrt(np.square(difference).sum(axis=0))))
 
 
-def _alike(output: Audio, truth: Audio) -> tuple[Audio, Audio]:
-    """Both at the lower of their rates, 24 kHz at most."""
+def _same_rate(output: Audio, truth: Audio) -> tuple[Audio, Audio]:
+    """Both at the lower of their rates, at most 24 kHz."""
     rate = min(RATE, output.rate, truth.rate)
     return resample(output, rate), resample(truth, rate)

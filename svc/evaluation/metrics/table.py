@@ -1,4 +1,4 @@
-"""Every measure: what it is called, how it is written, and which way is better."""
+"""Names, units and directions of all measures; tables over rows of scores; the overall score of a checkpoint."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import numpy as np
 
 from svc.evaluation.statistics import Estimate, estimate
 
-Row = dict[str, Any]  # what is known of one output: system, song, singer, target, and its scores
+Row = dict[str, Any]  # one output: system, song, speaker (of the source), target, and its scores by key
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +18,10 @@ class Measure:
 
     Attributes:
         key: in a row.
-        title: in a table, with its unit.
-        group: the table it stands in.
-        better: which way, or ``zero`` for what should be as in the source, or ``none``.
-        digits: after the point; −1 for a percentage.
+        title: in a table, with the unit.
+        group: the table.
+        better: direction; ``zero`` for differences from the source that should vanish, ``none`` for descriptions.
+        digits: after the decimal point; −1 for a percentage.
     """
 
     key: str
@@ -31,59 +31,72 @@ class Measure:
     digits: int
 
     def text(self, value: float) -> str:
-        """A value as a table has it."""
+        """A value as printed in a table."""
         if math.isnan(value):
             return "–"
         return f"{value:.1%}" if self.digits < 0 else f"{value:.{self.digits}f}"
 
-    def interval(self, found: Estimate) -> str:
+    def interval(self, value: Estimate) -> str:
         """A mean with its 95 % interval."""
-        if found.files < 2:
-            return self.text(found.mean)
-        return f"{self.text(found.mean)} [{self.text(found.low)}, {self.text(found.high)}]"
+        if value.files < 2:
+            return self.text(value.mean)
+        return f"{self.text(value.mean)} [{self.text(value.low)}, {self.text(value.high)}]"
 
 
-MELODY, IDENTITY, TRUTH, WORDS, NATURAL = "Melody", "Identity", "Truth", "Words", "Naturalness"
+F0, SPEAKER, CONTENT, TRUTH = "f0 and loudness", "Speaker similarity", "Content", "Distance to the truth"
+NATURALNESS, WAVENET = "Naturalness", "Level of the WaveNet's part relative to the output"
+GROUPS = (F0, SPEAKER, CONTENT, TRUTH, NATURALNESS, WAVENET)
 MEASURES = (
-    Measure("f0_rmse", "f0 RMSE, cents", MELODY, "low", 1),
-    Measure("f0_median", "f0 median, cents", MELODY, "low", 2),
-    Measure("f0_over50", "> 50 cents", MELODY, "low", -1),
-    Measure("voicing", "V/UV error", MELODY, "low", -1),
-    Measure("raw_pitch_accuracy", "raw pitch accuracy", MELODY, "high", -1),
-    Measure("loudness", "loudness corr.", MELODY, "high", 3),
-    Measure("lag", "late, ms", MELODY, "zero", 0),
-    Measure("named_target", "named target", IDENTITY, "high", -1),
-    Measure("named_source", "named source", IDENTITY, "low", -1),
-    Measure("cosine", "cosine to target", IDENTITY, "high", 3),
-    Measure("cosine_source", "cosine to source", IDENTITY, "low", 3),
-    Measure("likeness", "of the way to the target", IDENTITY, "high", -1),
-    Measure("words", "other words = 1", WORDS, "low", 3),
-    Measure("cer_to_source", "CER, source's transcript", WORDS, "low", -1),
-    Measure("wer_to_source", "WER, source's transcript", WORDS, "low", -1),
-    Measure("wer", "WER", WORDS, "low", -1),
-    Measure("cer_difference", "CER − source's", WORDS, "low", -1),
-    Measure("wer_difference", "WER − source's", WORDS, "low", -1),
-    Measure("mcd", "MCD to truth, dB", TRUTH, "low", 2),
-    Measure("log_mel", "log mel to truth, dB", TRUTH, "low", 2),
-    Measure("stretch", "warped by, ms", TRUTH, "none", 0),
+    Measure("f0_rmse", "f0 RMSE, cents", F0, "low", 1),
+    Measure("f0_median", "f0 median error, cents", F0, "low", 2),
+    Measure("f0_over50", "> 50 cents", F0, "low", -1),
+    Measure("vuv_error", "V/UV error", F0, "low", -1),
+    Measure("raw_pitch_accuracy", "raw pitch accuracy", F0, "high", -1),
+    Measure("loudness", "loudness correlation", F0, "high", 3),
+    Measure("lag", "lag, ms", F0, "zero", 0),
+    Measure("named_target", "identified as target", SPEAKER, "high", -1),
+    Measure("named_source", "identified as source", SPEAKER, "low", -1),
+    Measure("cosine", "cosine to target", SPEAKER, "high", 3),
+    Measure("cosine_source", "cosine to source", SPEAKER, "low", 3),
+    Measure("progress", "progress from source to target", SPEAKER, "high", -1),
+    Measure("content_distance", "content distance (0 same, 1 unrelated)", CONTENT, "low", 3),
+    Measure("cer_to_source", "CER to the source's transcript", CONTENT, "low", -1),
+    Measure("wer_to_source", "WER to the source's transcript", CONTENT, "low", -1),
+    Measure("wer", "WER", CONTENT, "low", -1),
+    Measure("cer_difference", "CER − source's", CONTENT, "low", -1),
+    Measure("wer_difference", "WER − source's", CONTENT, "low", -1),
+    Measure("mcd", "MCD after DTW, dB", TRUTH, "low", 2),
+    Measure("log_mel", "log-mel distance after DTW, dB", TRUTH, "low", 2),
+    Measure("stretch", "DTW stretch, ms", TRUTH, "none", 0),
     Measure("mcd_aligned", "MCD, dB", TRUTH, "low", 2),
     Measure("stft", "STFT distance", TRUTH, "low", 3),
-    Measure("clipped", "clipped", NATURAL, "low", -1),
-    Measure("clicks", "clicks a second", NATURAL, "low", 2),
-    Measure("silence_noise", "noise in silence, dB over source", NATURAL, "low", 1),
-    Measure("above_band", "above the source's band, dB", NATURAL, "low", 1),
-    Measure("aperiodicity", "aperiodicity − source's, dB", NATURAL, "zero", 2),
-    Measure("global_variance", "global variance − source's, dB", NATURAL, "zero", 2),
-    Measure("dnsmos_ovrl", "DNSMOS overall", NATURAL, "high", 2),
-    Measure("dnsmos_sig", "DNSMOS signal", NATURAL, "high", 2),
-    Measure("dnsmos_bak", "DNSMOS background", NATURAL, "high", 2),
-    Measure("dnsmos_p808", "DNSMOS P.808", NATURAL, "high", 2),
-    Measure("squim_stoi", "SQUIM STOI", NATURAL, "high", 3),
-    Measure("squim_pesq", "SQUIM PESQ", NATURAL, "high", 2),
-    Measure("squim_si_sdr", "SQUIM SI-SDR, dB", NATURAL, "high", 1),
+    Measure("silence_noise", "noise in silence − source's, dB", NATURALNESS, "low", 1),
+    Measure("aperiodicity", "aperiodicity − source's, dB", NATURALNESS, "zero", 2),
+    Measure("global_variance", "global variance − source's, dB", NATURALNESS, "zero", 2),
+    Measure("distillmos", "Distill-MOS", NATURALNESS, "high", 2),
+    Measure("dnsmos_ovrl", "DNSMOS overall", NATURALNESS, "high", 2),
+    Measure("dnsmos_sig", "DNSMOS signal", NATURALNESS, "high", 2),
+    Measure("dnsmos_bak", "DNSMOS background", NATURALNESS, "high", 2),
+    Measure("dnsmos_p808", "DNSMOS P.808", NATURALNESS, "high", 2),
+    Measure("squim_stoi", "SQUIM STOI", NATURALNESS, "high", 3),
+    Measure("squim_pesq", "SQUIM PESQ", NATURALNESS, "high", 2),
+    Measure("squim_si_sdr", "SQUIM SI-SDR, dB", NATURALNESS, "high", 1),
+    Measure("wavenet_0-1", "0–1 kHz, dB", WAVENET, "none", 1),
+    Measure("wavenet_1-4", "1–4 kHz, dB", WAVENET, "none", 1),
+    Measure("wavenet_4-8", "4–8 kHz, dB", WAVENET, "none", 1),
+    Measure("wavenet_8-12", "8–12 kHz, dB", WAVENET, "none", 1),
+    Measure("wavenet_12-20", "12–20 kHz, dB", WAVENET, "none", 1),
 )
-GROUPS = (MELODY, IDENTITY, WORDS, TRUTH, NATURAL)
-OCTAVE = 600.0  # cents of shift from which a conversion counts as moved by octaves
+OCTAVE = 600.0  # cents of shift above which a conversion counts as transposed by octaves
+SYSTEMS = {
+    "voice": "voice",
+    "source_filter": "source–filter stage alone",
+    "copied": "source, unconverted",
+    "equalised": "source, pitch-shifted and equalised",
+    "truth": "target's own performance",
+    "take": "another take of the source",
+    "reference": "target's enrolment recordings",
+}
 
 
 def values(rows: Sequence[Row], key: str) -> list[float]:
@@ -92,59 +105,55 @@ def values(rows: Sequence[Row], key: str) -> list[float]:
 
 
 def mean(rows: Sequence[Row], key: str) -> float:
-    """A score's plain mean over rows, NaN if none has it."""
-    told = [value for value in values(rows, key) if not math.isnan(value)]
-    return float(np.mean(told)) if told else math.nan
+    """Plain mean of a score over rows, NaN if no row has it."""
+    measured = [value for value in values(rows, key) if not math.isnan(value)]
+    return float(np.mean(measured)) if measured else math.nan
 
 
 def summarise(rows: Sequence[Row], key: str) -> Estimate:
-    """A score over rows, with the interval over their songs."""
+    """Mean of a score with its interval over songs."""
     return estimate(values(rows, key), [row["song"] for row in rows])
 
 
-def sorts(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """The rows of a table: each system's, conversions by whether they stay in their octave."""
-    found: dict[str, list[Row]] = {}
+def group_rows(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Rows by line of a table: each system; outputs of the voice by reconstruction, conversion and transposition."""
+    groups: dict[str, list[Row]] = {}
     for system in dict.fromkeys(row["system"] for row in rows):
         own = [row for row in rows if row["system"] == system]
-        resung = [row for row in own if row["singer"] == row["target"]]
-        if system != "voice":
-            found[SYSTEMS[system]] = own
+        if system not in ("voice", "source_filter"):
+            groups[SYSTEMS[system]] = own
             continue
-        others = [row for row in own if row["singer"] != row["target"]]
-        far = [row for row in others if abs(row.get("shift") or 0.0) >= OCTAVE]
-        near = [row for row in others if not abs(row.get("shift") or 0.0) >= OCTAVE]
-        found |= {"reconstructed": resung, "converted": others}
-        if 0 < len(near) < len(others):
-            found |= {"· same octave": near, "· by octaves": far}
-    return {name: rows for name, rows in found.items() if rows}
-
-
-SYSTEMS = {
-    "voice": "the voice",
-    "copied": "source copied",
-    "equalised": "source, pitch shifted and equalised",
-    "truth": "truth",
-    "take": "another take of the source",
-    "reference": "the target's references",
-}
+        suffix = "" if system == "voice" else f", {SYSTEMS[system]}"
+        converted = [row for row in own if row["speaker"] != row["target"]]
+        groups[f"reconstructed{suffix}"] = [row for row in own if row["speaker"] == row["target"]]
+        groups[f"converted{suffix}"] = converted
+        far = [row for row in converted if abs(row.get("shift") or 0.0) >= OCTAVE]
+        near = [row for row in converted if not abs(row.get("shift") or 0.0) >= OCTAVE]
+        if system == "voice" and 0 < len(near) < len(converted):
+            groups |= {"· same octave": near, "· by octaves": far}
+    return {name: rows for name, rows in groups.items() if rows}
 
 
 def overall(rows: Sequence[Row]) -> float:
-    """One number from 0 to 1, to choose a checkpoint by: the mean of the parts below that could be measured."""
-    found = [part for part in parts(rows).values() if not math.isnan(part)]
-    return float(np.mean(found)) if found else math.nan
+    """Score of a checkpoint, 0–1: the mean of the available ``sub_scores``; NaN if there is none."""
+    available = [score for score in sub_scores(rows).values() if not math.isnan(score)]
+    return float(np.mean(available)) if available else math.nan
 
 
-def parts(rows: Sequence[Row]) -> dict[str, float]:
-    """How good rows are, 0 to 1: way to the target, words kept, raw pitch accuracy, sound 1 / (1 + STFT distance)."""
+def sub_scores(rows: Sequence[Row]) -> dict[str, float]:
+    """Speaker similarity, naturalness and pitch, 0–1 each, NaN where not measured.
 
-    def share(value: float) -> float:
-        return value if math.isnan(value) else min(1.0, max(0.0, value))
-
+    Similarity is the progress from source to target. Naturalness is Distill-MOS from 1 to that of the sources, or
+    1 / (1 + STFT distance of the reconstructions) without Distill-MOS. Pitch is the raw pitch accuracy.
+    """
+    truth = mean(rows, "distillmos_source")
+    naturalness = (mean(rows, "distillmos") - 1) / max(1e-3, truth - 1) if not math.isnan(truth) else math.nan
     return {
-        "identity_part": share(mean(rows, "likeness")),
-        "words_part": share(1 - mean(rows, "words")),
-        "melody_part": share(mean(rows, "raw_pitch_accuracy")),
-        "sound_part": 1 / (1 + mean(rows, "stft")),
+        "similarity_score": _clip(mean(rows, "progress")),
+        "naturalness_score": _clip(1 / (1 + mean(rows, "stft")) if math.isnan(naturalness) else naturalness),
+        "pitch_score": _clip(mean(rows, "raw_pitch_accuracy")),
     }
+
+
+def _clip(value: float) -> float:
+    return value if math.isnan(value) else min(1.0, max(0.0, value))

@@ -1,6 +1,7 @@
-"""Words kept, by what a speech recogniser makes of a source and of an output, one beside the other.
+"""Word and character error rates (WER, CER) of ASR transcripts of an output and of its source.
 
-Recognisers mishear singing, most of all held notes: an error rate alone says little, its rise over the source's much.
+ASR makes many errors on singing, most of all on held notes: compare the error rates of the output with those of the
+source.
 """
 
 import math
@@ -16,79 +17,79 @@ import numpy as np
 from svc.audio.files import Audio
 from svc.audio.resample import resample
 from svc.errors import DataError, WeightsError
-from svc.evaluation.metrics.content import levelled
-from svc.utils.optional import extra
+from svc.evaluation.metrics.content import peak_normalise
+from svc.utils.optional import import_optional
 
 SPHINX = "sphinx"
 DASHES = "[-‐‑–—]"
-MOST_WORDS = 1000  # to choose from; the time it takes grows with them
+MAX_WORDS = 1000  # of a vocabulary; the time it takes grows with them
 
 RATE = 16_000  # Hz
-NEEDED = "model.bin", "tokenizer.json"  # faster-whisper would download a missing tokenizer
+REQUIRED_FILES = "model.bin", "tokenizer.json"  # faster-whisper would download a missing tokenizer
 
 
 class Transcriber(ABC):
-    """Writes down what is sung; the same recording always gives the same text."""
+    """Automatic speech recognition; deterministic."""
 
     @abstractmethod
     def transcribe(self, audio: Audio) -> str:
-        """The words of a recording at any rate."""
+        """Transcript of a recording at any rate."""
 
 
-def transcriber(name: str, language: str, vocabulary: Iterable[str]) -> Transcriber | None:
-    """PocketSphinx by the name ``sphinx``, Whisper by a size or a folder, nobody without a name.
+def load_asr(name: str, language: str, vocabulary: Iterable[str]) -> Transcriber | None:
+    """ASR by name: ``sphinx``, or the size or folder of a Whisper model; None for an empty name.
 
     Raises:
-        DataError: there is no such model or language, its library is missing, or there are no words to listen for.
-        WeightsError: the weights are not there, incomplete or damaged.
+        DataError: no such model or language, a library is not installed, or the vocabulary is empty.
+        WeightsError: the weights are missing, incomplete or damaged.
     """
     if name.lower() == SPHINX:
-        return Sphinx(vocabulary, language)
-    return Whisper(name, language) if name else None
+        return PocketSphinxASR(vocabulary, language)
+    return WhisperASR(name, language) if name else None
 
 
-class Sphinx(Transcriber):
-    """The words of the songs' texts in any order, by the English acoustic model that comes with PocketSphinx.
+class PocketSphinxASR(Transcriber):
+    """PocketSphinx with a grammar of the words of the songs' texts in any order (English only).
 
-    It chooses among so few words that it understands singing, and knows a great many speakers, so that it takes
-    nobody's formants for words.
+    With so few words it copes with singing and with formant shifts.
 
     Args:
-        vocabulary: words to listen for; those that its dictionary does not know are never heard.
-        language: sung in.
+        vocabulary: words to recognise; those missing in PocketSphinx's dictionary are ignored.
+        language: language code of the songs.
 
     Raises:
-        DataError: it knows none of the words, or not the language, there are too many, or a library is missing.
+        DataError: no word is in the dictionary, there are too many, another language, or a library is not installed.
     """
 
-    insertion = 1e-4  # probability of another word: on 48 real songs .02 of them too many, .03 missed, .18 mistaken
-    beams: ClassVar = {"beam": 1e-80, "pbeam": 1e-80, "wbeam": 1e-60}  # a held vowel is unlikely for long
+    insertion = 1e-4  # probability of another word, tuned on 48 songs
+    beams: ClassVar = {"beam": 1e-80, "pbeam": 1e-80, "wbeam": 1e-60}  # wide, because long vowels are unlikely
 
     def __init__(self, vocabulary: Iterable[str], language: str = "en"):
         if language != "en":
-            raise DataError(f"--transcribe {SPHINX}: knows English alone, not {language}; give a size of Whisper's")
+            raise DataError(f"--asr {SPHINX}: supports English only, not {language}; use --asr with a Whisper size")
         words = sorted(set(vocabulary))
-        if len(words) > MOST_WORDS:
-            told = f"{len(words)} different words beside the songs, of which it can tell {MOST_WORDS} apart"
-            raise DataError(f"--transcribe {SPHINX}: {told}; judge fewer songs at once")
-        sphinx = extra("pocketsphinx")
-        extra("jiwer")  # needed later
+        if len(words) > MAX_WORDS:
+            raise DataError(
+                f"--asr {SPHINX}: {len(words)} different words, at most {MAX_WORDS}; evaluate fewer songs at once"
+            )
+        sphinx = import_optional("pocketsphinx")
+        import_optional("jiwer")  # needed later
         self._decoder = sphinx.Decoder(
             lm=None, cmn="batch", bestpath=False, wip=self.insertion, loglevel="FATAL", **self.beams
         )
-        self.known = [word for word in words if self._decoder.lookup_word(word)]
-        if not self.known:
+        self.words = [word for word in words if self._decoder.lookup_word(word)]
+        if not self.words:
             raise DataError(
-                f"--transcribe {SPHINX}: no English words to listen for; put <song>.txt beside songs, or use Whisper"
+                f"--asr {SPHINX}: no English words to recognise; put <song>.txt beside the songs, or use Whisper"
             )
         self._decoder.add_jsgf_string(
-            "words", f"#JSGF V1.0; grammar words; public <text> = ({' | '.join(self.known)})+;"
+            "words", f"#JSGF V1.0; grammar words; public <text> = ({' | '.join(self.words)})+;"
         )
         self._decoder.activate_search("words")
 
     def transcribe(self, audio: Audio) -> str:
-        """The likeliest of all orders of the words, each as often as one likes."""
-        samples = (levelled(audio).samples * 20_000).astype(np.int16)
+        """The likeliest sequence of words of the vocabulary."""
+        samples = (peak_normalise(audio).samples * 20_000).astype(np.int16)
         if not len(samples):
             return ""
         self._decoder.start_utt()
@@ -96,32 +97,32 @@ class Sphinx(Transcriber):
             self._decoder.process_raw(samples.tobytes(), full_utt=True)
         finally:
             self._decoder.end_utt()
-        heard = self._decoder.hyp()
-        return heard.hypstr if heard else ""
+        hypothesis = self._decoder.hyp()
+        return hypothesis.hypstr if hypothesis else ""
 
 
-def vocabulary(texts: Iterable[str]) -> list[str]:
-    """The words of texts, each once, in lower case: letters and apostrophes, as English dictionaries have them."""
+def extract_vocabulary(texts: Iterable[str]) -> list[str]:
+    """Distinct words of texts in lower case, of letters and apostrophes as in English dictionaries."""
     plain = " ".join(texts).lower().replace("’", "'")
     tokens = {token.strip(string.punctuation + "…“”„‘«»¡¿") for token in re.split(rf"\s+|{DASHES}", plain)}
     return sorted(token for token in tokens if re.fullmatch("[a-z]+(?:'[a-z]+)*", token))
 
 
-class Whisper(Transcriber):
-    """Whisper (2212.04356) on the CPU, by beam search without sampling.
+class WhisperASR(Transcriber):
+    """Whisper (Radford et al. 2212.04356) on the CPU by faster-whisper, beam search without sampling.
 
     Args:
-        model: a size, such as ``small``, that is in the cache already, or a folder in CTranslate2's format.
-        language: sung in, as a code: guessing could differ between a source and its output.
+        model: a size such as ``small`` that is in the cache already, or a folder in CTranslate2's format.
+        language: language code; detection could differ between a source and its output.
 
     Raises:
-        DataError: there is no such model or language, or the library is missing.
-        WeightsError: the weights are not there, incomplete or damaged; they are never downloaded.
+        DataError: no such model or language, or the library is not installed.
+        WeightsError: the weights are missing, incomplete or damaged; they are never downloaded.
     """
 
     def __init__(self, model: str = "small", language: str = "en"):
-        whisper = extra("faster_whisper", "asr")
-        extra("jiwer", "asr")  # needed later
+        whisper = import_optional("faster_whisper", "asr")
+        import_optional("jiwer", "asr")  # needed later
         folder = _find(whisper, model)
         try:
             self._model = whisper.WhisperModel(str(folder), device="cpu", compute_type="int8", local_files_only=True)
@@ -130,12 +131,12 @@ class Whisper(Transcriber):
                 f"{folder}: not a Whisper model in CTranslate2's format ({error}); fetch it again"
             ) from None
         if language not in self._model.supported_languages:
-            known = ", ".join(self._model.supported_languages)
-            raise DataError(f"{language}: not a language of the Whisper model {model}; give one of {known}")
+            languages = ", ".join(self._model.supported_languages)
+            raise DataError(f"{language}: not a language of the Whisper model {model}; choose one of {languages}")
         self.language = language
 
     def transcribe(self, audio: Audio) -> str:
-        """The words of a recording; nothing is carried over from one window of 30 s to the next."""
+        """Transcript; windows of 30 s are decoded independently."""
         segments, _ = self._model.transcribe(
             resample(audio, RATE).samples, language=self.language, temperature=0.0, condition_on_previous_text=False
         )
@@ -143,7 +144,7 @@ class Whisper(Transcriber):
 
 
 def _find(whisper: Any, model: str) -> Path:
-    """The folder of a model."""
+    """Folder of a Whisper model."""
     from huggingface_hub.constants import HF_HUB_CACHE
 
     fetch = f'fetch it with `python -c "import faster_whisper; faster_whisper.download_model({model!r})"`'
@@ -152,24 +153,26 @@ def _find(whisper: Any, model: str) -> Path:
         try:
             folder = Path(whisper.download_model(model, local_files_only=True))
         except ValueError:
-            known = ", ".join(whisper.available_models())
-            raise DataError(f"{model}: no such Whisper model or folder; give {SPHINX}, or one of {known}") from None
+            sizes = ", ".join(whisper.available_models())
+            raise DataError(
+                f"--asr {model}: no such Whisper model or folder; give {SPHINX}, or one of {sizes}"
+            ) from None
         except OSError:
             raise WeightsError(
                 f"Whisper {model} is not in {HF_HUB_CACHE}; {fetch} or give the path of its folder"
             ) from None
-    for name in NEEDED:
+    for name in REQUIRED_FILES:
         if not (folder / name).is_file():
             raise WeightsError(f"{folder}: {name} is missing; download or copy the whole model again")
     return folder
 
 
 def error_rates(reference: str, hypothesis: str) -> dict[str, float]:
-    """Errors of letters (``cer``) and words (``wer``) per letter and word of a reference.
+    """Character and word error rates ``cer`` and ``wer`` of a hypothesis.
 
-    Letter case, punctuation, hyphens and the kind of white space do not count. NaN where the reference is empty.
+    Case, punctuation, hyphens and kinds of white space are ignored. NaN if the reference is empty.
     """
-    jiwer = extra("jiwer")
+    jiwer = import_optional("jiwer")
     plain = jiwer.Compose(
         [
             jiwer.ToLowerCase(),
@@ -187,20 +190,20 @@ def error_rates(reference: str, hypothesis: str) -> dict[str, float]:
 
 
 def transcript_errors(from_output: str, from_source: str, text: str | None = None) -> dict[str, float]:
-    """Error rates of an output.
+    """Error rates of an output's transcript.
 
     Args:
         from_output: transcript of the output.
-        from_source: of what it was made of.
-        text: the words sung, where they are known.
+        from_source: transcript of the source.
+        text: the lyrics, if available.
 
     Returns:
-        with the words: ``cer`` and ``wer`` of the output, ``cer_source`` and ``wer_source`` of the source, and
-        ``cer_difference`` and ``wer_difference``, the first less the second. Without: ``cer_to_source`` and
+        with the lyrics: ``cer`` and ``wer`` of the output, ``cer_source`` and ``wer_source`` of the source, and
+        ``cer_difference`` and ``wer_difference``, output minus source. Without: ``cer_to_source`` and
         ``wer_to_source``, of the output's transcript against the source's.
     """
     if text is None:
         return {f"{name}_to_source": rate for name, rate in error_rates(from_source, from_output).items()}
-    made, given = error_rates(text, from_output), error_rates(text, from_source)
-    scores = made | {f"{name}_source": rate for name, rate in given.items()}
-    return scores | {f"{name}_difference": made[name] - given[name] for name in made}
+    output, source = error_rates(text, from_output), error_rates(text, from_source)
+    scores = output | {f"{name}_source": rate for name, rate in source.items()}
+    return scores | {f"{name}_difference": output[name] - source[name] for name in output}

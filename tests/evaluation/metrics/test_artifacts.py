@@ -114,7 +114,9 @@ class TestAperiodicity:
 
     def test_of_breath(self):
         performance = [rendition(speaker, 5) for speaker in SINGERS]
-        alto, bass, soprano, tenor = [artifacts.aperiodicity(Audio(one.samples, one.rate), one.f0) for one in performance]
+        alto, bass, soprano, tenor = [
+            artifacts.aperiodicity(Audio(one.samples, one.rate), one.f0) for one in performance
+        ]
         assert soprano > max(alto, bass, tenor) + 8  # who is 19 dB breathier than any
 
     @pytest.mark.parametrize("count", [0, 4, 100])

@@ -92,5 +92,3 @@ def test_reference_values():
     embedding = CamPlusPlusEncoder().embed(tone(2.0))
     assert np.linalg.norm(embedding) == pytest.approx(REFERENCE_NORM, rel=1e-4)
     assert embedding[:6] == pytest.approx(REFERENCE, abs=1e-3)
-
-

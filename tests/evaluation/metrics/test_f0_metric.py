@@ -40,7 +40,14 @@ class TestF0Scores:
     @pytest.mark.parametrize("shift", [-1200, -49, 0, 51, 700])
     def test_constant_shift(self, shift):
         scores = score(up(self.reference, shift), self.reference)
-        expected = {"shift": shift, "f0_rmse": 0, "f0_median": 0, "f0_over50": 0, "vuv_error": 0, "raw_pitch_accuracy": 1}
+        expected = {
+            "shift": shift,
+            "f0_rmse": 0,
+            "f0_median": 0,
+            "f0_over50": 0,
+            "vuv_error": 0,
+            "raw_pitch_accuracy": 1,
+        }
         assert scores == pytest.approx(expected, abs=1e-9)
 
     @pytest.mark.parametrize("shift", [0, -1200, 300])
@@ -107,7 +114,9 @@ class TestF0Scores:
     )
     def test_nothing_to_compare(self, output, reference, vuv_error, accuracy):
         scores = score(np.array(output, dtype=float), np.array(reference, dtype=float))
-        assert [scores[key] for key in ("vuv_error", "raw_pitch_accuracy")] == pytest.approx([vuv_error, accuracy], nan_ok=1)
+        assert [scores[key] for key in ("vuv_error", "raw_pitch_accuracy")] == pytest.approx(
+            [vuv_error, accuracy], nan_ok=1
+        )
         assert all(math.isnan(scores[key]) for key in ("shift", "f0_rmse", "f0_median", "f0_over50"))
 
     def test_as_far_as_both_go(self):

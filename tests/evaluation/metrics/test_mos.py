@@ -42,7 +42,7 @@ def level(value: float, seconds: float, rate: int = 16_000) -> Audio:
 
 
 def test_unknown_names():
-    with pytest.raises(DataError, match="mosnet: no such predictor; choose one of distillmos, dnsmos, squim$"):
+    with pytest.raises(DataError, match=r"mosnet: no such predictor; choose one of distillmos, dnsmos, squim$"):
         load_mos_predictor("mosnet")
 
 
@@ -55,7 +55,9 @@ def test_dnsmos_gets_16_khz_within_full_scale(monkeypatch):
 
     monkeypatch.setitem(sys.modules, "speechmos.dnsmos", SimpleNamespace(run=run))
     time = np.arange(44_100) / 44_100
-    scores = load_mos_predictor("dnsmos").scores(Audio((1.5 * np.sin(2 * np.pi * 440 * time)).astype(np.float32), 44_100))
+    scores = load_mos_predictor("dnsmos").scores(
+        Audio((1.5 * np.sin(2 * np.pi * 440 * time)).astype(np.float32), 44_100)
+    )
     assert scores == {"dnsmos_ovrl": 1.0, "dnsmos_sig": 2.0, "dnsmos_bak": 3.0, "dnsmos_p808": 4.0}
     ((samples, rate),) = inputs
     assert (rate, samples.shape, samples.dtype) == (16_000, (16_000,), np.float32)

@@ -62,7 +62,10 @@ class TestArithmetic:
         """Every recording counts alike, however long its vector."""
         x, y = sum(np.array([math.cos(turn), math.sin(turn)]) for turn in np.radians([0, 40, 50]))
         centre = math.degrees(math.atan2(y, x))
-        assert self.similarity.cosines(self.similarity.embed(at(100))) == {"Ann": cosine(100 - centre), "Bob": cosine(80)}
+        assert self.similarity.cosines(self.similarity.embed(at(100))) == {
+            "Ann": cosine(100 - centre),
+            "Bob": cosine(80),
+        }
 
     @pytest.mark.parametrize(("own", "rest"), [(0, 45), (40, 25), (50, 20)])
     @pytest.mark.parametrize("gain", [1.0, 0.1])
@@ -126,7 +129,9 @@ class TestEncoders:
     def test_singers_are_named_in_phrases_never_heard(self, name):
         similarity = enrolled(name)
         results = [
-            (singer, similarity.cosines(similarity.embed(sing(singer, seed)))) for singer in SINGERS for seed in range(9, 14)
+            (singer, similarity.cosines(similarity.embed(sing(singer, seed))))
+            for singer in SINGERS
+            for seed in range(9, 14)
         ]
         assert np.mean([named(alike) == singer.name for singer, alike in results]) >= 0.9
 
@@ -147,7 +152,8 @@ class TestEncoders:
 class TestWithout:
     def test_unknown_encoder(self):
         with pytest.raises(
-            DataError, match=r"--speaker-encoder ear: no such encoder; choose one of campplus, resemblyzer, ecapa, cepstral$"
+            DataError,
+            match=r"--speaker-encoder ear: no such encoder; choose one of campplus, resemblyzer, ecapa, cepstral$",
         ):
             speaker_metric.load_speaker_similarity("ear", {"Ann": [at(0)]})
 

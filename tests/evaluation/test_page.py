@@ -12,8 +12,8 @@ import torch
 from matplotlib.figure import Figure
 
 from svc.audio.files import Audio
-from svc.audio.plot import draw
-from svc.evaluation import report
+from svc.audio.plot import plot_spectrogram
+from svc.evaluation import page
 from svc.training import validation
 
 RATE = 16_000
@@ -25,9 +25,9 @@ def audio() -> Audio:
     return Audio((0.5 * np.sin(2 * np.pi * 1000 * times)).astype(np.float32), RATE)
 
 
-def drawn(*arguments):
+def plotted(*arguments):
     axes = Figure().subplots()
-    draw(axes, *arguments)
+    plot_spectrogram(axes, *arguments)
     return axes
 
 
@@ -37,7 +37,7 @@ def mel(hertz):
 
 class TestTable:
     def test_markdown(self):
-        table = report.Table(["", "n"], [["a|b", "1"], ["c", "2"]])
+        table = page.Table(["", "n"], [["a|b", "1"], ["c", "2"]])
         assert table.markdown() == "|  | n |\n| --- | --- |\n| a\\|b | 1 |\n| c | 2 |"
 
 
@@ -45,13 +45,13 @@ class TestPage:
     @pytest.fixture
     def page(self, audio, tmp_path) -> str:
         hostile = "<script>alert(1)</script>"
-        exhibits = [report.Exhibit(hostile, audio, np.full(50, 200.0)), report.Exhibit("no melody", audio)]
-        table = report.Table(["who", hostile], [["a & b", "1"], [hostile, "2"]])
-        sections = [report.Section(hostile, hostile, exhibits)]
-        drawing = report.png(Figure())
-        report.write(
+        examples = [page.AudioExample(hostile, audio, np.full(50, 200.0)), page.AudioExample("no f0", audio)]
+        table = page.Table(["who", hostile], [["a & b", "1"], [hostile, "2"]])
+        sections = [page.Section(hostile, hostile, examples)]
+        drawing = page.png(Figure())
+        page.write(
             tmp_path / "p.html",
-            report.Page(hostile, hostile, {hostile: table}, sections, {hostile: drawing}, [hostile]),
+            page.Page(hostile, hostile, {hostile: table}, sections, {hostile: drawing}, [hostile]),
         )
         return (tmp_path / "p.html").read_text(encoding="utf-8")
 
@@ -81,32 +81,32 @@ class TestPage:
         np.testing.assert_allclose(samples, audio.samples, atol=1e-4)
 
     def test_picture(self, audio):
-        assert report.section_picture(report.Section("", "", [report.Exhibit("x", audio)])).startswith(b"\x89PNG")
+        assert page.plot_section(page.Section("", "", [page.AudioExample("x", audio)])).startswith(b"\x89PNG")
 
 
-class TestDrawing:
-    def test_the_melody_where_it_is_sung(self, audio):
+class TestSpectrogram:
+    def test_f0_where_voiced(self, audio):
         f0 = np.repeat([0.0, 200.0, -1.0], [10, 30, 10])
-        (line,) = drawn(audio.samples, RATE, f0, "title").lines
+        (line,) = plotted(audio.samples, RATE, f0, "title").lines
         times, heights = line.get_data()
         np.testing.assert_allclose(times, (np.arange(50) + 0.5) / 100)
         np.testing.assert_allclose(heights[10:40], mel(200))
         assert np.isnan(heights[:10]).all()
         assert np.isnan(heights[40:]).all()
 
-    def test_the_melody_asked_for_lies_below(self, audio):
-        asked, sung = drawn(audio.samples, RATE, np.full(50, 300.0), "title", np.full(50, 200.0)).lines
-        assert asked.get_data()[1] == pytest.approx(mel(200))
-        assert sung.get_data()[1] == pytest.approx(mel(300))
-        assert asked.get_linewidth() > sung.get_linewidth()
+    def test_reference_f0_lies_below(self, audio):
+        reference, voiced = plotted(audio.samples, RATE, np.full(50, 300.0), "title", np.full(50, 200.0)).lines
+        assert reference.get_data()[1] == pytest.approx(mel(200))
+        assert voiced.get_data()[1] == pytest.approx(mel(300))
+        assert reference.get_linewidth() > voiced.get_linewidth()
 
-    def test_no_melody(self, audio):
-        assert not drawn(audio.samples, RATE, None, "title").lines
+    def test_without_f0(self, audio):
+        assert not plotted(audio.samples, RATE, None, "title").lines
 
     @pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 48_000])
     def test_the_spectrum_on_its_axis(self, rate):
         times = np.arange(rate // 2) / rate
-        axes = drawn((0.5 * np.sin(2 * np.pi * 1000 * times)).astype(np.float32), rate, None, "title")
+        axes = plotted((0.5 * np.sin(2 * np.pi * 1000 * times)).astype(np.float32), rate, None, "title")
         (image,) = axes.images
         level, (_, end, _, top) = np.asarray(image.get_array()), image.get_extent()
         assert end == pytest.approx(0.5, abs=0.005)
@@ -117,21 +117,25 @@ class TestDrawing:
         assert axes.get_title(loc="left") == "title"
 
     def test_silence(self):
-        drawn(np.zeros(RATE // 10, dtype=np.float32), RATE, np.zeros(10), "silence")
+        plotted(np.zeros(RATE // 10, dtype=np.float32), RATE, np.zeros(10), "silence")
 
 
 def test_phrases_in_training_show_the_f0_asked_for(prepared, tiny, monkeypatch):
     seen = []
     monkeypatch.setattr(validation, "draw", lambda axes, samples, rate, f0, title: seen.append((rate, f0, title)))
-    (phrase,) = validation.choose(prepared, tiny)
+    (phrase,) = validation.select_clips(prepared, tiny)
     silence = torch.zeros(phrase.audio.shape[-1])
     (name,) = phrase.targets
-    pixels = validation.picture(validation.Rendition(phrase, silence, {name: silence}), tiny)
+    pixels = validation.plot_output(validation.ValidationOutput(phrase, silence, {name: silence}), tiny)
     assert pixels.shape[2] == 3
-    assert [title for *_, title in seen] == [f"{phrase.singer}, truth", f"{phrase.singer}, sung", f"as {name}"]
-    sung = phrase.conditioning.voiced[0].numpy() > 0
-    assert 0 < sung.mean() < 1
-    for (rate, f0, _), asked in zip(seen, [phrase.conditioning] * 2 + [phrase.targets[name]], strict=True):
+    assert [title for *_, title in seen] == [
+        f"{phrase.speaker}, original",
+        f"{phrase.speaker}, reconstruction",
+        f"to {name}",
+    ]
+    voiced = phrase.conditioning.voiced[0].numpy() > 0
+    assert 0 < voiced.mean() < 1
+    for (rate, f0, _), reference in zip(seen, [phrase.conditioning] * 2 + [phrase.targets[name]], strict=True):
         assert rate == tiny.sample_rate
-        np.testing.assert_array_equal(f0[sung], asked.f0[0].numpy()[sung])
-        assert not f0[~sung].any()
+        np.testing.assert_array_equal(f0[voiced], reference.f0[0].numpy()[voiced])
+        assert not f0[~voiced].any()

@@ -1,0 +1,213 @@
+"""CAM++ speaker embedding (Wang et al. 2023, arXiv 2303.00332): a densely connected TDNN with context-aware masking.
+
+The module names are those of the published weights ``campplus_cn_en_common.pt`` (3D-Speaker, Apache-2.0, trained on
+200 000 Chinese and English speakers).
+"""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torchaudio.compliance import kaldi
+
+from svc.audio.files import Samples
+from svc.encoders.download import cache_folder
+from svc.errors import DataError, WeightsError
+
+RATE = 16_000  # Hz
+MEL_BANDS = 80
+CHANNELS = 32  # of the 2-D front end, and the growth rate of the dense blocks
+BOTTLENECK = 128
+CONTEXT = 100  # frames of a segment of the context mask
+BLOCKS = ((12, 1), (24, 2), (16, 2))  # layers and dilation
+EMBEDDING = 192
+MIN_SAMPLES = 1600
+FILE = "campplus_cn_en_common.pt"
+SHA256 = "92f29b94e6948786a26778c9e302525d185bb08c8b9f5252ed98776902840199"
+SOURCE = "modelscope.cn/models/iic/speech_campplus_sv_zh_en_16k-common_advanced"
+
+
+class ResidualBlock(nn.Module):
+    """Two 3×3 convolutions with a shortcut; the first may halve the frequency axis: (B, 32, F, N) → (B, 32, F', N)."""
+
+    def __init__(self, stride: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(CHANNELS, CHANNELS, 3, (stride, 1), padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(CHANNELS)
+        self.conv2 = nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(CHANNELS)
+        projection = [nn.Conv2d(CHANNELS, CHANNELS, 1, (stride, 1), bias=False), nn.BatchNorm2d(CHANNELS)]
+        self.shortcut = nn.Sequential(*(projection if stride > 1 else []))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """One block."""
+        h = self.bn1(self.conv1(x)).relu()
+        return (self.bn2(self.conv2(h)) + self.shortcut(x)).relu()
+
+
+class FrontEnd(nn.Module):
+    """Front-end convolution module (FCM): log mel (B, 80, N) → (B, 320, N)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, CHANNELS, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(CHANNELS)
+        self.layer1 = nn.Sequential(ResidualBlock(2), ResidualBlock(1))
+        self.layer2 = nn.Sequential(ResidualBlock(2), ResidualBlock(1))
+        self.conv2 = nn.Conv2d(CHANNELS, CHANNELS, 3, (2, 1), padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(CHANNELS)
+
+    def forward(self, mel: Tensor) -> Tensor:
+        """Reduce the frequency axis by 8."""
+        x = self.bn1(self.conv1(mel[:, None])).relu()
+        x = self.bn2(self.conv2(self.layer2(self.layer1(x)))).relu()
+        return x.flatten(1, 2)
+
+
+def normalised(channels: int, relu: bool = True, affine: bool = True) -> nn.Sequential:
+    """Batch normalisation, and a ReLU."""
+    layers = nn.Sequential()
+    layers.add_module("batchnorm", nn.BatchNorm1d(channels, affine=affine))
+    if relu:
+        layers.add_module("relu", nn.ReLU())
+    return layers
+
+
+class Unit(nn.Module):
+    """A convolution (B, C, N) → (B, D, N') after, or before, its normalisation."""
+
+    def __init__(self, convolution: nn.Conv1d, norm: nn.Sequential, norm_first: bool):
+        super().__init__()
+        self.linear, self.nonlinear = convolution, norm
+        self.norm_first = norm_first
+
+    def forward(self, x: Tensor) -> Tensor:
+        """One layer."""
+        return self.linear(self.nonlinear(x)) if self.norm_first else self.nonlinear(self.linear(x))
+
+
+class ContextAwareMask(nn.Module):
+    """Dilated convolution (B, 128, N) → (B, 32, N), scaled by a mask from global and segment means (eqs. 2–5)."""
+
+    def __init__(self, dilation: int):
+        super().__init__()
+        self.linear_local = nn.Conv1d(BOTTLENECK, CHANNELS, 3, padding=dilation, dilation=dilation, bias=False)
+        self.linear1 = nn.Conv1d(BOTTLENECK, BOTTLENECK // 2, 1)
+        self.linear2 = nn.Conv1d(BOTTLENECK // 2, CHANNELS, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The masked features."""
+        segments = nn.functional.avg_pool1d(x, CONTEXT, CONTEXT, ceil_mode=True)
+        context = x.mean(-1, keepdim=True) + segments.repeat_interleave(CONTEXT, -1)[..., : x.shape[-1]]
+        return self.linear_local(x) * self.linear2(self.linear1(context).relu()).sigmoid()
+
+
+class DenseLayer(nn.Module):
+    """What a dense block adds: (B, C, N) → (B, 32, N)."""
+
+    def __init__(self, channels: int, dilation: int):
+        super().__init__()
+        self.nonlinear1 = normalised(channels)
+        self.linear1 = nn.Conv1d(channels, BOTTLENECK, 1, bias=False)
+        self.nonlinear2 = normalised(BOTTLENECK)
+        self.cam_layer = ContextAwareMask(dilation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The new channels alone."""
+        return self.cam_layer(self.nonlinear2(self.linear1(self.nonlinear1(x))))
+
+
+class DenseBlock(nn.Module):
+    """Layers that each see the input and the output of all layers before: (B, C, N) → (B, C + 32·layers, N)."""
+
+    def __init__(self, channels: int, layers: int, dilation: int):
+        super().__init__()
+        for number in range(layers):
+            self.add_module(f"tdnnd{number + 1}", DenseLayer(channels + number * CHANNELS, dilation))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """All channels."""
+        for layer in self.children():
+            x = torch.cat([x, layer(x)], dim=1)
+        return x
+
+
+class CamPlusPlus(nn.Module):
+    """The network: log-mel features (B, 80, N) → embedding (B, 192)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = FrontEnd()
+        self.xvector = nn.Module()
+        channels = 128
+        first = nn.Conv1d(CHANNELS * MEL_BANDS // 8, channels, 5, stride=2, padding=2, bias=False)
+        self.xvector.add_module("tdnn", Unit(first, normalised(channels), norm_first=False))
+        for number, (layers, dilation) in enumerate(BLOCKS, 1):
+            self.xvector.add_module(f"block{number}", DenseBlock(channels, layers, dilation))
+            channels += layers * CHANNELS
+            halve = nn.Conv1d(channels, channels // 2, 1, bias=False)
+            self.xvector.add_module(f"transit{number}", Unit(halve, normalised(channels), norm_first=True))
+            channels //= 2
+        self.xvector.add_module("out_nonlinear", normalised(channels))
+        dense = nn.Conv1d(2 * channels, EMBEDDING, 1, bias=False)
+        last = normalised(EMBEDDING, relu=False, affine=False)
+        self.xvector.add_module("dense", Unit(dense, last, norm_first=False))
+
+    def forward(self, mel: Tensor) -> Tensor:
+        """Embedding, not of unit norm."""
+        x = self.head(mel)
+        *layers, dense = self.xvector.children()
+        for layer in layers:
+            x = layer(x)
+        statistics = torch.cat([x.mean(-1), x.std(-1)], dim=1)  # at least two of the strided frames
+        return dense(statistics[..., None])[..., 0]
+
+
+class CamPlusPlusEncoder:
+    """CAM++ with its published weights.
+
+    Args:
+        folder: that holds ``campplus_cn_en_common.pt``; the cache ``~/.cache/svc`` if not given.
+
+    Raises:
+        WeightsError: the file is missing, or its SHA-256 is not that of the published one. It is never downloaded.
+    """
+
+    def __init__(self, folder: Path | None = None):
+        path = find_weights(folder)
+        if hashlib.sha256(path.read_bytes()).hexdigest() != SHA256:
+            raise WeightsError(f"{path}: not the published CAM++ weights (SHA-256 differs); download {FILE} again")
+        self.network = CamPlusPlus()
+        self.network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        self.network.eval().requires_grad_(False)
+
+    def embed(self, samples: Samples) -> NDArray[np.float64]:
+        """Embedding (192,), not of unit norm, of samples (T,) at 16 kHz.
+
+        Raises:
+            DataError: shorter than 0.1 s.
+        """
+        if len(samples) < MIN_SAMPLES:
+            raise DataError(f"{len(samples) / RATE:.3f} s are too short for campplus; it needs {MIN_SAMPLES / RATE} s")
+        waveform = torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32))[None]
+        mel = kaldi.fbank(waveform, num_mel_bins=MEL_BANDS, sample_frequency=RATE)
+        mel = (mel - mel.mean(0)).T[None]
+        with torch.inference_mode():
+            return self.network(mel)[0].numpy().astype(np.float64)
+
+
+def find_weights(folder: Path | None = None) -> Path:
+    """The weights in a folder, or in the cache.
+
+    Raises:
+        WeightsError: there is no such file.
+    """
+    path = (folder or cache_folder()) / FILE
+    if not path.is_file():
+        raise WeightsError(
+            f"{path}: not found; download {FILE} from {SOURCE} into {path.parent}, or choose another --speaker-encoder"
+        )
+    return path
