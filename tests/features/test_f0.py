@@ -268,7 +268,7 @@ def test_bad_tables_are_one_sentence(tmp_path, text):
 def test_a_curve_that_ends_a_second_early_is_refused(tmp_path):
     (tmp_path / "x.csv").write_text("0.005,200\n2.005,200\n")
     assert len(f0.read_csv(tmp_path / "x.csv", 300)) == 300
-    with pytest.raises(DataError, match=r"ends at 2.0 s of 3.1 s; bring it to the end, with 0 Hz"):
+    with pytest.raises(DataError, match=r"ends at 2.0 s of 3.1 s; continue it to the end, with 0 Hz"):
         f0.read_csv(tmp_path / "x.csv", 310)
 
 
