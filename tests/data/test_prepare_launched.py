@@ -87,7 +87,7 @@ def test_two_processes_prepare_what_one_would(singers_folder, tiny, launched, tm
     assert files_of(tmp_path / "out") == files_of(tmp_path / "alone")
     assert [row["path"] for row in alone.rejected] == ["loose.wav", "alto/0b.wav", "bass/1.wav"]
     assert (first["done"], second["done"]) == (2, 1)  # of three and two, two of which are none
-    assert "3 files of 2 singers are ready in out" in first["out"]
+    assert "3 clips of 2 speakers are ready in out" in first["out"]
     assert "alto/0b.wav" in first["out"]
     assert "prepare, one of 2 shares: 100%" in first["err"]
     assert second["out"] == second["err"] == ""
@@ -163,7 +163,7 @@ def test_a_machine_that_does_not_see_the_folders_says_so(singers_folder, tiny, t
 def test_each_has_a_device_of_its_own(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert ProcessGroup().device("cuda") == "cuda"
-    shared = [ProcessGroup(rank=4 + local, world_size=8, local=local) for local in range(4)]
+    shared = [ProcessGroup(rank=4 + local, world_size=8, local_rank=local) for local in range(4)]
     assert [one.device("cuda") for one in shared] == ["cuda:0", "cuda:1", "cuda:0", "cuda:1"]
     assert {one.device("cpu") for one in shared} == {"cpu"}
     assert {one.device("cuda:1") for one in shared} == {"cuda:1"}

@@ -1,5 +1,6 @@
 """Long recordings become clips of at most 15 s that end in silence; nothing is lost; a slice at a time is in memory."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -58,12 +59,12 @@ def test_without_silence_the_quietest_place_is_cut():
 
 @pytest.fixture(scope="module")
 def long(tmp_path_factory):
-    """Of one speaker a recording of 40 s and one of 4 s, of another one of 4 s."""
+    """Of one speaker a recording of 18.5 s and one of 1.5 s, of another one of 1.7 s."""
     folder = tmp_path_factory.mktemp("long")
     for name, samples in (
-        ("ann/long.wav", phrases(7, 6, 8, 5, 9, 2)),
-        ("ann/short.wav", phrases(3.5)),
-        ("bob/short.wav", phrases(1.5, 1.5)),
+        ("ann/long.wav", phrases(5, 6, 6)),
+        ("ann/short.wav", phrases(1)),
+        ("bob/short.wav", phrases(1.2)),
     ):
         (folder / name).parent.mkdir(exist_ok=True)
         files.write(folder / name, Audio(samples, RATE))
@@ -97,7 +98,7 @@ def test_content_is_extracted_slice_by_slice(sliced, tiny):
 def test_slices_join_to_the_recording_in_silence_and_on_one_side_of_the_split(sliced, long, tiny):
     prepared, _ = sliced
     clips = [clip for clip in prepared.clips if clip.path.startswith("ann/long.wav")]
-    assert len(clips) == 3
+    assert len(clips) == 2
     assert clips[0].path.startswith("ann/long.wav#t=0,")
     assert all(clip.frames <= MAX_FRAMES for clip in clips)
     assert len({clip.split for clip in clips}) == 1
@@ -160,6 +161,23 @@ def test_a_group_is_split_as_one(tmp_path):
     mended = prepare._ensure_split(clips)
     assert {clip.group: clip.split for clip in mended} == {"song 0": "train", "song 1": "valid"}
     assert [clip.split for clip in mended] == ["train", "valid"] * 2
+
+
+def test_a_speaker_with_one_recording_trains_on_it_and_another_holds_one_out():
+    def clip(speaker, name, split, group=""):
+        return manifest.Clip(f"{speaker}/{name}.wav", speaker, f"{name}{speaker}", 400, 300, split, group=group)
+
+    clips = [clip("Ann", "1", "valid"), clip("Bob", "2", "train"), clip("Bob", "3", "train")]
+    assert [one.split for one in prepare._ensure_split(clips)] == ["train", "valid", "train"]
+    shared = [clip("Ann", "1", "train", "a"), clip("Bob", "2", "train", "a"), clip("Bob", "3", "train", "b")]
+    assert [one.split for one in prepare._ensure_split(shared)] == ["train", "train", "valid"]  # a is all Ann has
+
+
+def test_mending_the_split_takes_linear_time():
+    clips = [manifest.Clip(f"{n}.wav", f"s{n % 5_000}", f"{n:08d}", 400, 300, "train") for n in range(50_000)]
+    began = time.process_time()
+    assert sum(clip.split == "valid" for clip in prepare._ensure_split(clips)) == 1
+    assert time.process_time() - began < 5
 
 
 def test_fields_of_a_clip_are_kept_and_older_manifests_refused(sliced, tmp_path):
