@@ -1,4 +1,4 @@
-"""Train the acoustic model behind content features: ``python recipes/train_phone_model.py SPEECH … -o RUN``."""
+"""Train the phone model of the content features: ``python recipes/train_phone_model.py SPEECH … -o RUN``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,16 +10,16 @@ from svc import cli
 
 def main(
     folders: Annotated[list[Path], typer.Argument(help="speech or song, in any layout; see svc/phonetics/corpus.py")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="folder of the run; an earlier run there is resumed")],
-    overrides: Annotated[list[str] | None, typer.Option("--set", help="knob=value, e.g. steps=500")] = None,
+    out: Annotated[Path, typer.Option("-o", "--out", help="folder of the run; resumed if it exists")],
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="option=value, e.g. steps=500")] = None,
     synthetic: Annotated[
-        int, typer.Option(min=0, help="utterances of espeak-ng to train on as well; 0 without it")
+        int, typer.Option(min=0, help="additional utterances by espeak-ng; 0 without it")
     ] = 1500,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="processes that label; one for each core if not given")
+        int | None, typer.Option(min=1, help="processes that align; one for each core if not given")
     ] = None,
 ) -> None:
-    """Label recordings, make other voices of them, and train; running the same command again resumes."""
+    """Align recordings, augment them, and train. The same command again resumes."""
     from svc.config import parse_overrides
     from svc.config.tree import from_overrides
     from svc.phonetics import corpus

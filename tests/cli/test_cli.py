@@ -176,23 +176,23 @@ def test_the_train_recipe(prepared, tmp_path):
 
 @pytest.fixture(scope="module")
 def judged(singers_folder, tmp_path_factory):
-    """Where two singers' recordings are made of: what `svc evaluate` says of floor and ceiling."""
+    """Output folder of an evaluation without conversions, and its sources."""
     return tmp_path_factory.mktemp("judged"), singers_folder
 
 
 class TestEvaluate:
-    OWN = ("--f0-tracker", "crepe", "--speaker-encoder", "cepstral", "--content-metric", "mfcc")  # none needs an extra
+    OWN = ("--f0-tracker", "crepe", "--speaker-encoder", "cepstral", "--content-metric", "mfcc")  # no extra needed
 
-    def test_floor_and_ceiling(self, judged, monkeypatch, capsys):
+    def test_without_conversions(self, judged, monkeypatch, capsys):
         out, singers = judged
         code, told, err = svc(monkeypatch, capsys, "evaluate", "--sources", singers, "-o", out, *self.OWN)
         assert code == 0, err
-        assert "| source copied | 6 |" in told
-        assert "6 pairs of a song and a singer, none of them converted, judged; skipped: 0" in told
-        assert "next: look and listen" in told
+        assert "| source, unconverted | 6 |" in told
+        assert "6 pairs of a song and a target, without conversions, evaluated; skipped: 0" in told
+        assert "next: open" in told
         assert {path.name for path in out.iterdir()} == {"report.html", "scores.json", "scores.md"}
 
-    def test_ready_conversions_and_comparison(self, judged, monkeypatch, capsys, tmp_path):
+    def test_existing_conversions_and_comparison(self, judged, monkeypatch, capsys, tmp_path):
         _, singers = judged
         alto, bass = sorted(path.name for path in singers.iterdir())
         for path in (singers / alto).glob("*.wav"):
@@ -223,14 +223,14 @@ class TestEvaluate:
         ("arguments", "reason"),
         [
             (("--f0-tracker", "ears"), "--f0-tracker ears: no such tracker; give one of praat, pyin, crepe"),
-            (("--speaker-encoder", "ears"), "--speaker-encoder ears: no such judge; give one of resemblyzer"),
+            (("--speaker-encoder", "ears"), "--speaker-encoder ears: no such encoder; choose one of campplus"),
             (("--content-metric", "ears"), "ears"),
             (("--mos", "ears"), "ears"),
-            (("--sources", "none"), "none: no such folder; name another with --sources"),
-            (("--enrolment", "none"), "none: no such folder; name another with --enrolment"),
-            (("--speaker", "Nobody"), "--speaker Nobody: no such folder of references; there are alto, bass"),
-            (("--parallel", "none"), "none: no such folder; name another with --parallel"),
-            (("--converted", "none"), "none: no such folder; name another with --converted"),
+            (("--sources", "none"), "none: no such folder; choose another with --sources"),
+            (("--enrolment", "none"), "none: no such folder; choose another with --enrolment"),
+            (("--speaker", "Nobody"), "--speaker Nobody: no such enrolment folder; there are alto, bass"),
+            (("--parallel", "none"), "none: no such folder; choose another with --parallel"),
+            (("--converted", "none"), "none: no such folder; choose another with --converted"),
             (("--voice", "a", "--converted", "b"), "not both"),
         ],
     )
@@ -251,7 +251,7 @@ class TestEvaluate:
             monkeypatch, capsys, "evaluate", "--sources", songs, "-o", tmp_path / "out\udce9", *self.OWN
         )
         assert code == 0, err
-        assert told.count("its name cannot be shown; rename it") == 2
+        assert told.count("its name cannot be displayed; rename it") == 2
         for text in (told, err, (tmp_path / "out\udce9" / "scores.md").read_text()):
             assert "\x1b" not in text
 
@@ -266,7 +266,7 @@ class TestEvaluate:
             known = ("--sources", singers_folder, option, tmp_path / "inputs", "-o", tmp_path / place)
             code, _, err = svc(monkeypatch, capsys, "evaluate", *known, *self.OWN)
             assert code == 2
-            assert f"{place}: lies inside the folder of {option}, where it would pass for a singer" in err
+            assert f"{place}: lies inside the folder of {option}, where it would count as a speaker" in err
         assert sorted(tmp_path.rglob("*")) == before
 
     def test_conversions_over_what_is_read(self, world, monkeypatch, capsys):
@@ -282,11 +282,11 @@ class TestEvaluate:
         for place in ("file", "file/new", "x" * 300):
             code, _, err = svc(monkeypatch, capsys, "evaluate", "--sources", singers_folder, "-o", tmp_path / place)
             assert code == 2
-            assert f"{place}: cannot be made" in err
+            assert f"{place}: cannot be created" in err
 
     def test_scores_that_are_not_valid(self, monkeypatch, capsys, tmp_path):
         for text in ("", "[]", '{"rows": [{"system": 1}]}', '{"rows": 3}', "{" * 10_000):
             (tmp_path / "scores.json").write_text(text)
             code, _, err = svc(monkeypatch, capsys, "compare", tmp_path, tmp_path)
             assert code == 2
-            assert "no scores; make them with `svc evaluate -o`" in err
+            assert "no scores of this version; make them with `svc evaluate -o`" in err

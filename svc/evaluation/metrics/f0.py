@@ -58,10 +58,10 @@ def crepe(audio: Audio) -> Curve:
     from svc.config import Config
     from svc.features import extract, f0
 
-    knobs = Config().features.f0
+    config = Config().features.f0
     count = len(audio.samples) // hop_samples(audio.rate)
-    pitch, periodicity = f0.track(audio, count, knobs, lambda _done: None)
-    return np.where(f0.voicing(periodicity, extract.measure_loudness(audio), knobs), pitch, 0.0).astype(np.float64)
+    pitch, periodicity = f0.track(audio, count, config, lambda _done: None)
+    return np.where(f0.voicing(periodicity, extract.measure_loudness(audio), config), pitch, 0.0).astype(np.float64)
 
 
 TRACKERS: dict[str, Callable[[Audio], Curve]] = {"praat": praat, "pyin": pyin, "crepe": crepe}
