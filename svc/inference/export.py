@@ -8,11 +8,11 @@ from typing import Any
 from torch import Tensor
 
 from svc import __version__
-from svc.config import from_tree
+from svc.config import Config, from_tree, upgrade
 from svc.errors import ConfigError, TrainingError
 from svc.features import content, extract
 from svc.inference.voice import VoiceFile, VoiceSpeaker
-from svc.models.generator import Generator
+from svc.models.generator import VERSION, Generator
 
 
 def export_voice(
@@ -23,7 +23,7 @@ def export_voice(
     Args:
         folder: of the checkpoint, for messages.
         step: of the training.
-        meta: of the checkpoint: ``config``, ``singers``, ``content_channels`` and ``features``.
+        meta: of the checkpoint: ``config``, ``speakers``, ``content_channels`` and ``features``.
         weights: averaged (EMA) weights of the generator by name.
         card: free text by headings.
 
@@ -32,13 +32,13 @@ def export_voice(
     """
     other_version = TrainingError(f"{folder}: of another version; train again, or use the svc that made it")
     try:
-        config = from_tree(meta["config"])
-        speakers = tuple(VoiceSpeaker(**row, number=number) for number, row in enumerate(meta["singers"]))
+        config = from_tree(upgrade(meta["config"]))
+        speakers = tuple(VoiceSpeaker(**row, number=number) for number, row in enumerate(meta["speakers"]))
         generator = Generator(config, content_channels=int(meta["content_channels"]), num_speakers=len(speakers))
         generator.load_state_dict(weights)
     except (ConfigError, KeyError, TypeError, RuntimeError):
         raise other_version from None
-    if "features" in meta and extract.changed_features(meta["features"], config):
+    if "features" in meta and _features_differ(meta, config):
         raise other_version
     minutes = sum(speaker.seconds for speaker in speakers) / 60
     about = {
@@ -48,3 +48,11 @@ def export_voice(
     }
     encoder = content.encoder_fingerprint(config.features.content)
     return VoiceFile(generator.eval(), config, speakers, {**card, **about}, encoder, len(speakers))
+
+
+def _features_differ(meta: Mapping[str, Any], config: Config) -> bool:
+    """Compare features with those of here; of older checkpoints, which name options otherwise, the encoder's hash."""
+    if meta.get("weights", VERSION) == VERSION:
+        return bool(extract.changed_features(meta["features"], config))
+    expected: Any = extract.feature_fingerprint(config)["content"]
+    return bool(meta["features"]["content"][1] != expected[1])

@@ -32,6 +32,7 @@ MAX_HZ = 20_000
 KINDS = ("trained", "adapted", "finetuned")
 _OLD_KEYS = {"singers": "speakers", "given": "next_speaker_id"}  # of headers written before speakers had this name
 _OLD_KINDS = {"fitted": "adapted", "tuned": "finetuned"}
+_OLD_ENCODERS = {"wav2letter/1": "phone-classifier/1"}  # the same network and weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,9 @@ class VoiceFile:
                 raise WeightsError(f"{path}: a voice of format {header['format']}; {hint}")
             config = from_tree(upgrade(header["config"]))
             speakers = tuple(_parse_speaker(row) for row in header["speakers"])
-            content, card, encoder = header["content_channels"], header["card"], str(header["encoder"])
+            content, card = header["content_channels"], header["card"]
+            encoder, space, weights_hash = str(header["encoder"]).partition(" ")
+            encoder = f"{_OLD_ENCODERS.get(encoder, encoder)}{space}{weights_hash}"
             next_speaker_id = _parse_count(header["next_speaker_id"])
             _check_consistent(speakers, next_speaker_id)
         except WeightsError:

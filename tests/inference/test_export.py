@@ -25,7 +25,7 @@ def write_run(run: Path, voice: VoiceFile, change=lambda meta: None, **options) 
         "config": to_tree(voice.config),
         "features": json.loads(json.dumps(extract.feature_fingerprint(voice.config))),
         "content_channels": 20,
-        "singers": [asdict(Speaker(s.name, s.seconds, *s.range, s.level)) for s in voice.speakers],
+        "speakers": [asdict(Speaker(s.name, s.seconds, *s.range, s.level)) for s in voice.speakers],
     }
     change(meta)
     checkpoint.write(run, current, meta, keep=1)
@@ -53,12 +53,12 @@ def option_that_is_gone(meta):
 
 
 def speakers_with_less(meta):
-    for speaker in meta["singers"]:
+    for speaker in meta["speakers"]:
         del speaker["low_f0"]
 
 
 def speakers_with_more(meta):
-    for speaker in meta["singers"]:
+    for speaker in meta["speakers"]:
         speaker["age"] = 30
 
 
@@ -124,7 +124,7 @@ def test_the_format_is_reported_first(voice, tmp_path, monkeypatch, capsys):
     """An older voice has other options, singers and weights too; its format is the reason that is given."""
 
     def older(header, tensors):
-        header |= {"format": VERSION - 2, "config": {"gone": 1}, "singers": 0}
+        header |= {"format": VERSION - 2, "config": {"gone": 1}, "speakers": 0}
         tensors.clear()
         tensors["embedding"] = torch.zeros(1)
 

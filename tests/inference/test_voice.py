@@ -14,6 +14,7 @@ from svc.config import to_tree
 from svc.errors import WeightsError
 from svc.inference.voice import VoiceFile
 from svc.models.generator import VERSION
+from svc.models.weight_names import stored_name
 
 
 def stored(voice, path, change=lambda header, tensors: None):
@@ -46,7 +47,25 @@ def test_round_trip(voice, tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_singers_by_name_and_number(voice):
+def test_a_voice_of_format_4_is_read(voice, tmp_path):
+    """With the earlier names of weights, header, kinds and encoder."""
+
+    def older(header, tensors):
+        header |= {"format": 4, "given": header.pop("next_speaker_id"), "singers": header.pop("speakers")}
+        header["singers"][1]["kind"] = "fitted"
+        header["encoder"] = "wav2letter/1 abc"
+        for name in list(tensors):
+            tensors[stored_name(name, 4)] = tensors.pop(name)
+
+    again = VoiceFile.load(stored(voice, tmp_path / "v.safetensors", older))
+    assert [speaker.name for speaker in again.speakers] == [speaker.name for speaker in voice.speakers]
+    assert again.speakers[1].kind == "adapted"
+    assert (again.next_speaker_id, again.encoder) == (2, "phone-classifier/1 abc")
+    for name, value in voice.generator.state_dict().items():
+        assert torch.equal(again.generator.state_dict()[name], value)
+
+
+def test_speakers_by_name_and_number(voice):
     assert (voice.speaker_index("Bob Ö."), voice.speaker_index("0"), voice.speaker_index("1")) == (1, 0, 1)
     assert voice.speaker_index("ann") == 0
     with pytest.raises(WeightsError, match=r"did you mean Ann\? It has 0 Ann, 1 Bob"):

@@ -108,7 +108,7 @@ def test_menu_values_are_unambiguous(voice, service):
     assert [service.voice.speaker_index(word) for word in words] == [0, 1]
 
 
-def test_whatever_comes_is_one_sentence_and_nothing_is_left(service):
+def test_bad_uploads_give_one_line_and_leave_nothing(service):
     bad, _ = make_zoo(service.served / "zoo")
     del bad["symlink loop"]  # uploads are no links
     before = everything(service.folder)
@@ -194,7 +194,7 @@ def test_a_forged_header_is_refused(service):
 def test_a_header_that_claims_less_is_no_way_in(tmp_path, monkeypatch):
     files.write(tmp_path / "a.wav", Audio(tone(seconds=3.0).astype(np.float32), 16_000))
     monkeypatch.setattr(files, "_READ_SAMPLES", 16_000)
-    monkeypatch.setattr(limits, "length", lambda path, minutes: 0.0)
+    monkeypatch.setattr(limits, "check_length", lambda path, minutes: 0.0)
     assert limits.read(tmp_path / "a.wav", 0.06).seconds == 3.0
     with pytest.raises(SvcError, match="longer than"):
         limits.read(tmp_path / "a.wav", 0.04)
@@ -215,13 +215,13 @@ def test_who_computes_too_long_gives_up(service, voice):
     assert everything(service.folder) - before == {service.served / "0a1b", service.served / "0a1b" / "song.wav"}
 
 
-def test_who_leaves_ends_what_they_asked_for_and_nothing_else(service):
+def test_a_closed_page_cancels_its_conversion_only(service):
     path, before = upload(service), everything(service.folder)
 
     def cancelling(page):
         return lambda _stage, _share: service.cancel(page)
 
-    with pytest.raises(DataError, match="given up, as its page was closed"):
+    with pytest.raises(DataError, match="cancelled because its page was closed"):
         service.convert(path, ConversionRequest("#0"), cancelling("mine"), "mine")
     assert everything(service.folder) == before
     assert service.convert(path, ConversionRequest("#0"), cancelling("yours"), "mine").audio.exists()
@@ -236,7 +236,7 @@ def stand_in(monkeypatch, script: str, *words: object) -> None:
     def command(voice: Path, clips: Path, name: str, out: Path) -> list[str]:
         return [sys.executable, "-I", "-S", "-c", script, str(clips), name, str(out), *map(str, words)]
 
-    monkeypatch.setattr(jobs, "command", command)
+    monkeypatch.setattr(jobs, "fit_command", command)
     monkeypatch.setattr(jobs, "POLL_SECONDS", 0.02)
     monkeypatch.setattr(jobs, "TERMINATE_SECONDS", 0.5)
 
@@ -265,7 +265,7 @@ def test_the_command():
     assert words[5:] == ["--voice", "v", "--name", "Ann", "-o", "o"]
 
 
-def test_a_singer_is_fitted_and_sung(service, fitted, monkeypatch):
+def test_a_speaker_is_fitted_and_used(service, fitted, monkeypatch):
     stand_in(monkeypatch, COPY, fitted)
     clips = [upload(service, "a.wav"), upload(service, "$(touch x); rm.WAV")]
     told = list(service.fit(" Cy ", clips))
@@ -344,7 +344,7 @@ def test_a_fit_ends_with_all_that_it_started(service, monkeypatch, ended_by):
 
 
 @pytest.mark.parametrize("name", ["", " ", "../x", "a/b", "-o", ".hidden", "x" * 65, "a\nb", "Ann", "BOB ö."])
-def test_names_that_nobody_gets(service, monkeypatch, name):
+def test_names_that_are_refused(service, monkeypatch, name):
     stand_in(monkeypatch, "raise SystemExit('must not run')")
     with pytest.raises(DataError):
         list(service.fit(name, [upload(service)]))
@@ -389,7 +389,7 @@ def test_a_deadline():
 def drawn(melody: float, sung: float, range_=(0.0, 0.0, 0.0), frames: int = 300) -> tuple[float, float]:
     """How high in a picture the two curves are, 0 at its top and 1 at its bottom; NaN where there is none."""
     curve = np.ones(frames, dtype=np.float32)
-    pixels = imread(io.BytesIO(f0_plot.plot(melody * curve, sung * curve, range_, "$Ann$ & Bob")))[50:, :, :3]
+    pixels = imread(io.BytesIO(f0_plot.plot_f0(melody * curve, sung * curve, range_, "$Ann$ & Bob")))[50:, :, :3]
     found = []
     for colour in ("#93c5fd", "#b91c1c"):
         wanted = np.array([int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5)])
@@ -449,7 +449,7 @@ def test_the_gate(status, path, headers):
 
 
 def test_without_gradio_it_says_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setattr(server, "_keep_to_ourselves", lambda served: None)
+    monkeypatch.setattr(server, "_set_gradio_environment", lambda served: None)
     monkeypatch.setattr(server.tempfile, "tempdir", str(tmp_path))
     monkeypatch.setitem(sys.modules, "gradio", None)
     with (
