@@ -17,12 +17,13 @@ RESEARCH_ONLY = "research only"
 UNKNOWN_LICENCE = "unknown"
 NO_LANGUAGE = "zxx"  # ISO 639-2: no linguistic content
 UNKNOWN_LANGUAGE = "und"  # ISO 639-2: undetermined
-NESTED = 3  # levels below the given folder where a corpus is searched
+MAX_DEPTH = 3  # levels below the given folder where a corpus is searched
 _PCM = (".wav", ".w64", ".rf64", ".flac", ".aif", ".aiff", ".aifc", ".au", ".caf")
 _LOSSY = (".ogg", ".oga", ".opus", ".mp2", ".mp3", ".m4a", ".mp4", ".aac", ".wma", ".webm")
 AUDIO = frozenset((*_PCM, *_LOSSY))  # also formats that the audio reader may refuse with its reason
 _SYSTEM_FOLDERS = {"__MACOSX", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
-_LISTED = 4  # names in a message
+_MAX_SPEAKER = 64  # characters of a name
+_MAX_NAMES = 4  # names in a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ class Layout:
 
     def group(self, *parts: str) -> str:
         """Name of a group: corpus and parts, in Unicode's composed form."""
-        return composed("/".join((self.name, *parts)))
+        return nfc("/".join((self.name, *parts)))
 
     def mismatch(self, folder: Path) -> DataError:
         """Error of a wrong root: what the corpus looks like and what is there instead."""
@@ -117,14 +118,14 @@ class Layout:
 
 
 def levels(folder: Path) -> Iterator[list[Path]]:
-    """The folder alone, its subfolders, theirs, and so on down to ``NESTED`` levels, sorted.
+    """The folder alone, its subfolders, theirs, and so on down to ``MAX_DEPTH`` levels, sorted.
 
     Raises:
         DataError: it is not a folder.
     """
     check_folder(folder)
     level = [folder]
-    for _ in range(NESTED + 1):
+    for _ in range(MAX_DEPTH + 1):
         yield level
         level = [below for parent in level for below in subfolders(parent)]
 
@@ -141,13 +142,13 @@ def audio_files(folder: Path) -> Iterator[Path]:
         DataError: it is not a folder.
     """
     check_folder(folder)
-    entered: set[str] = set()
+    real_paths: set[str] = set()
     for parent, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(parent)
-        if real in entered:
+        if real in real_paths:
             folders.clear()
             continue
-        entered.add(real)
+        real_paths.add(real)
         visible = [name for name in folders if not _is_hidden(name)]
         folders[:] = sorted(visible, key=lambda name: (Path(parent, name).is_symlink(), name))
         yield from (Path(parent, name) for name in sorted(names) if is_audio(name))
@@ -179,16 +180,18 @@ def describe(folder: Path) -> str:
     """What is directly in a folder, for messages: a few folders by name and the number of files."""
     names = [path.name for path in subfolders(folder)]
     files = sum(path.is_file() for path in folder.iterdir())
-    shown = ", ".join(names[:_LISTED]) + (", …" if len(names) > _LISTED else "")
+    shown = ", ".join(names[:_MAX_NAMES]) + (", …" if len(names) > _MAX_NAMES else "")
     return printable(f"{len(names)} folders ({shown}) and {files} files" if names else f"{files} files, no folders")
 
 
 def speaker_name(text: str) -> str:
-    """A speaker's name from a table or a folder, without characters that file names cannot have."""
-    return re.sub(r'[/\\:*?"<>|]+', "-", composed(text)).strip(" .-\r\n\t")
+    """A speaker's name from a table or a folder, fit for file names and command lines; empty if nothing is left."""
+    words = " ".join(nfc(text).split())
+    fit = re.sub(r'[/\\:*?"<>|]+|[.]{2,}', "-", "".join(c for c in words if c.isprintable()))
+    return fit.strip(" .-")[:_MAX_SPEAKER].strip(" .-")
 
 
-def composed(text: str) -> str:
+def nfc(text: str) -> str:
     """Text in Unicode's composed form (NFC), so that names from a Mac equal those from elsewhere."""
     return unicodedata.normalize("NFC", text)
 

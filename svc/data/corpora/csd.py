@@ -29,9 +29,9 @@ def find(root: Path) -> list[Recording]:
 
 
 def _recording(path: Path) -> Recording:
-    home = path.parent.parent
-    start, end = _bounds(home / "csv" / f"{path.stem}.csv")
-    lyrics = read_text(home / "lyric" / f"{path.stem}.txt")
+    folder = path.parent.parent
+    start, end = _bounds(folder / "csv" / f"{path.stem}.csv")
+    lyrics = read_text(folder / "lyric" / f"{path.stem}.txt")
     text = " ".join(lyrics.split()) if lyrics else None
     group = LAYOUT.group(path.stem[:-1])
     return Recording(path, "csd", group, "song", LANGUAGES[path.stem[:2]], "CC BY-NC-SA 4.0", text, start, end)

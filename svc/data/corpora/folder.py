@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from svc.data.corpora.base import UNKNOWN_LANGUAGE, UNKNOWN_LICENCE, Kind, Layout, Recording, audio_files, composed
+from svc.data.corpora.base import UNKNOWN_LANGUAGE, UNKNOWN_LICENCE, Kind, Layout, Recording, audio_files, nfc
 from svc.errors import DataError
 
 LAYOUT = Layout("folder", "<speaker>/<song>/<anything>.wav or <speaker>/<anything>.wav", ())
@@ -34,7 +34,7 @@ def find(root: Path, group_regex: str | None = None) -> list[Recording]:
 
 def is_split_by_file(recordings: Iterable[Recording]) -> bool:
     """Whether there are no songs: every group is a file's own name."""
-    return all(recording.group.endswith("/" + composed(recording.path.stem)) for recording in recordings)
+    return all(recording.group.endswith("/" + nfc(recording.path.stem)) for recording in recordings)
 
 
 def _recording(path: Path, below: Path, group_regex: str | None) -> Recording:
@@ -43,12 +43,12 @@ def _recording(path: Path, below: Path, group_regex: str | None) -> Recording:
     songs = [name for name in folders if name.lower() not in NO_SONGS]
     group = _match(below, group_regex) if group_regex else songs[0] if songs else below.stem
     parts = (group,) if kind == "song" else ("speech", group)
-    return Recording(path, composed(speaker), LAYOUT.group(*parts), kind, UNKNOWN_LANGUAGE, UNKNOWN_LICENCE)
+    return Recording(path, nfc(speaker), LAYOUT.group(*parts), kind, UNKNOWN_LANGUAGE, UNKNOWN_LICENCE)
 
 
 def _match(below: Path, group_regex: str) -> str:
     try:
-        match = re.search(group_regex, composed(below.as_posix()))
+        match = re.search(group_regex, nfc(below.as_posix()))
     except re.error as error:
         raise DataError(f"group regex {group_regex!r}: {error}; correct it") from None
     if match is None:

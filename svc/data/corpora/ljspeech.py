@@ -19,9 +19,9 @@ def find(root: Path) -> list[Recording]:
         DataError: there are none, or the table cannot be read.
     """
     recordings = []
-    for home in LAYOUT.roots(root):
-        texts = read_fields(home / "metadata.csv")
-        for path in LAYOUT.files(home):
+    for folder in LAYOUT.roots(root):
+        texts = read_fields(folder / "metadata.csv")
+        for path in LAYOUT.files(folder):
             fields = [field for field in texts.get(path.stem, []) if field]
             text = fields[-1] if fields else None  # the normalised one if there are two
             group = LAYOUT.group(path.stem)

@@ -9,7 +9,7 @@ import json
 import re
 from pathlib import Path
 
-from svc.data.corpora.base import RESEARCH_ONLY, Layout, Recording, composed, read_text
+from svc.data.corpora.base import RESEARCH_ONLY, Layout, Recording, nfc, read_text
 from svc.errors import DataError
 
 LAYOUT = Layout("m4singer", "Alto-1#song/0000.wav", ("[A-Z]*-[0-9]*#*/[0-9]*.*",))
@@ -23,9 +23,9 @@ def find(root: Path) -> list[Recording]:
         DataError: there are none, or ``meta.json`` is damaged.
     """
     recordings = []
-    for home in LAYOUT.roots(root):
-        texts = _texts(home / "meta.json")
-        for path in LAYOUT.files(home):
+    for folder in LAYOUT.roots(root):
+        texts = _texts(folder / "meta.json")
+        for path in LAYOUT.files(folder):
             speaker, _, name = path.parent.name.partition("#")
             song = _song(name)
             text = texts.get((speaker, song, path.stem))
@@ -36,7 +36,7 @@ def find(root: Path) -> list[Recording]:
 def _song(name: str) -> str:
     """Title of a song without escapes and blanks, composed."""
     characters = _ESCAPE.sub(lambda escape: chr(min(int(escape[1] or escape[2], 16), 0x10FFFF)), name)
-    return composed(characters).replace(" ", "-")
+    return nfc(characters).replace(" ", "-")
 
 
 def _texts(path: Path) -> dict[tuple[str, str, str], str]:

@@ -21,11 +21,13 @@ def find(root: Path) -> list[Recording]:
         DataError: there are none, or a table cannot be read.
     """
     recordings = []
-    for home in LAYOUT.roots(root):
-        tables = {name: read_fields(home / "segments" / f"{name}.txt") for name in ("transcriptions", "train", "test")}
+    for folder in LAYOUT.roots(root):
+        tables = {
+            name: read_fields(folder / "segments" / f"{name}.txt") for name in ("transcriptions", "train", "test")
+        }
         fields = tables["train"] | tables["test"] | tables["transcriptions"]
         songs = {name: {segment[:SONG_DIGITS] for segment in tables[name]} for name in ("train", "test")}
-        for path in LAYOUT.files(home):
+        for path in LAYOUT.files(folder):
             song = path.stem[:SONG_DIGITS]
             text = next(iter(fields.get(path.stem, [])), None) or None
             split: Side | None = "test" if song in songs["test"] else "train" if song in songs["train"] else None

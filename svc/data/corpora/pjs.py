@@ -12,7 +12,7 @@ _NUMBER = "pjs[0-9][0-9][0-9]"
 LAYOUT = Layout(
     "pjs",
     "pjs001/pjs001_{song,speech}.wav",
-    tuple(f"{home}{_NUMBER}_{kind}.*" for home in (f"{_NUMBER}/", "wavs/", "") for kind in ("song", "speech")),
+    tuple(f"{prefix}{_NUMBER}_{kind}.*" for prefix in (f"{_NUMBER}/", "wavs/", "") for kind in ("song", "speech")),
 )
 
 

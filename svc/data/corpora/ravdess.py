@@ -18,8 +18,8 @@ LAYOUT = Layout(
     "ravdess",
     "Actor_01/03-02-01-01-01-01-01.wav or actor01/{song,speech}/…",
     tuple(
-        f"{home}{actor}/{kind}{_NAME}"
-        for home in ("", "[Aa]udio_*/")
+        f"{prefix}{actor}/{kind}{_NAME}"
+        for prefix in ("", "[Aa]udio_*/")
         for actor in _ACTORS
         for kind in ("", "song/", "speech/")
     ),

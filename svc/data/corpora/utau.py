@@ -33,7 +33,7 @@ def find(root: Path) -> list[Recording]:
     check_folder(root)
     bare = not LAYOUT.matches(root) and any(is_audio(path.name) for path in root.iterdir())
     roots = [root] if bare else LAYOUT.roots(root)
-    banks = {home.parent if _PITCH.fullmatch(home.name) and home != root else home for home in roots}
+    banks = {folder.parent if _PITCH.fullmatch(folder.name) and folder != root else folder for folder in roots}
     return [recording for bank in sorted(banks) for recording in _bank(bank)]
 
 

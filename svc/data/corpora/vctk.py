@@ -22,7 +22,7 @@ LAYOUT = Layout(
         f"[ps][0-9]*/{_NAME}_mic[12].*",
     ),
 )
-SHARED_SENTENCES = 24  # elicitation paragraph and rainbow passage, which everybody reads
+COMMON_SENTENCES = 24  # elicitation paragraph and rainbow passage, which everybody reads
 
 
 def find(root: Path) -> list[Recording]:
@@ -32,18 +32,18 @@ def find(root: Path) -> list[Recording]:
         DataError: there are none.
     """
     utterances: dict[tuple[Path, str], Recording] = {}
-    for home in LAYOUT.roots(root):
-        for path in LAYOUT.files(home):  # sorted: the first microphone comes first
+    for folder in LAYOUT.roots(root):
+        for path in LAYOUT.files(folder):  # sorted: the first microphone comes first
             speaker, number = path.stem.split("_")[:2]
-            text = read_text(home / "txt" / speaker / f"{speaker}_{number}.txt")
+            text = read_text(folder / "txt" / speaker / f"{speaker}_{number}.txt")
             recording = Recording(path, speaker, _group(speaker, number, text), "speech", "en", "CC BY 4.0", text)
-            utterances.setdefault((home, f"{speaker}_{number}"), recording)
+            utterances.setdefault((folder, f"{speaker}_{number}"), recording)
     return list(utterances.values())
 
 
 def _group(speaker: str, number: str, text: str | None) -> str:
     """Sentence by its number where everybody reads it, else by its words, else by speaker and number."""
-    if int(number) <= SHARED_SENTENCES:
+    if int(number) <= COMMON_SENTENCES:
         return LAYOUT.group(number)
     if text is None:
         return LAYOUT.group(f"{speaker}_{number}")

@@ -12,31 +12,31 @@ from pathlib import Path
 from svc.data.corpora.base import NO_LANGUAGE, Kind, Layout, Recording
 
 CONTEXTS = ("arpeggios", "scales", "long_tones", "excerpts")
-DROPPED = frozenset({"inhaled", "lip_trill", "vocal_fry", "spoken"})  # techniques without a usual singing tone
+EXCLUDE = frozenset({"inhaled", "lip_trill", "vocal_fry", "spoken"})  # techniques without a usual singing tone
 LANGUAGES = {"caro": "it", "dona": "la", "row": "en"}  # of the excerpts
 LAYOUT = Layout(
     "vocalset",
     "FULL/female1/arpeggios/straight/*.wav",
     tuple(
-        f"{home}{sex}[0-9]*/{context}/*/*.*"
-        for home in ("", "FULL/", "data_by_singer/")
+        f"{prefix}{sex}[0-9]*/{context}/*/*.*"
+        for prefix in ("", "FULL/", "data_by_singer/")
         for sex in ("female", "male")
         for context in CONTEXTS
     ),
 )
 
 
-def find(root: Path, dropped: Collection[str] = DROPPED) -> list[Recording]:
+def find(root: Path, exclude: Collection[str] = EXCLUDE) -> list[Recording]:
     """Recordings of VocalSet; a group is an excerpt's song, or an exercise in a technique.
 
     Args:
         root: of the corpus.
-        dropped: techniques to leave out.
+        exclude: techniques to leave out.
 
     Raises:
         DataError: there are none.
     """
-    return [_recording(path) for path in LAYOUT.all_files(root) if path.parent.name not in dropped]
+    return [_recording(path) for path in LAYOUT.all_files(root) if path.parent.name not in exclude]
 
 
 def _recording(path: Path) -> Recording:

@@ -30,7 +30,7 @@ def test_folders_of_songs(tmp_path):
     assert not folder.is_split_by_file(recordings)
 
 
-def test_speech_is_known_by_its_folder(tmp_path):
+def test_kind_is_speech_below_a_folder_of_speech(tmp_path):
     write_tree(tmp_path, ["Ann/Speech/1.wav", "Ann/song/1.wav", "Bob/read/tale/1.wav"])
     assert count(folder.find(tmp_path)) == (2, 3, {"song": 1, "speech": 2})
     assert groups(tmp_path)["Bob/read/tale/1.wav"] == "folder/speech/tale"

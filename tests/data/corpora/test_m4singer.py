@@ -18,7 +18,7 @@ ITEMS = [
 ]
 
 
-def escaped(name):
+def escape(name):
     """As ParallelWaveGAN's recipe maps names to those of an unzip without Unicode."""
     return name.encode("unicode_escape").decode().replace("\\u", "#U")
 
@@ -30,7 +30,7 @@ def tree(root, rename=lambda name: name):
     return write_tree(root, sounds, others | {"m4singer/meta.json": json.dumps(ITEMS)})
 
 
-@pytest.mark.parametrize("rename", [str, escaped, lambda name: name.replace(" ", "-")], ids=["plain", "#U", "dash"])
+@pytest.mark.parametrize("rename", [str, escape, lambda name: name.replace(" ", "-")], ids=["plain", "#U", "dash"])
 def test_counts_groups_and_texts_of_all_spellings(tmp_path, rename):
     recordings = m4singer.find(tree(tmp_path, rename))
     assert count(recordings) == (3, 2, {"song": 5})

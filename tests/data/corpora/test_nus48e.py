@@ -18,8 +18,8 @@ def tree(root, home="nus-smc-corpus_48"):
 
 def test_counts_of_the_exact_layout(tmp_path):
     recordings = nus48e.find(tree(tmp_path) / "nus-smc-corpus_48")
-    sung = {song for singer in SINGERS for song in songs(singer)}
-    assert count(recordings) == (12, 2 * len(sung), {"song": 48, "speech": 48})
+    numbers = {song for singer in SINGERS for song in songs(singer)}
+    assert count(recordings) == (12, 2 * len(numbers), {"song": 48, "speech": 48})
     assert {(r.language, r.licence, r.text) for r in recordings} == {("en", "research only", None)}
 
 
@@ -28,7 +28,7 @@ def test_a_root_nested_twice(tmp_path):
     assert nus48e.find(tmp_path) == nus48e.find(tmp_path / "download/nus-smc-corpus_48")
 
 
-def test_sung_and_read_are_of_one_speaker_in_groups_apart(tmp_path):
+def test_song_and_speech_are_of_one_speaker_in_groups_apart(tmp_path):
     write_tree(tmp_path, ["ADIZ/sing/01.wav", "ADIZ/read/01.wav", "JLEE/sing/01.wav", "__MACOSX/JTAN/sing/01.wav"])
     groups = {(r.speaker, r.kind): r.group for r in nus48e.find(tmp_path)}
     assert groups == {

@@ -49,13 +49,16 @@ def test_a_folder_of_audio_alone(tmp_path):
     assert recordings["Core_A3_0004.flac"].group == "utau/Core_A3_0004"
 
 
-@pytest.mark.parametrize("name", ["a/b: c", " .x.", 'q"?*'])
+@pytest.mark.parametrize("name", ["a/b: c", " .x.", 'q"?*', "今川\u3000有希", "x..y", 80 * "k"])
 def test_a_name_that_no_file_can_have(tmp_path, name):
     write_tree(tmp_path, ["a.wav"], {"character.txt": f"name={name}"})
     speaker = utau.find(tmp_path)[0].speaker
     assert speaker
     assert not set('/\\:*?"<>|') & set(speaker)
     assert speaker[0] not in ".- "
+    assert speaker.isprintable()
+    assert ".." not in speaker
+    assert len(speaker) <= 64
 
 
 def test_no_bank(tmp_path):

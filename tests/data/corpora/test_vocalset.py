@@ -15,7 +15,7 @@ FILES = (
     "male11/excerpts/straight/m11_dona_straight.wav",
     "male8/excerpts/straight/m9_row_straight.wav",
 )
-DROPPED = 4
+EXCLUDED_FILES = 4
 
 
 def tree(root, home="FULL"):
@@ -23,14 +23,14 @@ def tree(root, home="FULL"):
     return write_tree(root, [f"{home}/{path}" for path in FILES], extra)
 
 
-def test_counts_without_the_techniques_dropped_by_default(tmp_path):
+def test_counts_without_the_techniques_excluded_by_default(tmp_path):
     recordings = vocalset.find(tree(tmp_path))
-    assert count(recordings) == (4, 5, {"song": len(FILES) - DROPPED})
+    assert count(recordings) == (4, 5, {"song": len(FILES) - EXCLUDED_FILES})
     assert {r.licence for r in recordings} == {"CC BY 4.0"}
 
 
 def test_all_techniques(tmp_path):
-    recordings = vocalset.find(tree(tmp_path), dropped=())
+    recordings = vocalset.find(tree(tmp_path), exclude=())
     assert count(recordings) == (4, 9, {"song": len(FILES) - 1, "speech": 1})
     assert by_name(recordings)["f1_row_spoken.wav"].group == "vocalset/speech/excerpts/row"
 
@@ -56,4 +56,4 @@ def test_a_song_of_several_singers_is_one_group(tmp_path):
 def test_version_12_holds_every_file_three_times(tmp_path):
     tree(tmp_path / "VocalSet1-2", home="data_by_singer")
     write_tree(tmp_path / "VocalSet1-2", ["data_by_technique/straight/f1_row_straight.wav", "data_by_vowel/a/x.wav"])
-    assert len(vocalset.find(tmp_path)) == len(FILES) - DROPPED
+    assert len(vocalset.find(tmp_path)) == len(FILES) - EXCLUDED_FILES
