@@ -1,0 +1,234 @@
+"""Recording of a corpus, directory layout of a corpus, and what all corpus readers share."""
+
+import os
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from svc.data.corpora.split import Side
+from svc.errors import DataError, printable
+
+Kind = Literal["song", "speech"]
+
+RESEARCH_ONLY = "research only"
+UNKNOWN_LICENCE = "unknown"
+NO_LANGUAGE = "zxx"  # ISO 639-2: no linguistic content
+UNKNOWN_LANGUAGE = "und"  # ISO 639-2: undetermined
+MAX_DEPTH = 3  # levels below the given folder where a corpus is searched
+_PCM = (".wav", ".w64", ".rf64", ".flac", ".aif", ".aiff", ".aifc", ".au", ".caf")
+_LOSSY = (".ogg", ".oga", ".opus", ".mp2", ".mp3", ".m4a", ".mp4", ".aac", ".wma", ".webm")
+AUDIO = frozenset((*_PCM, *_LOSSY))  # also formats that the audio reader may refuse with its reason
+_SYSTEM_FOLDERS = {"__MACOSX", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
+_MAX_SPEAKER = 64  # characters of a name
+_MAX_NAMES = 4  # names in a message
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Audio file of a corpus, or a segment of one, with what the corpus says about it.
+
+    Attributes:
+        path: the audio file.
+        speaker: who sings or speaks, unique within the corpus.
+        group: song or sentence, the same for all speakers and takes; the unit of the train/valid/test split.
+        kind: ``song`` or ``speech``.
+        language: ISO 639-1 code, ``zxx`` where nothing is said (vowels), ``und`` where nobody knows.
+        licence: of the recording, as its publisher calls it.
+        text: lyrics or transcript.
+        start: of the segment in seconds; from the beginning of the file if ``None``.
+        end: of the segment in seconds; to the end of the file if ``None``.
+        split: side that the corpus's authors publish, where theirs keeps songs together; goes before the hash.
+    """
+
+    path: Path
+    speaker: str
+    group: str
+    kind: Kind
+    language: str
+    licence: str
+    text: str | None = None
+    start: float | None = None
+    end: float | None = None
+    split: Side | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Directory layout of a corpus.
+
+    Attributes:
+        name: of the corpus.
+        example: path of a recording below the corpus's root, for messages.
+        patterns: globs of the recordings, relative to the corpus's root.
+        marks: globs of files that only this corpus has; the patterns if there are none.
+    """
+
+    name: str
+    example: str
+    patterns: tuple[str, ...]
+    marks: tuple[str, ...] = ()
+
+    def matches(self, folder: Path) -> bool:
+        """Whether a folder is a root of this corpus."""
+        if self.marks:
+            return any(_is_visible(path, folder) for mark in self.marks for path in folder.glob(mark))
+        return any(True for _ in self._matching(folder))
+
+    def roots(self, folder: Path) -> list[Path]:
+        """Roots of this corpus: the folder itself, or the nearest folders below it with this layout.
+
+        Raises:
+            DataError: there is none.
+        """
+        for folders in levels(folder):
+            roots = [candidate for candidate in folders if self.matches(candidate)]
+            if roots:
+                return roots
+        raise self.mismatch(folder)
+
+    def files(self, root: Path) -> list[Path]:
+        """Recordings below the root of a corpus by its patterns, sorted, each once."""
+        return sorted(set(self._matching(root)))
+
+    def all_files(self, folder: Path) -> list[Path]:
+        """Recordings of all roots of this corpus.
+
+        Raises:
+            DataError: there is no root.
+        """
+        return [path for root in self.roots(folder) for path in self.files(root)]
+
+    def group(self, *parts: str) -> str:
+        """Name of a group: corpus and parts, in Unicode's composed form."""
+        return nfc("/".join((self.name, *parts)))
+
+    def mismatch(self, folder: Path) -> DataError:
+        """Error of a wrong root: what the corpus looks like and what is there instead."""
+        return DataError(
+            f"{folder}: expected {self.example} ({self.name}), saw {describe(folder)}; "
+            "name the folder that holds it, or choose another corpus"
+        )
+
+    def _matching(self, folder: Path) -> Iterator[Path]:
+        for pattern in self.patterns:
+            yield from (path for path in folder.glob(pattern) if is_audio(path.name) and _is_visible(path, folder))
+
+
+def levels(folder: Path) -> Iterator[list[Path]]:
+    """The folder alone, its subfolders, theirs, and so on down to ``MAX_DEPTH`` levels, sorted.
+
+    Raises:
+        DataError: it is not a folder.
+    """
+    check_folder(folder)
+    level = [folder]
+    for _ in range(MAX_DEPTH + 1):
+        yield level
+        level = [below for parent in level for below in subfolders(parent)]
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """Folders directly in a folder, without hidden ones and those of an operating system, sorted."""
+    return sorted(path for path in folder.iterdir() if not _is_hidden(path.name) and path.is_dir())
+
+
+def audio_files(folder: Path) -> Iterator[Path]:
+    """Audio files in a folder, however deep, in order; follows links, enters no folder twice and no hidden one.
+
+    Raises:
+        DataError: it is not a folder.
+    """
+    check_folder(folder)
+    real_paths: set[str] = set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in real_paths:
+            folders.clear()
+            continue
+        real_paths.add(real)
+        visible = [name for name in folders if not _is_hidden(name)]
+        folders[:] = sorted(visible, key=lambda name: (Path(parent, name).is_symlink(), name))
+        yield from (Path(parent, name) for name in sorted(names) if is_audio(name))
+
+
+def has_audio(folder: Path) -> bool:
+    """Whether there is an audio file in a folder, however deep."""
+    return next(audio_files(folder), None) is not None
+
+
+def is_audio(name: str) -> bool:
+    """Whether a file's name is that of an audio file, and not of a hidden one."""
+    return not name.startswith(".") and Path(name).suffix.lower() in AUDIO
+
+
+def check_folder(folder: Path) -> None:
+    """A path is that of a folder.
+
+    Raises:
+        DataError: it is not.
+    """
+    if not folder.exists():
+        raise DataError(f"{folder}: no such folder; name one that holds a corpus")
+    if not folder.is_dir():
+        raise DataError(f"{folder}: is a file; name the folder that holds it")
+
+
+def describe(folder: Path) -> str:
+    """What is directly in a folder, for messages: a few folders by name and the number of files."""
+    names = [path.name for path in subfolders(folder)]
+    files = sum(path.is_file() for path in folder.iterdir())
+    shown = ", ".join(names[:_MAX_NAMES]) + (", …" if len(names) > _MAX_NAMES else "")
+    return printable(f"{len(names)} folders ({shown}) and {files} files" if names else f"{files} files, no folders")
+
+
+def speaker_name(text: str) -> str:
+    """A speaker's name from a table or a folder, fit for file names and command lines; empty if nothing is left."""
+    words = " ".join(nfc(text).split())
+    fit = re.sub(r'[/\\:*?"<>|]+|[.]{2,}', "-", "".join(c for c in words if c.isprintable()))
+    return fit.strip(" .-")[:_MAX_SPEAKER].strip(" .-")
+
+
+def nfc(text: str) -> str:
+    """Text in Unicode's composed form (NFC), so that names from a Mac equal those from elsewhere."""
+    return unicodedata.normalize("NFC", text)
+
+
+def read_text(path: Path) -> str | None:
+    """Text of a small file, UTF-8 or Shift-JIS, without blanks around it; ``None`` if it is absent or empty.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); repair or remove it") from None
+    for encoding in ("utf-8-sig", "cp932"):
+        try:
+            return content.decode(encoding).strip() or None
+        except UnicodeDecodeError:
+            continue
+    return content.decode("utf-8", "replace").strip() or None
+
+
+def read_fields(path: Path, separator: str = "|") -> dict[str, list[str]]:
+    """Table of a corpus without quotes: the first field of each line, and the others however many.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    lines = (line.split(separator) for line in (read_text(path) or "").splitlines() if line.strip())
+    return {first.strip(): [field.strip() for field in others] for first, *others in lines}
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name in _SYSTEM_FOLDERS
+
+
+def _is_visible(path: Path, folder: Path) -> bool:
+    return not any(_is_hidden(part) for part in path.relative_to(folder).parts)

@@ -1,0 +1,32 @@
+"""NUS-48E sung and spoken lyrics corpus (Duan et al. 2013): 12 singers, 4 of 20 English songs each, sung and read.
+
+Layout after Amphion, ``egs/datasets/README.md``: ``nus-smc-corpus_48/ADIZ/{sing,read}/01.{wav,txt}``. The number of
+a song is the same for all singers. The ``.txt`` files hold phone boundaries, not lyrics.
+"""
+
+from pathlib import Path
+
+from svc.data.corpora.base import RESEARCH_ONLY, Kind, Layout, Recording
+
+SINGERS = ("ADIZ", "JLEE", "JTAN", "KENN", "MCUR", "MPOL", "MPUR", "NJAT", "PMAR", "SAMF", "VKOW", "ZHIY")
+KINDS: dict[str, Kind] = {"sing": "song", "read": "speech"}
+LAYOUT = Layout(
+    "nus48e",
+    "ADIZ/{sing,read}/01.wav",
+    tuple(f"{singer}/{folder}/[0-9][0-9].*" for singer in SINGERS for folder in KINDS),
+)
+
+
+def find(root: Path) -> list[Recording]:
+    """Recordings of NUS-48E; sung and read ones of a person are of one speaker, their groups differ.
+
+    Raises:
+        DataError: there are none.
+    """
+    return [_recording(path) for path in LAYOUT.all_files(root)]
+
+
+def _recording(path: Path) -> Recording:
+    kind = KINDS[path.parent.name]
+    group = LAYOUT.group(path.stem) if kind == "song" else LAYOUT.group("speech", path.stem)
+    return Recording(path, path.parent.parent.name, group, kind, "en", RESEARCH_ONLY)

@@ -1,0 +1,51 @@
+"""VCTK corpus (Yamagishi et al.), versions 0.92 and 0.80: English speech of 110 speakers.
+
+Layout after torchaudio, ``datasets/vctk.py``: 0.92 ``wav48_silence_trimmed/p225/p225_001_mic1.flac``, 0.80
+``wav48/p225/p225_001.wav``, both ``txt/p225/p225_001.txt``. The two microphones record the same sentence, so one is
+taken: the first, or the second where the first is absent. p315 has no text; ``log.txt`` lies among the speakers.
+"""
+
+import hashlib
+import re
+from pathlib import Path
+
+from svc.data.corpora.base import Layout, Recording, read_text
+
+_NAME = "[ps][0-9]*_[0-9][0-9][0-9]"
+LAYOUT = Layout(
+    "vctk",
+    "wav48_silence_trimmed/p225/p225_001_mic1.flac or wav48/p225/p225_001.wav",
+    (
+        f"wav48_silence_trimmed/[ps][0-9]*/{_NAME}_mic[12].*",
+        f"wav48/[ps][0-9]*/{_NAME}.*",
+        f"[ps][0-9]*/{_NAME}.*",
+        f"[ps][0-9]*/{_NAME}_mic[12].*",
+    ),
+)
+COMMON_SENTENCES = 24  # elicitation paragraph and rainbow passage, which everybody reads
+
+
+def find(root: Path) -> list[Recording]:
+    """Recordings of VCTK, one microphone each.
+
+    Raises:
+        DataError: there are none.
+    """
+    utterances: dict[tuple[Path, str], Recording] = {}
+    for folder in LAYOUT.roots(root):
+        for path in LAYOUT.files(folder):  # sorted: the first microphone comes first
+            speaker, number = path.stem.split("_")[:2]
+            text = read_text(folder / "txt" / speaker / f"{speaker}_{number}.txt")
+            recording = Recording(path, speaker, _group(speaker, number, text), "speech", "en", "CC BY 4.0", text)
+            utterances.setdefault((folder, f"{speaker}_{number}"), recording)
+    return list(utterances.values())
+
+
+def _group(speaker: str, number: str, text: str | None) -> str:
+    """Sentence by its number where everybody reads it, else by its words, else by speaker and number."""
+    if int(number) <= COMMON_SENTENCES:
+        return LAYOUT.group(number)
+    if text is None:
+        return LAYOUT.group(f"{speaker}_{number}")
+    words = " ".join(re.findall(r"\w+", text.lower()))
+    return LAYOUT.group(hashlib.sha256(words.encode()).hexdigest()[:16])

@@ -1,0 +1,110 @@
+from itertools import permutations
+
+import pytest
+import test_csd
+import test_m4singer
+import test_makam
+import test_nus48e
+import test_opencpop
+import test_opensinger
+import test_ravdess
+import test_utau
+import test_vctk
+import test_vocalset
+from corpus_trees import write_tree
+
+from svc.data import corpora
+from svc.errors import DataError
+
+TREES = {
+    "nus48e": test_nus48e.tree,
+    "vctk": test_vctk.tree,
+    "ljspeech": lambda root: write_tree(root, ["LJSpeech-1.1/wavs/LJ001-0001.wav"]),
+    "vocalset": test_vocalset.tree,
+    "opensinger": test_opensinger.tree,
+    "m4singer": test_m4singer.tree,
+    "opencpop": test_opencpop.tree,
+    "csd": test_csd.tree,
+    "ravdess": lambda root: test_ravdess.tree(root, *test_ravdess.LAYOUTS["zenodo"]),
+    "librispeech": lambda root: write_tree(root, ["LibriSpeech/dev-clean/84/1/84-1-0000.flac"]),
+    "pjs": lambda root: write_tree(root, ["PJS/pjs001/pjs001_song.wav", "PJS/background_noise/a.wav"]),
+    "utau": test_utau.bank,
+    "makam": test_makam.tree,
+    "folder": lambda root: write_tree(root, ["Ann/song/1.wav", "Bob/2.wav"]),
+}
+
+
+def test_every_corpus_has_a_tree():
+    assert TREES.keys() == corpora.CORPORA.keys()
+    assert all(corpus.LAYOUT.name == name for name, corpus in corpora.CORPORA.items())
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_the_layout_says_the_corpus(tmp_path, name):
+    TREES[name](tmp_path / "download")
+    assert corpora.detect(tmp_path / "download") == name
+    recordings = corpora.find(tmp_path / "download")
+    assert recordings == corpora.find(tmp_path / "download", name)
+    assert recordings
+    assert all(recording.path.is_file() for recording in recordings)
+    assert all(recording.group.startswith(f"{name}/") for recording in recordings)
+
+
+@pytest.mark.parametrize("name", [name for name in TREES if name != "folder"])
+def test_a_folder_around_it(tmp_path, name):
+    TREES[name](tmp_path / "data" / "download")
+    write_tree(tmp_path / "data", [], {"download.zip": "", "__MACOSX/x.wav": "", ".DS_Store": ""})
+    assert corpora.find(tmp_path / "data") == corpora.find(tmp_path / "data" / "download", name)
+
+
+@pytest.mark.parametrize(("name", "other"), [pair for pair in permutations(TREES, 2) if pair[0] != "folder"])
+def test_another_corpus_by_name_says_what_it_expected_and_saw(tmp_path, name, other):
+    TREES[other](tmp_path)
+    with pytest.raises(DataError) as error:
+        corpora.find(tmp_path, name)
+    message = str(error.value)
+    assert "\n" not in message
+    assert message.startswith(f"{tmp_path}: expected {corpora.CORPORA[name].LAYOUT.example} ({name}), saw ")
+    assert message.endswith("name the folder that holds it, or choose another corpus")
+
+
+def test_several_corpora_are_not_mixed_up(tmp_path):
+    write_tree(tmp_path, ["kumi/1.flac", "lj/LJ001-0001.flac", "vctk/p225/p225_001.flac"])
+    with pytest.raises(DataError, match=r"holds several corpora \(lj is ljspeech\); name one of its folders at a time"):
+        corpora.find(tmp_path)
+    assert {r.speaker for r in corpora.find(tmp_path, "folder")} == {"kumi", "lj", "vctk"}
+
+
+def test_several_of_one_corpus(tmp_path):
+    test_utau.bank(tmp_path / "one")
+    write_tree(tmp_path / "two", ["a.wav"], {"oto.ini": ""})
+    assert {r.speaker for r in corpora.find(tmp_path)} == {"櫃木クミ", "two"}
+
+
+def test_speakers_with_names_like_those_of_a_corpus(tmp_path):
+    write_tree(tmp_path, ["p225/song.wav", "103/a.wav", "Actor_01/b.wav", "ADIZ/c.wav", "idil/d.wav", "female1/e.wav"])
+    assert corpora.detect(tmp_path) == "folder"
+
+
+@pytest.mark.parametrize(
+    ("path", "corpus", "message"),
+    [
+        ("absent", None, "absent: no such folder; name one that holds a corpus"),
+        ("absent", "vctk", "absent: no such folder; name one that holds a corpus"),
+        ("a.wav", None, "a.wav: is a file; name the folder that holds it"),
+        ("a.wav", "utau", "a.wav: is a file; name the folder that holds it"),
+        (
+            "empty",
+            None,
+            "empty: expected <speaker>/<song>/<anything>.wav or <speaker>/<anything>.wav (folder), saw 0 files",
+        ),
+        (".", "vtck", "no corpus is called 'vtck'; choose one of nus48e, vctk, ljspeech"),
+    ],
+)
+def test_a_wrong_root_or_name_is_one_line(tmp_path, path, corpus, message):
+    write_tree(tmp_path, ["a.wav"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError) as error:
+        corpora.find(tmp_path / path, corpus)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
