@@ -126,7 +126,8 @@ class VoiceFile:
                 newer = isinstance(header["format"], int) and header["format"] > VERSION
                 hint = "update svc to read it" if newer else "train it again, or use the svc that made it"
                 raise WeightsError(f"{path}: a voice of format {header['format']}; {hint}")
-            config = from_tree(upgrade(header["config"]))
+            old = header["format"] != VERSION
+            config = from_tree(upgrade(header["config"]) if old else header["config"])
             speakers = tuple(_parse_speaker(row) for row in header["speakers"])
             content, card = header["content_channels"], header["card"]
             encoder, space, weights_hash = str(header["encoder"]).partition(" ")
@@ -141,10 +142,12 @@ class VoiceFile:
             raise WeightsError(f"{path}: refused, its header is not a voice's; get another copy")
         with torch.device("meta"):
             generator = Generator(config, content_channels=content, num_speakers=len(speakers))
-        stored = {stored_name(name, header["format"]): value for name, value in generator.state_dict().items()}
-        tensors = rename_weights(safetensors_io.load_checked(path, stored, "get another copy"), header["format"])
+        expected = generator.state_dict()
+        if old:
+            expected = {stored_name(name, header["format"]): value for name, value in expected.items()}
+        tensors = safetensors_io.load_checked(path, expected, "get another copy")
         generator = Generator(config, content_channels=content, num_speakers=len(speakers))
-        generator.load_state_dict(tensors)
+        generator.load_state_dict(rename_weights(tensors, header["format"]) if old else tensors)
         card = {str(key): str(value) for key, value in card.items()} if isinstance(card, dict) else {}
         return VoiceFile(generator.eval().requires_grad_(False), config, speakers, card, encoder, next_speaker_id)
 

@@ -135,20 +135,20 @@ def broken(generator):
 
 
 @pytest.mark.parametrize("change", [louder, broken])
-def test_a_graph_that_sings_something_else_is_not_written(change, tmp_path, monkeypatch):
+def test_a_graph_that_differs_is_not_written(change, tmp_path, monkeypatch):
     voice, graph = exported("both")
     other = Generator(voice.config, content_channels=20, num_speakers=2)
     other.load_state_dict(voice.generator.state_dict())
     with torch.no_grad():
         change(other)
     monkeypatch.setattr(onnx, "_export_graph", lambda *_: graph)
-    with pytest.raises(WeightsError, match="of the peak off PyTorch's") as caught:
+    with pytest.raises(WeightsError, match="its audio differs from PyTorch's") as caught:
         onnx.save_onnx(replace(voice, generator=other), tmp_path / "voice.onnx")
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.iterdir())
 
 
-def test_what_pytorch_cannot_draw_is_one_sentence(tmp_path, monkeypatch):
+def test_a_failed_export_is_one_line(tmp_path, monkeypatch):
     def fail(*_, **__):
         raise torch.onnx.OnnxExporterError("line\nline")
 

@@ -333,7 +333,7 @@ def test_a_fit_ends_with_all_that_it_started(service, monkeypatch, ended_by):
         told.close()
     elif ended_by == "server":
         service.close()
-        with pytest.raises(DataError, match="did not end well"):
+        with pytest.raises(DataError, match="the fit failed"):
             list(told)
     else:
         monkeypatch.setattr(time, "monotonic", lambda now=time.monotonic: now() + 1e6)
