@@ -34,9 +34,9 @@ def reconstruction_losses(
 ) -> dict[str, Tensor]:
     """Spectral losses of audio (B, T), which need the real audio.
 
-    ``spectral`` is the multi-resolution STFT loss, the sum of both of its parts. With ``fake2`` the generalised energy
-    distance (Gritsenko et al. 2008.01160) adds −E‖X − X′‖, ``energy_repulsion``: without it the generator under-produces
-    noise.
+    ``spectral`` is the multi-resolution STFT loss, the sum of its parts. With ``fake2`` the generalised energy
+    distance (Gritsenko et al. 2008.01160) adds −E‖X − X′‖, ``energy_repulsion``: without it the generator
+    under-produces noise.
 
     Args:
         fake: output of the generator.

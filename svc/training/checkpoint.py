@@ -253,7 +253,7 @@ def _sync(folder: Path) -> None:
 
 
 def _rotate(root: Path, keep: int, state: TrainState) -> None:
-    """Remove old checkpoints, and newer ones than the step just written: a run resumes before those that are damaged."""
+    """Remove old checkpoints, and those of later steps than the one just written: they are damaged."""
     written = [folder for folder in sorted(root.glob("step_*")) if folder.name <= _name(state.step)]
     kept = {folder.name for folder in written[-keep:]} | (
         {_name(state.best_step)} if state.best_step is not None else set()

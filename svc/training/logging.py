@@ -25,20 +25,24 @@ D_TOO_STRONG, D_AT_CHANCE = 0.05, 0.49  # of the discriminator's loss: 0 is perf
 DIVERGED = 1.3  # ratio of the spectral loss to its minimum
 
 
-def make_trackers(names: Sequence[str], run: Path, step: int) -> list[str | GeneralTracker] | None:
-    """``log_with`` of an Accelerator for a run that resumes after a step; None on all but the main process.
+def check_trackers(names: Sequence[str]) -> None:
+    """Check that the libraries of the trackers are installed.
 
     Raises:
-        MissingExtra: the library of a tracker is not installed.
+        MissingExtra: one is not.
     """
-    if not names or not PartialState().is_main_process:
-        return None
     missing = sorted(set(names) - set(map(str, get_available_trackers())))
     if missing:
         raise MissingExtra(
             f"train.trackers: {', '.join(missing)} not installed; run `pip install {' '.join(missing)}`, "
             "or remove them from the list"
         )
+
+
+def make_trackers(names: Sequence[str], run: Path, step: int) -> list[str | GeneralTracker] | None:
+    """``log_with`` of an Accelerator for a run that resumes after a step; None on all but the main process."""
+    if not names or not PartialState().is_main_process:
+        return None
     return [
         TensorBoardTracker("logs", run, purge_step=step + 1) if name == "tensorboard" else name
         for name in dict.fromkeys(names)

@@ -18,7 +18,7 @@ from svc.data.manifest import Manifest
 from svc.models.discriminators import Discriminator
 from svc.models.wavenet import WaveNet
 from svc.training import checkpoint, validation
-from svc.training.logging import Diagnostics, RunLogger, Throughput, make_trackers, mean_over_ranks
+from svc.training.logging import Diagnostics, RunLogger, Throughput, check_trackers, make_trackers, mean_over_ranks
 from svc.training.perceptual_losses import build_losses
 from svc.training.resume import check_config_unchanged, check_ranks_agree, lock_run, resolve_precision
 from svc.training.signals import any_rank, stop_on_signal
@@ -67,6 +67,8 @@ def train(
     prepare.check_config(prepared, config)
     segments = dataset.SegmentDataset(prepared, config)
     process = PartialState(cpu=cpu)
+    if process.is_main_process:
+        check_trackers(config.train.trackers)
     with lock_run(run) if process.is_main_process else contextlib.nullcontext():
         process.wait_for_everyone()  # no process looks for checkpoints before the folder is locked
         trainer = _start(prepared, run, config, segments, process, cpu, allow_config_change, score, initialise)

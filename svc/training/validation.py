@@ -53,7 +53,7 @@ ScoreFn = Callable[[Sequence[ValidationOutput]], dict[str, float]]  # ``overall`
 
 
 def select_clips(prepared: Manifest, config: Config) -> list[ValidationClip]:
-    """``train.num_validation_clips`` held-out clips of as many speakers as possible; they depend on the dataset alone."""
+    """``train.num_validation_clips`` held-out clips of as many speakers as possible, the same every time."""
     clips = sorted(prepared.split("valid"), key=lambda clip: clip.key)
     selected: list[Clip] = []
     while clips and len(selected) < config.train.num_validation_clips:

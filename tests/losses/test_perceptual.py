@@ -60,7 +60,7 @@ class Power(Encoder):
 
 
 def test_layers_are_averaged_and_the_level_is_set():
-    config = replace(load(None).perceptual.melody, distance="l1")
+    config = replace(load(None).perceptual["crepe"], distance="l1")
     loss = PerceptualLoss(Power(), config, RATE)
     fake, real = 2 * torch.ones(1, 2_400), torch.ones(1, 2_400)
     assert float(loss.encoder(INPUT_RMS * real)["once"].mean()) == pytest.approx(INPUT_RMS**2)
@@ -78,22 +78,29 @@ def crepe_loss() -> PerceptualLoss:
 def test_only_losses_with_a_weight_are_built():
     assert build_perceptual_losses(load(None, {"perceptual.phones.weight": 0.0})) == {}
     assert build_perceptual_losses(
-        load(None, {"perceptual.phones.weight": 0.0, "perceptual.crepe.conversion_weight": 0.5, "virtual_speakers.fraction": 0.5})
-    ).keys() == {"melody"}
+        load(
+            None,
+            {
+                "perceptual.phones.weight": 0.0,
+                "perceptual.crepe.conversion_weight": 0.5,
+                "virtual_speakers.fraction": 0.5,
+            },
+        )
+    ).keys() == {"crepe"}
 
 
 def test_another_pitch_has_a_larger_distance_than_another_timbre(crepe_loss):
     """In the pitch layer, which compares converted audio with its source."""
-    layers = crepe_loss.config.across
+    layers = crepe_loss.config.conversion_layers
     brighter = between(crepe_loss, tone(220, harmonics=16), tone(220), layers)
     higher = between(crepe_loss, tone(220 * 2 ** (1 / 12)), tone(220), layers)
     assert float(between(crepe_loss, tone(220), tone(220), layers)) == 0
     assert float(higher) > 3 * float(brighter)
 
 
-@pytest.mark.parametrize("kind", ["melody", "words"])
+@pytest.mark.parametrize("kind", ["crepe", "phones"])
 def test_the_gradient_reaches_the_audio_alone(kind, crepe_loss):
-    loss = crepe_loss if kind == "melody" else PerceptualLoss(encoders.load("cepstral"), WORDS, RATE)
+    loss = crepe_loss if kind == "crepe" else PerceptualLoss(encoders.load("cepstral"), CEPSTRA, RATE)
     fake, real = tone(230).requires_grad_(), tone(220).requires_grad_()
     between(loss, fake, real, loss.config.layers).backward()
     assert torch.isfinite(fake.grad).all()
@@ -102,7 +109,9 @@ def test_the_gradient_reaches_the_audio_alone(kind, crepe_loss):
     assert all(weight.grad is None for weight in loss.encoder.parameters())
 
 
-WORDS = replace(load(None).perceptual.words, encoder="cepstral", layers=("cepstra",), across=("cepstra",))
+CEPSTRA = replace(
+    load(None).perceptual["phones"], encoder="cepstral", layers=("cepstra",), conversion_layers=("cepstra",)
+)
 
 
 def test_only_frames_of_the_mask_count(crepe_loss):
@@ -117,7 +126,7 @@ def test_only_frames_of_the_mask_count(crepe_loss):
 
 def test_silence_is_finite(crepe_loss):
     fake = torch.zeros(1, 7_200, requires_grad=True)
-    for loss in (crepe_loss, PerceptualLoss(encoders.load("cepstral"), WORDS, RATE)):
+    for loss in (crepe_loss, PerceptualLoss(encoders.load("cepstral"), CEPSTRA, RATE)):
         loss = between(loss, fake, torch.zeros(1, 7_200), loss.config.layers)
         (gradient,) = torch.autograd.grad(loss, fake)
         assert torch.isfinite(loss)

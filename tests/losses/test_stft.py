@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from svc.config import LossConfig
+from svc.config import LossConfig, load
 from svc.errors import ConfigError
 from svc.losses.stft import FLOOR, MIN_LEVEL, magnitude, multi_resolution_stft_loss
 from svc.losses.total import loss_weights, reconstruction_losses, weighted_sum
@@ -89,13 +89,15 @@ def test_reconstruction_is_the_sum_of_both():
 
 
 def test_every_loss_has_a_weight():
-    assert loss_weights(LossConfig(spectral=2, adversarial=0.5, feature_matching=0)) == {
+    assert loss_weights(
+        load(None, {"loss.spectral": 2, "loss.adversarial": 0.5, "loss.feature_matching": 0}), ramp=0.5
+    ) == {
         "spectral": 2.0,
-        "repulsion": 0.25,
-        "adversarial": 0.5,
+        "energy_repulsion": 0.25,
+        "adversarial": 0.25,
         "feature_matching": 0.0,
-        **{"melody": 0.0, "words": 0.5, "identity": 0.0},
-        **dict.fromkeys(("other_adversarial", "other_melody", "other_words", "other_identity"), 0.0),
+        **{"crepe": 0.0, "phones": 0.25, "speaker": 0.0},
+        **dict.fromkeys([f"conversion/{name}" for name in ("adversarial", "crepe", "phones", "speaker")], 0.0),
     }
 
 
@@ -122,12 +124,12 @@ def best_gain(repulsion: float) -> float:
 
     def cost(gain: float) -> float:
         losses = reconstruction_losses(fake=gain * noise(1), real=noise(0), config=config, fake2=gain * noise(2))
-        return float(losses["spectral"] + repulsion * losses["repulsion"])
+        return float(losses["spectral"] + repulsion * losses["energy_repulsion"])
 
     return min(gains, key=cost)
 
 
 def test_energy_repulsion_keeps_the_level_of_noise():
-    assert best_gain(0.0) < 0.95 <= best_gain(LossConfig().repulsion)
+    assert best_gain(0.0) < 0.95 <= best_gain(LossConfig().energy_repulsion)
     assert best_gain(0.5) == pytest.approx(1.0, abs=0.01)
     assert best_gain(1.0) > 1.05

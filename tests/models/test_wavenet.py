@@ -48,12 +48,12 @@ def test_wavenet_keeps_silence():
 
 def test_no_tone_at_the_edges_of_the_bands():
     torch.manual_seed(0)
-    bank, rate, hop = PQMF(4), 24_000, 240
+    pqmf, rate, hop = PQMF(4), 24_000, 240
     net = WaveNet(inputs=8, outputs=4, channels=16, hidden=8, layers=6, dilation_cycle=6, kernel_size=3)
     hidden = torch.randn(1, 1, 8, generator=torch.Generator().manual_seed(1)).expand(1, 1_000, 8)
     noise = torch.randn(1, 2, 1_000 * hop, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
-        made = bank.join(net(bank.split(noise), hidden))[0, 0]
+        made = pqmf.synthesis(net(pqmf.analysis(noise), hidden))[0, 0]
     frequency, power = psd(made, rate, 4_800)
     for edge in (3_000, 6_000, 9_000):
         near = np.abs(frequency - edge) <= 20

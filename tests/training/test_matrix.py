@@ -1,4 +1,4 @@
-"""A run is the same run however it is cut: stopped anywhere, in parts, by several processes, fed by workers."""
+"""A run is the same however it is stopped, split into micro batches and processes, and fed by workers."""
 
 import itertools
 import json
@@ -29,10 +29,10 @@ def trained(prepared: Manifest, config: Config, run: str, stop_at: int | None = 
     torch.set_num_threads(1)
     real = loop.train_step
 
-    def disturbed(state, batch, config, accelerator, listeners):
+    def disturbed(state, batch, config, accelerator, perceptual):
         if state.step == stop_at and accelerator.is_main_process:
             os.kill(os.getpid(), signal.SIGTERM)
-        return real(state, batch, config, accelerator, listeners)
+        return real(state, batch, config, accelerator, perceptual)
 
     loop.train_step = disturbed
     try:
@@ -82,8 +82,8 @@ QUICK = (2, 2, "mid epoch", 2)
 def test_stopped_and_resumed(
     workers, processes, where, accumulate, among, ends, wholes, prepared, tiny, tmp_path, tmp_path_factory
 ):
-    config = replaced(tiny, batch=BATCH, accumulate=accumulate, workers=workers)
-    alone = replaced(config, workers=0)
+    config = replaced(tiny, batch_size=BATCH, gradient_accumulation_steps=accumulate, num_workers=workers)
+    alone = replaced(config, num_workers=0)
     if (processes, accumulate) not in wholes:
         wholes[processes, accumulate] = tmp_path_factory.mktemp("whole")
         among(processes, prepared, alone, str(wholes[processes, accumulate]))
@@ -95,27 +95,32 @@ def test_stopped_and_resumed(
     assert weights(tmp_path) == weights(wholes[processes, accumulate])
 
 
-GAME = {"spectral": 0.0, "repulsion": 0.0}  # whose log of faint bins magnifies rounding from step to step
+GAME = {"spectral": 0.0, "energy_repulsion": 0.0}  # whose log of faint bins magnifies rounding from step to step
 
 
 @pytest.mark.parametrize("accumulate", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_two_processes_are_as_good_as_one(accumulate, among, prepared, tiny, tmp_path):
-    knobs = {"batch": BATCH, "accumulate": accumulate, "wavenet_start_step": 0, "adversarial_start_step": 0}
+    knobs = {
+        "batch_size": BATCH,
+        "gradient_accumulation_steps": accumulate,
+        "wavenet_start_step": 0,
+        "adversarial_start_step": 0,
+    }
     config = replaced(tiny, **knobs)
     game = replace(config, loss=replace(config.loss, **GAME))
     for name, of in (("whole", config), ("game", game)):
         for processes in (1, 2):
             among(processes, prepared, of, str(tmp_path / f"{name}{processes}"))
     for one, two in zip(losses(tmp_path / "game1"), losses(tmp_path / "game2"), strict=True):
-        assert two.pop("gradient_norm") == pytest.approx(one.pop("gradient_norm"), rel=1e-4)
+        assert two.pop("grad_norm") == pytest.approx(one.pop("grad_norm"), rel=1e-4)
         assert two == pytest.approx(one, rel=1e-5, abs=1e-6)
     first, other = (losses(tmp_path / f"whole{processes}") for processes in (1, 2))
-    assert other[0] | {"gradient_norm": 0} == pytest.approx(first[0] | {"gradient_norm": 0}, rel=1e-5)
+    assert other[0] | {"grad_norm": 0} == pytest.approx(first[0] | {"grad_norm": 0}, rel=1e-5)
     assert other[-1]["spectral"] == pytest.approx(first[-1]["spectral"], rel=1e-2)
 
 
 def test_a_run_goes_on_in_another_number_of_processes(among, prepared, tiny, tmp_path):
-    config = replaced(tiny, batch=BATCH)
+    config = replaced(tiny, batch_size=BATCH)
     among(1, prepared, config, str(tmp_path / "one"))
     among(1, prepared, config, str(tmp_path / "both"), 5)
     among(2, prepared, config, str(tmp_path / "both"))

@@ -19,7 +19,7 @@ STEPS, STOPPED = 4, 2
 @pytest.fixture
 def config(tiny):
     """With a WaveNet from the first step on, for on CPUs the products in bf16 are its own."""
-    knobs = {"steps": STEPS, "wavenet_start_step": 0, "adversarial_start_step": 3, "phrases": 0}
+    knobs = {"steps": STEPS, "wavenet_start_step": 0, "adversarial_start_step": 3, "num_validation_clips": 0}
     return lambda precision: replace(tiny, train=replace(tiny.train, precision=precision, **knobs))
 
 
@@ -91,5 +91,5 @@ def test_another_precision_is_a_change_of_the_config(prepared, config, stop_once
     train(prepared, tmp_path, config("no"), cpu=True)
     with pytest.raises(TrainingError, match=r"train\.precision: no → bf16"):
         train(prepared, tmp_path, config("bf16"), cpu=True)
-    train(prepared, tmp_path, config("bf16"), cpu=True, accept_changes=True)
+    train(prepared, tmp_path, config("bf16"), cpu=True, allow_config_change=True)
     assert checkpoint.newest(tmp_path).meta["bf16"] is True

@@ -1,5 +1,6 @@
-"""A run that is killed and resumed is the run that was never killed, to the bit."""
+"""Exact resume: a run that is killed and resumed equals the uninterrupted run to the bit."""
 
+import hashlib
 import json
 import os
 import random
@@ -14,13 +15,15 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 from filelock import FileLock
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from svc.config import load, to_tree
 from svc.errors import TrainingError
 from svc.models.generator import VERSION
-from svc.training import checkpoint, step, update
+from svc.models.weight_names import stored_name
+from svc.training import checkpoint, state, step
 from svc.training.loop import train
+from svc.training.resume import lock_run
 from svc.training.state import create_state
 
 ROOT = Path(__file__).parents[2]
@@ -43,16 +46,18 @@ def uninterrupted(prepared, tiny, tmp_path_factory) -> Path:
     return run
 
 
-def test_every_player_plays(uninterrupted):
+def test_losses_of_each_stage(uninterrupted):
     rows = losses(uninterrupted)
     assert [row["step"] for row in rows] == list(range(1, 13))
-    assert set(rows[0]) == {"step", "spectral", "repulsion", "total", "gradient_norm", "left_out"}
+    assert set(rows[0]) == {"step", "spectral", "energy_repulsion", "total", "grad_norm", "skipped_updates"}
     assert set(rows[-1]) == set(rows[0]) | {"adversarial", "feature_matching", "discriminator"}
 
 
-def test_wavenet_joins_at_its_step(uninterrupted, prepared, tiny, tmp_path):
+def test_the_wavenet_starts_at_its_step(uninterrupted, prepared, tiny, tmp_path):
     train(prepared, tmp_path, replaced(tiny, steps=3, wavenet_start_step=3), cpu=True)
-    fresh = create_state(tiny, content_channels=20, num_speakers=2, device=torch.device("cpu")).generator.wavenet.output.weight.data
+    fresh = create_state(
+        tiny, content_channels=20, num_speakers=2, device=torch.device("cpu")
+    ).generator.wavenet.output.weight.data
     before = load_file(checkpoint.newest(tmp_path).folder / "generator.safetensors")
     after = load_file(checkpoint.newest(uninterrupted).folder / "generator.safetensors")
     assert torch.equal(before["wavenet.output.weight"], fresh)
@@ -60,7 +65,7 @@ def test_wavenet_joins_at_its_step(uninterrupted, prepared, tiny, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stopped_by_hand_then_resumed(number, uninterrupted, prepared, tiny, tmp_path, monkeypatch):
+def test_stopped_by_a_signal_then_resumed(number, uninterrupted, prepared, tiny, tmp_path, monkeypatch):
     from svc.training import loop
 
     real = loop.train_step
@@ -80,12 +85,12 @@ def test_stopped_by_hand_then_resumed(number, uninterrupted, prepared, tiny, tmp
     assert signal.getsignal(number) not in (signal.SIG_IGN, None)
 
 
-def test_two_trainings_in_one_folder_are_refused(prepared, tiny, tmp_path):
-    with FileLock(tmp_path / ".lock"), pytest.raises(TrainingError, match="another training is working there"):
+def test_two_trainings_in_one_folder_are_an_error(prepared, tiny, tmp_path):
+    with FileLock(tmp_path / ".lock"), pytest.raises(TrainingError, match="another training runs there"):
         train(prepared, tmp_path, tiny, cpu=True)
 
 
-def test_other_clips_than_before_are_told(uninterrupted, prepared, tiny):
+def test_other_clips_are_an_error(uninterrupted, prepared, tiny):
     from dataclasses import replace
 
     other = replace(prepared, sha256="0")
@@ -94,7 +99,7 @@ def test_other_clips_than_before_are_told(uninterrupted, prepared, tiny):
 
 
 def test_best_checkpoint_is_written_when_it_is_best(uninterrupted, prepared, tiny, tmp_path):
-    train(prepared, tmp_path, replaced(tiny, checkpoint_every=5, validate_every=6, keep=1), cpu=True)
+    train(prepared, tmp_path, replaced(tiny, checkpoint_every=5, validate_every=6, keep_checkpoints=1), cpu=True)
     assert checkpoint.load_named(tmp_path, "best").step == checkpoint.newest(tmp_path).meta["best_step"]
 
 
@@ -131,30 +136,31 @@ def wait_for_progress(run: Path, process: subprocess.Popen, rng: random.Random) 
     time.sleep(rng.random() * 0.2)
 
 
-def replaced(config, **train_knobs):
+def replaced(config, **options):
     from dataclasses import replace
 
-    return replace(config, train=replace(config.train, **train_knobs))
+    return replace(config, train=replace(config.train, **options))
 
 
-def test_changed_config_is_shown_and_refused(uninterrupted, prepared, tiny):
-    longer = replaced(tiny, steps=13, clip=1.0)
-    with pytest.raises(TrainingError, match=r"train.max_grad_norm: 5.0 → 1.0; train.steps: 12 → 13.*--accept-changes"):
+def test_a_changed_config_is_an_error(uninterrupted, prepared, tiny):
+    longer = replaced(tiny, steps=13, max_grad_norm=1.0)
+    with pytest.raises(
+        TrainingError, match=r"train.max_grad_norm: 5.0 → 1.0; train.steps: 12 → 13.*--allow-config-change"
+    ):
         train(prepared, uninterrupted, longer, cpu=True)
 
 
-def test_weights_of_another_version_are_refused(uninterrupted, prepared, tiny, tmp_path):
-    """They would be heard as what they are not."""
+def test_weights_of_another_version_are_an_error(uninterrupted, prepared, tiny, tmp_path):
     run = shutil.copytree(uninterrupted, tmp_path / "run")
     for meta in run.glob(f"checkpoints/*/{checkpoint.META}"):
-        meta.write_text(meta.read_text().replace(f'"weights": {VERSION}', f'"weights": {VERSION - 1}'))
-    with pytest.raises(TrainingError, match="made by another version of svc; train anew"):
+        meta.write_text(meta.read_text().replace(f'"weights": {VERSION}', '"weights": 3'))
+    with pytest.raises(TrainingError, match="made by another version of svc; train again"):
         train(prepared, run, tiny, cpu=True)
     with pytest.raises(TrainingError, match="made by another version of svc"):
         checkpoint.ema_weights(checkpoint.load_named(run, "last"))
 
 
-def test_damaged_checkpoint_is_passed_over(prepared, tiny, tmp_path):
+def test_a_damaged_checkpoint_is_skipped(prepared, tiny, tmp_path):
     train(prepared, tmp_path, tiny, cpu=True)
     newest = checkpoint.newest(tmp_path)
     (newest.folder / "generator.safetensors").write_bytes(b"half")
@@ -170,38 +176,38 @@ def test_newest_three_and_the_best_are_kept(prepared, tiny, tmp_path):
     assert names == {"step_00000008", "step_00000010", "step_00000012", f"step_{best:08d}"}
 
 
-def spoilt(monkeypatch, steps):
+def make_spectral_loss_nan(monkeypatch, steps):
     """The spectral loss is no number in some steps."""
     from svc.training import loop
 
-    real, spectral = loop.train_step, step.reconstruction_terms
+    real, spectral = loop.train_step, step.reconstruction_losses
 
-    def broken(**sounds):
-        terms = spectral(**sounds)
-        return terms | {"spectral": terms["spectral"] * float("nan")} if broken.at in steps else terms
+    def broken(**audio):
+        found = spectral(**audio)
+        return found | {"spectral": found["spectral"] * float("nan")} if broken.at in steps else found
 
     def watched(state, *others):
         broken.at = state.step
         return real(state, *others)
 
-    monkeypatch.setattr(step, "reconstruction_terms", broken)
+    monkeypatch.setattr(step, "reconstruction_losses", broken)
     monkeypatch.setattr(loop, "train_step", watched)
 
 
-def test_a_step_that_is_not_finite_is_left_out_and_counted(prepared, tiny, tmp_path, monkeypatch):
-    spoilt(monkeypatch, {5, 7})
+def test_an_update_that_is_not_finite_is_skipped_and_counted(prepared, tiny, tmp_path, monkeypatch):
+    make_spectral_loss_nan(monkeypatch, {5, 7})
     train(prepared, tmp_path, tiny, cpu=True)
     last = checkpoint.newest(tmp_path)
-    assert (last.step, last.meta["left_out"]) == (12, 2)
+    assert (last.step, last.meta["num_skipped_updates"]) == (12, 2)
     assert all(torch.isfinite(value).all() for value in checkpoint.ema_weights(last).values())
-    told = [json.loads(line)["left_out"] for line in (tmp_path / "losses.jsonl").read_text().splitlines()]
+    told = [json.loads(line)["skipped_updates"] for line in (tmp_path / "losses.jsonl").read_text().splitlines()]
     assert told == [0] * 5 + [1, 1] + [2] * 5
 
 
-def test_if_no_step_is_finite_any_more_the_run_ends(prepared, tiny, tmp_path, monkeypatch):
-    spoilt(monkeypatch, set(range(5, 99)))
-    monkeypatch.setattr(update, "TOO_MANY", 3)
-    with pytest.raises(TrainingError, match="step 7: spectral is not finite, and nothing was in 3 steps"):
+def test_a_run_without_finite_losses_ends(prepared, tiny, tmp_path, monkeypatch):
+    make_spectral_loss_nan(monkeypatch, set(range(5, 99)))
+    monkeypatch.setattr(state, "MAX_CONSECUTIVE_SKIPS", 3)
+    with pytest.raises(TrainingError, match="step 7: spectral is not finite, for 3 steps"):
         train(prepared, tmp_path, tiny, cpu=True)
     kept = checkpoint.ema_weights(checkpoint.newest(tmp_path))
     assert all(torch.isfinite(value).all() for value in kept.values())
@@ -215,7 +221,7 @@ def test_full_disk_leaves_the_last_checkpoint(prepared, tiny, tmp_path, monkeypa
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(TrainingError, match="No space left on device"):
-        train(prepared, tmp_path, tiny, cpu=True, accept_changes=True)
+        train(prepared, tmp_path, tiny, cpu=True, allow_config_change=True)
     monkeypatch.undo()
     assert checkpoint.newest(tmp_path).step == 4
     assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == ["step_00000004"]
@@ -251,3 +257,60 @@ def test_golden_losses(uninterrupted):
     total = {row["step"]: row["spectral"] for row in losses(uninterrupted)}
     assert total[1] == pytest.approx(GOLDEN[1], rel=1e-4)
     assert {step: total[step] for step in GOLDEN} == pytest.approx(GOLDEN, rel=1e-3)
+
+
+def test_a_damaged_newer_checkpoint_does_not_replace_the_one_just_written(tiny, tmp_path):
+    state = create_state(tiny, content_channels=20, num_speakers=2, device=torch.device("cpu"))
+    for state.step in (10, 15):
+        written = checkpoint.write(tmp_path, state, {}, keep=3)
+    (written.folder / "generator.safetensors").write_bytes(b"half")
+    state.step = 12
+    checkpoint.write(tmp_path, state, {}, keep=1)
+    assert [folder.name for folder in (tmp_path / "checkpoints").iterdir()] == ["step_00000012"]
+    assert checkpoint.newest(tmp_path).step == 12
+
+
+def test_the_folder_is_locked_before_a_checkpoint_is_chosen(prepared, tiny, tmp_path, monkeypatch):
+    """A second start while the first ends would resume from an older step."""
+
+    def newest(run):
+        with pytest.raises(TrainingError, match="another training runs there"), lock_run(run):
+            pass
+        raise InterruptedError
+
+    monkeypatch.setattr(checkpoint, "newest", newest)
+    with pytest.raises(InterruptedError):
+        train(prepared, tmp_path, tiny, cpu=True)
+
+
+def test_a_checkpoint_of_version_4_is_restored(tiny, tmp_path):
+    """With the names of that version, of weights, moments, files and metadata."""
+    state = create_state(tiny, content_channels=20, num_speakers=2, device=torch.device("cpu"))
+    for parameter in state.generator.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    state.generator_optimizer.step()
+    folder = checkpoint.write(tmp_path, state, {"speakers": []}, keep=1).folder
+    (folder / "ema_generator.safetensors").rename(folder / "average.safetensors")
+    for name in ("generator", "average", "generator_adam"):
+        path = folder / f"{name}.safetensors"
+        old = {}
+        for key, value in load_file(path).items():
+            parameter, slash, moment = key.partition("/")
+            old[stored_name(parameter, 4) + slash + moment] = value
+        save_file(old, path)
+    meta = json.loads((folder / checkpoint.META).read_text())
+    meta |= {"weights": 4, "left_out": 3, "singers": meta.pop("speakers")}
+    meta["sha256"] = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.safetensors")}
+    (folder / checkpoint.META).write_text(json.dumps(meta))
+    found, other = (
+        checkpoint.newest(tmp_path),
+        create_state(tiny, content_channels=20, num_speakers=2, device=torch.device("cpu")),
+    )
+    checkpoint.restore(found, other)
+    assert (other.num_skipped_updates, found.meta["speakers"]) == (3, [])
+    for name, value in state.generator.state_dict().items():
+        assert torch.equal(other.generator.state_dict()[name], value)
+    for one, two in zip(state.generator.parameters(), other.generator.parameters(), strict=True):
+        moments = other.generator_optimizer.state[two]
+        for key, value in state.generator_optimizer.state[one].items():
+            assert torch.equal(moments[key], value)

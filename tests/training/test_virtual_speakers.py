@@ -93,19 +93,30 @@ def test_a_share_is_evenly_spaced(batch, tiny):
         size = crops // parts
         together = [size * part + number for part in range(parts) for number in evenly_spaced(share, size)]
         assert together == evenly_spaced(share, crops)
-    assert sample_micro_batches(batch, replace(tiny, virtual_speakers=VirtualSpeakersConfig(fraction=1.0)), None)[0].converted_from == []  # not yet
+    assert (
+        sample_micro_batches(batch, replace(tiny, virtual_speakers=VirtualSpeakersConfig(fraction=1.0)), None)[
+            0
+        ].converted_from
+        == []
+    )  # not yet
 
 
 def test_a_share_that_is_no_whole_number_is_an_error(tiny):
     third = replace(tiny, virtual_speakers=VirtualSpeakersConfig(fraction=0.25))
-    with pytest.raises(DataError, match=r"virtual_speakers.fraction 0.25 of 2 segments.* is not a whole number; change it"):
+    with pytest.raises(
+        DataError, match=r"virtual_speakers.fraction 0.25 of 2 segments.* is not a whole number; change it"
+    ):
         StepSampler(7, third, step=0, rank=0, world=1)
 
 
 @pytest.mark.parametrize(("world", "accumulate"), [(1, 2), (2, 1), (2, 2), (4, 1)])
 def test_micro_batches_and_processes_sample_what_the_whole_batch_would(batch, tiny, world, accumulate):
-    config = replace(tiny, virtual_speakers=VirtualSpeakersConfig(fraction=0.5), loss=replace(tiny.loss, energy_repulsion=0.2))
-    eight = Batch.stack([batch, Batch(batch.conditioning.with_speaker(batch.conditioning.speaker.flip(1)), batch.audio)])
+    config = replace(
+        tiny, virtual_speakers=VirtualSpeakersConfig(fraction=0.5), loss=replace(tiny.loss, energy_repulsion=0.2)
+    )
+    eight = Batch.stack(
+        [batch, Batch(batch.conditioning.with_speaker(batch.conditioning.speaker.flip(1)), batch.audio)]
+    )
     torch.manual_seed(3)
     (whole,) = sample_micro_batches(eight, config, {"crepe": 0.1})
     parts: list[MicroBatch] = []
@@ -121,14 +132,24 @@ def test_micro_batches_and_processes_sample_what_the_whole_batch_would(batch, ti
         own = torch.cat([getattr(part.conditioning, name)[:size] for part in parts])
         theirs = torch.cat([getattr(part.conditioning, name)[size:] for part in parts])
         assert torch.equal(torch.cat([own, theirs]), getattr(whole.conditioning, name))
-        assert torch.equal(torch.cat([getattr(part.second_conditioning, name) for part in parts]), getattr(whole.second_conditioning, name))
+        assert torch.equal(
+            torch.cat([getattr(part.second_conditioning, name) for part in parts]),
+            getattr(whole.second_conditioning, name),
+        )
 
 
 def test_others_are_heard_at_the_level_of_their_source():
     real = torch.tensor([[1.0], [0.1]]) * torch.ones(2, 2_400)
     some = torch.zeros(3, 1)
     conditioning = Conditioning(
-        f0=some, voiced=some, phase=some, loudness=some, relative_loudness=some, content=some, speaker=some, start_frame=some
+        f0=some,
+        voiced=some,
+        phase=some,
+        loudness=some,
+        relative_loudness=some,
+        content=some,
+        speaker=some,
+        start_frame=some,
     )
     part = MicroBatch(real, conditioning, [1], None, {DISCRIMINATOR: slice(None)})
     fake_window, real_window = part.normalised_window(torch.cat([real, real[1:]]), DISCRIMINATOR)
@@ -153,7 +174,9 @@ def test_the_complete_objective_has_every_loss(batch):
     from conftest import TINY
 
     config = load(None, TINY | WHOLE)
-    phones = replace(config.perceptual["phones"], encoder="cepstral", layers=("cepstra",), conversion_layers=("cepstra",))
+    phones = replace(
+        config.perceptual["phones"], encoder="cepstral", layers=("cepstra",), conversion_layers=("cepstra",)
+    )
     perceptual = {
         "crepe": PerceptualLoss(encoders.load("crepe-tiny"), config.perceptual["crepe"], config.sample_rate),
         "phones": PerceptualLoss(encoders.load("cepstral"), phones, config.sample_rate),

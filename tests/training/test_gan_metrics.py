@@ -1,0 +1,68 @@
+"""GAN metrics: accuracy of a discriminator that sees or guesses, levels of a part of known level, and what is warned."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from svc.config import load
+from svc.models.discriminators import Discriminator
+from svc.training.gan_metrics import discriminator_metrics, gan_warnings, wavenet_levels
+from svc.training.validation import ValidationClip, ValidationOutput
+
+RATE = 24_000
+CONFIG = load(None, {"train.discriminator_segment_seconds": 0.4})
+
+
+class LevelDiscriminator(Discriminator):
+    """Scores the peak of the audio, so that it depends on the level and the shape alone."""
+
+    def __init__(self, sign: float = 1.0):
+        super().__init__()
+        self.sign = torch.nn.Parameter(torch.tensor(sign))
+
+    def forward(self, audio: Tensor) -> list[tuple[Tensor, list[Tensor]]]:
+        return [(self.sign * audio.abs().amax(dim=-1)[:, None, None], [])]
+
+
+def output(real: Tensor, fake: Tensor) -> ValidationOutput:
+    clip = ValidationClip("a.wav", "a", None, {}, real[None])  # type: ignore[arg-type]
+    return ValidationOutput(clip, fake, {})
+
+
+def tone(frequency: float, level: float) -> Tensor:
+    return 10 ** (level / 20) * torch.sin(2 * torch.pi * frequency * torch.arange(RATE) / RATE)
+
+
+def test_accuracy_counts_clips_whose_reconstruction_scores_lower():
+    outputs = [output(tone(200, 0), tone(200, -6)), output(tone(200, 0), tone(200, 6))]
+    metrics = discriminator_metrics(LevelDiscriminator(), outputs, CONFIG)
+    assert metrics["discriminator_accuracy"] == 0.5
+    peaks = 2**0.5, 2**0.5 * 10**-0.3, 2**0.5 * 10**0.3  # at the level that gives the real segment unit power
+    expected = np.mean([(peaks[0] - 1) ** 2 + fake**2 for fake in peaks[1:]])
+    assert metrics["discriminator_loss"] == pytest.approx(expected, rel=1e-3)
+    assert discriminator_metrics(LevelDiscriminator(-1.0), outputs[:1], CONFIG)["discriminator_accuracy"] == 0.0
+    assert discriminator_metrics(LevelDiscriminator(), [], CONFIG) == {}
+
+
+def test_only_the_middle_of_a_clip_counts():
+    real = torch.cat([torch.zeros(RATE), tone(200, 0), torch.zeros(RATE)])
+    fake = real.clone()
+    fake[: RATE // 2] = 9
+    metrics = discriminator_metrics(LevelDiscriminator(), [output(real, fake)], CONFIG)
+    assert metrics["discriminator_accuracy"] == 0.0  # equal scores: not above
+
+
+def test_level_of_the_wavenet_by_band():
+    alone = tone(500, 0) + tone(2_000, -6)
+    whole = alone + tone(6_000, 0) + tone(700, -40)
+    levels = wavenet_levels([output(whole, whole)], [output(whole, alone)], RATE)
+    assert levels["wavenet_0-1kHz"] == pytest.approx(-40, abs=0.1)
+    assert levels["wavenet_4-8kHz"] == pytest.approx(0, abs=1e-3)
+
+
+def test_warnings_name_a_blind_adversary_and_an_idle_wavenet():
+    assert gan_warnings({"discriminator_accuracy": 0.9, "wavenet_0-1kHz": -40.0, "wavenet_1-4kHz": -20.0}) == {}
+    warnings = gan_warnings({"discriminator_accuracy": 0.5, "wavenet_0-1kHz": -40.0, "wavenet_1-4kHz": -30.0})
+    assert "50%" in warnings["held-out chance"]
+    assert "-30 dB" in warnings["idle"]
