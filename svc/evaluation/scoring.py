@@ -11,12 +11,13 @@ import numpy as np
 import torch
 
 from svc.audio.files import Audio
+from svc.audio.levels import level_by_band
 from svc.errors import DataError, SvcError
 from svc.evaluation import protocol
 from svc.evaluation.baselines import SpeakerSpectrum, measure_speaker, shift_and_equalise
 from svc.evaluation.evaluator import AnalysedAudio, Evaluator, EvaluatorConfig, read_audio
 from svc.evaluation.metrics.speaker import Vector
-from svc.evaluation.metrics.spectral import level_by_band, warped_distances
+from svc.evaluation.metrics.spectral import warped_distances
 from svc.evaluation.metrics.table import Row
 from svc.evaluation.protocol import ConversionPair, Song
 from svc.utils.progress import progress

@@ -190,31 +190,3 @@ class TestStftDistance:
 
     def test_as_far_as_both_go(self):
         assert self.distance(Audio(voice().samples[:RATE], RATE), voice()) == 0
-
-
-class TestLevelByBand:
-    RATE = 48_000
-
-    def tones(self, *levels: tuple[float, float]) -> np.ndarray:
-        """One second of sines of (frequency, level in dB)."""
-        times = np.arange(self.RATE) / self.RATE
-        return sum(10 ** (level / 20) * np.sin(2 * np.pi * frequency * times) for frequency, level in levels)
-
-    def test_exact_levels(self):
-        whole = self.tones((500, 0), (2_000, -6), (6_000, -20), (10_000, 0), (15_000, -40))
-        part = self.tones((700, -30), (3_000, -6), (6_000, -20), (9_000, 6), (15_000, -60))
-        levels = spectral.level_by_band(part, whole, self.RATE)
-        expected = {"0-1": -30, "1-4": 0, "4-8": 0, "8-12": 6, "12-20": -20}
-        assert levels.keys() == expected.keys()
-        assert levels == pytest.approx(expected, abs=1e-6)
-
-    def test_limits(self):
-        whole = self.tones((500, 0))
-        assert spectral.level_by_band(0 * whole, whole, self.RATE)["0-1"] == -120
-        assert math.isnan(spectral.level_by_band(whole, 0 * whole, self.RATE)["0-1"])
-        narrow = spectral.level_by_band(np.ones(16_000), np.ones(16_000), 16_000)
-        assert [band for band, level in narrow.items() if math.isnan(level)] == ["1-4", "4-8", "8-12", "12-20"]
-
-    def test_lengths_must_agree(self):
-        with pytest.raises(ValueError, match="one length"):
-            spectral.level_by_band(np.ones(10), np.ones(11), self.RATE)
