@@ -13,72 +13,79 @@ from typing import Annotated
 import typer
 
 from svc import cli
-from svc.data.corpora.ravdess import Recording, find
-from svc.errors import DataError, printable
+from svc.data.corpora.base import Recording
+from svc.data.corpora.ravdess import find
+from svc.errors import DataError
 
 STEP = 7  # every seventh song: prime, so that all melodies, statements and repetitions occur
-WORDS = {"01": "Kids are talking by the door.", "02": "Dogs are sitting by the door."}  # statement
 OTHER = {"01": "02", "02": "01"}  # repetition
 
 
 def main(
-    data: Annotated[Path, typer.Argument(help="folder of actorNN/{song,speech}")],
+    data: Annotated[Path, typer.Argument(help="folder of RAVDESS: actorNN/{song,speech} or Actor_NN")],
     out: Annotated[Path, typer.Option("-o", "--out", help="folder to create")],
     prepared: Annotated[
-        Path | None, typer.Option(help="folder of `svc prepare`, whose validation songs are the sources")
+        Path | None, typer.Option(help="folder of `svc prepare`, whose test songs are the sources")
     ] = None,
 ) -> None:
     """Write OUT/{songs,by_song,by_speech,truths}/<actor>/, with the lyrics beside the songs.
 
-    Without --prepared, every seventh song is a source.
+    Sources are the test songs of --prepared, or its validation songs if there is no test song; without --prepared
+    every seventh song.
     """
     if os.path.lexists(out):
         raise DataError(f"{out}: exists already; remove it or choose another -o")
-    recordings, skipped = find(data)
-    for reason in skipped:
-        typer.echo(printable(f"  skipped {reason}"))
+    recordings = find(data)
     songs = [recording for recording in recordings if recording.kind == "song"]
     sources = songs[STEP - 1 :: STEP]
     if prepared:
-        validation = validation_paths(prepared)
-        sources = [song for song in songs if song.path.relative_to(data).as_posix() in validation]
+        held_out = held_out_names(prepared)
+        sources = [song for song in songs if song.path.name in held_out]
         if not sources:
             raise DataError(
-                f"{prepared}: has no validation song of {data}; prepare that folder, or leave out --prepared"
+                f"{prepared}: has no test or validation song of {data}; prepare that folder, or leave out --prepared"
             )
     if not sources:
         raise DataError(f"{data}: {len(songs)} songs, of which every seventh is a source; add more, or give --prepared")
-    texts = {place(song): WORDS[song.statement] for song in sources if song.statement in WORDS}
+    texts = {place(song): f"{song.text}." for song in sources}
     copy(plan(recordings, sources), texts, out)
-    typer.echo(f"{out}: {len(sources)} songs of {len({song.actor for song in sources})} speakers")
+    typer.echo(f"{out}: {len(sources)} songs of {len({song.speaker for song in sources})} speakers")
     folders = f"--sources {out}/songs --enrolment {out}/by_song --parallel {out}/truths"
     typer.echo(f"next: svc evaluate --voice VOICE {folders} -o OUT")
 
 
-def validation_paths(prepared: Path) -> set[str]:
-    """Paths of the validation clips."""
+def held_out_names(prepared: Path) -> set[str]:
+    """File names of the test clips, or of the validation clips if there is no test clip."""
     from svc.data import manifest
 
-    return {clip.path for clip in manifest.read(prepared).split("valid")}
+    clips = manifest.read(prepared)
+    return {clip.path.rpartition("/")[2] for clip in clips.split("test") or clips.split("valid")}
 
 
 def plan(recordings: Sequence[Recording], sources: Collection[Recording]) -> dict[str, Path]:
     """Every file to write, relative to the output folder, and the file it is a copy of."""
     copies = {}
     for recording in recordings:
-        actor, piece, repetition = recording.actor, recording.piece, recording.repetition
-        copies[f"by_{recording.kind}/{actor}/{recording.path.name}"] = recording.path
+        path, actor, (piece, repetition) = recording.path, recording.speaker, piece_and_repetition(recording)
+        copies[f"by_{recording.kind}/{actor}/{path.name}"] = path
         if recording.kind == "song":
-            copies[f"truths/{actor}/{piece}{repetition}.flac"] = recording.path
-            copies[f"truths/{actor}/{piece}{OTHER[repetition]}.other.flac"] = recording.path
+            copies[f"truths/{actor}/{piece}-{repetition}{path.suffix}"] = path
+            copies[f"truths/{actor}/{piece}-{OTHER[repetition]}.other{path.suffix}"] = path
         if recording in sources:
-            copies[place(recording)] = recording.path
+            copies[place(recording)] = path
     return copies
+
+
+def piece_and_repetition(recording: Recording) -> tuple[str, str]:
+    """Emotion, intensity and statement, as ``05-01-02``, and repetition, ``01`` or ``02``."""
+    _, _, *piece, repetition, _ = recording.path.stem.split("-")
+    return "-".join(piece), repetition
 
 
 def place(song: Recording) -> str:
     """Path of a source, relative to the output folder."""
-    return f"songs/{song.actor}/{song.piece}{song.repetition}.flac"
+    piece, repetition = piece_and_repetition(song)
+    return f"songs/{song.speaker}/{piece}-{repetition}{song.path.suffix}"
 
 
 def copy(copies: dict[str, Path], texts: dict[str, str], out: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import librosa
 import numpy as np
@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from svc import cli, encoders
 from svc.audio.files import Audio, read
 from svc.audio.resample import fit_length, resample
-from svc.data.corpora.ravdess import Recording, find
+from svc.data.corpora.base import Recording
+from svc.data.corpora.ravdess import find
 from svc.encoders.base import Encoder
 from svc.encoders.phone_classifier import PhoneEncoder
 from svc.errors import DataError
@@ -49,6 +50,15 @@ TAKES = 3  # of a syllable by one speaker
 HEAD = "| encoder | kind | same words | same speaker | ratio | ± 5 semitones / words | speaker by mean | by one frame |"
 
 
+class TakeName(NamedTuple):
+    """Numbers in the name of a RAVDESS file, two digits each."""
+
+    emotion: str
+    intensity: str
+    statement: str
+    repetition: str
+
+
 @dataclass(frozen=True, slots=True)
 class Figures:
     """Results of one encoder on one kind of recording.
@@ -69,7 +79,7 @@ class Figures:
 
 
 def main(
-    data: Annotated[Path, typer.Argument(help="folder of RAVDESS: actorNN/{song,speech}")],
+    data: Annotated[Path, typer.Argument(help="folder of RAVDESS: actorNN/{song,speech} or Actor_NN")],
     encoder: Annotated[list[str] | None, typer.Option("--encoder", help="mfcc, or NAME:LAYER")] = None,
     emotions: Annotated[str, typer.Option(help="of RAVDESS, by number")] = "01,02",
     run: Annotated[
@@ -90,7 +100,7 @@ def main(
                 f"**{figures.same_words / figures.same_speaker:.2f}** | {figures.pitch / figures.same_speaker:.2f} | "
                 f"{figures.accuracy_by_mean:.0%} | {figures.accuracy_by_frame:.0%} |"
             )
-    typer.echo(f"{len(chosen)} recordings of {len({r.actor for r in chosen})} actors")
+    typer.echo(f"{len(chosen)} recordings of {len({r.speaker for r in chosen})} actors")
     if run:
         typer.echo("\n| encoder | phone accuracy of a linear probe | ABX error, sung syllables across speakers |")
         typer.echo("| --- | --- | --- |")
@@ -116,18 +126,23 @@ def choose(data: Path, emotions: str) -> list[Recording]:
     Raises:
         DataError: an emotion has none, or speech or song has fewer than two actors.
     """
-    recordings, _ = find(data)
-    plain = [r for r in recordings if r.repetition == "01" and r.piece[3:5] == "01"]
-    wanted, there = {emotion.strip() for emotion in emotions.split(",")}, {r.piece[:2] for r in plain}
+    plain = [r for r in find(data) if (take := take_name(r)).intensity == "01" and take.repetition == "01"]
+    wanted = {emotion.strip() for emotion in emotions.split(",")}
+    there = {take_name(r).emotion for r in plain}
     if not wanted <= there:
         raise DataError(f"--emotions {emotions}: {data} has no such emotion; choose some of {', '.join(sorted(there))}")
-    chosen = [r for r in plain if r.piece[:2] in wanted]
+    chosen = [r for r in plain if take_name(r).emotion in wanted]
     for kind in KINDS:
-        if len({r.actor for r in chosen if r.kind == kind}) < 2:
+        if len({r.speaker for r in chosen if r.kind == kind}) < 2:
             raise DataError(
                 f"{data}: no {kind} by two actors in --emotions {emotions}; choose others, or more of RAVDESS"
             )
     return chosen
+
+
+def take_name(recording: Recording) -> TakeName:
+    """What the name of a RAVDESS file says."""
+    return TakeName(*recording.path.stem.split("-")[2:6])
 
 
 def load_extractor(name: str) -> Extract:
@@ -168,16 +183,17 @@ def features(audio: Audio, encoder: Encoder, layer: str) -> Array:
     return content.extract(encoder, layer, audio, len(level), level)
 
 
-def measure(extract: Extract, recordings: Sequence[Recording], name: str) -> Figures:
+def measure(extract: Extract, recordings: Sequence[Recording], title: str) -> Figures:
     """All figures of an encoder on some recordings."""
     takes, shift_distances = [], []
-    for recording in progress(recordings, name, "file", len(recordings)):
+    for recording in progress(recordings, title, "file", len(recordings)):
         audio = read(recording.path)
         level = measure_loudness(audio)
         active = np.flatnonzero(level > level.max() - ACTIVE)
         inside = slice(active[0], active[-1] + 1)
         frames = extract(audio)[:, inside]
-        takes.append(Take(recording.actor, recording.piece[6:8], recording.piece[:2], frames))
+        name = take_name(recording)
+        takes.append(Take(recording.speaker, name.statement, name.emotion, frames))
         shift_distances += [warped_distance(frames, extract(shifted(audio, by))[:, inside]) for by in SHIFTS]
     speakers, folds = [take.speaker for take in takes], [number % FOLDS for number in range(len(takes))]
     means, picked = [take.frames.mean(axis=1) for take in takes], [_spread(take.frames) for take in takes]

@@ -171,9 +171,9 @@ def test_silence_before_and_after_is_cut_off_where_it_is_in_the_recording(measur
 
 
 def test_only_sentences_of_plain_intensity_said_once_are_measured(measure, ravdess):
-    assert len(find(ravdess)[0]) == 24
-    assert {r.piece for r in measure.choose(ravdess, "01, 02")} == {
-        f"{emotion}-01-{statement}-" for emotion in ("01", "02") for statement in SENTENCES
+    assert len(find(ravdess)) == 24
+    assert {measure.take_name(r) for r in measure.choose(ravdess, "01, 02")} == {
+        (emotion, "01", statement, "01") for emotion in ("01", "02") for statement in SENTENCES
     }
     assert len(measure.choose(ravdess, "02")) == 8
 
@@ -236,7 +236,7 @@ def test_what_is_no_ravdess_is_one_sentence(measure, ravdess, tmp_path, capsys):
     (tmp_path / "one").mkdir()
     (tmp_path / "one" / "actor01").symlink_to(ravdess / "actor01")
     for data, emotions, sentence in (
-        (tmp_path / "none", "01", r"none: no actorNN/song/\*\.flac; name the folder that holds RAVDESS"),
+        (tmp_path / "none", "01", r"none: no such folder; name one that holds a corpus"),
         (ravdess, "01,07", r"--emotions 01,07: .* has no such emotion; choose some of 01, 02"),
         (tmp_path / "one", "01", r"one: no speech by two actors in --emotions 01; choose others, or more of RAVDESS"),
     ):

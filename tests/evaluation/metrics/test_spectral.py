@@ -146,13 +146,13 @@ class TestWarpedDistances:
         where = spectral.active(spectral.mel_cepstra(still)[0])
         later = spectral.dtw_frame_map(take=moved, source=still) - np.arange(SONG.frames)
         assert (np.abs(later[where] - 10) <= 1).mean() > 0.95
-        whole = Audio(np.tile(still.samples, 1 + spectral.LONGEST // SONG.frames), RATE)
+        whole = Audio(np.tile(still.samples, 1 + spectral.MAX_PATH // SONG.frames), RATE)
         same = spectral.dtw_frame_map(take=whole, source=whole)
-        assert len(same) == len(whole.samples) * 100 // RATE > spectral.LONGEST
+        assert len(same) == len(whole.samples) * 100 // RATE > spectral.MAX_PATH
         assert np.abs(same - np.arange(len(same))).max() <= 1
         short = Audio(still.samples[: RATE // 20], RATE)
         assert set(spectral.dtw_frame_map(take=short, source=still)) == set(range(5))
-        monkeypatch.setattr(spectral, "LONGEST", 40)  # so that every tenth frame is looked at
+        monkeypatch.setattr(spectral, "MAX_PATH", 40)  # so that every tenth frame is looked at
         assert spectral.dtw_frame_map(take=short, source=still) is None
 
     @pytest.mark.parametrize("singer", SINGERS)
