@@ -32,6 +32,8 @@ TINY = {
     "model.wavenet.layers": 2,
     "model.wavenet.channels": 4,
     "discriminator.kinds": ["multi_scale"],
+    "loss.adversarial": 0.3,
+    "loss.feature_matching": 0.3,
     "discriminator.scales": 2,
     "discriminator.channels": 4,
     "discriminator.max_channels": 16,

@@ -78,12 +78,12 @@ class ModelConfig:
 class DiscriminatorConfig:
     """The discriminators."""
 
-    kinds: tuple[Literal["mel", "multi_resolution", "multi_scale", "multi_period"], ...] = ("multi_period",)
+    kinds: tuple[Literal["mel", "multi_resolution", "multi_scale", "multi_period"], ...] = ("mel",)
     mel_bands: int = 80  # of the mel spectrogram
     fft_sizes: tuple[int, ...] = (1024, 256)  # samples; spectrograms of multi_resolution, hop a quarter
     scales: int = 3  # waveform at 1, 1/2, 1/4 … of the rate
     periods: tuple[int, ...] = (2, 3, 5, 7, 11)  # samples
-    channels: int = 8
+    channels: int = 16
     max_channels: int = 128
     strides: tuple[int, ...] = (4, 4, 4)
 
@@ -151,8 +151,8 @@ class LossConfig:
     scales: tuple[int, ...] = (2048, 1024, 512, 256, 128, 64)  # FFT sizes, samples; the hop is a quarter
     spectral: float = 1.0  # measured also at 0
     energy_repulsion: float = 0.25  # of the energy distance, 0.5 being the full one; 0 saves its cost
-    adversarial: float = 0.3
-    feature_matching: float = 0.3
+    adversarial: float = 4.0
+    feature_matching: float = 4.0
     speaker: SpeakerLossConfig = field(default_factory=SpeakerLossConfig)
     conversion: ConversionLossConfig = field(default_factory=ConversionLossConfig)
 
@@ -170,12 +170,12 @@ class TrainConfig:
     batch_size: int = 8  # segments in a step, all processes together
     gradient_accumulation_steps: int = 1  # micro batches of a process, one after the other, to save memory
     segment_seconds: float = 1.0
-    discriminator_segment_seconds: float = 0.4  # window of each segment for the discriminator
-    wavenet_start_step: int = 1_000  # until then the source-filter stage trains alone
-    adversarial_start_step: int = 1_200  # from here with the discriminator and all losses but the spectral ones
+    discriminator_segment_seconds: float = 1.0  # window of each segment for the discriminator
+    wavenet_start_step: int = 2_400  # until then the source-filter stage trains alone
+    adversarial_start_step: int = 1_000  # from here with the discriminator and all losses but the spectral ones
     adversarial_ramp_steps: int = 0  # in which these losses rise to their weights
     learning_rate: float = 1e-3
-    discriminator_learning_rate: float = 1e-3
+    discriminator_learning_rate: float = 2e-3
     warmup_steps: int = 100
     min_lr_ratio: float = 0.1  # of the learning rate at the last step, after cosine decay
     max_grad_norm: float = 5.0  # gradient clipping, for each network

@@ -197,6 +197,10 @@ class Diagnostics:
                     f"the spectral loss has risen from {self._best:.2f} to {spectral:.2f}: the generator diverges; "
                     "lower loss.adversarial and the other weights, or train.learning_rate"
                 )
+        return self.new(warnings)
+
+    def new(self, warnings: Mapping[str, str]) -> list[str]:
+        """Those of the warnings, by what is wrong, that were not given before in the run."""
         new = [text for name, text in warnings.items() if name not in self._warned]
         self._warned |= set(warnings)
         return new

@@ -4,20 +4,21 @@ import contextlib
 import math
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
 from accelerate.utils import ProjectConfiguration
+from tqdm import tqdm
 
 from svc.config import Config, to_tree
 from svc.data import dataset, prepare
 from svc.data.manifest import Manifest
 from svc.models.discriminators import Discriminator
 from svc.models.wavenet import WaveNet
-from svc.training import checkpoint, validation
+from svc.training import checkpoint, gan_metrics, validation
 from svc.training.logging import Diagnostics, RunLogger, Throughput, check_trackers, make_trackers, mean_over_ranks
 from svc.training.perceptual_losses import build_losses
 from svc.training.resume import check_config_unchanged, check_ranks_agree, lock_run, resolve_precision
@@ -204,7 +205,7 @@ class Trainer:
         self.outputs = validation.synthesize(self.state.ema_generator, self.clips, use_wavenet=use_wavenet)
         if not self.outputs:
             return False
-        scores = validation.spectral_score(self.outputs, self.config)
+        scores = validation.spectral_score(self.outputs, self.config) | self._gan_scores(use_wavenet)
         if self.score:
             scores |= self.score(self.outputs)
         self.logger.validation(step, self.outputs, scores)
@@ -212,6 +213,20 @@ class Trainer:
         if improved:
             self.state.best_score, self.state.best_step = scores["overall"], step
         return improved
+
+    def _gan_scores(self, use_wavenet: bool) -> dict[str, float]:
+        """Metrics of the networks that take part by now; warns of what is wrong with them, once in a run."""
+        state, scores = self.state, {}
+        if max(state.step, 1) > self.config.train.adversarial_start_step:
+            discriminator = self.accelerator.unwrap_model(state.discriminator)
+            scores |= gan_metrics.discriminator_metrics(discriminator, self.outputs, self.config)
+        if use_wavenet and state.ema_generator.wavenet is not None and state.ema_generator.source_filter is not None:
+            clips = [replace(clip, targets={}) for clip in self.clips]
+            alone = validation.synthesize(state.ema_generator, clips, use_wavenet=False)
+            scores |= gan_metrics.wavenet_levels(self.outputs, alone, self.config.sample_rate)
+        for warning in self.diagnostics.new(gan_metrics.gan_warnings(scores)):
+            tqdm.write(f"step {state.step}: {warning}", file=sys.stderr)
+        return scores
 
     def save(self) -> None:
         """Write a checkpoint, on the main process."""
