@@ -133,7 +133,7 @@ class TestCommand:
         arguments = ["fit", str(clips), "-n", "Cat", "--cpu", *SETS]
         svc(monkeypatch, capsys, *arguments, "-o", "a.safetensors")
         with monkeypatch.context() as patch:
-            patch.setattr(loop, "any_process", lambda *_: True)
+            patch.setattr(loop, "any_rank", lambda *_: True)
             code, out, _ = svc(monkeypatch, capsys, *arguments, "-o", "b.safetensors")
         assert code == 0
         assert "stopped and saved at step 1" in out
@@ -200,7 +200,7 @@ def test_a_single_recording_will_do(quick, clips, tmp_path):
 def test_training_that_did_not_help_is_left_out(quick, monkeypatch):
     """Where every step is judged to be worse than the one before, the mix of known singers stays, to the bit."""
     scores = iter(range(100, 0, -1))
-    monkeypatch.setattr(loop.validation, "spectral_judge", lambda *_: {"spectral": 1.0, "overall": next(scores) / 100})
+    monkeypatch.setattr(loop.validation, "spectral_score", lambda *_: {"spectral": 1.0, "overall": next(scores) / 100})
     joined = quick(full=True)
     assert (joined.outcome.best_step, joined.outcome.step) == (0, QUICK["train.steps"])
     assert joined.voice.speakers[-1].kind == "adapted"
@@ -211,7 +211,7 @@ def test_training_that_did_not_help_is_left_out(quick, monkeypatch):
 def test_another_voice_is_another_run(voice, quick, tmp_path, monkeypatch):
     """What was begun with one voice is not gone on with in another."""
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "any_process", lambda *_: True)
+        patch.setattr(loop, "any_rank", lambda *_: True)
         assert quick().outcome.interrupted
     other = speakers.with_renamed(voice, "0", "Zoe")
     other.generator.conditioner.embedding.data += 1
@@ -240,10 +240,11 @@ def test_a_voice_of_another_encoder_is_refused_first(voice, quick, tmp_path):
 def test_the_training_options_of_a_voice_are_not_used(voice):
     """Of the configuration in a voice only what it sings by is taken over."""
     wild = replace(voice.config.train, num_workers=1000, batch_size=10**6)
-    config = replace(voice.config, train=wild, loss=replace(voice.config.loss, identity=1.0, words=1.0))
+    loss = replace(voice.config.loss, speaker=replace(voice.config.loss.speaker, weight=1.0))
+    config = replace(voice.config, train=wild, loss=loss)
     taken = speaker_embedding.adaptation_config(replace(voice, config=config), {})
     assert (taken.train.num_workers, taken.train.batch_size) == (0, 8)
-    assert (taken.loss.speaker.weight, taken.perceptual.phones.weight) == (0, 0)
+    assert (taken.loss.speaker.weight, dict(taken.perceptual)) == (0, {})
     assert (taken.model, taken.features, taken.loss.scales) == (config.model, config.features, config.loss.scales)
 
 
