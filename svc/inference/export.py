@@ -1,5 +1,6 @@
 """Export: a voice file from the weights and the metadata of a training checkpoint."""
 
+import dataclasses
 import datetime
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ from svc.models.generator import VERSION, Generator
 def export_voice(
     folder: Path, step: int, meta: Mapping[str, Any], weights: Mapping[str, Tensor], card: Mapping[str, str]
 ) -> VoiceFile:
-    """A voice from a checkpoint.
+    """A voice from a checkpoint; without the WaveNet if the run ended before ``train.wavenet_start_step``.
 
     Args:
         folder: of the checkpoint, for messages.
@@ -34,6 +35,8 @@ def export_voice(
     try:
         config = from_tree(upgrade(meta["config"]))
         speakers = tuple(VoiceSpeaker(**row, number=number) for number, row in enumerate(meta["speakers"]))
+        if config.model.source_filter and step <= config.train.wavenet_start_step:
+            config, weights = _without_wavenet(config, weights)
         generator = Generator(config, content_channels=int(meta["content_channels"]), num_speakers=len(speakers))
         generator.load_state_dict(weights)
     except (ConfigError, KeyError, TypeError, RuntimeError):
@@ -48,6 +51,13 @@ def export_voice(
     }
     encoder = content.encoder_fingerprint(config.features.content)
     return VoiceFile(generator.eval(), config, speakers, {**card, **about}, encoder, len(speakers))
+
+
+def _without_wavenet(config: Config, weights: Mapping[str, Tensor]) -> tuple[Config, dict[str, Tensor]]:
+    """The source–filter stage alone, of a run that ended before its WaveNet was trained."""
+    wavenet = dataclasses.replace(config.model.wavenet, layers=0)
+    config = dataclasses.replace(config, model=dataclasses.replace(config.model, wavenet=wavenet))
+    return config, {name: tensor for name, tensor in weights.items() if not name.startswith("wavenet.")}
 
 
 def _features_differ(meta: Mapping[str, Any], config: Config) -> bool:

@@ -17,10 +17,11 @@ from svc.models.generator import VERSION
 from svc.training import checkpoint, state
 
 
-def write_run(run: Path, voice: VoiceFile, change=lambda meta: None, **options) -> None:
+def write_run(run: Path, voice: VoiceFile, change=lambda meta: None, step: int = 100, **options) -> None:
     """A run with one checkpoint, whose meta was changed first, or whose network has other options."""
     config = replace(voice.config, model=replace(voice.config.model, **options))
     current = state.create_state(config, content_channels=20, num_speakers=2, device=torch.device("cpu"))
+    current.step = step
     meta = {
         "config": to_tree(voice.config),
         "features": json.loads(json.dumps(extract.feature_fingerprint(voice.config))),
@@ -38,6 +39,18 @@ def test_a_run_of_this_version_is_exported(says, voice, tmp_path, monkeypatch, c
     assert code == 0, err
     assert "next: svc convert" in out
     assert VoiceFile.load(tmp_path / "v.safetensors").config == voice.config
+
+
+def test_a_wavenet_that_was_never_trained_is_left_out(voice, tmp_path, monkeypatch, capsys):
+    write_run(tmp_path / "run", voice, step=voice.config.train.wavenet_start_step)
+    write_run(tmp_path / "longer", voice, step=voice.config.train.wavenet_start_step + 1)
+    for run in ("run", "longer"):
+        code, _, err = svc(monkeypatch, capsys, "export", tmp_path / run, "-o", tmp_path / f"{run}.safetensors")
+        assert code == 0, err
+    shorter, longer = (VoiceFile.load(tmp_path / f"{run}.safetensors") for run in ("run", "longer"))
+    assert shorter.generator.wavenet is None
+    assert shorter.config.model.wavenet.layers == 0
+    assert longer.generator.wavenet is not None
 
 
 def older_features(meta):
@@ -91,7 +104,7 @@ def test_a_run_of_another_version_is_refused_and_nothing_is_written(
     before = sorted(tmp_path.rglob("*"))
     out = ("-o", tmp_path / "v.safetensors", "--onnx", tmp_path / "v.onnx")
     code, out_text, err = svc(monkeypatch, capsys, "export", tmp_path / "run", *out)
-    folder = tmp_path / "run" / "checkpoints" / "step_00000000"
+    folder = tmp_path / "run" / "checkpoints" / "step_00000100"
     assert (code, out_text) == (2, "")
     assert err == f"svc: {folder}: of another version; train again, or use the svc that made it\n"
     assert sorted(tmp_path.rglob("*")) == before
