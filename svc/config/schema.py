@@ -70,7 +70,7 @@ class ModelConfig:
     envelope_points: int = 121  # of each predicted log envelope, 0 Hz to Nyquist
     num_harmonics: int = 0  # of the excitation; 0: as many as fit below Nyquist, 1: the paper's sinusoid
     voiced_noise_level: float = 0.003  # of the excitation in voiced frames, full scale
-    subbands: Literal[1, 2, 4, 8, 16] = 8
+    subbands: int = 8  # of the PQMF; 1: full band; a divisor of the samples in a frame
     wavenet: WaveNetConfig = field(default_factory=WaveNetConfig)
 
 

@@ -17,6 +17,7 @@ _RANGES = (
     ("model.hidden_layers", 1, 64),
     ("model.envelope_points", 2, 1025),
     ("model.num_harmonics", 0, 1000),
+    ("model.subbands", 1, 64),
     ("model.wavenet.layers", 0, 200),
     ("model.wavenet.dilation_cycle", 1, 12),
     ("model.wavenet.kernel_size", 1, 99),
@@ -72,7 +73,7 @@ def _rules(options: Mapping[str, Any]) -> list[tuple[bool, str]]:
             "features.f0 needs 50 ≤ fmin, an octave or more below fmax ≤ 2006 Hz",
         ),
         (
-            not rate_fits or rate // FRAMES_PER_SECOND % subbands == 0,
+            not rate_fits or rate // FRAMES_PER_SECOND % max(1, subbands) == 0,
             "model.subbands must divide the samples of a frame",
         ),
         (

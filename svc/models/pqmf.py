@@ -76,7 +76,7 @@ def _prototype(bands: int, cutoff: float) -> NDArray[np.float64]:
 
 def _ripple(prototype: NDArray[np.float64], bands: int) -> float:
     """Ripple of the summed power of adjacent bands (aliases cancel by construction)."""
-    size = 4096
+    size = -(-4096 // (2 * bands)) * 2 * bands  # a whole number of bins in half a band
     power = np.abs(np.fft.fft(prototype, size)) ** 2
     shift = size // (2 * bands)
     k = np.arange(shift + 1)

@@ -16,10 +16,10 @@ def reconstruct(pqmf: PQMF, audio: torch.Tensor) -> torch.Tensor:
     return pqmf.synthesis(pqmf.analysis(audio))
 
 
-@pytest.mark.parametrize("bands", [2, 4, 8, 16])
+@pytest.mark.parametrize("bands", [2, 4, 8, 16, 21, 49])
 def test_synthesis_of_analysis_is_the_identity(bands):
     pqmf = PQMF(bands)
-    audio = torch.randn(1, 1, 24_000, generator=torch.Generator().manual_seed(0))
+    audio = torch.randn(1, 1, 1_200 * bands, generator=torch.Generator().manual_seed(0))
     error = (reconstruct(pqmf, audio) - audio)[..., pqmf.margin : -pqmf.margin]
     assert db(error.square().mean() / audio.square().mean()) < -60
 
@@ -30,7 +30,7 @@ def test_one_band_is_the_audio():
     assert PQMF(1).margin == 0
 
 
-@pytest.mark.parametrize("bands", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize("bands", [1, 2, 4, 8, 16, 21])
 def test_synthesis_is_the_adjoint_of_analysis(bands):
     pqmf = PQMF(bands).double()
     audio = torch.randn(3, 1, 40 * bands, dtype=torch.float64)
@@ -38,11 +38,11 @@ def test_synthesis_is_the_adjoint_of_analysis(bands):
     torch.testing.assert_close((pqmf.analysis(audio) * parts).sum(), (audio * pqmf.synthesis(parts)).sum())
 
 
-@pytest.mark.parametrize("bands", [2, 4, 8, 16])
+@pytest.mark.parametrize("bands", [2, 4, 8, 16, 21])
 def test_a_tone_lands_in_its_band(bands):
     pqmf = PQMF(bands)
     for band in range(bands):
-        tone = torch.cos(torch.pi * (band + 0.5) / bands * torch.arange(8_000))[None, None]
+        tone = torch.cos(torch.pi * (band + 0.5) / bands * torch.arange(1_000 * bands))[None, None]
         power = pqmf.analysis(tone)[0, :, 200:-200].square().mean(dim=-1)
         others = torch.cat([power[:band], power[band + 1 :]])
         assert db(others.max() / power[band]) < -50
