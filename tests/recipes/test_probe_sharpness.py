@@ -6,7 +6,7 @@ from test_recipes import recipe
 
 
 def test_flat_envelopes_stay_and_peaks_rise_along_their_axis():
-    sharpen = recipe("probe_sharpness.py").sharpen
+    sharpen = recipe("probe_sharpness").sharpen
     flat = torch.full((1, 40, 2 * 33), 2.0)
     torch.testing.assert_close(sharpen(flat, 0.5, 0.5), flat)
     peak = torch.zeros(1, 40, 2, 33)
