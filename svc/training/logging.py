@@ -77,7 +77,7 @@ class RunLogger:
         if not self.accelerator.is_main_process:
             return
         finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
-        _append(self.run / LOSSES, {"step": step} | finite)
+        _append(self.run / LOSSES, {"step": step, **finite})
         self.accelerator.log(_tagged("loss", values) | _tagged("time", times), step=step)
 
     def validation(self, step: int, outputs: list[ValidationOutput], scores: dict[str, float]) -> None:
@@ -85,7 +85,7 @@ class RunLogger:
         if not self.accelerator.is_main_process:
             return
         finite = {name: value for name, value in scores.items() if math.isfinite(value)}
-        _append(self.run / SCORES, {"step": step} | finite)
+        _append(self.run / SCORES, {"step": step, **finite})
         self.accelerator.log(_tagged("valid", finite), step=step)
         for tracker in self.accelerator.trackers:
             if isinstance(tracker, TensorBoardTracker):

@@ -216,7 +216,8 @@ class Trainer:
 
     def _gan_scores(self, use_wavenet: bool) -> dict[str, float]:
         """Metrics of the networks that take part by now; warns of what is wrong with them, once in a run."""
-        state, scores = self.state, {}
+        state = self.state
+        scores: dict[str, float] = {}
         if max(state.step, 1) > self.config.train.adversarial_start_step:
             discriminator = self.accelerator.unwrap_model(state.discriminator)
             scores |= gan_metrics.discriminator_metrics(discriminator, self.outputs, self.config)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator
@@ -54,7 +54,7 @@ def clip_and_step(
     Gradients are means over the processes, so that all of them skip the same updates.
     """
     norm: Tensor = accelerator.clip_grad_norm_(network.parameters(), max_grad_norm)
-    adam = getattr(optimizer, "optimizer", optimizer)  # without the wrapper of Accelerate
+    adam: Any = getattr(optimizer, "optimizer", optimizer)  # without the wrapper of Accelerate
     if adam.defaults.get("fused"):
         adam.found_inf = (~torch.isfinite(norm)).float()  # the kernel skips the update, without a host sync
         optimizer.step()
