@@ -12,9 +12,7 @@ def main(
     folders: Annotated[list[Path], typer.Argument(help="speech or song, in any layout; see svc/phonetics/corpus.py")],
     out: Annotated[Path, typer.Option("-o", "--out", help="folder of the run; resumed if it exists")],
     overrides: Annotated[list[str] | None, typer.Option("--set", help="option=value, e.g. steps=500")] = None,
-    synthetic: Annotated[
-        int, typer.Option(min=0, help="additional utterances by espeak-ng; 0 without it")
-    ] = 1500,
+    synthetic: Annotated[int, typer.Option(min=0, help="additional utterances by espeak-ng; 0 without it")] = 1500,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="processes that align; one for each core if not given")
     ] = None,

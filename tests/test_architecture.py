@@ -142,9 +142,15 @@ def test_the_ban_sees(text):
 
 
 def test_the_ban_leaves_alone_what_only_looks_alike():
-    text = (
-        "model.eval()\nsafe_load(x)\nyaml.safe_load(x)\ntorch.load(x, weights_only=True)\nsubprocess.run(x, shell=False)\nnp.load(x, allow_pickle=False)"
+    lines = (
+        "model.eval()",
+        "safe_load(x)",
+        "yaml.safe_load(x)",
+        "torch.load(x, weights_only=True)",
+        "subprocess.run(x, shell=False)",
+        "np.load(x, allow_pickle=False)",
     )
+    text = "\n".join(lines)
     assert forbidden(ast.parse(text)) == []
 
 

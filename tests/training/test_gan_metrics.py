@@ -1,4 +1,4 @@
-"""GAN metrics: accuracy of a discriminator that sees or guesses, levels of a part of known level, and what is warned."""
+"""GAN metrics: accuracy of a discriminator that sees or guesses, level of a part, and the warnings."""
 
 import numpy as np
 import pytest
