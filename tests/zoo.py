@@ -53,7 +53,7 @@ def _make_bad(folder: Path) -> dict[str, Path]:
 
     put("0 bytes", "empty.wav", b"")
     put("text", "text.wav", b"This is not a song, it only has the name of one.\n" * 100)
-    for kind in ("wav", "flac", "mp3", "ogg", "aiff", "au", "caf", "w64"):
+    for kind in ("wav", "flac", "mp3"):
         whole = folder / f"whole.{kind}"
         soundfile.write(whole, tone(44_100, 3), 44_100)
         put(f"{kind} cut in half", f"half.{kind}", whole.read_bytes()[: whole.stat().st_size // 2])
