@@ -71,7 +71,8 @@ def adaptation_config(voice: VoiceFile, overrides: Mapping[str, Any]) -> Config:
     own, tree = to_tree(voice.config), to_tree(Config())
     tree |= {name: own[name] for name in ("sample_rate", "features", "model")}
     tree["loss"] |= {name: own["loss"][name] for name in ("scales", "spectral", "energy_repulsion")}
-    tree["perceptual"] = {}
+    for loss in tree["perceptual"].values():
+        loss |= {"weight": 0.0, "conversion_weight": 0.0}
     for name, value in {**EMBEDDING_DEFAULTS, **overrides}.items():
         set_dotted(tree, name, value)
     return from_tree(tree, where="--set")
