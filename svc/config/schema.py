@@ -1,6 +1,6 @@
 """Config schema: every option on one page, typed, with its unit and default. A YAML file holds only differences.
 
-Derived values are properties; nothing stands twice.
+Derived values are properties.
 """
 
 import typing
@@ -149,7 +149,7 @@ class LossConfig:
     """Weights of the losses, and the scales of the multi-resolution STFT loss."""
 
     scales: tuple[int, ...] = (2048, 1024, 512, 256, 128, 64)  # FFT sizes, samples; the hop is a quarter
-    spectral: float = 1.0  # measured also at 0
+    spectral: float = 1.0  # logged even if the weight is 0
     energy_repulsion: float = 0.25  # of the energy distance, 0.5 being the full one; 0 saves its cost
     adversarial: float = 4.0
     feature_matching: float = 4.0
@@ -164,23 +164,23 @@ TrackerName = Literal[  # a tracker of Accelerate
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainConfig:
-    """The run."""
+    """The training run."""
 
     steps: int = 3_600
     batch_size: int = 8  # segments in a step, all processes together
     gradient_accumulation_steps: int = 1  # micro batches of a process, one after the other, to save memory
     segment_seconds: float = 1.0
     discriminator_segment_seconds: float = 1.0  # window of each segment for the discriminator
-    wavenet_start_step: int = 2_400  # until then the source-filter stage trains alone
-    adversarial_start_step: int = 1_000  # from here with the discriminator and all losses but the spectral ones
-    adversarial_ramp_steps: int = 0  # in which these losses rise to their weights
+    wavenet_start_step: int = 2_400  # the WaveNet is trained from here on; before, the source-filter stage alone
+    adversarial_start_step: int = 1_000  # from here on, the discriminator and all other losses join the spectral ones
+    adversarial_ramp_steps: int = 0  # in which these losses rise linearly to their weights
     learning_rate: float = 1e-3
     discriminator_learning_rate: float = 2e-3
     warmup_steps: int = 100
     min_lr_ratio: float = 0.1  # of the learning rate at the last step, after cosine decay
     max_grad_norm: float = 5.0  # gradient clipping, for each network
     ema_decay: float = 0.999  # for each step
-    precision: Literal["auto", "no", "bf16"] = "auto"  # of matrix products, on CPUs the WaveNet's; auto: what is fast
+    precision: Literal["auto", "no", "bf16"] = "auto"  # of matrix products (CPU: the WaveNet); auto: the faster
     seed: int = 0
     num_workers: int = 0  # processes that load data
     log_every: int = 50  # steps
@@ -188,15 +188,13 @@ class TrainConfig:
     checkpoint_every: int = 500  # steps
     keep_checkpoints: int = 3  # newest ones; the best is kept as well
     num_validation_clips: int = 4
-    trackers: tuple[TrackerName, ...] = (
-        "tensorboard",
-    )  # are told losses and scores; only this one, sounds and pictures
+    trackers: tuple[TrackerName, ...] = ("tensorboard",)  # log losses and scores; tensorboard also audio and images
     compile: bool = False  # the WaveNet and the discriminator by torch.compile; meant for GPUs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
-    """All of it."""
+    """All options."""
 
     sample_rate: int = 24_000  # Hz
     features: FeaturesConfig = field(default_factory=FeaturesConfig)
@@ -226,7 +224,7 @@ def load(path: Path | None, overrides: Mapping[str, Any] | None = None) -> Confi
     """A configuration from a YAML file of differences and dotted overrides such as ``{"train.steps": 10}``.
 
     Args:
-        path: of the file, or the name of a config of the package: ``base``, ``demo`` or ``paper``.
+        path: of the file, or the name of a config of the package: ``base``, ``44k``, ``demo`` or ``paper``.
         overrides: values by dotted names.
 
     Raises:

@@ -32,7 +32,7 @@ def adversarial_ramp(step: int, train: TrainConfig) -> float:
 
 
 def zero_grad_and_set_lr(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
-    """Start an update."""
+    """Clear the gradients of an update and set its learning rate."""
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
     optimizer.zero_grad(set_to_none=True)

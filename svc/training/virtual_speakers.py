@@ -39,7 +39,7 @@ class SpeakerDraw:
     mix_weight: Tensor
 
     def select(self, segments: slice | list[int]) -> "SpeakerDraw":
-        """Those of some segments."""
+        """The draws of some of the segments."""
         return SpeakerDraw(**{f.name: getattr(self, f.name)[segments] for f in fields(self)})
 
 
@@ -137,7 +137,7 @@ def _sample(count: int, speakers: int, config: VirtualSpeakersConfig) -> Speaker
 def with_other_speakers(conditioning: Conditioning, draw: SpeakerDraw) -> Conditioning:
     """Conditioning of conversions to another speaker, or to a virtual one: a mix of two.
 
-    A mix is of two others; of two speakers in all, of the other one and the segment's own.
+    The two are neither the segment's own speaker; if there are only two speakers, one of them is.
     """
     speakers, own = conditioning.speaker.shape[1], conditioning.speaker.argmax(dim=-1)
     draw = SpeakerDraw(**{f.name: getattr(draw, f.name).to(own.device) for f in fields(draw)})
@@ -149,13 +149,13 @@ def with_other_speakers(conditioning: Conditioning, draw: SpeakerDraw) -> Condit
 
 
 def _skip_two(first: Tensor, second: Tensor, index: Tensor) -> Tensor:
-    """Indices (K,) among all speakers of indices among those that are neither first nor second."""
+    """Map indices (K,) that count all speakers but ``first`` and ``second`` to indices that count all."""
     index = index + (index >= torch.minimum(first, second))
     return index + (index >= torch.maximum(first, second))
 
 
 def with_new_noise(conditioning: Conditioning, phase_offset: Tensor) -> Conditioning:
-    """The same conditioning with other noise, and with pulses later by some cycles (B,)."""
+    """The same conditioning with other noise, and pulses shifted by a phase offset (B,) in cycles."""
     phase = (conditioning.phase + phase_offset.to(conditioning.phase.device)[:, None]) % 1.0
     return replace(conditioning, start_frame=conditioning.start_frame + NOISE_OFFSET, phase=phase)
 
