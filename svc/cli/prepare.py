@@ -1,5 +1,8 @@
 """``svc prepare``: prepare recordings for training."""
 
+import statistics
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,22 +12,35 @@ from svc.cli.app import Overrides, app, check_device
 from svc.errors import DataError
 
 if TYPE_CHECKING:
+    from svc.data.manifest import Clip
     from svc.data.prepare import Summary
+    from svc.features.speaker import Speaker
+
+HEAD = ("speaker", "minutes", "kinds", "pitch", "band", "train", "valid", "test")
 
 
 @app.command()
 def prepare(
-    data: Annotated[Path, typer.Argument(help="folder with one folder of recordings for each speaker")],
+    data: Annotated[
+        list[Path], typer.Argument(help="corpora, or folders with one folder of recordings for each speaker")
+    ],
     out: Annotated[Path, typer.Option("-o", "--out", help="prepared folder")],
     config: Annotated[Path | None, typer.Option("-c", "--config", help="YAML file, or base, demo or paper")] = None,
     overrides: Overrides = None,
+    corpus: Annotated[
+        str | None, typer.Option(help="corpus in all of DATA, or folder; by the layout of each if not given")
+    ] = None,
+    licence: Annotated[str | None, typer.Option(help="licence of recordings whose corpus gives none")] = None,
+    valid: Annotated[float, typer.Option(help="share of songs for validation")] = 0.1,
+    test: Annotated[float, typer.Option(help="share of songs for testing, which training never uses")] = 0.1,
     jobs: Annotated[
         int | None, typer.Option("-j", "--jobs", min=1, help="processes; one for each core by default, one if launched")
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, or cuda where there is one, with one process on each")] = "cpu",
 ) -> None:
-    """Check recordings, resample them and extract features: DATA/<speaker>/**/*, any names, any formats.
+    """Check recordings, resample them and extract features: corpora, or DATA/<speaker>/**/*, any names, any formats.
 
+    The split is by song or sentence; a folder without songs is split by file.
     On several GPUs or machines: accelerate launch -m svc prepare DATA -o OUT --device cuda
     """
     from svc.config import load, parse_overrides
@@ -36,24 +52,43 @@ def prepare(
     if device != "cpu" and jobs not in (None, 1):
         raise DataError(f"--jobs {jobs}: with --device {device} one process does it all; leave --jobs out")
     check_device(device)
-    summary = preparation.prepare(data, out, options, jobs, device)
+    summary = preparation.prepare(
+        data, out, options, jobs, device, corpus=corpus, licence=licence, valid=valid, test=test
+    )
     if main:
         print_summary(summary, out)
         typer.echo(f"next: svc train {out}{f' -c {config}' if config else ''} -o runs/NAME")
 
 
 def print_summary(summary: "Summary", out: Path) -> None:
-    """One line for each speaker, and the rejected files."""
+    """Table of the speakers, notes and the rejected files."""
+    clips: dict[str, list[Clip]] = {speaker.name: [] for speaker in summary.speakers}
+    for clip in summary.clips:
+        clips[clip.speaker].append(clip)
+    table = [HEAD, *(_row(speaker, clips[speaker.name]) for speaker in summary.speakers)]
+    widths = [max(len(line[column]) for line in table) for column in range(len(HEAD))]
+    for line in table:
+        typer.echo("  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
     for speaker in summary.speakers:
-        clips = [clip for clip in summary.clips if clip.speaker == speaker.name]
-        held_out = sum(clip.split == "valid" for clip in clips)
-        pitch = f"{speaker.low_f0:.0f}–{speaker.high_f0:.0f} Hz" if speaker.median_f0 else "no pitch found"
-        minutes = f"{speaker.seconds / 60:.1f} min" if speaker.seconds >= 120 else f"{speaker.seconds:.0f} s"
-        typer.echo(f"  {speaker.name}: {len(clips)} clips, {minutes}, {pitch}, {held_out} held out")
         if speaker.seconds < 60:
             typer.echo(f"  {speaker.name}: less than a minute; expect a low similarity")
+    for note in summary.notes:
+        typer.echo(f"  {note}")
     for row in summary.rejected:
         typer.echo(f"  rejected {row['reason']}")
     if summary.rejected:
         typer.echo(f"rejected: {len(summary.rejected)}, listed in {out / 'rejected.jsonl'}")
     typer.echo(f"{len(summary.clips)} clips of {len(summary.speakers)} speakers are ready in {out}")
+
+
+def _row(speaker: "Speaker", clips: "Sequence[Clip]") -> tuple[str, ...]:
+    bands = [clip.band for clip in clips if clip.band]
+    sides = Counter(clip.split for clip in clips)
+    return (
+        speaker.name,
+        f"{speaker.seconds / 60:.1f}",
+        ", ".join(sorted({clip.kind for clip in clips if clip.kind})) or "–",
+        f"{speaker.low_f0:.0f}–{speaker.high_f0:.0f} Hz" if speaker.median_f0 else "no pitch found",
+        f"{statistics.median(bands) / 1000:.1f} kHz" if bands else "–",
+        *(str(sides[side]) for side in ("train", "valid", "test")),
+    )

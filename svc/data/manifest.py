@@ -12,7 +12,6 @@ from svc.features.speaker import Speaker
 from svc.utils.atomic import write_bytes
 
 MANIFEST, SPEAKERS, FEATURES, REJECTED = "manifest.jsonl", "speakers.json", "features.json", "rejected.jsonl"
-VALID_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,7 @@ class Clip:
         key: of its entry in the feature cache.
         frames: N.
         active: frames within 40 dB of the loudest frame of the recording.
-        split: ``train`` or ``valid``.
+        split: ``train``, ``valid``, or ``test``, which nothing uses before the voice is finished.
         group: what must stay on one side of the split with it, as a song; empty: the file.
         kind: ``song`` or ``speech``; empty where it is not known.
         language: BCP 47 tag; empty where it is not known.
@@ -62,18 +61,12 @@ class Manifest:
     sha256: str
 
     def split(self, name: str) -> list[Clip]:
-        """The clips of ``train`` or ``valid``."""
+        """The clips of ``train``, ``valid`` or ``test``."""
         return [clip for clip in self.clips if clip.split == name]
 
     def speaker_index(self, name: str) -> int:
         """Index of a speaker's embedding."""
         return [speaker.name for speaker in self.speakers].index(name)
-
-
-def split_of(source_hash: str, group: str = "") -> str:
-    """``train`` or ``valid`` by the hash of the group, else of the file's bytes: new files never move old ones."""
-    digest = hashlib.sha256(group.encode()).hexdigest() if group else source_hash
-    return "valid" if int(digest[:8], 16) / 2**32 < VALID_SHARE else "train"
 
 
 def write(

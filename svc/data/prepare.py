@@ -1,4 +1,4 @@
-"""Prepare training data: from ``DATA/<speaker>/**/*`` to a folder of checked, resampled clips with features.
+"""Prepare training data: from corpora or ``DATA/<speaker>/**/*`` to a folder of checked, resampled clips with features.
 
 One bad file stops nothing: it is listed with its reason. What is in the feature cache already is not computed again.
 """
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from multiprocessing import get_context
 from pathlib import Path
@@ -18,64 +18,91 @@ import numpy as np
 import torch
 from filelock import FileLock, Timeout
 
-from svc.audio.find import find_audio, may_be_audio
 from svc.config import Config
 from svc.data import manifest
+from svc.data.corpora.split import Side, check_shares, sides
 from svc.data.manifest import Clip
-from svc.data.process_file import PrepareJob, Rejected, process_file
+from svc.data.process_file import VALID_SHARE, PrepareJob, Rejected, process_file
+from svc.data.sources import Source, Sources, common_folder, find_by_speaker, find_single_speaker, find_sources
 from svc.errors import DataError
 from svc.features.cache import FeatureCache
 from svc.features.extract import changed_features, feature_fingerprint
-from svc.features.speaker import Speaker, checked_new_name
+from svc.features.speaker import Speaker
 from svc.utils.distributed import ProcessGroup, process_group
 from svc.utils.progress import progress
 
+__all__ = ["Summary", "check_config", "find_by_speaker", "find_single_speaker", "prepare"]
+
+TEST_SHARE = 0.1
 _LOCK = ".lock"
 _Result = list[Clip] | Rejected
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a prepared folder holds, and what was rejected."""
+    """What a prepared folder holds, what was rejected, and notes to print."""
 
     clips: list[Clip]
     speakers: list[Speaker]
     rejected: list[Rejected]
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
     jobs: list[PrepareJob]
     rejected: list[Rejected]
+    notes: list[str]
     abort_file: Path
 
 
 def prepare(
-    data: Path, out: Path, config: Config, jobs: int | None = None, device: str = "cpu", speaker: str | None = None
+    data: Path | Sequence[Path],
+    out: Path,
+    config: Config,
+    jobs: int | None = None,
+    device: str = "cpu",
+    speaker: str | None = None,
+    *,
+    corpus: str | None = None,
+    licence: str | None = None,
+    valid: float = VALID_SHARE,
+    test: float = TEST_SHARE,
 ) -> Summary:
-    """Prepare a folder of speakers' recordings.
+    """Prepare recordings of one or several corpora, or of a plain folder of speakers.
+
+    The split is by song or sentence, of a plain folder without songs by file, see ``svc.data.corpora.split``.
 
     Under ``accelerate launch`` every process, on every machine, does a share of the files; the main one locks the
     folder and writes its tables, and all return the summary. All must see both folders.
 
     Args:
-        data: a folder with one folder for each speaker, any layout and any audio format below.
+        data: one or several folders, each a corpus, or with one folder for each speaker, any audio format below.
         out: the prepared folder.
         config: sample rate and features.
         jobs: processes; by default one for each core, or where several were launched just those.
         device: of the networks; with an accelerator, this process does its share alone on the one that is its own.
-        speaker: name of the only speaker of all data, if there is only one; then folders in it mean nothing.
+        speaker: name of the only speaker of all data, if there is only one; then folders in it mean nothing, and no
+            test clips are held out.
+        corpus: name of the corpus of all folders; by the layout of each if not given.
+        licence: of recordings whose corpus gives none.
+        valid: share of groups for validation.
+        test: share of groups for testing.
 
     Raises:
         DataError: there is nothing to prepare, nothing usable in it, or another run holds the folder.
     """
+    check_shares(valid, test)
+    roots = _roots(data)
     group = process_group()
     try:
         with ExitStack() as held:
-            plan = group.on_main(lambda: _plan(data, out, config, held, speaker))
-            group.on_all(lambda: _check_visible(data, out))
+            plan = group.on_main(
+                lambda: _plan(roots, out, config, held, _find(roots, speaker, corpus, licence), valid, test)
+            )
+            group.on_all(lambda: _check_visible(roots, out))
             results = group.map_sharded(plan.jobs, lambda part: _process(part, group, jobs, device), plan.abort_file)
-            return group.on_main(lambda: _write_tables(data, out, plan, results))
+            return group.on_main(lambda: _write_tables(roots[0], out, plan, results))
     except Timeout:
         raise DataError(f"{out}: another `svc prepare` is working there; wait for it or choose another -o") from None
     except BrokenProcessPool:
@@ -84,66 +111,73 @@ def prepare(
         raise DataError(f"{out}: cannot be written ({error.strerror}); choose another folder with -o") from None
 
 
-def _plan(data: Path, out: Path, config: Config, held: ExitStack, speaker: str | None) -> _Plan:
+def _roots(data: Path | Sequence[Path]) -> list[Path]:
+    roots = [Path(data)] if isinstance(data, str | Path) else [Path(root) for root in data]
+    if not roots:
+        raise DataError("no folder to prepare; name one or several")
+    return roots if len(roots) == 1 else [root.resolve() for root in roots]
+
+
+def _find(roots: Sequence[Path], speaker: str | None, corpus: str | None, licence: str | None) -> Sources:
+    if speaker is None:
+        return find_sources(roots, corpus, licence)
+    files = find_single_speaker(roots[0], speaker)
+    return Sources([Source(name, path) for name, path in files], [], [])
+
+
+def _plan(
+    roots: Sequence[Path], out: Path, config: Config, held: ExitStack, contents: Sources, valid: float, test: float
+) -> _Plan:
     """The files to process; from now on the folder is locked."""
-    files, rejected = find_by_speaker(data) if speaker is None else (find_single_speaker(data, speaker), [])
-    if not files:
-        reason = rejected[0]["reason"] if rejected else f"put them as {data}/<speaker>/<anything>.wav"
-        raise DataError(f"{data}: no files in speakers' folders; {reason}")
-    if out.resolve().is_relative_to(data.resolve()):
+    sources, rejected = contents.sources, contents.rejected
+    if not sources:
+        reason = rejected[0]["reason"] if rejected else f"put them as {roots[0]}/<speaker>/<anything>.wav"
+        raise DataError(f"{roots[0]}: no files in speakers' folders; {reason}")
+    if any(out.resolve().is_relative_to(root.resolve()) for root in roots):
         raise DataError(f"{out}: lies inside the data, where it would be taken for a speaker; choose another -o")
     out.mkdir(parents=True, exist_ok=True)
     held.enter_context(FileLock(out / _LOCK, timeout=0))
     abort_file = out / f".failed-{secrets.token_hex(4)}"  # a new name every time: networked folders cache old files
     held.callback(abort_file.unlink, missing_ok=True)
     fingerprint = feature_fingerprint(config)
-    jobs = [PrepareJob(name, path, data, out / "store", fingerprint, config) for name, path in files]
-    return _Plan(jobs, rejected, abort_file)
+    split, data = _group_sides(sources, valid, test), common_folder(roots)
+    jobs = [
+        PrepareJob(
+            source.speaker,
+            source.path,
+            data,
+            out / "store",
+            fingerprint,
+            config,
+            labels={name: getattr(source, name) for name in ("group", "kind", "language", "licence")},
+            split=split.get(source.group),
+            valid=valid,
+            test=test if source.corpus else 0.0,
+            start=source.start,
+            end=source.end,
+        )
+        for source in sources
+    ]
+    return _Plan(jobs, rejected, contents.notes, abort_file)
 
 
-def find_by_speaker(data: Path) -> tuple[list[tuple[str, Path]], list[Rejected]]:
-    """(speaker, file) of everything below the speakers' folders that may be audio, and what belongs to no speaker.
-
-    Raises:
-        DataError: the folder is not there.
-    """
-    if not data.is_dir():
-        raise DataError(f"{data}: no such folder; name one that holds a folder for each speaker")
-    files: list[tuple[str, Path]] = []
-    rejected: list[Rejected] = []
-    for path in sorted(data.iterdir()):
-        if not path.is_dir():
-            if may_be_audio(path.name):
-                reason = f"{path}: belongs to no speaker; move it into a folder of its speaker's name"
-                rejected.append({"path": path.name, "speaker": "", "reason": reason})
-        elif not path.name.startswith("."):
-            try:
-                name = checked_new_name(path.name)
-                files += [(name, file) for file in find_audio(path)]
-            except DataError as error:
-                rejected.append({"path": path.name, "speaker": "", "reason": str(error)})
-    return files, rejected
+def _group_sides(sources: Sequence[Source], valid: float, test: float) -> dict[str, Side]:
+    """Sides of all groups; a small corpus has songs, and sentences, on every side."""
+    groups: dict[tuple[str, str], set[str]] = {}
+    published: dict[str, Side] = {}
+    for source in sources:
+        if source.group:
+            groups.setdefault((source.corpus, source.kind), set()).add(source.group)
+            if source.split:
+                published[source.group] = source.split
+    split: dict[str, Side] = {}
+    for names in groups.values():
+        split |= sides(names, valid, test, {name: own for name, own in published.items() if name in names})
+    return split
 
 
-def find_single_speaker(data: Path, speaker: str) -> list[tuple[str, Path]]:
-    """(speaker, file) of everything in a folder of one speaker that may be audio.
-
-    Raises:
-        DataError: the folder is not there, or holds nothing that may be audio.
-    """
-    if data.is_file():
-        raise DataError(f"{data}: is a file; put it into a folder of {speaker}'s recordings and name that")
-    if not data.is_dir():
-        raise DataError(f"{data}: no such folder; name one that holds recordings of {speaker}")
-    name = checked_new_name(speaker)
-    files = [(name, path) for path in find_audio(data)]
-    if not files:
-        raise DataError(f"{data}: holds no recordings; put some of {speaker} there")
-    return files
-
-
-def _check_visible(data: Path, out: Path) -> None:
-    for path in (data, out / _LOCK):
+def _check_visible(roots: Sequence[Path], out: Path) -> None:
+    for path in (*roots, out / _LOCK):
         if not path.exists():
             raise DataError(f"{path}: not seen by every machine; choose folders that all of them share")
 
@@ -191,7 +225,7 @@ def _write_tables(data: Path, out: Path, plan: _Plan, results: list[_Result]) ->
     own = groupby(sorted(clips, key=lambda clip: clip.speaker), key=lambda clip: clip.speaker)
     speakers = [_speaker_stats(name, list(group), cache) for name, group in own]
     manifest.write(out, clips, speakers, rejected, plan.jobs[0].fingerprint)
-    return Summary(clips, speakers, rejected)
+    return Summary(clips, speakers, rejected, plan.notes)
 
 
 def _ensure_split(clips: list[Clip]) -> list[Clip]:
@@ -202,12 +236,14 @@ def _ensure_split(clips: list[Clip]) -> list[Clip]:
         units.setdefault(clip.split_unit, []).append(clip)
         units_of.setdefault(clip.speaker, set()).add(clip.split_unit)
     split = {name: unit[0].split for name, unit in units.items()}
-    order = {name: min(clip.key for clip in unit) for name, unit in units.items()}
+    order = {name: (unit[0].split == "test", min(clip.key for clip in unit)) for name, unit in units.items()}
     for own in units_of.values():
-        if all(split[name] == "valid" for name in own):
+        if all(split[name] != "train" for name in own):
             split[min(own, key=order.__getitem__)] = "train"
     if "valid" not in split.values():
-        spare = [name for name, unit in units.items() if all(len(units_of[clip.speaker]) > 1 for clip in unit)]
+        count = {speaker: sum(split[name] == "train" for name in own) for speaker, own in units_of.items()}
+        training = (name for name in units if split[name] == "train")
+        spare = [name for name in training if all(count[clip.speaker] > 1 for clip in units[name])]
         if spare:
             split[min(spare, key=order.__getitem__)] = "valid"
     return [replace(clip, split=split[clip.split_unit]) for clip in clips]

@@ -14,12 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svc.audio import files
+from svc.audio.band import measure_band_of_parts
 from svc.audio.chunks import CHUNK_SAMPLES, iter_chunks
 from svc.audio.disk_buffer import resample_to_buffer
 from svc.audio.files import Audio
 from svc.audio.resample import resample
+from svc.audio.segment import read_segment
 from svc.config import Config
-from svc.data import manifest
+from svc.data.corpora.split import Side, file_side
 from svc.data.manifest import Clip
 from svc.data.slicing import MAX_FRAMES, slice_at_silence
 from svc.errors import AudioError, DataError
@@ -30,6 +32,8 @@ from svc.utils.units import FRAMES_PER_SECOND
 
 Array = NDArray[np.generic]
 Rejected = dict[str, str]  # path, speaker, reason
+VALID_SHARE = 0.1
+BAND_VERSION = 1  # of its measurement
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,12 @@ class PrepareJob:
         fingerprint: of the features, see ``svc.features.extract.feature_fingerprint``.
         config: sample rate and features.
         device: of the networks.
-        labels: further fields of ``Clip``, by name: group, kind, language, licence, band.
+        labels: further fields of ``Clip``, by name: group, kind, language, licence.
+        split: side of the split; by the hash of the file's bytes if ``None``.
+        valid: share of files for validation where ``split`` is ``None``.
+        test: share of files for testing where ``split`` is ``None``.
+        start: of the segment in seconds; from the beginning of the file if ``None``.
+        end: of the segment in seconds; to the end of the file if ``None``.
     """
 
     speaker: str
@@ -55,6 +64,16 @@ class PrepareJob:
     config: Config
     device: str = "cpu"
     labels: Mapping[str, Any] = field(default_factory=dict)
+    split: Side | None = None
+    valid: float = VALID_SHARE
+    test: float = 0.0
+    start: float | None = None
+    end: float | None = None
+
+    @property
+    def segment(self) -> dict[str, object]:
+        """What the keys of a segment's entries in the cache have more than those of a file."""
+        return {} if self.start is None and self.end is None else {"segment": [self.start, self.end]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,24 +100,43 @@ def process_file(job: PrepareJob) -> list[Clip] | Rejected:
         files.check_file(job.path)
         source = file_hash(job.path)
         entries = _read_entries(job, source) or list(_make_entries(job, source))
+        band = _band(job, source)
     except AudioError as error:
         return {"path": name, "speaker": job.speaker, "reason": str(error)}
     except OSError as error:
         reason = f"{job.path}: cannot be read ({error.strerror}); check its permissions"
         return {"path": name, "speaker": job.speaker, "reason": reason}
-    split = manifest.split_of(source, str(job.labels.get("group", "")))
+    split = job.split or file_side(source, job.valid, job.test)
+    whole = len(entries) == 1 and not job.segment
+    offset = job.start or 0.0
     return [
         Clip(
-            name if len(entries) == 1 else f"{name}#t={first / FRAMES_PER_SECOND:g},{last / FRAMES_PER_SECOND:g}",
+            name if whole else f"{name}#t={_seconds(first, offset)},{_seconds(last, offset)}",
             job.speaker,
             key,
             last - first,
             active,
             split,
-            **job.labels,
+            **{"band": band} | dict(job.labels),
         )
         for key, first, last, active in entries
     ]
+
+
+def _seconds(frame: int, offset: float) -> str:
+    return f"{round(frame / FRAMES_PER_SECOND + offset, 3):g}"
+
+
+def _band(job: PrepareJob, source: str) -> float:
+    """Hz, of the file or segment at its own rate; measured once."""
+    cache = FeatureCache(job.cache)
+    key = cache.key(source, {"band": BAND_VERSION} | job.segment)
+    cached = _read(cache, key, "band")
+    if cached is None:
+        band = round(measure_band_of_parts(read_segment(job.path, job.start, job.end)))
+        cached = np.array([band], np.float32)
+        cache.put(key, {"band": cached})
+    return float(cached[0])
 
 
 _Entry = tuple[str, int, int, int]  # key, first and last frame in the recording, active frames
@@ -107,9 +145,10 @@ _Entry = tuple[str, int, int, int]  # key, first and last frame in the recording
 def _read_entries(job: PrepareJob, source: str) -> list[_Entry]:
     """The entries of a recording if all of them are in the cache, else none."""
     cache = FeatureCache(job.cache)
-    whole = _read(cache, cache.key(source, job.fingerprint), "cumulative_active")
+    whole_key = cache.key(source, job.fingerprint | job.segment)
+    whole = _read(cache, whole_key, "cumulative_active")
     if whole is not None:
-        return [(cache.key(source, job.fingerprint), 0, len(whole) - 1, int(whole[-1]))]
+        return [(whole_key, 0, len(whole) - 1, int(whole[-1]))]
     slices = _read(cache, _f0_key(cache, job, source), "slices")
     clips = []
     for first, last in () if slices is None else slices.tolist():
@@ -125,13 +164,14 @@ def _make_entries(job: PrepareJob, source: str) -> Iterator[_Entry]:
     cache = FeatureCache(job.cache)
     f0_key = _f0_key(cache, job, source)
     cached_f0 = _read(cache, f0_key, "f0")
-    recording = analyse_recording(load_audio(job.path, job.config.sample_rate), job.config, cached_f0, job.device)
-    sliced = len(recording.slices) > 1
+    audio = load_audio(job.path, job.config.sample_rate, job.start, job.end)
+    recording = analyse_recording(audio, job.config, cached_f0, job.device)
+    sliced, whole_key = len(recording.slices) > 1, cache.key(source, job.fingerprint | job.segment)
     if cached_f0 is None:
         slices = {"slices": np.array(recording.slices)} if sliced else {}
         cache.put(f0_key, {"f0": recording.f0} | slices)
     for first, last in recording.slices:
-        key = _slice_key(cache, job, source, first, last) if sliced else cache.key(source, job.fingerprint)
+        key = _slice_key(cache, job, source, first, last) if sliced else whole_key
         arrays = extract_entry(recording, first, last, job.config, job.device)
         cache.put(key, arrays)
         yield key, first, last, int(arrays["cumulative_active"][-1])
@@ -139,11 +179,11 @@ def _make_entries(job: PrepareJob, source: str) -> Iterator[_Entry]:
 
 def _f0_key(cache: FeatureCache, job: PrepareJob, source: str) -> str:
     """Another content encoder changes neither f0 nor slices."""
-    return cache.key(source, {name: value for name, value in job.fingerprint.items() if name != "content"})
+    return cache.key(source, {name: own for name, own in job.fingerprint.items() if name != "content"} | job.segment)
 
 
 def _slice_key(cache: FeatureCache, job: PrepareJob, source: str, first: int, last: int) -> str:
-    return cache.key(source, job.fingerprint | {"slice": [first, last]})
+    return cache.key(source, job.fingerprint | job.segment | {"slice": [first, last]})
 
 
 def _read(cache: FeatureCache, key: str, name: str) -> Array | None:
@@ -153,13 +193,13 @@ def _read(cache: FeatureCache, key: str, name: str) -> Array | None:
         return None  # damaged, or of an earlier version: it is made again
 
 
-def load_audio(path: Path, rate: int) -> Audio:
-    """Read a file at the model's rate in Hz, scaled down where it exceeds full scale.
+def load_audio(path: Path, rate: int, start: float | None = None, end: float | None = None) -> Audio:
+    """Read a file, or a segment of it in seconds, at the model's rate in Hz, scaled down where it exceeds full scale.
 
     Raises:
-        AudioError: see ``svc.audio.files.read``.
+        AudioError: see ``read_segment``.
     """
-    blocks, head, samples = files.read_blocks(path), [], 0
+    blocks, head, samples = read_segment(path, start, end), [], 0
     for block in blocks:
         head.append(block)
         samples += len(block.samples)

@@ -66,7 +66,7 @@ def test_commands_refuse_a_number_that_is_not_there(world, two_gpus, monkeypatch
 
 def test_many_processes_and_a_gpu_exclude_each_other(world, two_gpus, monkeypatch, capsys):
     asked = []
-    monkeypatch.setattr(prepare, "prepare", lambda *given: asked.append(given[3:]) or prepare.Summary([], [], []))
+    monkeypatch.setattr(prepare, "prepare", lambda *given, **_: asked.append(given[3:]) or prepare.Summary([], [], []))
     known = ("prepare", "data", "-o", "out", "--device")
     sentence = "--jobs 4: with --device cuda:1 one process does it all; leave --jobs out"
     refused(svc(monkeypatch, capsys, *known, "cuda:1", "--jobs", "4"), sentence)

@@ -14,6 +14,7 @@ from zoo import make_zoo
 from svc.audio import files
 from svc.config import load
 from svc.data import dataset, manifest, prepare, process_file
+from svc.data.corpora.split import file_side
 from svc.errors import DataError
 from svc.features import f0
 from svc.features.cache import FeatureCache
@@ -108,8 +109,9 @@ def test_folder_without_singers_is_one_sentence(layout, sentence, tiny, tmp_path
 
 
 def test_split_is_by_the_bytes_and_about_a_tenth():
-    shares = Counter(manifest.split_of(f"{n * 2654435761 % 2**32:08x}") for n in range(10_000))
-    assert shares["valid"] == pytest.approx(1000, abs=60)
+    sides = Counter(file_side(f"{n * 2654435761 % 2**32:08x}", 0.1, 0.2) for n in range(10_000))
+    assert sides["valid"] == pytest.approx(1000, abs=60)
+    assert sides["test"] == pytest.approx(2000, abs=80)
 
 
 def test_every_singer_trains_and_somebody_is_held_out(prepared):

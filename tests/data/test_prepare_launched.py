@@ -153,11 +153,11 @@ def test_no_data_is_told(launched):
 
 def test_a_machine_that_does_not_see_the_folders_says_so(singers_folder, tiny, tmp_path):
     with pytest.raises(DataError, match=r"\.lock: not seen by every machine; "):
-        prepare._check_visible(singers_folder, tmp_path)
+        prepare._check_visible([singers_folder], tmp_path)
     (tmp_path / ".lock").touch()
-    prepare._check_visible(singers_folder, tmp_path)
+    prepare._check_visible([singers_folder], tmp_path)
     with pytest.raises(DataError, match="none: not seen by every machine; "):
-        prepare._check_visible(tmp_path / "none", tmp_path)
+        prepare._check_visible([tmp_path / "none"], tmp_path)
 
 
 def test_each_has_a_device_of_its_own(monkeypatch):

@@ -29,15 +29,17 @@ def find(root: Path, group_regex: str | None = None) -> list[Recording]:
     paths = [path for path in audio_files(root) if path.parent != root]
     if not paths:
         raise LAYOUT.mismatch(root)
-    return [_recording(path, path.relative_to(root), group_regex) for path in paths]
+    return [recording(path, root, group_regex) for path in paths]
 
 
 def is_split_by_file(recordings: Iterable[Recording]) -> bool:
     """Whether there are no songs: every group is a file's own name."""
-    return all(recording.group.endswith("/" + nfc(recording.path.stem)) for recording in recordings)
+    return all(one.group.endswith("/" + nfc(one.path.stem)) for one in recordings)
 
 
-def _recording(path: Path, below: Path, group_regex: str | None) -> Recording:
+def recording(path: Path, root: Path, group_regex: str | None = None) -> Recording:
+    """Recording in the folder of a speaker below a root; see ``find``."""
+    below = path.relative_to(root)
     speaker, *folders = below.parts[:-1]
     kind: Kind = "speech" if SPEECH & {name.lower() for name in folders} else "song"
     songs = [name for name in folders if name.lower() not in NO_SONGS]
