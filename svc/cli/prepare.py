@@ -25,7 +25,9 @@ def prepare(
         list[Path], typer.Argument(help="corpora, or folders with one folder of recordings for each speaker")
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="prepared folder")],
-    config: Annotated[Path | None, typer.Option("-c", "--config", help="YAML file, or base, demo or paper")] = None,
+    config: Annotated[
+        Path | None, typer.Option("-c", "--config", help="YAML file, or base, 44k, demo or paper")
+    ] = None,
     overrides: Overrides = None,
     corpus: Annotated[
         str | None, typer.Option(help="corpus in all of DATA, or folder; by the layout of each if not given")

@@ -81,5 +81,7 @@ def upgrade(tree: Mapping[str, Any]) -> dict[str, Any]:
         values = OLD_VALUES.get(name, {})
         if isinstance(value, list):
             value = [values.get(item, item) for item in value]
-        set_dotted(new, name, values.get(value, value) if isinstance(value, str) else value)
+        if isinstance(value, str):
+            value = values.get(value, value)
+        set_dotted(new, name, [value] if name == "discriminator.kinds" and isinstance(value, str) else value)
     return new

@@ -102,7 +102,7 @@ def prepare(
             )
             group.on_all(lambda: _check_visible(roots, out))
             results = group.map_sharded(plan.jobs, lambda part: _process(part, group, jobs, device), plan.abort_file)
-            return group.on_main(lambda: _write_tables(roots[0], out, plan, results))
+            return group.on_main(lambda: _write_tables(roots[0], out, plan, results, valid))
     except Timeout:
         raise DataError(f"{out}: another `svc prepare` is working there; wait for it or choose another -o") from None
     except BrokenProcessPool:
@@ -215,12 +215,12 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _write_tables(data: Path, out: Path, plan: _Plan, results: list[_Result]) -> Summary:
+def _write_tables(data: Path, out: Path, plan: _Plan, results: list[_Result], valid: float) -> Summary:
     clips = [clip for result in results if isinstance(result, list) for clip in result]
     rejected = plan.rejected + [result for result in results if isinstance(result, dict)]
     if not clips:
         raise DataError(f"{data}: none of {len(results)} files is usable, for example {rejected[0]['reason']}")
-    clips = _ensure_split(clips)
+    clips = _ensure_split(clips, valid)
     cache = FeatureCache(out / "store")
     own = groupby(sorted(clips, key=lambda clip: clip.speaker), key=lambda clip: clip.speaker)
     speakers = [_speaker_stats(name, list(group), cache) for name, group in own]
@@ -228,8 +228,8 @@ def _write_tables(data: Path, out: Path, plan: _Plan, results: list[_Result]) ->
     return Summary(clips, speakers, rejected, plan.notes)
 
 
-def _ensure_split(clips: list[Clip]) -> list[Clip]:
-    """Every speaker keeps something to train on, and something is held out; groups and files stay whole."""
+def _ensure_split(clips: list[Clip], valid: float = VALID_SHARE) -> list[Clip]:
+    """Every speaker keeps something to train on, and something is held out, if asked for; groups stay whole."""
     units: dict[str, list[Clip]] = {}
     units_of: dict[str, set[str]] = {}  # names of units by speaker
     for clip in clips:
@@ -240,7 +240,7 @@ def _ensure_split(clips: list[Clip]) -> list[Clip]:
     for own in units_of.values():
         if all(split[name] != "train" for name in own):
             split[min(own, key=order.__getitem__)] = "train"
-    if "valid" not in split.values():
+    if valid > 0 and "valid" not in split.values():
         count = {speaker: sum(split[name] == "train" for name in own) for speaker, own in units_of.items()}
         training = (name for name in units if split[name] == "train")
         spare = [name for name in training if all(count[clip.speaker] > 1 for clip in units[name])]
@@ -250,6 +250,8 @@ def _ensure_split(clips: list[Clip]) -> list[Clip]:
 
 
 def _speaker_stats(name: str, clips: list[Clip], cache: FeatureCache) -> Speaker:
+    """Pitch range, level and seconds of a speaker, from all clips but those of the test side."""
+    clips = [clip for clip in clips if clip.split != "test"] or clips
     curves, levels = [], []
     for clip in clips:
         with cache.open(clip.key) as entry:

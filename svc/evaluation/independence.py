@@ -21,9 +21,10 @@ def loss_encoders(config: Config) -> set[str]:
 def independence_notes(metrics: EvaluatorConfig, config: Config) -> list[str]:
     """A sentence for every metric that shares a network with the voice's losses or inputs."""
     losses, notes = loss_encoders(config), []
-    if metrics.speaker_encoder == "resemblyzer" and GE2E in losses:
+    if {"resemblyzer": GE2E}.get(metrics.speaker_encoder, metrics.speaker_encoder) in losses:
+        name = metrics.speaker_encoder.capitalize()
         notes.append(
-            "The voice was trained with a loss on Resemblyzer, which also measures speaker similarity here: "
+            f"The voice was trained with a loss on {name}, which also measures speaker similarity here: "
             "use another --speaker-encoder."
         )
     if metrics.content_metric in losses | {config.features.content.encoder}:

@@ -32,13 +32,17 @@ def list_jobs(folder: Path, out: Path, suffix: str) -> list[tuple[Path, Path]]:
     """All audio files below a folder, each with its target at the same place below another.
 
     Raises:
-        DataError: there are no files, or two have the same target.
+        DataError: there are no files, two have the same target, or a target is one of the files.
     """
     if out.resolve().is_relative_to(folder.resolve()):
         raise DataError(f"{out}: lies inside {folder}, so its files would be converted too; choose another -o")
     jobs = [(source, out / source.relative_to(folder).with_suffix(suffix)) for source in find_audio(folder)]
     if not jobs:
         raise DataError(f"{folder}: holds no audio files; name a folder of recordings")
+    sources = {source.resolve() for source, _ in jobs}
+    for _, target in jobs:
+        if target.resolve() in sources:
+            raise DataError(f"{target}: is a recording in {folder} and the target of another; choose another -o")
     target, count = Counter(target for _, target in jobs).most_common(1)[0]
     if count > 1:
         raise DataError(f"{target}: {count} files in {folder} would get this name; rename them")

@@ -76,7 +76,7 @@ class StreamingConverter:
     def push(self, samples: Samples) -> Samples:
         """The output that is ready after these samples (T,); NaN counts as silence, peaks are clipped at 4."""
         audio, output = self._features.audio, [EMPTY]
-        for chunk in iter_chunks(samples):
+        for chunk in iter_chunks(np.asarray(samples, dtype=np.float32)):
             self._samples_in += len(chunk)
             audio.add(self._resample_in.resample_chunk(np.nan_to_num(chunk).clip(-MAX_PEAK, MAX_PEAK)))
             while audio.frames >= self._features.done + self._block + self._features.lookahead:

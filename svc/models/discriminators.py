@@ -49,7 +49,8 @@ class MelDiscriminator(Discriminator):
 
     def forward(self, audio: Tensor) -> list[DiscriminatorOutput]:
         """Scores (B, 1, frames / 2, bands / 8) and activations (B, C, frames, bands) of the one view."""
-        mel = (_power(audio, self.size, self.hop) @ self.filters + MEL_FLOOR).log()
+        with torch.autocast(audio.device.type, enabled=False):  # the logarithm needs fp32
+            mel = (_power(audio.float(), self.size, self.hop) @ self.filters + MEL_FLOOR).log()
         signal = ((mel - MEL_MEAN) / MEL_DEVIATION)[:, None].contiguous(memory_format=torch.channels_last)
         return [_run_view(self.views[0], signal)]
 

@@ -183,6 +183,8 @@ def _shape_errors(checkpoint: Checkpoint) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
+        if not str(error).startswith("Error(s) in loading state_dict"):
+            raise
         first = str(error).splitlines()[1].strip()
         raise TrainingError(f"{checkpoint.folder}: of another model ({first}); choose another -o") from None
 

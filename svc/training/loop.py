@@ -249,7 +249,7 @@ class Trainer:
 
 def _score_source(score: validation.ScoreFn | None) -> str:
     """What chooses the best checkpoint; scores of different sources are not compared."""
-    return "evaluator" if score else "spectral"
+    return str(getattr(score, "description", "evaluator")) if score else "spectral"
 
 
 @contextlib.contextmanager

@@ -167,6 +167,7 @@ def test_a_speaker_with_one_recording_trains_on_it_and_another_holds_one_out():
     clips = [clip("Ann", "1", "valid"), clip("Bob", "2", "train"), clip("Bob", "3", "train")]
     assert [one.split for one in prepare._ensure_split(clips)] == ["train", "valid", "train"]
     shared = [clip("Ann", "1", "train", "a"), clip("Bob", "2", "train", "a"), clip("Bob", "3", "train", "b")]
+    assert [one.split for one in prepare._ensure_split(clips, valid=0)].count("valid") == 0
     assert [one.split for one in prepare._ensure_split(shared)] == ["train", "train", "valid"]  # a is all Ann has
 
 

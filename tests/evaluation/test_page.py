@@ -122,7 +122,9 @@ class TestSpectrogram:
 
 def test_phrases_in_training_show_the_f0_asked_for(prepared, tiny, monkeypatch):
     seen = []
-    monkeypatch.setattr(validation, "draw", lambda axes, samples, rate, f0, title: seen.append((rate, f0, title)))
+    monkeypatch.setattr(
+        validation, "plot_spectrogram", lambda axes, samples, rate, f0, title: seen.append((rate, f0, title))
+    )
     (phrase,) = validation.select_clips(prepared, tiny)
     silence = torch.zeros(phrase.audio.shape[-1])
     (name,) = phrase.targets

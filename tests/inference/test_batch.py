@@ -93,6 +93,14 @@ def test_two_files_with_one_target(folder):
         list_jobs(folder, folder.parent / "out", ".wav")
 
 
+def test_a_target_that_is_a_recording_is_refused(tmp_path):
+    for name in ("album/x.wav", "album/album/x.wav"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(DataError, match="is a recording in"):
+        list_jobs(tmp_path / "album", tmp_path, ".wav")
+
+
 def test_jobs_of_many_files_are_listed_quickly(tmp_path, monkeypatch):
     """Linear in their number: twenty thousand take some seconds, comparing each with each took minutes."""
     names = [tmp_path / "in" / f"{number}.wav" for number in range(20_000)]

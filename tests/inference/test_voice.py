@@ -54,12 +54,15 @@ def test_a_voice_of_format_4_is_read(voice, tmp_path):
         header |= {"format": 4, "given": header.pop("next_speaker_id"), "singers": header.pop("speakers")}
         header["singers"][1]["kind"] = "fitted"
         header["encoder"] = "wav2letter/1 abc"
+        del header["config"]["discriminator"]["kinds"]
+        header["config"]["discriminator"] |= {"kind": "multi_scale", "penalty": 0.0}
         for name in list(tensors):
             tensors[stored_name(name, 4)] = tensors.pop(name)
 
     again = VoiceFile.load(stored(voice, tmp_path / "v.safetensors", older))
     assert [speaker.name for speaker in again.speakers] == [speaker.name for speaker in voice.speakers]
     assert again.speakers[1].kind == "adapted"
+    assert again.config.discriminator.kinds == ("multi_scale",)
     assert (again.next_speaker_id, again.encoder) == (2, "phone-classifier/1 abc")
     for name, value in voice.generator.state_dict().items():
         assert torch.equal(again.generator.state_dict()[name], value)
