@@ -213,6 +213,6 @@ def test_accelerate_launch(config_file, prepared, tmp_path):
         env=os.environ | {"OMP_NUM_THREADS": "2"},
     )
     assert done.returncode == 0, done.stderr
-    assert "done at step 2" in done.stdout
+    assert "finished at step 2" in done.stdout
     assert f"next: svc export {run}" in done.stdout
     assert [json.loads(line)["step"] for line in (run / "losses.jsonl").read_text().splitlines()] == [1, 2]
