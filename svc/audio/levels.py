@@ -31,7 +31,7 @@ def level_by_band(part: NDArray[np.floating], whole: NDArray[np.floating], sampl
     energies = [np.square(np.abs(scipy.fft.rfft(samples))).astype(np.float64) for samples in (part, whole)]
     levels = {}
     for low, high in BANDS_KHZ:
-        inside = (frequencies >= low) & (frequencies < high)
+        inside = (frequencies >= low) & (frequencies < high) & (low < sample_rate / 2000)
         added, total = (float(energy[inside].sum()) for energy in energies)
         levels[f"{low}-{high}"] = 10 * math.log10(max(MIN_RATIO, added / total)) if total else math.nan
     return levels

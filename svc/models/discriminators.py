@@ -24,7 +24,7 @@ DiscriminatorOutput = tuple[Tensor, list[Tensor]]  # of one view: scores, and th
 
 
 class Discriminator(nn.Module):
-    """Waveform discriminator: audio (B, T) → one output for each view (scale or period) of it."""
+    """Discriminator: audio (B, T) → one output for each view of it (spectrogram, scale or period)."""
 
     @abstractmethod
     def forward(self, audio: Tensor) -> list[DiscriminatorOutput]:
@@ -35,7 +35,7 @@ class MelDiscriminator(Discriminator):
     """Mel-spectrogram discriminator: 2-D convolutions on log-mel spectrograms at the frame rate.
 
     A generator trained by distances to the truth blurs the formants of a frame and their movement from frame to frame.
-    This discriminator sees that within a hundred steps, at a tenth of the cost of one on waveforms.
+    This discriminator sees that within a hundred steps.
     """
 
     def __init__(self, config: DiscriminatorConfig, sample_rate: int):

@@ -29,7 +29,11 @@ class TestLevelByBand:
         assert level_by_band(0 * whole, whole, self.RATE)["0-1"] == -120
         assert math.isnan(level_by_band(whole, 0 * whole, self.RATE)["0-1"])
         noise = np.random.default_rng(0).standard_normal(16_000)
-        assert [band for band, level in level_by_band(noise, noise, 16_000).items() if math.isnan(level)] == ["12-20"]
+        assert [band for band, level in level_by_band(noise, noise, 16_000).items() if math.isnan(level)] == [
+            "8-12",
+            "12-20",
+        ]
+        assert math.isnan(level_by_band(noise, noise, 24_000)["12-20"])  # though one bin lies at 12 kHz
 
     def test_lengths_must_agree(self):
         with pytest.raises(ValueError, match="one length"):
