@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def train(
     data: Annotated[Path, typer.Argument(help="folder made by `svc prepare`, or DATA/<speaker>/**/* to prepare first")],
     config: Annotated[
-        Path | None, typer.Option("-c", "--config", help="YAML file, or base, 44k, demo or paper")
+        Path | None, typer.Option("-c", "--config", help="YAML file, or base, 24k, demo or paper")
     ] = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="folder of the run, runs/DATA if not given; resumed if it exists")

@@ -1,6 +1,6 @@
 """Configuration: typed schema, validation of ranges, and trees of plain values."""
 
-from svc.config.renamed import OLD_OPTIONS, upgrade
+from svc.config.renamed import OLD_OPTIONS
 from svc.config.schema import (
     Config,
     ContentConfig,
@@ -36,5 +36,4 @@ __all__ = [
     "load",
     "parse_overrides",
     "to_tree",
-    "upgrade",
 ]

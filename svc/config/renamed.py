@@ -1,9 +1,4 @@
-"""Old names of options: in a config they give an error that names the new one; configs of old voices are upgraded."""
-
-from collections.abc import Mapping
-from typing import Any
-
-from svc.config.tree import flatten, set_dotted
+"""Old names of options: in a config they give an error that names the new one."""
 
 OLD_OPTIONS: dict[str, str] = {
     "discriminator.kind": "discriminator.kinds",
@@ -58,30 +53,3 @@ OLD_OPTIONS: dict[str, str] = {
     "train.phrases": "train.num_validation_clips",
     "train.workers": "train.num_workers",
 }
-REMOVED_OPTIONS = ("train.back_translated", "discriminator.conditional", "discriminator.penalty")
-_LAYERS = {"words": "embedding", "sounds": "log_posteriors"}  # of the phone classifier
-OLD_VALUES: dict[str, dict[Any, Any]] = {  # by new names
-    "features.content.encoder": {"wav2letter": "phone-classifier"},
-    "features.content.layer": _LAYERS,
-    "perceptual.crepe.encoder": {"wav2letter": "phone-classifier"},
-    "perceptual.phones.encoder": {"wav2letter": "phone-classifier"},
-    "perceptual.phones.layers": _LAYERS,
-    "perceptual.phones.conversion_layers": _LAYERS,
-    "model.source_filter": {"source_filter": True, "none": False},
-}
-
-
-def upgrade(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested options, old ones under their new names with their new values."""
-    new: dict[str, Any] = {}
-    for old, value in flatten(tree).items():
-        if old in REMOVED_OPTIONS:
-            continue
-        name = OLD_OPTIONS.get(old, old)
-        values = OLD_VALUES.get(name, {})
-        if isinstance(value, list):
-            value = [values.get(item, item) for item in value]
-        if isinstance(value, str):
-            value = values.get(value, value)
-        set_dotted(new, name, [value] if name == "discriminator.kinds" and isinstance(value, str) else value)
-    return new

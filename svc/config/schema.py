@@ -51,12 +51,12 @@ class FeaturesConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WaveNetConfig:
-    """The non-causal WaveNet on the sub-bands."""
+    """The non-causal WaveNet: on the envelopes at the frame rate, or on the waveform without a source-filter stage."""
 
     layers: int = 10  # 0: no WaveNet, the source-filter stage alone
     dilation_cycle: int = 5  # the dilation doubles from 1 and starts again after so many layers
-    channels: int = 64
-    kernel_size: int = 3  # samples
+    channels: int = 192
+    kernel_size: int = 3  # frames, or samples
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,10 +67,9 @@ class ModelConfig:
     hidden_channels: int = 256  # of the conditioning network, at the frame rate
     hidden_layers: int = 6
     source_filter: bool = True  # spectral envelopes on pulses and noise; without, the WaveNet alone
-    envelope_points: int = 121  # of each predicted log envelope, 0 Hz to Nyquist
+    envelope_points: int = 221  # of each predicted log envelope, 0 Hz to Nyquist
     num_harmonics: int = 0  # of the excitation; 0: as many as fit below Nyquist, 1: the paper's sinusoid
     voiced_noise_level: float = 0.003  # of the excitation in voiced frames, full scale
-    subbands: int = 8  # of the PQMF; 1: full band; a divisor of the samples in a frame
     wavenet: WaveNetConfig = field(default_factory=WaveNetConfig)
 
 
@@ -79,7 +78,7 @@ class DiscriminatorConfig:
     """The discriminators."""
 
     kinds: tuple[Literal["mel", "multi_resolution", "multi_scale", "multi_period"], ...] = ("mel",)
-    mel_bands: int = 80  # of the mel spectrogram
+    mel_bands: int = 96  # of the mel spectrogram
     fft_sizes: tuple[int, ...] = (1024, 256)  # samples; spectrograms of multi_resolution, hop a quarter
     scales: int = 3  # waveform at 1, 1/2, 1/4 … of the rate
     periods: tuple[int, ...] = (2, 3, 5, 7, 11)  # samples
@@ -148,7 +147,7 @@ class ConversionLossConfig:
 class LossConfig:
     """Weights of the losses, and the scales of the multi-resolution STFT loss."""
 
-    scales: tuple[int, ...] = (2048, 1024, 512, 256, 128, 64)  # FFT sizes, samples; the hop is a quarter
+    scales: tuple[int, ...] = (4096, 2048, 1024, 512, 256, 128)  # FFT sizes, samples; the hop is a quarter
     spectral: float = 1.0  # logged even if the weight is 0
     energy_repulsion: float = 0.25  # of the energy distance, 0.5 being the full one; 0 saves its cost
     adversarial: float = 4.0
@@ -166,13 +165,13 @@ TrackerName = Literal[  # a tracker of Accelerate
 class TrainConfig:
     """The training run."""
 
-    steps: int = 3_600
+    steps: int = 4_000
     batch_size: int = 8  # segments in a step, all processes together
     gradient_accumulation_steps: int = 1  # micro batches of a process, one after the other, to save memory
     segment_seconds: float = 1.0
     discriminator_segment_seconds: float = 1.0  # window of each segment for the discriminator
-    wavenet_start_step: int = 2_400  # the WaveNet is trained from here on; before, the source-filter stage alone
-    adversarial_start_step: int = 1_000  # from here on, the discriminator and all other losses join the spectral ones
+    wavenet_start_step: int = 2_000  # the WaveNet is trained from here on; before, the source-filter stage alone
+    adversarial_start_step: int = 2_000  # from here on, the discriminator and all other losses join the spectral ones
     adversarial_ramp_steps: int = 0  # in which these losses rise linearly to their weights
     learning_rate: float = 1e-3
     discriminator_learning_rate: float = 2e-3
@@ -196,7 +195,7 @@ class TrainConfig:
 class Config:
     """All options."""
 
-    sample_rate: int = 24_000  # Hz
+    sample_rate: int = 44_100  # Hz
     features: FeaturesConfig = field(default_factory=FeaturesConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
@@ -224,7 +223,7 @@ def load(path: Path | None, overrides: Mapping[str, Any] | None = None) -> Confi
     """A configuration from a YAML file of differences and dotted overrides such as ``{"train.steps": 10}``.
 
     Args:
-        path: of the file, or the name of a config of the package: ``base``, ``44k``, ``demo`` or ``paper``.
+        path: of the file, or the name of a config of the package: ``base``, ``24k``, ``demo`` or ``paper``.
         overrides: values by dotted names.
 
     Raises:

@@ -17,7 +17,6 @@ _RANGES = (
     ("model.hidden_layers", 1, 64),
     ("model.envelope_points", 2, 1025),
     ("model.num_harmonics", 0, 1000),
-    ("model.subbands", 1, 64),
     ("model.wavenet.layers", 0, 200),
     ("model.wavenet.dilation_cycle", 1, 12),
     ("model.wavenet.kernel_size", 1, 99),
@@ -60,7 +59,7 @@ def validate(options: Mapping[str, Any]) -> list[str]:
 
 
 def _rules(options: Mapping[str, Any]) -> list[tuple[bool, str]]:
-    rate, subbands = options["sample_rate"], options["model.subbands"]
+    rate = options["sample_rate"]
     rate_fits = rate % FRAMES_PER_SECOND == 0 and 8_000 <= rate <= 192_000
     spectral, repulsion = options["loss.spectral"], options["loss.energy_repulsion"]
     conversion = [
@@ -71,10 +70,6 @@ def _rules(options: Mapping[str, Any]) -> list[tuple[bool, str]]:
         (
             50 <= options["features.f0.fmin"] <= options["features.f0.fmax"] / 2 <= 1003,
             "features.f0 needs 50 ≤ fmin, an octave or more below fmax ≤ 2006 Hz",
-        ),
-        (
-            not rate_fits or rate // FRAMES_PER_SECOND % max(1, subbands) == 0,
-            "model.subbands must divide the samples of a frame",
         ),
         (
             options["model.wavenet.kernel_size"] % 2 == 1,

@@ -15,25 +15,27 @@ ROUNDING = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Conditioning of N frames and the audio (B, N·hop) it was taken from."""
+    """Conditioning of N frames, the audio (B, N·hop) it was taken from, and what its recording holds up to: (B,) Hz."""
 
     conditioning: Conditioning
     audio: Tensor
+    band: Tensor
 
     def to(self, device: torch.device | str) -> Batch:
         """The same on another device."""
-        return Batch(self.conditioning.to(device), self.audio.to(device))
+        return Batch(self.conditioning.to(device), self.audio.to(device), self.band.to(device))
 
     def micro_batches(self, count: int) -> list[Batch]:
         """Split into ``count`` batches of equal size, for gradient accumulation."""
         size = len(self.audio) // count
         spans = [slice(number * size, (number + 1) * size) for number in range(count)]
-        return [Batch(self.conditioning.select(span), self.audio[span]) for span in spans]
+        return [Batch(self.conditioning.select(span), self.audio[span], self.band[span]) for span in spans]
 
     @staticmethod
     def stack(items: Sequence[Batch]) -> Batch:
         """Concatenate batches of equal length; the collate function of the data loader."""
-        return Batch(Conditioning.stack([i.conditioning for i in items]), torch.cat([i.audio for i in items]))
+        audio, band = (torch.cat([getattr(item, name) for item in items]) for name in ("audio", "band"))
+        return Batch(Conditioning.stack([item.conditioning for item in items]), audio, band)
 
 
 def evenly_spaced(share: float, count: int) -> list[int]:

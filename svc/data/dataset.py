@@ -69,7 +69,8 @@ class SegmentDataset(torch.utils.data.Dataset[Batch]):
             phase=(conditioning.phase + float(rng.random())) % 1.0,
             start_frame=torch.tensor([int(rng.integers(2**31))]),
         )
-        return Batch(conditioning, _audio(entry, first, last, self.config.hop))
+        band = torch.tensor([clip.band or self.config.sample_rate / 2])
+        return Batch(conditioning, _audio(entry, first, last, self.config.hop), band)
 
     def _content(self, entry: CacheEntry, first: int, last: int, rng: np.random.Generator) -> np.ndarray:
         count = len(self.config.features.content.perturbation_factors)

@@ -9,11 +9,11 @@ from typing import Any
 from torch import Tensor
 
 from svc import __version__
-from svc.config import Config, from_tree, upgrade
+from svc.config import Config, from_tree
 from svc.errors import ConfigError, TrainingError
 from svc.features import content, extract
 from svc.inference.voice import VoiceFile, VoiceSpeaker
-from svc.models.generator import VERSION, Generator
+from svc.models.generator import Generator
 
 
 def export_voice(
@@ -33,7 +33,7 @@ def export_voice(
     """
     other_version = TrainingError(f"{folder}: of another version; train again, or use the svc that made it")
     try:
-        config = from_tree(upgrade(meta["config"]))
+        config = from_tree(meta["config"])
         speakers = tuple(VoiceSpeaker(**row, number=number) for number, row in enumerate(meta["speakers"]))
         if config.model.source_filter and step <= config.train.wavenet_start_step:
             config, weights = _without_wavenet(config, weights)
@@ -41,7 +41,7 @@ def export_voice(
         generator.load_state_dict(weights)
     except (ConfigError, KeyError, TypeError, RuntimeError):
         raise other_version from None
-    if "features" in meta and _features_differ(meta, config):
+    if "features" in meta and extract.changed_features(meta["features"], config):
         raise other_version
     minutes = sum(speaker.seconds for speaker in speakers) / 60
     about = {
@@ -58,11 +58,3 @@ def _without_wavenet(config: Config, weights: Mapping[str, Tensor]) -> tuple[Con
     wavenet = dataclasses.replace(config.model.wavenet, layers=0)
     config = dataclasses.replace(config, model=dataclasses.replace(config.model, wavenet=wavenet))
     return config, {name: tensor for name, tensor in weights.items() if not name.startswith("wavenet.")}
-
-
-def _features_differ(meta: Mapping[str, Any], config: Config) -> bool:
-    """Compare features with those of here; of older checkpoints, which name options otherwise, the encoder's hash."""
-    if meta.get("weights", VERSION) == VERSION:
-        return bool(extract.changed_features(meta["features"], config))
-    expected: Any = extract.feature_fingerprint(config)["content"]
-    return bool(meta["features"]["content"][1] != expected[1])

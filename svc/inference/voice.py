@@ -17,22 +17,18 @@ from typing import Any
 import torch
 from safetensors.torch import save
 
-from svc.config import Config, from_tree, to_tree, upgrade
+from svc.config import Config, from_tree, to_tree
 from svc.encoders import safetensors_io
 from svc.errors import SvcError, WeightsError
 from svc.features.content import channels
 from svc.features.speaker import Speaker, checked_name
 from svc.models.generator import VERSION, Generator
-from svc.models.weight_names import READABLE_VERSIONS, rename_weights, stored_name
 from svc.utils.atomic import write_bytes
 
 MAX_HEADER = 4 << 20  # bytes
 MAX_SPEAKERS = 4096
 MAX_HZ = 20_000
 KINDS = ("trained", "adapted", "finetuned")
-_OLD_KEYS = {"singers": "speakers", "given": "next_speaker_id"}  # of headers written before speakers had this name
-_OLD_KINDS = {"fitted": "adapted", "tuned": "finetuned"}
-_OLD_ENCODERS = {"wav2letter/1": "phone-classifier/1"}  # the same network and weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,16 +118,14 @@ class VoiceFile:
         path = Path(path)
         header = _read_header(path)
         try:
-            if header["format"] not in READABLE_VERSIONS:
+            if header["format"] != VERSION:
                 newer = isinstance(header["format"], int) and header["format"] > VERSION
                 hint = "update svc to read it" if newer else "train it again, or use the svc that made it"
                 raise WeightsError(f"{path}: a voice of format {header['format']}; {hint}")
-            old = header["format"] != VERSION
-            config = from_tree(upgrade(header["config"]) if old else header["config"])
+            config = from_tree(header["config"])
             speakers = tuple(_parse_speaker(row) for row in header["speakers"])
             content, card = header["content_channels"], header["card"]
-            encoder, space, weights_hash = str(header["encoder"]).partition(" ")
-            encoder = f"{_OLD_ENCODERS.get(encoder, encoder)}{space}{weights_hash}"
+            encoder = str(header["encoder"])
             next_speaker_id = _parse_count(header["next_speaker_id"])
             _check_consistent(speakers, next_speaker_id)
         except WeightsError:
@@ -143,11 +137,9 @@ class VoiceFile:
         with torch.device("meta"):
             generator = Generator(config, content_channels=content, num_speakers=len(speakers))
         expected = generator.state_dict()
-        if old:
-            expected = {stored_name(name, header["format"]): value for name, value in expected.items()}
         tensors = safetensors_io.load_checked(path, expected, "get another copy")
         generator = Generator(config, content_channels=content, num_speakers=len(speakers))
-        generator.load_state_dict(rename_weights(tensors, header["format"]) if old else tensors)
+        generator.load_state_dict(tensors)
         card = {str(key): str(value) for key, value in card.items()} if isinstance(card, dict) else {}
         return VoiceFile(generator.eval().requires_grad_(False), config, speakers, card, encoder, next_speaker_id)
 
@@ -184,13 +176,13 @@ def _read_header(path: Path) -> dict[str, Any]:
         raise WeightsError(f"{path}: is not a voice; make one with `svc export`") from None
     if not isinstance(header, dict):
         raise WeightsError(f"{path}: is not a voice; make one with `svc export`")
-    return {_OLD_KEYS.get(str(key), str(key)): value for key, value in header.items()}
+    return header
 
 
 def _parse_speaker(row: dict[str, Any]) -> VoiceSpeaker:
     name = checked_name(row["name"])
     seconds, median, low, high = (float(row[key]) for key in ("seconds", "median_f0", "low_f0", "high_f0"))
-    level, kind = float(row["level"]), _OLD_KINDS.get(row["kind"], row["kind"])
+    level, kind = float(row["level"]), row["kind"]
     valid_range = median == low == high == 0 or 0 < low <= median <= high < MAX_HZ
     if not (valid_range and 0 <= seconds < 1e9 and -200 <= level <= 50 and kind in KINDS):
         raise ValueError(f"speaker {name} has values out of range")

@@ -1,4 +1,4 @@
-"""Generator: source–filter stage and WaveNet on PQMF sub-bands, from a conditioning to audio."""
+"""Generator: source–filter stage whose envelopes a non-causal WaveNet refines, from a conditioning to audio."""
 
 import torch
 from torch import Tensor, nn
@@ -6,21 +6,25 @@ from torch import Tensor, nn
 from svc.config import Config
 from svc.features.conditioning import Conditioning
 from svc.models.excitation import harmonic, noise
-from svc.models.pqmf import PQMF
 from svc.models.source_filter import ConditioningNetwork, EnvelopeFilter
 from svc.models.wavenet import WaveNet, interpolate
 
 SINE_LEVEL = 0.1  # of the excitation without a source–filter stage, full scale
-VERSION = 5  # of the weights; svc/models/weight_names.py converts older ones
+ENVELOPE_SCALE = 3.0  # nepers of a log envelope at the input of the WaveNet are divided by it
+VERSION = 6  # of the weights; svc/models/weight_names.py converts older ones
 
 
 class Generator(nn.Module):
     """Generator: conditioning (B, …, N) → audio (B, N·hop).
 
-    With the source–filter stage, the WaveNet adds a correction to the filtered excitation. Both have about unit power,
-    and the loudness is the gain of their sum: all levels are rendered alike, silence stays silent, and the WaveNet's
-    gates stay in their range. Without that stage (the paper's form) the WaveNet shapes the bare excitation, and the
-    gain is the median level of the recording. The WaveNet may run on PQMF sub-bands.
+    The source–filter stage predicts log envelopes of a harmonic and a noise excitation. It is trained by distances, so
+    it predicts their average: formants are wide and move slowly. The WaveNet runs on these envelopes at the frame rate
+    and adds what the average lacks; it is trained against a discriminator, while the stage stays as it is: no gradient
+    passes from the WaveNet's output to the stage. The loudness is the gain of the shaped
+    excitation: all levels are rendered alike, and silence stays silent.
+
+    Without a source–filter stage (the paper's form) the WaveNet runs on the bare sine and noise excitation at the
+    sample rate, and the gain is the median level of the recording.
 
     Args:
         config: sizes and sample rate.
@@ -35,7 +39,6 @@ class Generator(nn.Module):
         self.content_channels = content_channels
         self.harmonics = model.num_harmonics
         self.noise_level = model.voiced_noise_level
-        self.bf16 = False  # matrix products of the WaveNet in bf16
         self.conditioner = ConditioningNetwork(
             content=content_channels,
             speakers=num_speakers,
@@ -43,16 +46,16 @@ class Generator(nn.Module):
             hidden=model.hidden_channels,
             layers=model.hidden_layers,
         )
+        envelopes = 2 * model.envelope_points
         self.source_filter = (
             EnvelopeFilter(hidden=model.hidden_channels, points=model.envelope_points, hop=config.hop)
             if model.source_filter
             else None
         )
-        self.pqmf = PQMF(model.subbands)
         self.wavenet = (
             WaveNet(
-                inputs=2 * model.subbands,
-                outputs=model.subbands,
+                inputs=envelopes + model.hidden_channels if model.source_filter else 2,
+                outputs=envelopes if model.source_filter else 1,
                 channels=model.wavenet.channels,
                 hidden=model.hidden_channels,
                 layers=model.wavenet.layers,
@@ -71,37 +74,37 @@ class Generator(nn.Module):
     @property
     def margin(self) -> int:
         """One-sided receptive field in frames."""
-        samples = self.pqmf.margin + self.pqmf.bands * (self.wavenet.margin if self.wavenet else 0)
-        around = 1 + -(-samples // self.hop) + self.conditioner.margin
-        return around + (self.source_filter.margin if self.source_filter else 0)
+        wavenet = self.wavenet.margin if self.wavenet else 0
+        if self.source_filter is None:
+            return 1 + -(-wavenet // self.hop) + self.conditioner.margin
+        return 1 + wavenet + self.conditioner.margin + self.source_filter.margin
 
     def forward(self, conditioning: Conditioning, use_wavenet: bool = True) -> Tensor:
         """Audio (B, N·hop); ``use_wavenet=False`` returns the output of the source–filter stage, if there is one."""
-        hidden = self.conditioner(conditioning)
         source = self.excitation(conditioning)
         if self.source_filter is None:
+            assert self.wavenet is not None
+            hidden = self.conditioner(conditioning)
             level = conditioning.loudness - conditioning.relative_loudness
-            return self._wavenet_residual(source, hidden) * self._gain(level)
-        source = self.source_filter(source, hidden)
-        audio = source.sum(dim=1)
-        if use_wavenet and self.wavenet is not None:
-            audio = audio + self._wavenet_residual(source, hidden)
-        return audio * self._gain(conditioning.loudness)
+            return self.wavenet(source, hidden)[:, 0].to(source.dtype) * self._gain(level)
+        use_wavenet = use_wavenet and self.wavenet is not None
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not use_wavenet):
+            hidden = self.conditioner(conditioning)
+            envelopes = self.source_filter.envelopes(hidden)
+        if use_wavenet:
+            assert self.wavenet is not None
+            envelopes = self._refine(self.wavenet, envelopes, hidden)
+        return self.source_filter(source, envelopes).sum(dim=1) * self._gain(conditioning.loudness)
+
+    def _refine(self, wavenet: WaveNet, envelopes: Tensor, hidden: Tensor) -> Tensor:
+        """Log envelopes (B, N, 2, P) with what the WaveNet adds to them, from a hidden track (B, N, H)."""
+        normalised = nn.functional.layer_norm(hidden, hidden.shape[-1:])
+        signal = torch.cat([envelopes.flatten(2) / ENVELOPE_SCALE, normalised], dim=-1)
+        return envelopes + wavenet(signal.mT, hidden).mT.to(envelopes.dtype).unflatten(-1, envelopes.shape[2:])
 
     def _gain(self, level: Tensor) -> Tensor:
         """Gain (B, N·hop) of levels (B, N) in dB."""
         return interpolate(10 ** (level[:, None] / 20), self.hop)[:, 0]
-
-    def _wavenet_residual(self, source: Tensor, hidden: Tensor) -> Tensor:
-        assert self.wavenet is not None
-        device = source.device.type
-        half = self.bf16 or torch.is_autocast_enabled(device)
-        with torch.autocast(device, enabled=False):  # the PQMF and the residual stream need fp32
-            bands = self.pqmf.analysis(source)
-        with torch.autocast(device, torch.bfloat16, enabled=half):
-            bands = self.wavenet(bands, hidden)
-        with torch.autocast(device, enabled=False):
-            return self.pqmf.synthesis(bands.to(source.dtype))[:, 0]
 
     def excitation(self, conditioning: Conditioning) -> Tensor:
         """Harmonic and noise excitation (B, 2, N·hop).

@@ -86,12 +86,17 @@ class EnvelopeFilter(nn.Module):
         """One-sided receptive field of an output sample in frames."""
         return -(-self.fft // self.hop)
 
-    def forward(self, excitations: Tensor, hidden: Tensor) -> Tensor:
-        """Shaped excitations (B, 2, T) from (B, 2, T) and the hidden track (B, N, H)."""
+    def envelopes(self, hidden: Tensor) -> Tensor:
+        """Log envelopes (B, N, 2, P) in nepers of the harmonic and the noise excitation, from a hidden track (B, N, H)."""
+        with torch.autocast(hidden.device.type, enabled=False):
+            log_envelopes: Tensor = self.output(hidden.to(self.output.weight.dtype)).unflatten(-1, (2, self.points))
+            return log_envelopes
+
+    def forward(self, excitations: Tensor, envelopes: Tensor) -> Tensor:
+        """Shaped excitations (B, 2, T) from (B, 2, T) and log envelopes (B, N, 2, P)."""
         with torch.autocast(excitations.device.type, enabled=False):  # spectra and gains need fp32
-            envelopes = self.output(hidden.to(excitations.dtype)).unflatten(-1, (2, self.points)).transpose(1, 2)
             spectra = torch.fft.rfft(frame(excitations, self.size, self.hop) * self.window, n=self.fft)
-            filters = self._minimum_phase(envelopes @ self.interpolation)
+            filters = self._minimum_phase(envelopes.transpose(1, 2) @ self.interpolation)
             shaped = torch.fft.irfft(_Filtered.apply(spectra, filters), n=self.fft)
             return self._overlap_add(shaped, excitations.shape[-1])
 

@@ -20,15 +20,12 @@ from torch import Tensor, nn
 
 from svc.errors import TrainingError
 from svc.models.generator import VERSION
-from svc.models.weight_names import READABLE_VERSIONS, rename_weights
 from svc.training.state import TrainState
 
 META = "meta.json"
 GENERATOR, EMA_GENERATOR = "generator.safetensors", "ema_generator.safetensors"
 DISCRIMINATOR = "discriminator.safetensors"
 GENERATOR_ADAM, DISCRIMINATOR_ADAM = "generator_adam.safetensors", "discriminator_adam.safetensors"
-_FILES_OF_4 = {EMA_GENERATOR: "average.safetensors"}  # names in checkpoints of weights of version 4
-_META_OF_4 = {"singers": "speakers", "left_out": "num_skipped_updates", "best_by": "score_source"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +51,9 @@ class Checkpoint:
         Raises:
             TrainingError: the weights are of a version that cannot be read.
         """
-        version = self.meta.get("weights")
-        if version not in READABLE_VERSIONS:
+        if self.meta.get("weights") != VERSION:
             raise TrainingError(f"{self.folder}: made by another version of svc; train again, or use that version")
-        stored = _FILES_OF_4.get(name, name) if version == 4 else name
-        return rename_weights(load_file(self.folder / stored), version)
+        return load_file(self.folder / name)
 
 
 def write(run: Path, state: TrainState, extra: dict[str, Any], keep: int) -> Checkpoint:
@@ -233,8 +228,6 @@ def _verified(folder: Path) -> Checkpoint | None:
         return None
     if not complete:
         return None
-    if meta.get("weights") == 4:
-        meta = {_META_OF_4.get(key, key): value for key, value in meta.items()}
     return Checkpoint(folder, meta)
 
 

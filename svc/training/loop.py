@@ -124,8 +124,8 @@ def _wrap(accelerator: Accelerator, state: TrainState, config: Config) -> None:
                 network.compile()
     handler = accelerator.ddp_handler
     assert handler is not None
-    # Until train.wavenet_start_step the WaveNet has no gradients. To look for such parameters costs time in each step.
-    handler.find_unused_parameters = config.model.source_filter and state.step < config.train.wavenet_start_step
+    # Either the source–filter stage or the WaveNet has gradients. To look for such parameters costs time in each step.
+    handler.find_unused_parameters = config.model.source_filter
     state.generator, state.generator_optimizer = accelerator.prepare(state.generator, state.generator_optimizer)
     handler.find_unused_parameters = False
     state.discriminator, state.discriminator_optimizer = accelerator.prepare(

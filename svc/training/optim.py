@@ -20,9 +20,14 @@ def make_optimizer(network: nn.Module, learning_rate: float) -> torch.optim.Adam
 
 
 def lr_factor(step: int, train: TrainConfig) -> float:
-    """Factor of the learning rate: linear warm-up, then cosine decay to ``min_lr_ratio`` at the last step."""
-    warmup = min(1.0, (step + 1) / max(1, train.warmup_steps))
-    progress = min(1.0, step / max(1, train.steps))
+    """Factor of the learning rate: linear warm-up, then cosine decay to ``min_lr_ratio``.
+
+    It starts anew at ``wavenet_start_step``, where the stage before it has been trained to its end.
+    """
+    start, end = train.wavenet_start_step, train.steps
+    first, last = (start, end) if step >= start else (0, min(start, end))
+    warmup = min(1.0, (step - first + 1) / max(1, train.warmup_steps))
+    progress = min(1.0, (step - first) / max(1, last - first))
     return warmup * (train.min_lr_ratio + (1 - train.min_lr_ratio) * 0.5 * (1 + math.cos(math.pi * progress)))
 
 

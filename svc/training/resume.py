@@ -10,7 +10,7 @@ import torch
 from accelerate import Accelerator
 from filelock import FileLock, Timeout
 
-from svc.config import Config, differences, from_tree, to_tree, upgrade
+from svc.config import Config, differences, from_tree, to_tree
 from svc.data.manifest import Manifest
 from svc.errors import ConfigError, TrainingError
 from svc.training.checkpoint import Checkpoint
@@ -70,7 +70,7 @@ def check_config_unchanged(
 def _with_new_defaults(tree: dict[str, Any]) -> dict[str, Any]:
     """A stored config with the defaults of options that are newer."""
     try:
-        return to_tree(from_tree(upgrade(tree)))
+        return to_tree(from_tree(tree))
     except ConfigError:
         return tree
 

@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from svc.config import Config
 from svc.data.batch import Batch
+from svc.features.conditioning import Conditioning
 from svc.losses.adversarial import discriminator_loss, feature_matching_loss, frozen, generator_loss
+from svc.losses.band_limit import limit_band
 from svc.losses.perceptual import AudioLoss
 from svc.losses.total import loss_weights, reconstruction_losses, weighted_sum
 from svc.models.discriminators import DiscriminatorOutput
@@ -55,12 +57,15 @@ def train_step(
     logs: Losses = {}
     norms: Losses = {}
 
+    def generate(conditioning: Conditioning, band: Tensor) -> Tensor:
+        return limit_band(generator(conditioning, use_wavenet), band, config.sample_rate)
+
     if adversarial:  # 1. discriminator update
         optim.zero_grad_and_set_lr(state.discriminator_optimizer, lr_factor * train.discriminator_learning_rate)
         d_losses = []
         for mb in optim.sync_last(micro_batches, accelerator, discriminator):
             with torch.set_grad_enabled(reuse):
-                mb.fake = generator(mb.conditioning, use_wavenet)
+                mb.fake = generate(mb.conditioning, mb.band)
             fake, real = mb.normalised_window(mb.fake.detach(), DISCRIMINATOR)
             fake_out, real_out = split_outputs(discriminator(torch.cat([fake, real])), len(fake))
             loss = discriminator_loss(fake=fake_out, real=real_out)
@@ -75,11 +80,12 @@ def train_step(
     weights = loss_weights(config, optim.adversarial_ramp(state.step, train))
     g_losses = []
     for mb in optim.sync_last(micro_batches, accelerator, generator):
-        fake = mb.fake if reuse and mb.fake is not None else generator(mb.conditioning, use_wavenet)
+        fake = mb.fake if reuse and mb.fake is not None else generate(mb.conditioning, mb.band)
         fake2 = None
         if mb.second_conditioning is not None:
             with torch.no_grad():
-                fake2 = accelerator.unwrap_model(generator)(mb.second_conditioning, use_wavenet)
+                second = accelerator.unwrap_model(generator)(mb.second_conditioning, use_wavenet)
+                fake2 = limit_band(second, mb.band[: len(mb.audio)], config.sample_rate)
         losses = reconstruction_losses(fake=fake[: len(mb.audio)], real=mb.audio, config=config.loss, fake2=fake2)
         if adversarial:
             losses |= adversarial_losses(accelerator.unwrap_model(discriminator), mb, fake)

@@ -13,6 +13,7 @@ from torch.nn import functional
 from svc.config import Config, VirtualSpeakersConfig
 from svc.data.batch import Batch, evenly_spaced
 from svc.features.conditioning import Conditioning
+from svc.losses.band_limit import limit_band
 from svc.losses.perceptual import LossInputs
 
 NOISE_OFFSET = 2**31  # frames; no segment starts there
@@ -48,10 +49,11 @@ class MicroBatch:
     """B segments, of which K are also converted to other speakers.
 
     Attributes:
-        audio: (B, T) recorded audio.
+        audio: (B, T) recorded audio, up to its band limit.
         conditioning: (B + K, …) of the segments, then of their conversions.
         converted_from: indices of the K segments that are converted.
         second_conditioning: of the B segments with other noise and phase, for the energy distance.
+        band: (B + K,) Hz, what the recording of each segment holds up to.
         windows: samples of each segment for the discriminator and each loss, by name.
         fake: (B + K, T) output of the generator, where it serves more than one update.
     """
@@ -60,6 +62,7 @@ class MicroBatch:
     conditioning: Conditioning
     converted_from: list[int]
     second_conditioning: Conditioning | None
+    band: Tensor
     windows: Mapping[str, slice]
     fake: Tensor | None = None
 
@@ -119,7 +122,9 @@ def sample_micro_batches(
             converted = with_other_speakers(conditioning.select(sources), own.select(sources))
             conditioning = Conditioning.stack([conditioning, converted])
         second = with_new_noise(part.conditioning, own.phase_offset) if config.loss.energy_repulsion else None
-        micro_batches.append(MicroBatch(part.audio, conditioning, sources, second, windows))
+        audio = limit_band(part.audio, part.band, config.sample_rate)
+        band = torch.cat([part.band, part.band[sources]])
+        micro_batches.append(MicroBatch(audio, conditioning, sources, second, band, windows))
     return micro_batches
 
 

@@ -17,7 +17,6 @@ from svc.config import (
     load,
     parse_overrides,
     to_tree,
-    upgrade,
 )
 from svc.errors import ConfigError
 
@@ -43,7 +42,7 @@ def nested(dotted: str, value: object) -> dict:
 
 def test_defaults_are_valid():
     assert from_tree({}) == from_tree(DEFAULTS) == load(None) == Config()
-    assert (Config().hop, Config().segment_frames, Config().clamp_to_segment(0.4)) == (240, 100, 40)
+    assert (Config().hop, Config().segment_frames, Config().clamp_to_segment(0.4)) == (441, 100, 40)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
@@ -61,15 +60,15 @@ def test_there_are_shipped_configs():
     steps=st.integers(1, 10**9),
     rate=st.floats(1e-9, 1, exclude_min=True),
     factors=st.lists(st.floats(0.5, 2), max_size=5).map(sorted),
-    subbands=st.sampled_from([1, 2, 4, 8]),
+    points=st.integers(2, 1025),
     refine=st.booleans(),
 )
-def test_round_trip(steps, rate, factors, subbands, refine):
+def test_round_trip(steps, rate, factors, points, refine):
     values = {
         "train.steps": steps,
         "train.learning_rate": rate,
         "features.content.perturbation_factors": factors,
-        "model.subbands": subbands,
+        "model.envelope_points": points,
         "features.f0.refine": refine,
     }
     config = load(None, values)
@@ -118,9 +117,9 @@ def test_overrides_win_and_are_yaml(tmp_path):
 def test_differences():
     changed = to_tree(load(None, {"train.steps": 5, "loss.scales": [64], "model.source_filter": False}))
     assert differences(DEFAULTS, changed) == [
-        "loss.scales: [2048, 1024, 512, 256, 128, 64] → [64]",
+        "loss.scales: [4096, 2048, 1024, 512, 256, 128] → [64]",
         "model.source_filter: True → False",
-        "train.steps: 3600 → 5",
+        "train.steps: 4000 → 5",
     ]
     assert differences(changed, changed) == []
     assert differences({"a": {"b": 1}}, {"a": {"c": 1}}) == ["a.b: 1 → None", "a.c: None → 1"]
@@ -132,16 +131,6 @@ def test_configs_of_the_package_have_names(tmp_path, monkeypatch):
     assert load(Path("paper")).model.wavenet.layers == 30
     (tmp_path / "base").write_text("train: {steps: 7}")
     assert load(Path("base")).train.steps == 7  # a file of that name comes first
-
-
-def test_an_old_config_is_upgraded():
-    old = {"model": {"front": "none", "layers": 8, "subbands": 2}, "features": {"content": {"encoder": "wav2letter"}}}
-    new = upgrade(old)
-    assert new == {
-        "model": {"source_filter": False, "wavenet": {"layers": 8}, "subbands": 2},
-        "features": {"content": {"encoder": "phone-classifier"}},
-    }
-    assert upgrade(new) == new
 
 
 def test_new_names_are_options():
@@ -246,8 +235,6 @@ def test_a_knob_out_of_range_is_refused(knobs, values, words):
 
 
 def test_rules_between_knobs():
-    assert "model.subbands must divide" in refused({"sample_rate": 8_100, "model": {"subbands": 2}})
-    assert from_tree({"sample_rate": 44_100, "model": {"subbands": 21}}).hop // 21 == 21
     assert "needs model.wavenet.layers" in refused({"model": {"source_filter": False, "wavenet": {"layers": 0}}})
     assert "perturbation_factors must rise" in refused({"features": {"content": {"perturbation_factors": [1.1, 0.9]}}})
     assert "features.content.encoder must be one of cepstral, crepe-full" in refused(
@@ -260,7 +247,7 @@ def test_rules_between_knobs():
 
 
 def test_all_faults_at_once():
-    message = refused({"train": {"steps": "x", "stps": 1}, "model": {"subbands": 2.5}, "qqq": 1, "loss": []})
+    message = refused({"train": {"steps": "x", "stps": 1}, "model": {"hidden_layers": 2.5}, "qqq": 1, "loss": []})
     assert message.count(";") == 4
     message = refused({"sample_rate": 1, "train": {"steps": 0, "ema_decay": 2}, "loss": {"spectral": -1}})
     assert message.count(";") == 4

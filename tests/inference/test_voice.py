@@ -9,12 +9,12 @@ from dataclasses import asdict
 import pytest
 import torch
 from safetensors.torch import save_file
+from svc.models.weight_names import stored_name
 
 from svc.config import to_tree
 from svc.errors import WeightsError
 from svc.inference.voice import VoiceFile
 from svc.models.generator import VERSION
-from svc.models.weight_names import stored_name
 
 
 def stored(voice, path, change=lambda header, tensors: None):

@@ -1,7 +1,7 @@
 """The generator: its shapes, how far it looks, and that it adds nothing of its own."""
 
+import math
 from dataclasses import replace
-from itertools import product
 
 import pytest
 import torch
@@ -22,7 +22,6 @@ SMALL = {
     "wavenet.dilation_cycle": 3,
 }
 NAMES = {"channels": "wavenet.channels", "layers": "wavenet.layers", "cycle": "wavenet.dilation_cycle"}  # in calls
-KINDS = list(product((True, False), (1, 2, 4, 8, 16)))
 
 
 def build(rate: int = 24_000, trained: bool = True, seed: int = 0, **options) -> Generator:
@@ -40,42 +39,30 @@ def build(rate: int = 24_000, trained: bool = True, seed: int = 0, **options) ->
 # --- shapes and reach ---
 
 
-@pytest.mark.parametrize(("source_filter", "subbands"), KINDS)
-@pytest.mark.parametrize("rate", [16_000, 24_000])
-def test_shape(source_filter, subbands, rate):
-    generator = build(rate, source_filter=source_filter, subbands=subbands)
+@pytest.mark.parametrize("source_filter", [True, False])
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+def test_shape(source_filter, rate):
+    generator = build(rate, source_filter=source_filter)
     with torch.no_grad():
         for frames, batch in ((1, 1), (17, 3)):
             assert generator(song(frames, batch)).shape == (batch, frames * rate // 100)
 
 
-@pytest.mark.parametrize(("source_filter", "subbands"), KINDS)
+@pytest.mark.parametrize("source_filter", [True, False])
 @pytest.mark.parametrize(("layers", "hidden"), [(1, 1), (4, 3), (9, 2)])
-def test_margin_is_how_far_it_looks(source_filter, subbands, layers, hidden):
-    generator = build(
-        source_filter=source_filter, subbands=subbands, layers=layers, cycle=9, hidden_layers=hidden
-    ).double()
+def test_margin_is_how_far_it_looks(source_filter, layers, hidden):
+    generator = build(source_filter=source_filter, layers=layers, cycle=4, hidden_layers=hidden).double()
     frames, middle = 2 * generator.margin + 9, generator.margin + 4
     whole = song(frames, dtype=torch.float64, voiced=torch.ones(1, frames))
-    tracks = {
-        name: getattr(whole, name).clone().requires_grad_()
-        for name in ("f0", "loudness", "relative_loudness", "content")
-    }
-    samples = generator(replace(whole, **tracks))[0].unflatten(0, (frames, -1))[middle]
-    gradients = torch.autograd.grad((samples * torch.randn_like(samples)).sum(), list(tracks.values()))
-    touched = torch.stack([g.reshape(-1, frames).abs().sum(0) for g in gradients]).sum(0).nonzero()[:, 0]
+    tracks = {name: getattr(whole, name).clone() for name in ("f0", "loudness", "relative_loudness", "content")}
+    for track in tracks.values():
+        track[..., middle] += 1
+    with torch.no_grad():
+        change = (generator(replace(whole, **tracks)) - generator(whole))[0].unflatten(0, (frames, -1))
+    touched = change.abs().sum(1).nonzero()[:, 0]
     reach = max(middle - int(touched[0]), int(touched[-1]) - middle)
     slack = 1 if not source_filter else 4  # the filters reach less far into the hidden track than the margin
     assert generator.margin - slack <= reach <= generator.margin
-
-
-def test_bf16_is_40_db_below_the_wavenets_own_sound():
-    generator, whole = build(channels=32, layers=8, cycle=4, subbands=8), song(50)
-    with torch.no_grad():
-        exact, base = generator(whole), generator(whole, use_wavenet=False)
-        generator.bf16 = True
-        error = generator(whole) - exact
-    assert 0 < error.square().mean() < 1e-4 * (exact - base).square().mean()
 
 
 def test_without_source_filter_the_median_level_is_the_gain():
@@ -91,9 +78,9 @@ def test_without_source_filter_the_median_level_is_the_gain():
     assert rms(both) < 5 * rms(plain)
 
 
-@pytest.mark.parametrize(("source_filter", "subbands"), KINDS)
-def test_chunks_equal_the_whole(source_filter, subbands):
-    generator = build(source_filter=source_filter, subbands=subbands)
+@pytest.mark.parametrize("source_filter", [True, False])
+def test_chunks_equal_the_whole(source_filter):
+    generator = build(source_filter=source_filter)
     whole = song(90)
     margin, hop, frames = generator.margin, generator.hop, 90
     with torch.no_grad():
@@ -109,12 +96,29 @@ def test_chunks_equal_the_whole(source_filter, subbands):
 # --- nothing of its own ---
 
 
-@pytest.mark.parametrize("subbands", [1, 4, 16])
-def test_a_fresh_wavenet_is_a_small_correction(subbands):
-    generator, whole = build(trained=False, subbands=subbands, channels=64, layers=8, cycle=4), song(30)
+def test_a_fresh_wavenet_changes_little():
+    generator, whole = build(trained=False, channels=64, layers=8, cycle=4), song(30)
     with torch.no_grad():
         base = generator(whole, use_wavenet=False)
         assert -60 < db(rms(generator(whole) - base) / rms(base)) < -15
+
+
+def test_the_wavenet_refines_the_envelopes_and_leaves_the_stage_alone():
+    """A constant that it adds to the log envelopes is a gain; no gradient reaches the stage through it."""
+    generator, whole = build(), song(30)
+    with torch.no_grad():
+        base = generator(whole, use_wavenet=False)
+    generator.wavenet.forward = lambda signal, hidden: torch.full((1, 66, hidden.shape[1]), 0.5)
+    with torch.no_grad():
+        torch.testing.assert_close(generator(whole), base * math.exp(0.5), rtol=1e-4, atol=1e-6)
+    del generator.wavenet.forward
+    generator(whole).square().sum().backward()
+    trained = {name for name, parameter in generator.named_parameters() if parameter.grad is not None}
+    assert trained == {name for name, _ in generator.named_parameters() if name.startswith("wavenet.")}
+    generator.zero_grad(set_to_none=True)
+    generator(whole, use_wavenet=False).square().sum().backward()
+    assert all(parameter.grad is None for parameter in generator.wavenet.parameters())
+    assert generator.source_filter.output.weight.grad is not None
 
 
 def test_no_layers_is_the_source_filter_stage_alone():
@@ -123,9 +127,8 @@ def test_no_layers_is_the_source_filter_stage_alone():
         assert torch.equal(generator(whole), generator(whole, use_wavenet=False))
 
 
-@pytest.mark.parametrize("subbands", [1, 4])
-def test_silence_is_silent(subbands):
-    generator = build(subbands=subbands)
+def test_silence_is_silent():
+    generator = build()
     with torch.no_grad():
         assert db(rms(generator(song(40, loudness=torch.full((1, 40), -100.0))))) < -90
         assert db(rms(generator(song(40, loudness=torch.full((1, 40), -20.0))))) > -40
@@ -182,19 +185,10 @@ class ConstantConditioner(nn.Module):
         return torch.linspace(-1, 1, SMALL["hidden_channels"]).expand(*conditioning.f0.shape, -1)
 
 
-@pytest.mark.parametrize("subbands", [1, 8])
-def test_loudness_is_a_gain(subbands):
-    generator, whole = build(subbands=subbands), song(30)
+def test_loudness_is_a_gain():
+    generator, whole = build(), song(30)
     generator.conditioner = ConstantConditioner()
     with torch.no_grad():
         soft, loud = (generator(replace(whole, loudness=torch.full((1, 30), level))) for level in (-40.0, -20.0))
     torch.testing.assert_close(loud, 10 * soft, atol=1e-6, rtol=1e-4)
     assert rms(loud) > 0.01
-
-
-def test_under_autocast_the_wavenet_hears_all_bits():
-    generator, heard = build(subbands=8), []
-    generator.wavenet.register_forward_pre_hook(lambda _, inputs: heard.append(inputs[0].dtype))
-    with torch.autocast("cpu", torch.bfloat16):
-        generator(song(20))
-    assert heard == [torch.float32]

@@ -16,11 +16,11 @@ import torch
 from accelerate.state import AcceleratorState
 from filelock import FileLock
 from safetensors.torch import load_file, save_file
+from svc.models.weight_names import stored_name
 
 from svc.config import load, to_tree
 from svc.errors import TrainingError
 from svc.models.generator import VERSION
-from svc.models.weight_names import stored_name
 from svc.training import checkpoint, state, step
 from svc.training.loop import train
 from svc.training.resume import lock_run
