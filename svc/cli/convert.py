@@ -52,9 +52,6 @@ def convert(
         Path | None, typer.Option(help="write the f0 of the song as such a CSV, before transposition")
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, or cuda where there is one")] = "cpu",
-    bf16: Annotated[
-        bool, typer.Option("--bf16", help="run the WaveNet in bf16: faster where the processor has it")
-    ] = False,
     force: Force = False,
 ) -> None:
     """Convert a song, or a folder of songs, to another speaker."""
@@ -89,7 +86,7 @@ def convert(
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from None
     options = ConversionOptions(mix, semitones, target_loudness, f0_csv, save_f0_csv)
-    converter = Converter(loaded, device, bf16)
+    converter = Converter(loaded, device)
     if stream:
         _convert_stream(converter, options, mix, stream_rate, stream_block_seconds)
     elif recursive:

@@ -179,7 +179,7 @@ class TrainConfig:
     min_lr_ratio: float = 0.1  # of the learning rate at the last step, after cosine decay
     max_grad_norm: float = 5.0  # gradient clipping, for each network
     ema_decay: float = 0.999  # for each step
-    precision: Literal["auto", "no", "bf16"] = "auto"  # of matrix products (CPU: the WaveNet); auto: the faster
+    precision: Literal["auto", "no", "bf16"] = "auto"  # of matrix products on GPUs; auto: bf16 where the GPU has it
     seed: int = 0
     num_workers: int = 0  # processes that load data
     log_every: int = 50  # steps

@@ -106,18 +106,15 @@ class Converter:
     Args:
         voice: stays as it is, on the CPU.
         device: to compute on.
-        bf16: run the WaveNet in bf16: faster where the processor has it; the error is 60 dB or more below the sound,
-            and depends on the chunks.
 
     Raises:
         WeightsError: the content encoder differs from that of the voice's training.
     """
 
-    def __init__(self, voice: VoiceFile, device: str = "cpu", bf16: bool = False):
+    def __init__(self, voice: VoiceFile, device: str = "cpu"):
         self.voice = voice
         self.device = device
         self.generator = copy.deepcopy(voice.generator).to(device)
-        self.generator.bf16 = bf16
         check_content_encoder(voice)
         self.features = FeatureExtractor(voice.config, device)
 

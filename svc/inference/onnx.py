@@ -1,7 +1,6 @@
 """ONNX export of the generator, checked against PyTorch."""
 
 import contextlib
-import copy
 import importlib
 import json
 import logging
@@ -82,12 +81,11 @@ def example_inputs(voice: VoiceFile, frames: int) -> tuple[Tensor, ...]:
 
 
 class _GeneratorWithTensorInputs(nn.Module):
-    """The generator in fp32, parameters shared, with the fields of a conditioning as inputs."""
+    """The generator, with the fields of a conditioning as inputs."""
 
     def __init__(self, generator: Generator):
         super().__init__()
-        self.generator = copy.copy(generator)
-        self.generator.bf16 = False
+        self.generator = generator
 
     def forward(self, *inputs: Tensor) -> Tensor:
         return self.generator(Conditioning(**dict(zip(INPUTS, inputs, strict=True))))

@@ -14,8 +14,8 @@ COND_CHANNELS = 32  # of the conditioning at the sample rate
 class WaveNet(nn.Module):
     """Non-causal WaveNet: gated dilated convolutions of a signal (B, in, T), conditioned on a hidden track (B, N, H).
 
-    Each dilated convolution is one product of (B, T, taps · C + 32) with a matrix: in bf16 CPUs compute that several
-    times faster than a convolution. Under autocast the products run in bf16 and the residual stream stays in fp32.
+    Each dilated convolution is one product of (B, T, taps · C + 32) with a matrix. Under autocast the products run in
+    bf16 and the residual stream stays in fp32.
 
     Args:
         inputs: channels of the signal.

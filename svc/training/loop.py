@@ -21,10 +21,11 @@ from svc.models.wavenet import WaveNet
 from svc.training import checkpoint, gan_metrics, validation
 from svc.training.logging import Diagnostics, RunLogger, Throughput, check_trackers, make_trackers, mean_over_ranks
 from svc.training.perceptual_losses import build_losses
-from svc.training.resume import check_config_unchanged, check_ranks_agree, lock_run, resolve_precision
+from svc.training.resume import check_config_unchanged, check_ranks_agree, lock_run
 from svc.training.signals import any_rank, stop_on_signal
 from svc.training.state import TrainState, create_state
 from svc.training.step import train_step
+from svc.utils import hardware
 from svc.utils.progress import progress
 
 
@@ -89,17 +90,16 @@ def _start(
 ) -> "Trainer":
     """Trainer with a new state, or with that of the newest checkpoint."""
     newest = checkpoint.newest(run)
-    resolved = resolve_precision(config, newest, process.device)
     accelerator = Accelerator(
         cpu=cpu,
-        mixed_precision=resolved.train.precision if process.device.type != "cpu" else "no",
+        mixed_precision="bf16" if _uses_bf16(config, process.device) else "no",
         log_with=make_trackers(config.train.trackers, run, newest.step if newest else 0),
         project_config=ProjectConfiguration(project_dir=str(run), logging_dir=str(run)),
         kwargs_handlers=[DistributedDataParallelKwargs()],
     )
     channels = segments[0, 0].conditioning.content.shape[1]
     speakers = len(prepared.speakers)
-    state = create_state(resolved, content_channels=channels, num_speakers=speakers, device=accelerator.device)
+    state = create_state(config, content_channels=channels, num_speakers=speakers, device=accelerator.device)
     if initialise:
         initialise(state)
     if newest is not None:
@@ -238,13 +238,17 @@ class Trainer:
                 "config": to_tree(self.config),
                 "data": self.prepared.sha256,
                 "features": self.prepared.features,
-                "bf16": self.state.ema_generator.bf16,
                 "score_source": _score_source(self.score),
                 "content_channels": self.content_channels,
                 "speakers": [asdict(speaker) for speaker in self.prepared.speakers],
             }
             checkpoint.write(self.run, self.state, extra, self.config.train.keep_checkpoints)
         self.saved_step = self.state.step
+
+
+def _uses_bf16(config: Config, device: torch.device) -> bool:
+    """Matrix products in bf16, on GPUs alone."""
+    return device.type != "cpu" and hardware.use_bf16(config.train.precision, device)
 
 
 def _score_source(score: validation.ScoreFn | None) -> str:

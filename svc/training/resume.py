@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from svc.config import Config, differences, from_tree, to_tree
 from svc.data.manifest import Manifest
 from svc.errors import ConfigError, TrainingError
 from svc.training.checkpoint import Checkpoint
-from svc.utils import hardware
 
 
 @contextlib.contextmanager
@@ -36,14 +34,6 @@ def lock_run(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def resolve_precision(config: Config, checkpoint: Checkpoint | None, device: torch.device) -> Config:
-    """The config with ``train.precision`` resolved; ``auto`` keeps what a resumed run started with, on any machine."""
-    bf16 = hardware.use_bf16(config.train.precision, device)
-    if checkpoint is not None and config.train.precision == "auto":
-        bf16 = bool(checkpoint.meta.get("bf16", bf16))  # older checkpoints do not hold it
-    return replace(config, train=replace(config.train, precision="bf16" if bf16 else "no"))
 
 
 def check_config_unchanged(

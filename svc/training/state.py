@@ -13,7 +13,6 @@ from svc.errors import TrainingError
 from svc.models.discriminators import build_discriminator
 from svc.models.generator import Generator
 from svc.training.optim import make_optimizer
-from svc.utils import hardware
 
 MAX_CONSECUTIVE_SKIPS = 20  # updates of one network
 
@@ -68,7 +67,6 @@ def create_state(config: Config, *, content_channels: int, num_speakers: int, de
     """A new state; its weights depend on the seed alone."""
     torch.manual_seed(config.train.seed)
     generator = Generator(config, content_channels=content_channels, num_speakers=num_speakers).to(device)
-    generator.bf16 = hardware.use_bf16(config.train.precision, device)
     discriminator = build_discriminator(config.discriminator, config.sample_rate).to(device)
     return TrainState(
         generator,

@@ -181,7 +181,7 @@ def test_a_short_run_writes_its_table(module, tmp_path):
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith(("| svc", "| … "))]
     names = [row[0].removeprefix("| ") for row in rows]
     assert names[:2] == ["svc: content", "svc: loudness"]
-    assert names[2:4] == ["svc base", "svc base, WaveNet in bf16"]
+    assert names[2:4] == ["svc base", "svc base, source-filter stage alone"]
     assert names[7:9] == ["svc base, a step", "… source-filter stage"]
     assert all(0 < float(row[1]) < 60 for row in rows)
     assert f"| allocator | {module('host').allocator()} |" in text

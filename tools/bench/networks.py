@@ -32,8 +32,8 @@ STEP, PART = "svc base, a step", "… "  # label of a row, and prefix of the row
 def generators(sizes: Sizes, device: str) -> Group:
     """One forward pass of each of our generators."""
     text = (
-        f"One forward pass of {sizes.generator:g} s ({sizes.paper:g} s for svc/config/paper.yaml, 16 kHz; the others "
-        "24 kHz), random weights, inference mode, fp32 unless stated, with the excitation."
+        f"One forward pass of {sizes.generator:g} s ({sizes.paper:g} s for svc/config/paper.yaml, 16 kHz; base "
+        "44.1 kHz, demo 24 kHz), random weights, inference mode, fp32, with the excitation."
     )
     return Group(_titled("generator", device), text, _generators(sizes, device), "svc base")
 
@@ -43,13 +43,11 @@ def _generators(sizes: Sizes, device: str) -> list[Contestant]:
     seconds = {base: sizes.generator, demo: sizes.generator, paper: sizes.paper}
     inputs = {network: conditioning(seconds[network], network.content_channels, device) for network in seconds}
 
-    def run(network: Generator, half: bool = False, use_wavenet: bool = True) -> None:
-        network.bf16 = half
+    def run(network: Generator, use_wavenet: bool = True) -> None:
         network(inputs[network], use_wavenet)
 
     runs: list[tuple[str, Generator, dict[str, bool]]] = [
         ("svc base", base, {}),
-        ("svc base, WaveNet in bf16", base, {"half": True}),
         ("svc base, source-filter stage alone", base, {"use_wavenet": False}),
         ("svc demo", demo, {}),
         ("svc paper", paper, {}),
@@ -97,7 +95,7 @@ class _Steps:
         """The step and its parts."""
         parts: dict[str, Callable[[], None]] = {
             "source-filter stage": partial(self._sing, use_wavenet=False),
-            "WaveNet, filter bank left out": self._wavenet,
+            "WaveNet": self._wavenet,
             "second sample": self._second_sample,
             "spectral loss": self._spectral,
             "discriminator update": self._discriminator,
@@ -118,8 +116,7 @@ class _Steps:
     def _wavenet(self) -> None:
         wavenet = self.generator.get_submodule("wavenet")
         wavenet.zero_grad()
-        with torch.autocast(self.device, torch.bfloat16, enabled=bool(self.generator.bf16)):
-            wavenet(*self.signals).float().square().mean().backward()
+        wavenet(*self.signals).float().square().mean().backward()
 
     def _second_sample(self) -> None:
         with torch.no_grad():
@@ -161,9 +158,8 @@ class _Steps:
     def _batch(self) -> Batch:
         channels, train = content.channels(self.config.features.content), self.config.train
         segments = conditioning(train.segment_seconds, channels, self.device, train.batch_size)
-        return Batch(
-            segments, 0.1 * torch.randn(train.batch_size, segments.frames * self.config.hop, device=self.device)
-        )
+        audio = 0.1 * torch.randn(train.batch_size, segments.frames * self.config.hop, device=self.device)
+        return Batch(segments, audio, torch.full((train.batch_size,), self.config.sample_rate / 2, device=self.device))
 
     def _wavenet_inputs(self) -> list[Tensor]:
         caught: list[Tensor] = []
@@ -219,7 +215,7 @@ def _weights(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def _used(network: Generator, half: bool = False, use_wavenet: bool = True) -> int:  # noqa: ARG001
+def _used(network: Generator, use_wavenet: bool = True) -> int:
     return _weights(network) - (0 if use_wavenet else _weights(network.get_submodule("wavenet")))
 
 

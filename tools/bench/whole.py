@@ -56,14 +56,10 @@ def conversion(sizes: Sizes, path: Path | None, folder: Path) -> Group:
     voice.save(voice_path)
     command = [sys.executable, "-m", "svc", "convert", "-s", "0", "-v", str(voice_path), str(source)]
     command += ["-o", str(folder / "converted.wav"), "-f"]
-    forms = {"svc convert": [], "svc convert --bf16": ["--bf16"]}
-    fresh = {name: host.watch([*command, *flags]) for name, flags in forms.items()}
+    fresh = {"svc convert": host.watch(command)}
     converter = Converter(voice)
     weights = sum(parameter.numel() for parameter in voice.generator.parameters())
-    contestants = [
-        Contestant(name, partial(_convert, converter, song, half=bool(flags)), song.seconds, weights)
-        for name, flags in forms.items()
-    ]
+    contestants = [Contestant("svc convert", partial(_convert, converter, song), song.seconds, weights)]
     whose = "the voice of --voice" if path else "random weights"
     text = (
         f"{song.seconds:g} s of synthetic singing at {SONG_RATE} Hz with {whose} "
@@ -102,8 +98,7 @@ def _random_voice() -> VoiceFile:
     return VoiceFile(generator, config, speakers, {"note": "random weights"}, "", SPEAKERS)
 
 
-def _convert(converter: Converter, song: Audio, half: bool) -> dict[str, float]:
-    converter.generator.bf16 = half
+def _convert(converter: Converter, song: Audio) -> dict[str, float]:
     return converter.convert(song, "0")[1].timings
 
 
