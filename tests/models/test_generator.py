@@ -1,7 +1,6 @@
 """The generator: its shapes, how far it looks, and that it adds nothing of its own."""
 
 from dataclasses import replace
-from itertools import product
 
 import pytest
 import torch
@@ -22,7 +21,7 @@ SMALL = {
     "wavenet.dilation_cycle": 3,
 }
 NAMES = {"channels": "wavenet.channels", "layers": "wavenet.layers", "cycle": "wavenet.dilation_cycle"}  # in calls
-KINDS = list(product((True, False), (1, 2, 4, 8, 16)))
+KINDS = [(True, 1), (True, 8), (False, 1), (False, 4)]
 
 
 def build(rate: int = 24_000, trained: bool = True, seed: int = 0, **options) -> Generator:
@@ -41,8 +40,8 @@ def build(rate: int = 24_000, trained: bool = True, seed: int = 0, **options) ->
 
 
 @pytest.mark.parametrize(("source_filter", "subbands"), KINDS)
-@pytest.mark.parametrize("rate", [16_000, 24_000])
-def test_shape(source_filter, subbands, rate):
+def test_shape(source_filter, subbands):
+    rate = 16_000
     generator = build(rate, source_filter=source_filter, subbands=subbands)
     with torch.no_grad():
         for frames, batch in ((1, 1), (17, 3)):
@@ -50,7 +49,7 @@ def test_shape(source_filter, subbands, rate):
 
 
 @pytest.mark.parametrize(("source_filter", "subbands"), KINDS)
-@pytest.mark.parametrize(("layers", "hidden"), [(1, 1), (4, 3), (9, 2)])
+@pytest.mark.parametrize(("layers", "hidden"), [(1, 1), (9, 2)])
 def test_margin_is_how_far_it_looks(source_filter, subbands, layers, hidden):
     generator = build(
         source_filter=source_filter, subbands=subbands, layers=layers, cycle=9, hidden_layers=hidden
@@ -117,12 +116,6 @@ def test_a_fresh_wavenet_is_a_small_correction(subbands):
         assert -60 < db(rms(generator(whole) - base) / rms(base)) < -15
 
 
-def test_no_layers_is_the_source_filter_stage_alone():
-    generator, whole = build(layers=0), song(30)
-    with torch.no_grad():
-        assert torch.equal(generator(whole), generator(whole, use_wavenet=False))
-
-
 @pytest.mark.parametrize("subbands", [1, 4])
 def test_silence_is_silent(subbands):
     generator = build(subbands=subbands)
@@ -158,16 +151,6 @@ def test_one_hot_is_the_singer_and_half_and_half_is_between():
         generator.conditioner.embedding[2] = generator.conditioner.embedding[:2].mean(0)
     torch.testing.assert_close(sung_by(0.5, 0.5, 0), sung_by(0, 0, 1))
     assert not torch.allclose(sung_by(1, 0, 0), sung_by(0, 1, 0))
-
-
-def test_a_batch_is_its_items():
-    generator = build()
-    with torch.no_grad():
-        together = generator(song(20, batch=3))
-        for i in range(3):
-            whole = song(20, batch=3)
-            alone = replace(whole, **{n: getattr(whole, n)[i : i + 1] for n in whole.__dataclass_fields__})
-            torch.testing.assert_close(generator(alone)[0], together[i], atol=1e-5, rtol=0)
 
 
 # --- loudness and precision ---

@@ -2,8 +2,6 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from svc.models.pqmf import PQMF
 
@@ -16,7 +14,7 @@ def reconstruct(pqmf: PQMF, audio: torch.Tensor) -> torch.Tensor:
     return pqmf.synthesis(pqmf.analysis(audio))
 
 
-@pytest.mark.parametrize("bands", [2, 4, 8, 16, 21, 49])
+@pytest.mark.parametrize("bands", [2, 8, 21, 49])
 def test_synthesis_of_analysis_is_the_identity(bands):
     pqmf = PQMF(bands)
     audio = torch.randn(1, 1, 1_200 * bands, generator=torch.Generator().manual_seed(0))
@@ -30,7 +28,7 @@ def test_one_band_is_the_audio():
     assert PQMF(1).margin == 0
 
 
-@pytest.mark.parametrize("bands", [1, 2, 4, 8, 16, 21])
+@pytest.mark.parametrize("bands", [1, 8, 21])
 def test_synthesis_is_the_adjoint_of_analysis(bands):
     pqmf = PQMF(bands).double()
     audio = torch.randn(3, 1, 40 * bands, dtype=torch.float64)
@@ -38,7 +36,7 @@ def test_synthesis_is_the_adjoint_of_analysis(bands):
     torch.testing.assert_close((pqmf.analysis(audio) * parts).sum(), (audio * pqmf.synthesis(parts)).sum())
 
 
-@pytest.mark.parametrize("bands", [2, 4, 8, 16, 21])
+@pytest.mark.parametrize("bands", [2, 8, 21])
 def test_a_tone_lands_in_its_band(bands):
     pqmf = PQMF(bands)
     for band in range(bands):
@@ -49,7 +47,7 @@ def test_a_tone_lands_in_its_band(bands):
         assert power[band] == pytest.approx(bands / 2, rel=0.01)  # energy is preserved
 
 
-@pytest.mark.parametrize("bands", [2, 4, 8, 16])
+@pytest.mark.parametrize("bands", [2, 16])
 def test_margin_is_the_extent_of_an_impulse_response(bands):
     pqmf = PQMF(bands)
     clicks = torch.eye(bands * 100)[:, None].double()[50 * bands : 51 * bands]
@@ -59,14 +57,8 @@ def test_margin_is_the_extent_of_an_impulse_response(bands):
     assert int(touched[-1]) - int(touched[0]) >= 2 * pqmf.margin - bands
 
 
-@settings(max_examples=20, deadline=None)
-@given(
-    bands=st.sampled_from([1, 2, 4, 8, 16]),
-    channels=st.integers(1, 3),
-    batch=st.integers(1, 3),
-    count=st.integers(1, 30),
-)
-def test_shapes_and_order(bands, channels, batch, count):
+def test_shapes_and_order():
+    bands, channels, batch, count = 4, 3, 2, 30
     pqmf = PQMF(bands)
     audio = torch.randn(batch, channels, bands * count)
     parts = pqmf.analysis(audio)

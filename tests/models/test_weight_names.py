@@ -5,8 +5,8 @@ import torch
 from song import CONTENT, SPEAKERS
 
 from svc.config import load
-from svc.models.generator import VERSION, Generator
-from svc.models.weight_names import rename_weights, stored_name
+from svc.models.generator import Generator
+from svc.models.weight_names import VERSION, rename_weights, stored_name
 
 NAMES_OF_4 = {
     *("conditioner.embedding", "conditioner.accent", "conditioner.entry.weight", "conditioner.entry.bias"),
