@@ -58,9 +58,9 @@ def test_a_regression_is_learnt(tmp_path):
     assert "measure" not in last  # every tenth row of the log
 
 
-@pytest.mark.parametrize("bf16", [False, True])
-def test_resumed_equals_uninterrupted(tmp_path, monkeypatch, bf16):
-    monkeypatch.setattr(auxiliary.hardware, "bf16_is_fast", lambda device: bf16)
+def test_resumed_equals_uninterrupted(tmp_path, monkeypatch):
+    """Also in bf16, where the machine that it is resumed on is not fast with it."""
+    monkeypatch.setattr(auxiliary.hardware, "bf16_is_fast", lambda device: True)
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     whole = Regression(tmp_path / "a", CONFIG, "data")
@@ -69,11 +69,11 @@ def test_resumed_equals_uninterrupted(tmp_path, monkeypatch, bf16):
     for _ in range(23):
         part.take_step()
     part.save()
-    monkeypatch.setattr(auxiliary.hardware, "bf16_is_fast", lambda device: not bf16)
+    monkeypatch.setattr(auxiliary.hardware, "bf16_is_fast", lambda device: False)
     torch.manual_seed(99)
     resumed = Regression(tmp_path / "b", CONFIG, "data")
     resumed.restore()
-    assert (resumed.step, resumed.bf16) == (23, bf16)
+    assert (resumed.step, resumed.bf16) == (23, True)
     resumed.train()
     assert torch.equal(whole.mean, resumed.mean)
     for one, other in zip(whole.network.parameters(), resumed.network.parameters(), strict=True):

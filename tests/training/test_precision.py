@@ -5,12 +5,15 @@ import os
 import signal
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from svc.errors import TrainingError
 from svc.training import checkpoint, loop
 from svc.training.loop import train
+from svc.training.resume import resolve_precision
 from svc.utils import hardware
 
 STEPS, STOPPED = 4, 2
@@ -61,29 +64,11 @@ def test_a_run_goes_on_as_it_began(half, precision, prepared, config, fast, stop
     assert losses(tmp_path / "moved") == losses(tmp_path / "whole")
 
 
-def test_the_two_precisions_differ(prepared, config, tmp_path):
-    for precision in ("no", "bf16"):
-        train(prepared, tmp_path / precision, config(precision), cpu=True)
-    assert losses(tmp_path / "no") != losses(tmp_path / "bf16")
-
-
-@pytest.mark.parametrize("half", [True, False])
-def test_a_run_that_does_not_say_goes_by_the_machine(half, prepared, config, fast, stop_once, tmp_path, monkeypatch):
-    """As those of earlier versions."""
-    real = checkpoint.write
-
-    def write(run, state, extra, keep):
-        return real(run, state, {key: value for key, value in extra.items() if key != "bf16"}, keep)
-
-    fast(not half)
-    stop_once()
-    with monkeypatch.context() as earlier:
-        earlier.setattr(checkpoint, "write", write)
-        train(prepared, tmp_path, config("auto"), cpu=True)
-    assert "bf16" not in checkpoint.newest(tmp_path).meta
-    fast(half)
-    train(prepared, tmp_path, config("auto"), cpu=True)
-    assert checkpoint.newest(tmp_path).meta["bf16"] is half
+def test_a_run_of_an_earlier_version_goes_by_the_machine(config, fast):
+    for half in (True, False):
+        fast(half)
+        earlier = SimpleNamespace(meta={})
+        assert resolve_precision(config("auto"), earlier, torch.device("cpu")).train.precision == ("no", "bf16")[half]
 
 
 def test_another_precision_is_a_change_of_the_config(prepared, config, stop_once, tmp_path):
