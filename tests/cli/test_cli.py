@@ -181,7 +181,7 @@ def judged(singers_folder, tmp_path_factory):
 
 
 class TestEvaluate:
-    OWN = ("--f0-tracker", "crepe", "--speaker-encoder", "cepstral", "--content-metric", "mfcc")  # no extra needed
+    OWN = ("--f0-tracker", "praat", "--speaker-encoder", "cepstral", "--content-metric", "mfcc")  # the fastest
 
     def test_without_conversions(self, judged, monkeypatch, capsys):
         out, singers = judged

@@ -10,7 +10,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 from test_recipes import recipe
 
-from svc.config import load, to_tree
+from svc.config import to_tree
 from svc.errors import ConfigError
 from svc.inference.voice import VoiceFile
 from svc.training import checkpoint, loop
@@ -55,23 +55,6 @@ def search(tiny, prepared, tmp_path, monkeypatch) -> Search:
     monkeypatch.setattr(module, "STUDIES", {"tried": tried})
     monkeypatch.setattr(module, "measure_step_seconds", search.measure)
     return search
-
-
-def test_every_study_varies_what_there_is():
-    module = recipe("ablation")
-    base = module.Path("base")
-    for study in module.STUDIES.values():
-        configs = [load(base, module.ALL_STAGES | changed) for changed in study.values()]
-        assert len({json.dumps(to_tree(config)) for config in configs}) == len(study)
-    spectral = load(base, module.ALL_STAGES | module.OBJECTIVES["spectral"])
-    assert spectral.train.adversarial_start_step > spectral.train.steps
-    adversarial = load(base, module.ALL_STAGES | module.OBJECTIVES["adversarial"])
-    assert adversarial.perceptual["phones"].weight == spectral.perceptual["phones"].weight == 0
-
-
-def test_a_study_that_there_is_not_is_told(search):
-    with pytest.raises(ConfigError, match=r"^others: no such study; there are tried$"):
-        search.module.main("others", search.prepared, search.out)
 
 
 @pytest.fixture
@@ -119,15 +102,6 @@ def test_only_what_is_new_is_measured(search):
     assert search.measured == [["2 bands"], ["source-filter"]]
     assert json.loads((search.out / "costs.json").read_text()) == COSTS
     assert search.voices() == ["2_bands", "source-filter"]
-
-
-def test_interrupted_in_the_source_filter_stage(search, interrupt, capsys):
-    interrupt(1)
-    search.run()
-    assert capsys.readouterr().out.splitlines() == [AGAIN]
-    assert search.steps() == {"source_filter_alone": 1}
-    assert search.measured == []
-    assert not (search.out / "costs.json").exists()
 
 
 def test_interrupted_in_a_variant_it_goes_on_there(search, interrupt, capsys):

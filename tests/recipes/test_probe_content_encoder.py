@@ -2,20 +2,17 @@
 
 import json
 from dataclasses import asdict
-from itertools import count
 from pathlib import Path
 from types import ModuleType
 
-import librosa
 import numpy as np
 import pytest
 import torch
 from test_recipes import recipe
 
 from svc.audio.files import Audio, write
-from svc.data.corpora.ravdess import find
 from svc.encoders.base import Encoder
-from svc.errors import DataError, SvcError
+from svc.errors import SvcError
 from svc.evaluation.metrics import f0 as f0_metric
 from svc.features.cache import FeatureCache, to_int16
 from svc.phonetics.corpus import MANIFEST, Utterance
@@ -141,19 +138,6 @@ def test_singers_alone(measure, ravdess, unmoved):
     assert figures.accuracy_by_mean == figures.accuracy_by_frame == 1
 
 
-def test_a_recording_does_not_tell_of_itself(measure, ravdess, unmoved):
-    """Frames that show which recording they are of do not help with recordings that are left out."""
-    heard = count()
-
-    def itself_alone(audio: Audio) -> np.ndarray:
-        number = next(heard) // (1 + len(measure.SHIFTS))
-        return np.tile(np.eye(8)[:, [number]], len(audio.samples) // 160)
-
-    figures = measure.measure(itself_alone, recordings(measure, ravdess, "song"), "song")
-    assert figures.accuracy_by_mean <= 0.5
-    assert figures.accuracy_by_frame <= 0.5
-
-
 def test_silence_before_and_after_is_cut_off_where_it_is_in_the_recording(measure, ravdess, monkeypatch):
     """Of what was moved the same frames are held against it."""
     seen = []
@@ -168,14 +152,6 @@ def test_silence_before_and_after_is_cut_off_where_it_is_in_the_recording(measur
         edge = (len(heard) - len(sung)) // 2
         np.testing.assert_array_equal(heard[edge:-edge], sung)
     assert 0 <= figures.pitch < 0.1
-
-
-def test_only_sentences_of_plain_intensity_said_once_are_measured(measure, ravdess):
-    assert len(find(ravdess)) == 24
-    assert {measure.take_name(r) for r in measure.choose(ravdess, "01, 02")} == {
-        (emotion, "01", statement, "01") for emotion in ("01", "02") for statement in SENTENCES
-    }
-    assert len(measure.choose(ravdess, "02")) == 8
 
 
 def test_the_table(measure, ravdess, capsys):
@@ -204,19 +180,6 @@ def test_of_a_run_what_was_held_out_is_heard_too(measure, ravdess, run, unmoved,
     assert measure.phone_accuracy(singer_alone, run) == pytest.approx(3 / 7, abs=0.05)  # of seven sounds three are /a/
 
 
-def test_syllables_are_cut_out_where_they_are_sung(measure, run, monkeypatch):
-    monkeypatch.setattr(measure, "PhoneEncoder", Judge)
-    monkeypatch.setattr(measure, "abx_error", lambda takes: takes)
-    takes = measure.syllable_abx_error(words_alone, run)
-    assert [(take.speaker, take.words) for take in takes] == [
-        (str(singer), syllable) for singer in SINGERS.values() for syllable in ("ga", "mi", "gi")
-    ]
-    for take in takes:
-        np.testing.assert_array_equal(take.frames.argmax(axis=0) * 100, np.repeat([TONES[p] for p in take.words], 10))
-    monkeypatch.setattr(measure, "TAKES", 0)
-    assert measure.syllable_abx_error(words_alone, run) == []
-
-
 @pytest.mark.parametrize(
     ("encoder", "sentence"),
     [
@@ -232,30 +195,6 @@ def test_what_is_no_encoder_is_one_sentence_before_anything_is_measured(measure,
     assert capsys.readouterr().out == ""
 
 
-def test_what_is_no_ravdess_is_one_sentence(measure, ravdess, tmp_path, capsys):
-    (tmp_path / "one").mkdir()
-    (tmp_path / "one" / "actor01").symlink_to(ravdess / "actor01")
-    for data, emotions, sentence in (
-        (tmp_path / "none", "01", r"none: no such folder; name one that holds a corpus"),
-        (ravdess, "01,07", r"--emotions 01,07: .* has no such emotion; choose some of 01, 02"),
-        (tmp_path / "one", "01", r"one: no speech by two actors in --emotions 01; choose others, or more of RAVDESS"),
-    ):
-        with pytest.raises(DataError, match=f"{sentence}$") as raised:
-            measure.main(data, None, emotions)
-        assert "\n" not in str(raised.value)
-    assert capsys.readouterr().out == ""
-
-
-def test_a_run_that_holds_nothing_out_is_one_sentence(measure, ravdess, run, capsys):
-    (run / MANIFEST).write_text("")
-    with pytest.raises(DataError, match=r"acoustic: no validation speech; train on more .*, or leave out --run$"):
-        measure.main(ravdess, None, "01", run)
-    (run / WEIGHTS).unlink()
-    with pytest.raises(DataError, match=rf"{WEIGHTS}: not found; let .* finish, or leave out --run$"):
-        measure.main(ravdess, None, "01", run)
-    assert capsys.readouterr().out == ""
-
-
 @pytest.mark.parametrize("semitones", [-5, 0, 12])
 def test_a_voice_is_moved_by_semitones_and_stays_as_long(measure, semitones):
     pytest.importorskip("parselmouth")
@@ -265,12 +204,3 @@ def test_a_voice_is_moved_by_semitones_and_stays_as_long(measure, semitones):
     assert moved.samples.shape == time.shape
     pitch = f0_metric.praat(moved)
     assert np.median(pitch[pitch > 0]) == pytest.approx(200 * 2 ** (semitones / 12), rel=0.005)
-
-
-def test_mfcc_are_mel_cepstra_of_any_rate_without_the_level(measure):
-    audio = Audio(sing("ai", 4_000, 20), RATE)
-    figures = measure.mfcc(audio)
-    assert figures.shape == (19, 41)
-    np.testing.assert_allclose(measure.mfcc(Audio(0.5 * audio.samples, RATE)), figures, atol=0.5)
-    twice = Audio(librosa.resample(audio.samples, orig_sr=RATE, target_sr=48_000), 48_000)
-    assert np.corrcoef(measure.mfcc(twice)[:, 5:-5].ravel(), figures[:, 5:-5].ravel())[0, 1] > 0.99
