@@ -25,7 +25,7 @@ def in_blocks(audio: Audio, size: int = 1_000) -> list[Audio]:
     return [Audio(audio.samples[n : n + size], audio.rate) for n in range(0, len(audio.samples), size)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     length=st.integers(1, 20_000),
     old=st.integers(8_000, 192_000),

@@ -112,15 +112,6 @@ def test_what_fails_in_one_ends_both_at_once(singers_folder, launched, tmp_path)
     assert not [path for path in (tmp_path / "out").iterdir() if path.name not in {".lock", "store"}]
 
 
-def fault(rank: int, _out: Path) -> None:
-    if rank == 1:
-        raise MemoryError("of ours")
-
-
-def test_a_fault_of_ours_ends_both_and_stays_one(singers_folder, launched):
-    assert [told["code"] for told in launched(singers_folder, fault)] == ["MemoryError('of ours')"] * 2
-
-
 def shot(rank: int, _out: Path) -> None:
     if rank == 1:
         os._exit(0)
@@ -142,13 +133,6 @@ def test_another_run_in_the_folder_is_told(singers_folder, launched, tmp_path):
         assert told["code"] == 2
         assert sentences(told) == ["svc: out: another `svc prepare` is working there; wait for it or choose another -o"]
         assert told["done"] == 0
-
-
-def test_no_data_is_told(launched):
-    first, second = launched(Path("none"))
-    for told in (first, second):
-        assert told["code"] == 2
-        assert sentences(told)[0].startswith("svc: none: no such folder; ")
 
 
 def test_a_machine_that_does_not_see_the_folders_says_so(singers_folder, tiny, tmp_path):

@@ -11,7 +11,6 @@ from svc.audio.files import Audio, write
 from svc.errors import DataError
 from svc.features.cache import FeatureCache
 from svc.phonetics import corpus
-from svc.phonetics.alignment import PocketSphinxAligner
 from svc.phonetics.phones import NUMBER, UNKNOWN
 from svc.phonetics.transcripts import find
 
@@ -59,16 +58,7 @@ def test_song_is_prepared_and_what_is_not_audio_rejected(sung):
     assert utterances[0].frames == 150
     assert (labels == UNKNOWN).all()
     assert corpus.read_prepared(sung / "out") == utterances
-
-
-def test_other_voices_are_other_and_again_the_same(sung):
-    utterances, _ = corpus.prepare([sung / "bank"], sung / "out", jobs=1)
-    again, _ = corpus.prepare([sung / "bank"], sung / "again", jobs=1)
-    assert utterances == again
-    one, other = (FeatureCache(sung / name / "store").get(utterances[0].key, "audio") for name in ("out", "again"))
-    np.testing.assert_array_equal(one[0], other[0])
-    assert (one == other).mean() > 0.9  # Praat's ends are not the same every time
-    voices = one.astype(float)
+    voices = audio.astype(float)
     assert all(abs(np.corrcoef(voices[0], voices[k])[0, 1]) < 0.9 for k in (1, 2))
 
 
@@ -103,13 +93,6 @@ def test_a_list_that_is_not_utf8_is_told_and_one_above_is_none_of_ours(sung):
         with pytest.raises(DataError, match=rf"bank/{name}: is not UTF-8; convert it"):
             corpus.prepare([sung / "bank"], sung / "out")
         (sung / "bank" / name).unlink()
-
-
-def test_a_readable_list_above_counts_beside_one_that_is_not(sung):
-    (sung / "metadata.csv").write_bytes(b"\xff")
-    (sung / "bank" / "index.csv").unlink()
-    (sung / "index.csv").write_text("path,text\nbank/a.wav,かき\n", encoding="utf-8")
-    assert [text for _, text in find(sung / "bank")] == ["かき", ""]
 
 
 def test_rows_that_end_early_have_no_text(sung):
@@ -152,14 +135,6 @@ def test_without_espeak_nothing_is_labelled(sung, monkeypatch):
     with pytest.raises(DataError, match="espeak-ng is not installed"):
         corpus.prepare([sung / "bank"], sung / "out", synthetic=1, jobs=1)
     assert not (sung / "out").exists()
-
-
-def test_the_decoder_goes_on_after_a_recording_that_it_refuses():
-    pytest.importorskip("pocketsphinx")
-    aligner = PocketSphinxAligner()
-    with pytest.raises(IndexError):
-        aligner._decode(None)
-    aligner._decode(bytes(16_000))  # not "utterance already started"
 
 
 @pytest.mark.skipif(ctypes.util.find_library("espeak-ng") is None, reason="espeak-ng is not installed")

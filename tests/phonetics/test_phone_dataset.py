@@ -9,7 +9,6 @@ from svc.features.cache import FeatureCache
 from svc.phonetics import corpus
 from svc.phonetics.corpus import Utterance
 from svc.phonetics.dataset import (
-    TIME_FACTOR_FRAMES,
     TIME_FACTORS,
     PhoneDataset,
     non_silent,
@@ -85,7 +84,7 @@ def test_silence_that_can_be_heard_is_unknown(tmp_path):
 
 
 @given(st.integers(1, 600), st.integers(0, 2**32))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_time_runs_on_and_never_ahead(frames, seed):
     heard_at = random_time_map(frames, np.random.default_rng(seed))
     assert heard_at.shape == (frames,)
@@ -102,30 +101,6 @@ def test_half_of_the_time_nothing_is_stretched():
     assert np.mean(as_it_was) == pytest.approx(0.5, abs=0.05)  # three deviations
     slow = [heard_at[-1] for heard_at, same in zip(found, as_it_was, strict=True) if not same]
     assert np.mean(slow) < 0.75 * 255
-
-
-def test_a_pace_lasts():
-    """For eight frames at the least, where it is not cut short because the audio is caught up with."""
-    lasted = []
-    for seed in range(100):
-        heard_at = random_time_map(256, np.random.default_rng(seed))
-        behind = np.append(True, heard_at[1:] < np.arange(1, 256))
-        changed = (np.abs(np.diff(heard_at, n=2)) > 1e-3) & behind[:-2] & behind[1:-1] & behind[2:]
-        lasted += np.diff(np.flatnonzero(changed), prepend=-2).tolist()
-    assert min(lasted) == TIME_FACTOR_FRAMES[0] == 8
-
-
-def test_crops_are_functions_of_seed_and_step(tmp_path, stairs):
-    sounds = PhoneDataset(tmp_path, stairs, 64)
-    one, same, later, other = (sounds.batch(seed, step, 1, 2, 1, {}) for seed, step in ((0, 3), (0, 3), (0, 4), (1, 3)))
-    assert one.audio.shape == (7, 64 * 160)
-    assert one.pairs == 3
-    for name in ("audio", "labels", "lengths", "vtlp", "equaliser", "time_map"):
-        assert (getattr(one, name) == getattr(same, name)).all()
-        assert len(getattr(one, name)) == 7
-    for changed in (later, other):
-        assert not (one.audio == changed.audio).all()
-    assert (one.labels == UNKNOWN).all()
 
 
 @pytest.mark.parametrize("frames", [64, 200])  # the recordings have 150

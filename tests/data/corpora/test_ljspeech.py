@@ -1,4 +1,4 @@
-from corpus_trees import by_name, count, write_tree
+from corpus_trees import count, write_tree
 
 from svc.data.corpora import ljspeech
 
@@ -28,8 +28,3 @@ def test_counts_and_lines_without_three_fields(tmp_path):
         None,
     ]
     assert {(r.speaker, r.language, r.licence) for r in recordings} == {("ljspeech", "en", "public domain")}
-
-
-def test_audio_files_alone(tmp_path):
-    write_tree(tmp_path, ["LJ001-0001.flac", "LJ001-0002.flac", "other.flac"])
-    assert by_name(ljspeech.find(tmp_path))["LJ001-0002.flac"].group == "ljspeech/LJ001-0002"

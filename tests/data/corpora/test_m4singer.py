@@ -51,11 +51,6 @@ def test_escapes_of_any_title_give_its_group(title):
     assert m4singer._song(escapes) == unicodedata.normalize("NFC", title).replace(" ", "-")
 
 
-def test_without_the_list_of_items(tmp_path):
-    (tree(tmp_path) / "m4singer/meta.json").unlink()
-    assert {r.text for r in m4singer.find(tmp_path)} == {None}
-
-
 @pytest.mark.parametrize("text", ["[", "{}}", '["a"]', '[{"name": 1}]', '[{"item_name": 1, "txt": "a"}]', "3"])
 def test_a_damaged_list_of_items_is_one_line(tmp_path, text):
     (tree(tmp_path) / "m4singer/meta.json").write_text(text)

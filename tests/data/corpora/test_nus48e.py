@@ -23,11 +23,6 @@ def test_counts_of_the_exact_layout(tmp_path):
     assert {(r.language, r.licence, r.text) for r in recordings} == {("en", "research only", None)}
 
 
-def test_a_root_nested_twice(tmp_path):
-    tree(tmp_path, home="download/nus-smc-corpus_48")
-    assert nus48e.find(tmp_path) == nus48e.find(tmp_path / "download/nus-smc-corpus_48")
-
-
 def test_song_and_speech_are_of_one_speaker_in_groups_apart(tmp_path):
     write_tree(tmp_path, ["ADIZ/sing/01.wav", "ADIZ/read/01.wav", "JLEE/sing/01.wav", "__MACOSX/JTAN/sing/01.wav"])
     groups = {(r.speaker, r.kind): r.group for r in nus48e.find(tmp_path)}
@@ -36,8 +31,3 @@ def test_song_and_speech_are_of_one_speaker_in_groups_apart(tmp_path):
         ("ADIZ", "speech"): "nus48e/speech/01",
         ("JLEE", "song"): "nus48e/01",
     }
-
-
-def test_files_of_a_mac_are_left_out(tmp_path):
-    write_tree(tmp_path, ["ADIZ/sing/01.wav", "ADIZ/sing/._01.wav", "__MACOSX/ADIZ/sing/01.wav"])
-    assert len(nus48e.find(tmp_path)) == 1

@@ -32,8 +32,3 @@ def test_a_song_with_one_segment_in_the_test_is_in_the_test(tmp_path):
     tree(tmp_path, train=[SEGMENTS[0], *SEGMENTS[2:4]], test=[SEGMENTS[1]])
     recordings = opencpop.find(tmp_path)
     assert [r.split for r in recordings] == ["test", "test", "train", "train", None, None]
-
-
-def test_without_tables(tmp_path):
-    write_tree(tmp_path, [f"segments/wavs/{SEGMENTS[0]}.wav"])
-    assert [(r.text, r.split) for r in opencpop.find(tmp_path)] == [(None, None)]

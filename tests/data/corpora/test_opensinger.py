@@ -34,12 +34,3 @@ def test_names_of_songs_with_underscores(tmp_path):
 def test_a_song_of_a_man_and_a_woman_is_one_group(tmp_path):
     groups = {(r.speaker, r.group) for r in opensinger.find(tree(tmp_path))}
     assert {("Man_0", "opensinger/光年之外"), ("Woman_0", "opensinger/光年之外")} <= groups
-
-
-def test_files_and_folders_of_other_names(tmp_path):
-    write_tree(tree(tmp_path) / "OpenSinger", ["ManRaw/0_光年之外/notes.wav", "ManRaw/0_光年之外/._0_光年之外_0.wav"])
-    assert len(opensinger.find(tmp_path)) == len(SOUNDS)
-
-
-def test_text_beside_the_sound(tmp_path):
-    assert [r.text for r in opensinger.find(tree(tmp_path)) if r.text] == ["感受停在"]

@@ -17,8 +17,3 @@ def test_counts_without_the_background_noise(tmp_path):
     assert {(r.speaker, r.language, r.licence, r.text) for r in recordings} == {
         ("pjs", "ja", "CC BY-SA 4.0", "また、東寺のように")
     }
-
-
-def test_audio_files_alone(tmp_path):
-    write_tree(tmp_path, ["wavs/pjs001_song.wav", "wavs/pjs002_song.wav", "wavs/pjs1_song.wav"])
-    assert count(pjs.find(tmp_path)) == (1, 2, {"song": 2})

@@ -37,13 +37,6 @@ def test_takes_intensities_and_actors_share_a_group_and_speech_does_not(tmp_path
     assert [groups[name] for name in names] == [*4 * ["ravdess/03-01"], "ravdess/03-02", "ravdess/speech/03-01"]
 
 
-def test_every_file_twice(tmp_path):
-    write_tree(tmp_path, [f"{home}Actor_01/{n}-01.wav" for home in ("", "audio_speech_actors_01-24/") for n in SPEECH])
-    recordings = ravdess.find(tmp_path)
-    assert count(recordings) == (1, 4, {"speech": 8})
-    assert {r.path.parent.parent for r in recordings} == {tmp_path}
-
-
 def test_films_and_other_names_are_left_out(tmp_path):
     write_tree(tmp_path, ["Actor_01/03-02-01-01-01-01-01.wav", "Actor_01/01-02-01-01-01-01-01.mp4", "Actor_01/a.wav"])
     assert [r.text for r in ravdess.find(tmp_path)] == ["Kids are talking by the door"]

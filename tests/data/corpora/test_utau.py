@@ -2,7 +2,6 @@ import pytest
 from corpus_trees import by_name, count, write_tree
 
 from svc.data.corpora import utau
-from svc.errors import DataError
 
 CHARACTER = "name=櫃木クミ\r\nimage=image.bmp\r\n"
 OTO = "_ああいあ.wav=- あ,1,2,3,4,5\n_ああいあ.wav=a あ,1,2,3,4,5\nか.wav=か,1,2,3,4,5\n"
@@ -21,12 +20,6 @@ def test_counts_of_a_bank_with_pitch_folders(tmp_path, encoding):
     assert count(recordings) == (1, 2, {"song": 5})
     assert {(r.speaker, r.language, r.licence) for r in recordings} == {("櫃木クミ", "ja", "unknown")}
     assert {r.group for r in recordings} == {"utau/ああいあ", "utau/か"}
-
-
-def test_text_is_the_only_alias_or_the_syllables(tmp_path):
-    texts = {(r.path.parent.name, r.path.stem): r.text for r in utau.find(bank(tmp_path))}
-    assert texts["A3", "か"] == "か"
-    assert texts["D5", "_ああいあ"] == "ああいあ"
 
 
 def test_banks_beside_each_other_are_speakers(tmp_path):
@@ -59,8 +52,3 @@ def test_a_name_that_no_file_can_have(tmp_path, name):
     assert speaker.isprintable()
     assert ".." not in speaker
     assert len(speaker) <= 64
-
-
-def test_no_bank(tmp_path):
-    with pytest.raises(DataError, match=r"expected character\.txt or oto\.ini"):
-        utau.find(tmp_path)

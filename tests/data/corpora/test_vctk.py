@@ -35,12 +35,6 @@ def test_the_sentence_is_the_group_whoever_reads_it(tmp_path):
     assert groups["p315_030"] == "vctk/p315_030"
 
 
-def test_texts_where_they_are(tmp_path):
-    recordings = by_name(vctk.find(tree(tmp_path)))
-    assert recordings["p225_001_mic1.flac"].text == "Please call Stella."
-    assert recordings["p315_001_mic1.flac"].text is None
-
-
 def test_the_second_microphone_where_the_first_is_absent(tmp_path):
     write_tree(
         tmp_path, ["wav48_silence_trimmed/p225/p225_001_mic2.flac", "wav48_silence_trimmed/p225/p225_002_mic1.flac"]
