@@ -47,13 +47,6 @@ def test_it_is_the_recording_resampled_and_padded_to_whole_frames(length, old, n
     assert spooled.audio.samples.flags.writeable  # torch warns of others
 
 
-@pytest.mark.parametrize(("seconds", "mapped"), [(1.99, False), (2.0, False), (2.01, True)])
-def test_only_long_recordings_go_to_the_disk(monkeypatch, seconds, mapped):
-    monkeypatch.setattr(spooling, "MAX_SECONDS_IN_MEMORY", 2)
-    samples = resample_to_buffer(in_blocks(Audio(noise(round(8_000 * seconds)), 8_000)), 8_000).audio.samples
-    assert isinstance(samples, np.memmap) == mapped
-
-
 def open_files() -> int:
     gc.collect()
     return len([*Path("/dev/fd").iterdir()])

@@ -112,10 +112,6 @@ def test_the_graph_says_what_is_needed_to_run_it():
     }
 
 
-def test_the_graph_names_no_file_of_the_machine_that_made_it():
-    assert b".py" not in exported("both")[1]
-
-
 @pytest.mark.parametrize("library", ["onnxruntime", "onnxscript"])
 def test_a_missing_library_is_one_sentence(library, voice, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, library, None)
@@ -124,35 +120,16 @@ def test_a_missing_library_is_one_sentence(library, voice, tmp_path, monkeypatch
     assert not list(tmp_path.iterdir())
 
 
-def louder(generator):
-    generator.source_filter.output.bias += 0.002  # nepers
-
-
-def broken(generator):
-    generator.source_filter.output.bias += float("nan")
-
-
-@pytest.mark.parametrize("change", [louder, broken])
+@pytest.mark.parametrize("change", [0.002, float("nan")])  # nepers
 def test_a_graph_that_differs_is_not_written(change, tmp_path, monkeypatch):
     voice, graph = exported("both")
     other = Generator(voice.config, content_channels=20, num_speakers=2)
     other.load_state_dict(voice.generator.state_dict())
     with torch.no_grad():
-        change(other)
+        other.source_filter.output.bias += change
     monkeypatch.setattr(onnx, "_export_graph", lambda *_: graph)
     with pytest.raises(WeightsError, match="its audio differs from PyTorch's") as caught:
         onnx.save_onnx(voice.with_generator(other), tmp_path / "voice.onnx")
-    assert "\n" not in str(caught.value)
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_failed_export_is_one_line(tmp_path, monkeypatch):
-    def fail(*_, **__):
-        raise torch.onnx.OnnxExporterError("line\nline")
-
-    monkeypatch.setattr(torch.onnx, "export", fail)
-    with pytest.raises(WeightsError, match="cannot export the graph") as caught:
-        onnx.save_onnx(exported("both")[0], tmp_path / "voice.onnx")
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.iterdir())
 

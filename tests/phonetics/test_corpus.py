@@ -1,7 +1,6 @@
 """Recordings with their texts, in several voices, cut up the same way every time."""
 
 import ctypes.util
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
@@ -62,18 +61,6 @@ def test_song_is_prepared_and_what_is_not_audio_rejected(sung):
     assert all(abs(np.corrcoef(voices[0], voices[k])[0, 1]) < 0.9 for k in (1, 2))
 
 
-def test_what_is_kept_for_measuring_is_speech_that_somebody_said():
-    kept, other, syllables = "0014" + "f" * 60, "0015" + "f" * 60, ((NUMBER["g"], NUMBER["a"]),)
-    for path, key, sung, held, held_speech in (
-        ("a.wav", kept, (), True, True),
-        ("a.wav", other, (), False, False),
-        ("a.wav", other, syllables, True, False),
-        ("espeak-ng:0", kept, (), True, False),
-    ):
-        utterance = corpus.Utterance(path, key, 100, sung)
-        assert (utterance.is_held_out, utterance.is_held_out_speech) == (held, held_speech)
-
-
 def test_nothing_to_prepare_is_told(tmp_path):
     with pytest.raises(DataError, match="no such folder"):
         corpus.prepare([tmp_path / "none"], tmp_path / "out")
@@ -95,13 +82,6 @@ def test_a_list_that_is_not_utf8_is_told_and_one_above_is_none_of_ours(sung):
         (sung / "bank" / name).unlink()
 
 
-def test_rows_that_end_early_have_no_text(sung):
-    (sung / "bank" / "index.csv").write_text("text,path\nかき,a.wav\nがぎ\n", encoding="utf-8")
-    assert [text for _, text in find(sung / "bank")] == ["かき", ""]
-    (sung / "bank" / "index.csv").write_text("path,text\na.wav\nb.wav,がぎ\n", encoding="utf-8")
-    assert [text for _, text in find(sung / "bank")] == ["", "がぎ"]
-
-
 def test_what_praat_refuses_is_rejected_with_its_reason(sung, monkeypatch):
     voices = corpus.singing_augmentation.change_voice
     seen = []
@@ -116,15 +96,6 @@ def test_what_praat_refuses_is_rejected_with_its_reason(sung, monkeypatch):
     utterances, rejected = corpus.prepare([sung / "bank"], sung / "out", jobs=1)
     assert [Path(u.path).name for u in utterances] == ["b.wav"]
     assert rejected == [f"{sung / 'bank' / 'a.wav'}: cannot be labelled (pitch analysis not performed.)"]
-
-
-def test_a_process_ended_from_outside_is_told(sung, monkeypatch):
-    def ended(work, jobs):
-        raise BrokenProcessPool
-
-    monkeypatch.setattr(corpus, "_run", ended)
-    with pytest.raises(DataError, match="use fewer --jobs"):
-        corpus.prepare([sung / "bank"], sung / "out")
 
 
 def test_without_espeak_nothing_is_labelled(sung, monkeypatch):

@@ -10,7 +10,6 @@ import torch
 
 from svc.encoders import phone_classifier
 from svc.encoders.phone_classifier import PhoneClassifier, log_mel, mel_bank
-from svc.errors import DataError
 from svc.features.cache import FeatureCache, to_int16
 from svc.phonetics import corpus
 from svc.phonetics.corpus import CACHE_KEY, Utterance
@@ -95,19 +94,6 @@ def test_resumed_equals_uninterrupted(tmp_path, small, utterances):
     resumed.train()
     for one, other in zip(whole.network.parameters(), resumed.network.parameters(), strict=True):
         assert torch.equal(one, other)
-
-
-def test_too_little_to_learn_from_is_told(tmp_path, small, utterances):
-    for few, config in (
-        ([], TINY),
-        (utterances, replace(TINY, speech_pairs=0, singing_pairs=0)),
-        (utterances, replace(TINY, segment_frames=900)),
-    ):
-        with pytest.raises(DataError, match="to make pairs of"):
-            PhoneTrainer(tmp_path, few, config)
-    for few, config in ((utterances[3:], TINY), (utterances, replace(TINY, speech_pairs=0))):
-        with pytest.raises(DataError, match="no frame has a phone label"):
-            PhoneTrainer(tmp_path, few, config)
 
 
 def test_pairs_that_agree_cost_nothing_and_unknown_frames_neither(small):

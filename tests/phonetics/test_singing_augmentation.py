@@ -118,9 +118,3 @@ def test_another_voice_keeps_the_time_and_changes_the_pitch():
         assert len(heard) == len(audio.samples)
         medians.append(np.median(pitch(heard)))
     assert 70 <= min(medians) < 0.8 * max(medians)
-
-
-def test_silence_has_twins():
-    silent = Audio(np.zeros(RATE, dtype=np.float32), RATE)
-    assert not sing(silent, plan_durations(np.zeros(100, dtype=int), rng()), rng()).any()
-    assert change_voice(silent, rng()).shape == (RATE,)

@@ -5,7 +5,7 @@ import os
 import signal
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 
 import pytest
 from test_recipes import recipe
@@ -95,15 +95,6 @@ def test_again_it_goes_by_the_costs_that_it_measured(search, capsys):
     assert "2 bands: 0.250 s a step, " in capsys.readouterr().out
 
 
-def test_only_what_is_new_is_measured(search):
-    search.run(["2 bands"])
-    assert search.steps() == {"2_bands": SOURCE_FILTER_STEPS + 4, "source_filter_alone": SOURCE_FILTER_STEPS}
-    search.run()
-    assert search.measured == [["2 bands"], ["source-filter"]]
-    assert json.loads((search.out / "costs.json").read_text()) == COSTS
-    assert search.voices() == ["2_bands", "source-filter"]
-
-
 def test_interrupted_in_a_variant_it_goes_on_there(search, interrupt, capsys):
     interrupt(SOURCE_FILTER_STEPS + 1)
     search.run()
@@ -133,13 +124,3 @@ def test_no_such_variant_is_one_sentence_and_leaves_nothing(search):
     with pytest.raises(ConfigError, match=r"^--only 3 bands: no such variant; there are source-filter, 2 bands$"):
         search.run(["3 bands"])
     assert not search.out.exists()
-
-
-def test_a_cost_is_that_of_steps(prepared, tiny, monkeypatch):
-    """The measuring itself, on a clock that moves by one at each look."""
-    module = recipe("ablation")
-    monkeypatch.setattr(module, "ROUNDS", 3)
-    ticks = iter(range(100))
-    monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
-    assert module.measure_step_seconds({"a": tiny, "b": tiny}, prepared) == {"a": 1, "b": 1}
-    assert next(ticks) == 2 * 2 * 3

@@ -9,10 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from svc.data.synthetic.phrases import phrase
-from svc.data.synthetic.singers import SINGERS, render
-from svc.encoders import crepe
-
 ROOT = Path(__file__).parents[2]
 BENCH = ROOT / "tools" / "bench"
 
@@ -22,15 +18,6 @@ def module(monkeypatch):
     """Modules of the tool, by name."""
     monkeypatch.syspath_prepend(BENCH)
     return importlib.import_module
-
-
-@pytest.fixture
-def program(module):
-    """The command itself."""
-    spec = importlib.util.spec_from_file_location("bench_program", BENCH / "__main__.py")
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return loaded
 
 
 class Clock:
@@ -93,27 +80,6 @@ def test_the_table_has_ratios_and_own_columns(raced):
     ]
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(1234.5, "1234"), (123.4, "123"), (12.34, "12.3"), (0.01234, "0.0123"), (0.0, "0.0000000"), (2e-6, "0.0000020")],
-)
-def test_three_digits_without_exponent(module, value, text):
-    assert module("timing").significant(value) == text
-
-
-def test_our_network_is_the_library_s_on_the_same_frames(module):
-    melody = module("melody")
-    singing = render(SINGERS[0], phrase(0), 16_000)
-    part = slice(60 * crepe.HOP, 110 * crepe.HOP)
-    samples = melody.torch.from_numpy(singing.samples[part])
-    theirs, ours = melody.stock("tiny")(samples), melody.same_decoder(crepe.CrepeTiny(), samples)
-    assert len(theirs[0]) == len(ours[0]) == 50
-    np.testing.assert_allclose(ours[1], theirs[1], atol=1e-4)
-    voiced = theirs[1] > melody.VOICED
-    assert voiced.sum() > 20
-    assert np.abs(1200 * np.log2(ours[0] / theirs[0]))[voiced].max() < 0.1
-
-
 def test_distances_in_cents(module):
     melody, timing = module("melody"), module("timing")
     reference, sure = np.full(4, 100.0), np.array([0.9, 0.9, 0.9, 0.1])
@@ -123,15 +89,6 @@ def test_distances_in_cents(module):
     timed["other"].outcomes.append((off, sure))
     columns = melody.accuracy(timed, np.array([100.0, 100.0, 0.0, 0.0]))
     assert list(columns["other"].values()) == ["10.00", "33.33%", "7.50", "0.00%"]
-
-
-def test_singing_is_looped_with_its_melody(module):
-    singing = module("material").sing(70.0, 16_000)
-    assert len(singing.audio.samples) == 70 * 16_000
-    assert len(singing.f0) == 7000
-    period = sum(phrase(number).frames for number in range(2)) * len(SINGERS)
-    assert (singing.f0[period:] == singing.f0[: 7000 - period]).all()
-    assert (singing.audio.samples[period * 160 :] == singing.audio.samples[: (7000 - period) * 160]).all()
 
 
 def test_a_short_run_writes_its_table(module, tmp_path):

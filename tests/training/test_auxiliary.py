@@ -83,14 +83,6 @@ def test_resumed_equals_uninterrupted(tmp_path, monkeypatch):
     assert all(torch.equal(value, other[name]) for name, value in one.items())
 
 
-def test_learning_rate_rises_and_falls_to_zero(tmp_path):
-    run = Regression(tmp_path, CONFIG, "data")
-    rates = [run.learning_rate(step) for step in range(61)]
-    assert rates[0] == pytest.approx(0.01)
-    assert max(rates) == rates[4] == pytest.approx(0.05, rel=0.02)
-    assert rates[60] == pytest.approx(0, abs=1e-12)
-
-
 @pytest.mark.parametrize("change", ["config", "data", "damage", "network", "earlier"])
 def test_only_the_same_run_goes_on(tmp_path, change):
     run = Regression(tmp_path, CONFIG, "data")
@@ -120,3 +112,11 @@ def test_a_loss_that_is_not_finite_ends_the_run_before_it_spoils_a_weight(tmp_pa
     with pytest.raises(TrainingError, match="step 0 or its gradient is not finite"):
         run.take_step()
     assert all(torch.equal(one, other) for one, other in zip(before, run.network.parameters(), strict=True))
+
+
+def test_learning_rate_rises_and_falls_to_zero(tmp_path):
+    run = Regression(tmp_path, CONFIG, "data")
+    rates = [run.learning_rate(step) for step in range(61)]
+    assert rates[0] == pytest.approx(0.01)
+    assert max(rates) == rates[4] == pytest.approx(0.05, rel=0.02)
+    assert rates[60] == pytest.approx(0, abs=1e-12)

@@ -113,12 +113,6 @@ def test_without_trackers_the_files_are_the_same_and_the_waiting_time_is_printed
     assert "of the time was spent waiting for data" in capsys.readouterr().err
 
 
-def test_repeated_steps_are_purged_from_tensorboard(tmp_path):
-    (board,) = make_trackers(("tensorboard", "tensorboard"), tmp_path, 7)
-    assert (board.run_name, board.logging_dir_param, board.init_kwargs) == ("logs", tmp_path, {"purge_step": 8})
-    assert make_trackers((), tmp_path, 7) is None
-
-
 def test_all_trackers_of_accelerate_are_accepted():
     names = typing.get_args(TrackerName)
     assert set(names) == set(theirs.LOGGER_TYPE_TO_CLASS)
@@ -213,3 +207,9 @@ def test_typical_losses_and_one_bad_step_give_no_warning():
     assert warnings(diagnostics, 1, spectral=3.0, discriminator=0.0) == []
     assert warnings(diagnostics, 1, spectral=math.nan, discriminator=math.nan) == []
     assert warnings(diagnostics, 50, spectral=1.0, discriminator=0.3) == []
+
+
+def test_repeated_steps_are_purged_from_tensorboard(tmp_path):
+    (board,) = make_trackers(("tensorboard", "tensorboard"), tmp_path, 7)
+    assert (board.run_name, board.logging_dir_param, board.init_kwargs) == ("logs", tmp_path, {"purge_step": 8})
+    assert make_trackers((), tmp_path, 7) is None

@@ -143,14 +143,6 @@ def test_whisper_gets_16_khz(whisper, tmp_path):
     assert options == {"language": "de", "temperature": 0.0, "condition_on_previous_text": False}
 
 
-def test_a_folder_of_weights(whisper, tmp_path):
-    assert WhisperASR(str(tmp_path))._model.arguments[0] == str(tmp_path)
-    (tmp_path / "tokenizer.json").unlink()
-    for model in ("small", str(tmp_path)):
-        with pytest.raises(WeightsError, match=rf"^{tmp_path}: tokenizer\.json is missing; download or copy the whole"):
-            WhisperASR(model)
-
-
 def test_absent_weights(whisper):
     with pytest.raises(
         WeightsError, match=r"^Whisper large is not in .*; fetch it with `.*download_model\('large'\)\""
@@ -162,12 +154,6 @@ def test_absent_weights(whisper):
         WhisperASR("huge")
     with pytest.raises(DataError, match=r"^xx: not a language of the Whisper model small; choose one of en, de$"):
         WhisperASR(language="xx")
-
-
-def test_without_the_library(monkeypatch):
-    monkeypatch.setitem(sys.modules, "faster_whisper", None)
-    with pytest.raises(DataError, match=r"faster_whisper is not installed; run `pip install -e '\.\[asr\]'"):
-        WhisperASR()
 
 
 TEXT = "the cats are sitting by the open window"
