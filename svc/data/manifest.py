@@ -30,6 +30,7 @@ class Clip:
         language: BCP 47 tag; empty where it is not known.
         licence: SPDX identifier or words; empty where it is not known.
         band: Hz, upper edge of what the recording holds; 0 where it is not known.
+        audio_hash: fingerprint of its samples, hexadecimal; empty in folders prepared before there was one.
     """
 
     path: str
@@ -43,6 +44,7 @@ class Clip:
     language: str = ""
     licence: str = ""
     band: float = 0.0
+    audio_hash: str = ""
 
     @property
     def split_unit(self) -> str:
@@ -98,7 +100,7 @@ def read(folder: Path) -> Manifest:
     try:
         table = (folder / MANIFEST).read_bytes()
         rows = [json.loads(line) for line in table.splitlines()]
-        if any(row.keys() != {field.name for field in fields(Clip)} for row in rows):
+        if any(row.keys() | {"audio_hash"} != {field.name for field in fields(Clip)} for row in rows):
             raise DataError(f"{folder}: prepared by another version of svc; run `svc prepare` again")
         clips = tuple(Clip(**row) for row in rows)
         speakers = tuple(Speaker(**row) for row in json.loads((folder / SPEAKERS).read_text(encoding="utf-8")))
