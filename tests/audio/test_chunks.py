@@ -94,13 +94,6 @@ def test_samples_in_a_file_do_not_stay_in_memory(tmp_path):
     assert resident() - before < 2 << 20
 
 
-def test_samples_in_memory_stay():
-    samples = ramp(10)
-    drop_pages(samples)
-    drop_pages(samples[2:])
-    np.testing.assert_array_equal(samples, ramp(10))
-
-
 # --- resampling ---
 
 

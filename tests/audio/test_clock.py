@@ -37,17 +37,6 @@ def test_click_weighs_most_in_its_own_frame(data, hop, extra, count):
     assert weights[at // hop] >= weights.max() - 1e-6
 
 
-@quick
-@given(
-    samples=st.integers(0, 5_000),
-    hop=st.integers(1, 700),
-    size=st.integers(1, 2_000),
-    batch=st.integers(1, 3),
-)
-def test_number_of_frames(samples, hop, size, batch):
-    assert frame(torch.zeros(batch, samples), size, hop).shape == (batch, samples // hop, size)
-
-
 @pytest.mark.parametrize("fft", [None, 4_096])
 @pytest.mark.parametrize("rate", RATES)
 def test_full_scale_sine_reads_0_db(rate, fft):

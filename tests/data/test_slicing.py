@@ -180,18 +180,3 @@ def test_fields_of_a_clip_are_kept_and_older_manifests_refused(sliced, tmp_path)
     (tmp_path / manifest.MANIFEST).write_text(table.replace('"speaker"', '"singer"'))
     with pytest.raises(manifest.DataError, match=r"prepared by another version of svc; run `svc prepare` again$"):
         manifest.read(tmp_path)
-
-
-def test_labels_of_a_job_are_those_of_its_clips(long, tiny, tmp_path):
-    job = process_file.PrepareJob(
-        "ann",
-        long / "ann" / "short.wav",
-        long,
-        tmp_path,
-        {},
-        tiny,
-        labels={"group": "a song", "licence": "CC0-1.0"},
-        split="test",
-    )
-    (clip,) = process_file.process_file(job)
-    assert (clip.group, clip.licence, clip.split) == ("a song", "CC0-1.0", "test")

@@ -1,7 +1,5 @@
 """Recordings of hours: heard in blocks, with the features of one piece, and never in memory as a whole."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -109,11 +107,3 @@ def test_a_recording_on_the_disk_has_the_features_of_one_in_memory(song, monkeyp
     found, wanted = (extract.shared_extractor(CONFIG).extract(spooled.audio) for spooled in (mapped, kept))
     for name in ("f0", "voiced", "loudness", "content"):
         np.testing.assert_array_equal(getattr(found, name), getattr(wanted, name))
-
-
-@pytest.mark.parametrize("refine", [True, False])
-def test_nothing_at_all_is_a_recording_of_no_frames(refine):
-    nothing = Audio(np.zeros(0, np.float32), RATE)
-    for track in f0.track(nothing, 0, replace(TINY, refine=refine)):
-        assert track.shape == (0,)
-    assert extract.measure_loudness(nothing).shape == (0,)

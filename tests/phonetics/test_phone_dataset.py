@@ -122,20 +122,3 @@ def test_pairs_are_two_voices_at_the_same_times(tmp_path, stairs):
     assert set(voices[24:]) == {1}  # made speech has one voice
     times = crops.time_map[:24:2]
     assert len({tuple(row) for row in times[:, 1:].tolist()}) > 4  # each pair has its own
-
-
-def test_half_of_the_crops_of_known_speech_are_sung(tmp_path):
-    steps, longer = (np.repeat(100 * np.arange(1, count + 1), 160) for count in (100, 140))
-    store = FeatureCache(tmp_path / "store")
-    spoken = {"audio": np.stack([steps] * 3).astype(np.int16), "labels": np.full(100, A, np.int8)}
-    as_sung = {"singing": np.stack([-longer] * 2).astype(np.int16), "singing_labels": np.full(140, A + 1, np.int8)}
-    store.put("f" * 64, spoken | as_sung)
-    sounds = PhoneDataset(tmp_path, [Utterance("spoken", "f" * 64, 100, (), 140)], 64)
-    crops = sounds.batch(0, 0, 400, 0, 0, {})
-    sung = crops.audio.mean(dim=1) < 0
-    assert float(sung.float().mean()) == pytest.approx(0.5, abs=0.075)  # three deviations
-    assert (sung[::2] == sung[1::2]).all()
-    for which, label in ((sung, A + 1), (~sung, A)):
-        assert set(crops.labels[which].flatten().tolist()) <= {label, UNKNOWN}
-    audio, known = sounds.utterance(Utterance("spoken", "f" * 64, 100, (), 140), singing=True)
-    assert len(audio) == 160 * len(known) == 160 * 140

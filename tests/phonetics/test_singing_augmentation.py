@@ -99,17 +99,6 @@ def test_every_syllable_stands_on_a_note():
     assert len(offsets) > 5
 
 
-def test_pitch_follows_the_melody():
-    for seed in range(2):
-        stretches = [PhoneDuration(A, 0, 100, 2.0)]
-        heard = pitch(sing(voice(140, 1.0), stretches, rng(seed)))
-        generator = rng(seed)
-        generator.uniform()  # the vocal tract's
-        wanted = np.array([hertz for _, hertz in random_melody(stretches, 140.0, generator)])
-        assert np.median(heard) == pytest.approx(np.median(wanted), rel=0.03)
-        assert len(heard) > 150  # of 200
-
-
 def test_another_voice_keeps_the_time_and_changes_the_pitch():
     audio = voice(140, 0.8)
     medians = []
