@@ -48,16 +48,12 @@ class TestPauseNoise:
         hiss = noise(1.0, math.sqrt(0.5) * 10 ** (level / 20), rate).samples
         return Audio(np.concatenate([tone, hiss]) * np.float32(0.1 * gain), rate)
 
-    @pytest.mark.parametrize(("source", "output"), [(-70.0, -40.0), (-60.0, -20.0), (-55.0, -65.0)])
-    @pytest.mark.parametrize("rate", [16_000, 24_000, 44_100])
-    @pytest.mark.parametrize("gain", [0.2, 1.0])
+    @pytest.mark.parametrize(
+        ("source", "output", "rate", "gain"), [(-70.0, -40.0, 16_000, 0.2), (-55.0, -65.0, 44_100, 1.0)]
+    )
     def test_is_the_difference(self, source, output, rate, gain):
         scores = artifacts.pause_noise(self.pauses(source), self.pauses(output, rate, gain))
         assert scores == pytest.approx(output - source, abs=0.3)
-
-    def test_of_a_copy(self):
-        source = self.pauses(-60.0)
-        assert artifacts.pause_noise(source, source) == 0
 
     def test_digital_silence_is_no_quieter_than_can_be_heard(self):
         source = self.pauses(-200.0)
@@ -101,12 +97,12 @@ def breathing(level, second=None, floor=-75.0):
 
 
 class TestBreath:
-    @pytest.mark.parametrize("level", [-40.0, -48.0, -55.0])
+    @pytest.mark.parametrize("level", [-40.0, -55.0])
     def test_breaths_are_seen(self, level):
         audio, breath, f0 = breathing(level)
         assert np.mean(artifacts.breath_frames(audio, f0) != breath) < 0.06
 
-    @pytest.mark.parametrize("level", [-20.0, -30.0, -70.0, -200.0])
+    @pytest.mark.parametrize("level", [-30.0, -70.0])
     def test_louder_and_quieter_sounds_are_no_breaths(self, level):
         audio, _, f0 = breathing(level)
         assert not artifacts.breath_frames(audio, f0).any()
@@ -121,11 +117,10 @@ class TestBreath:
         ("first", "second", "kept"),
         [(0.0, 0.0, 1.0), (-8.5, 8.5, 1.0), (-12.0, 0.0, 0.5), (-12.0, 12.0, 0.0), (-60.0, -60.0, 0.0)],
     )
-    @pytest.mark.parametrize("gain", [0.25, 1.0])
-    def test_within_ten_decibels_is_kept(self, first, second, kept, gain):
+    def test_within_ten_decibels_is_kept(self, first, second, kept):
         source, _, f0 = breathing(-48.0)
         output = breathing(-48.0 + first, -48.0 + second)[0]
-        output = Audio(output.samples * np.float32(gain), RATE)
+        output = Audio(output.samples * np.float32(0.25), RATE)
         breath = artifacts.breath_frames(source, f0)
         assert artifacts.breath_kept(source, output, breath) == pytest.approx(kept, abs=0.06)
 
@@ -133,7 +128,7 @@ class TestBreath:
         audio, _, f0 = breathing(-200.0)
         assert math.isnan(artifacts.breath_kept(audio, audio, artifacts.breath_frames(audio, f0)))
 
-    @pytest.mark.parametrize("singer", SINGERS, ids=lambda singer: singer.name)
+    @pytest.mark.parametrize("singer", SINGERS[:2], ids=lambda singer: singer.name)
     def test_recorded_phrases_have_a_breath(self, singer):
         performance = render(singer, recorded_phrase(1))
         breath = artifacts.breath_frames(Audio(performance.samples, performance.rate), performance.f0)
@@ -156,9 +151,10 @@ class TestAperiodicity:
         hiss *= 10 ** (-snr / 20) * np.sqrt(np.mean(clean**2) / np.mean(hiss**2))
         return Audio((0.1 * (clean + hiss)).astype(np.float32), rate), pitch((np.arange(150) + 0.5) / 100)
 
-    @pytest.mark.parametrize("vibrato", [0.0, 50.0])
-    @pytest.mark.parametrize("snr", [0.0, 20.0, 40.0])
-    @pytest.mark.parametrize(("f0", "rate"), [(70, 24_000), (110, 8_000), (220, 24_000), (330, 44_100), (440, 16_000)])
+    @pytest.mark.parametrize(
+        ("f0", "rate", "snr", "vibrato"),
+        [(70, 24_000, 20, 0), (110, 8_000, 0, 50), (220, 24_000, 40, 50), (330, 44_100, 20, 50), (440, 16_000, 40, 0)],
+    )
     def test_is_the_noise_that_was_added(self, f0, rate, snr, vibrato):
         audio, curve = self.tone(f0, rate, snr, vibrato)
         expected = decibels(1 / (1 + 10 ** (snr / 10)))
@@ -182,9 +178,8 @@ class TestAperiodicity:
         ]
         assert soprano > max(alto, bass, tenor) + 8  # who is 19 dB breathier than any
 
-    @pytest.mark.parametrize("count", [0, 4, 100])
-    def test_nan_without_voice(self, count):
-        assert math.isnan(artifacts.aperiodicity(noise(1.0), np.zeros(count)))
+    def test_nan_without_voice(self):
+        assert math.isnan(artifacts.aperiodicity(noise(1.0), np.zeros(100)))
 
 
 class TestGlobalVariance:
@@ -205,13 +200,12 @@ class TestGlobalVariance:
         expected = np.mean(10 * np.log10(cepstra[1:9, :300].var(axis=1)))
         assert artifacts.global_variance(noise(1.0)) == pytest.approx(expected, abs=1e-6)
 
-    @pytest.mark.parametrize("gain", [0.01, 3.0])
-    def test_level_is_left_out(self, gain):
+    def test_level_is_left_out(self):
         audio = sing(ALTO, 6)
-        louder = Audio(audio.samples * np.float32(gain), RATE)
+        louder = Audio(audio.samples * np.float32(0.01), RATE)
         assert artifacts.global_variance(louder) == pytest.approx(artifacts.global_variance(audio), abs=0.01)
 
-    @pytest.mark.parametrize("speaker", SINGERS)
+    @pytest.mark.parametrize("speaker", SINGERS[:2])
     def test_smoothing_shows(self, speaker):
         audio = sing(speaker, 6)
         scores = [artifacts.global_variance(self.smoothed(audio, frames)) for frames in (0.1, 4, 12)]
@@ -228,7 +222,7 @@ class TestMeasure:
         assert math.isnan(scores.pop("breath_kept"))  # a phrase in digital silence
         assert scores == dict.fromkeys(KEYS[1:], 0.0)
 
-    @pytest.mark.parametrize("rate", [8_000, 11_025, 22_050, 44_100])
+    @pytest.mark.parametrize("rate", [8_000, 22_050])
     def test_of_a_copy_at_another_rate(self, rate):
         performance = rendition(ALTO, 7)
         low = resample(Audio(performance.samples, performance.rate), rate)
@@ -237,8 +231,7 @@ class TestMeasure:
         assert scores["aperiodicity"] == pytest.approx(0, abs=0.3)
         assert scores["global_variance"] == pytest.approx(0, abs=0.3)
 
-    @pytest.mark.parametrize("length", [0, 1, 100, 2_000, 2_500, 24_000])
-    @pytest.mark.parametrize("value", [0.0, 0.5])
+    @pytest.mark.parametrize(("length", "value"), [(0, 0.0), (100, 0.5), (2_500, 0.0), (24_000, 0.5)])
     def test_of_next_to_nothing(self, length, value):
         source, curve = sing(BASS, 7), np.full(length // 240, 110.0)
         output = Audio(np.full(length, value, np.float32), RATE)
