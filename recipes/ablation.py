@@ -23,30 +23,18 @@ if TYPE_CHECKING:
 ROUNDS = 7  # of timing
 ALL_STAGES = {"train.wavenet_start_step": 0, "train.adversarial_start_step": 0}  # from the first step
 Overrides = dict[str, Any]
-GENERATORS: dict[str, Overrides] = {  # sub-bands; channels, layers and dilation cycle of about equal cost
+GENERATORS: dict[str, Overrides] = {
     "source-filter": {"model.wavenet.layers": 0},
-    **{
-        name: {
-            "model.subbands": subbands,
-            "model.wavenet.channels": channels,
-            "model.wavenet.layers": layers,
-            "model.wavenet.dilation_cycle": cycle,
-        }
-        for name, (subbands, channels, layers, cycle) in {
-            "1 band": (1, 24, 8, 8),
-            "4 bands": (4, 48, 8, 8),
-            "8 bands": (8, 64, 10, 5),
-            "16 bands": (16, 128, 8, 4),
-        }.items()
-    },
+    "96 channels": {"model.wavenet.channels": 96},
+    "192 channels": {},
+    "384 channels": {"model.wavenet.channels": 384},
 }
 NO_PHONES: Overrides = {"perceptual.phones.weight": 0.0}
 PHONES: Overrides = {"perceptual.phones.weight": 0.5}
 OTHER_SPEAKERS = PHONES | {
     "virtual_speakers.fraction": 0.25,
     "virtual_speakers.mixup_fraction": 0.0,
-    "loss.conversion.adversarial": 0.3,
-    "perceptual.phones.conversion_weight": 0.5,
+    "loss.conversion.adversarial": 2.0,
 }
 OBJECTIVES: dict[str, Overrides] = {  # variants after "phones" add to it
     "spectral": NO_PHONES | {"train.adversarial_start_step": 10**6},

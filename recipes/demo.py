@@ -159,19 +159,19 @@ def plot_example(folder: Path, path: Path) -> None:
     }
     recordings = {title: read(folder / name) for title, name in files.items()}
     examples = [AudioExample(title, audio, praat(audio)) for title, audio in recordings.items()]
-    atomic.write_bytes(path, plot_section(Section("", "", examples)))
+    atomic.write_bytes(path, plot_section(Section("", examples)))
 
 
 def write_truths(converter: "Converter", folder: Path) -> None:
     """Write the test songs, and each target's own performance of them, as it is and reconstructed by the voice."""
     from svc.audio.files import Audio, write
-    from svc.data.synthetic.phrases import phrase
+    from svc.data.synthetic.phrases import recorded_phrase
     from svc.data.synthetic.singers import SINGERS, render
     from svc.features.transpose import choose_transposition
 
     speakers = {speaker.name: speaker for speaker in converter.voice.speakers}
     for number, source in enumerate(SINGERS):
-        song = phrase(HELD_OUT + number)
+        song = recorded_phrase(HELD_OUT + number)
         performance = render(source, song)
         for target in SINGERS:
             place = folder / "truths" / target.name if target is not source else folder / "songs" / source.name

@@ -1,5 +1,6 @@
 """A small world shared by the tests: two synthetic singers, prepared, and an untrained voice of theirs."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,9 +67,12 @@ def pytest_collection_modifyitems(config, items):
 
 
 @pytest.fixture(autouse=True, scope="session")
-def one_thread():
-    """Small networks are slower on two threads than on one."""
+def one_core():
+    """Small networks are slower on two threads than on one, and a pool of processes takes seconds to start."""
     torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "cpu_count", lambda: 1)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -107,7 +111,7 @@ def voice(tiny) -> VoiceFile:
         VoiceSpeaker("Bob Ö.", 90.0, 110.0, 80.0, 220.0, number=1),
     )
     heard_by = content.encoder_fingerprint(tiny.features.content)
-    return VoiceFile(generator.eval().requires_grad_(False), tiny, singers, {"licence": "CC0"}, heard_by, 2)
+    return VoiceFile.of(generator.eval().requires_grad_(False), tiny, singers, {"licence": "CC0"}, heard_by, 2)
 
 
 @pytest.fixture(scope="module")

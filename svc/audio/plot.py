@@ -14,8 +14,8 @@ from svc.audio.stft import power_spectrogram
 if TYPE_CHECKING:  # matplotlib is imported by the caller
     from matplotlib.axes import Axes
 
-TOP = 8000.0  # Hz
-RANGE = 80.0  # dB
+TOP = 16_000.0  # Hz
+LEVELS = -110.0, -20.0  # dB of a full-scale sine: one scale for all pictures
 ROWS = 160  # evenly spaced in mel
 TICKS = (200, 500, 1000, 2000, 4000, 8000)  # Hz
 
@@ -28,7 +28,7 @@ def plot_spectrogram(
     title: str,
     reference_f0: NDArray[np.floating] | None = None,
 ) -> None:
-    """A spectrogram on a mel axis up to 8 kHz over 80 dB, 40 ms windows, with f0 drawn over it.
+    """A spectrogram on a mel axis up to 16 kHz from -110 to -20 dB, 40 ms Hann windows, with f0 drawn over it.
 
     Args:
         axes: matplotlib's, seconds across, mel up.
@@ -42,10 +42,9 @@ def plot_spectrogram(
     power = power_spectrogram(torch.from_numpy(samples)[None], 4 * hop, hop)[0].numpy()
     top = min(TOP, rate / 2)
     frequencies = _hertz(np.linspace(0.0, _mel(top), ROWS))
-    level = 10 * np.log10(_rows(power.T, frequencies * 4 * hop / rate) + 1e-10)
-    loudest = float(level.max(initial=-RANGE))
+    level = 10 * np.log10(_rows(power.T, frequencies * 4 * hop / rate) + 1e-12)
     extent = (0.0, level.shape[1] * hop / rate, 0.0, float(_mel(top)))
-    axes.imshow(level, origin="lower", aspect="auto", vmin=loudest - RANGE, vmax=loudest, cmap="magma", extent=extent)
+    axes.imshow(level, origin="lower", aspect="auto", vmin=LEVELS[0], vmax=LEVELS[1], cmap="magma", extent=extent)
     for curve, colour, width in ((reference_f0, "white", 2.0), (f0, "cyan", 1.0)):
         if curve is not None:
             pitch = np.where(curve > 0, _mel(np.maximum(curve, 0.0)), np.nan)

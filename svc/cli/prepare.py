@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from svc.data.prepare import Summary
     from svc.features.speaker import Speaker
 
-HEAD = ("speaker", "minutes", "kinds", "pitch", "band", "train", "valid", "test")
+HEAD = ("speaker", "minutes", "song", "speech", "pitch", "band", "train", "valid", "test")
 
 
 @app.command()
 def prepare(
     data: Annotated[
-        list[Path], typer.Argument(help="corpora, or folders with one folder of recordings for each speaker")
+        list[Path], typer.Argument(help="corpora, folders with a folder for each speaker, or folders of one speaker")
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="prepared folder")],
     config: Annotated[
@@ -46,6 +46,7 @@ def prepare(
     On several GPUs or machines: accelerate launch -m svc prepare DATA -o OUT --device cuda
     """
     from svc.config import load, parse_overrides
+    from svc.data import overview
     from svc.data import prepare as preparation
     from svc.utils.distributed import process_group
 
@@ -59,6 +60,7 @@ def prepare(
     )
     if main:
         print_summary(summary, out)
+        typer.echo(f"durations, ranges, levels: {overview.write(out, summary.clips, summary.speakers)}")
         typer.echo(f"next: svc train {out}{f' -c {config}' if config else ''} -o runs/NAME")
 
 
@@ -83,13 +85,17 @@ def print_summary(summary: "Summary", out: Path) -> None:
     typer.echo(f"{len(summary.clips)} clips of {len(summary.speakers)} speakers are ready in {out}")
 
 
+def _minutes(clips: "Sequence[Clip]", *kinds: str) -> float:
+    """Of some kinds, or of all clips."""
+    return sum(clip.frames for clip in clips if not kinds or clip.kind in kinds) / 6000
+
+
 def _row(speaker: "Speaker", clips: "Sequence[Clip]") -> tuple[str, ...]:
     bands = [clip.band for clip in clips if clip.band]
     sides = Counter(clip.split for clip in clips)
     return (
         speaker.name,
-        f"{speaker.seconds / 60:.1f}",
-        ", ".join(sorted({clip.kind for clip in clips if clip.kind})) or "–",
+        *(f"{_minutes(clips, *kind):.1f}" for kind in ((), ("song",), ("speech",))),
         f"{speaker.low_f0:.0f}–{speaker.high_f0:.0f} Hz" if speaker.median_f0 else "no pitch found",
         f"{statistics.median(bands) / 1000:.1f} kHz" if bands else "–",
         *(str(sides[side]) for side in ("train", "valid", "test")),

@@ -39,6 +39,7 @@ class SegmentDataset(torch.utils.data.Dataset[Batch]):
             raise DataError(
                 f"{prepared.folder}: no training clip of {names} is as long as train.segment_seconds; lower it"
             )
+        self.band_limits = prepared.band_limits(config.sample_rate)
         counts = [max(1, round(clip.active / config.segment_frames)) for clip in self.clips]
         self.epoch_items = np.repeat(np.arange(len(self.clips)), counts)
 
@@ -69,7 +70,7 @@ class SegmentDataset(torch.utils.data.Dataset[Batch]):
             phase=(conditioning.phase + float(rng.random())) % 1.0,
             start_frame=torch.tensor([int(rng.integers(2**31))]),
         )
-        band = torch.tensor([clip.band or self.config.sample_rate / 2])
+        band = torch.tensor([self.band_limits[clip.key]])
         return Batch(conditioning, _audio(entry, first, last, self.config.hop), band)
 
     def _content(self, entry: CacheEntry, first: int, last: int, rng: np.random.Generator) -> np.ndarray:

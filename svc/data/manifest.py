@@ -11,6 +11,7 @@ from svc.errors import DataError
 from svc.features.speaker import Speaker
 from svc.utils.atomic import write_bytes
 
+FULL_BAND = 0.95  # of the widest band of all clips
 MANIFEST, SPEAKERS, FEATURES, REJECTED = "manifest.jsonl", "speakers.json", "features.json", "rejected.jsonl"
 
 
@@ -30,6 +31,7 @@ class Clip:
         language: BCP 47 tag; empty where it is not known.
         licence: SPDX identifier or words; empty where it is not known.
         band: Hz, upper edge of what the recording holds; 0 where it is not known.
+        audio_hash: fingerprint of its samples, hexadecimal; empty in folders prepared before there was one.
     """
 
     path: str
@@ -43,6 +45,7 @@ class Clip:
     language: str = ""
     licence: str = ""
     band: float = 0.0
+    audio_hash: str = ""
 
     @property
     def split_unit(self) -> str:
@@ -63,6 +66,15 @@ class Manifest:
     def split(self, name: str) -> list[Clip]:
         """The clips of ``train``, ``valid`` or ``test``."""
         return [clip for clip in self.clips if clip.split == name]
+
+    def band_limits(self, sample_rate: int) -> dict[str, float]:
+        """Frequency in Hz up to which a clip can be compared with what is generated, by the key of the clip.
+
+        A clip that reaches as high as any has no limit but Nyquist: above, silence is learnt.
+        """
+        bands = {clip.key: clip.band or sample_rate / 2 for clip in self.clips}
+        full = FULL_BAND * max(bands.values(), default=0.0)
+        return {key: band if band < full else sample_rate / 2 for key, band in bands.items()}
 
     def speaker_index(self, name: str) -> int:
         """Index of a speaker's embedding."""
@@ -98,7 +110,7 @@ def read(folder: Path) -> Manifest:
     try:
         table = (folder / MANIFEST).read_bytes()
         rows = [json.loads(line) for line in table.splitlines()]
-        if any(row.keys() != {field.name for field in fields(Clip)} for row in rows):
+        if any(row.keys() | {"audio_hash"} != {field.name for field in fields(Clip)} for row in rows):
             raise DataError(f"{folder}: prepared by another version of svc; run `svc prepare` again")
         clips = tuple(Clip(**row) for row in rows)
         speakers = tuple(Speaker(**row) for row in json.loads((folder / SPEAKERS).read_text(encoding="utf-8")))

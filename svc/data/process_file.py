@@ -28,6 +28,7 @@ from svc.errors import AudioError, DataError
 from svc.features import content, f0
 from svc.features.cache import FeatureCache, file_hash, to_int16
 from svc.features.extract import measure_loudness, median_voiced_level, shared_extractor
+from svc.features.training_data import audio_hash
 from svc.utils.units import FRAMES_PER_SECOND
 
 Array = NDArray[np.generic]
@@ -108,7 +109,7 @@ def process_file(job: PrepareJob) -> list[Clip] | Rejected:
         return {"path": name, "speaker": job.speaker, "reason": reason}
     split = job.split or file_side(source, job.valid, job.test)
     whole = len(entries) == 1 and not job.segment
-    offset = job.start or 0.0
+    offset, cache = job.start or 0.0, FeatureCache(job.cache)
     return [
         Clip(
             name if whole else f"{name}#t={_seconds(first, offset)},{_seconds(last, offset)}",
@@ -117,7 +118,7 @@ def process_file(job: PrepareJob) -> list[Clip] | Rejected:
             last - first,
             active,
             split,
-            **{"band": band} | dict(job.labels),
+            **{"band": band, "audio_hash": audio_hash(cache.get(key, "audio")).hex()} | dict(job.labels),
         )
         for key, first, last, active in entries
     ]

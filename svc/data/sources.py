@@ -119,9 +119,13 @@ def find_single_speaker(data: Path, speaker: str) -> list[tuple[str, Path]]:
 
 
 def _plain_folder(root: Path) -> Sources:
-    """A folder of speakers; groups are the folders of songs where there are at least two."""
+    """A folder of speakers, or of one speaker; groups are the folders of songs where there are at least two."""
     files, rejected = find_by_speaker(root)
-    recordings = [folder.recording(path, root) for _, path in files]
+    below = Path()
+    if not files and any(may_be_audio(path.name) for path in root.iterdir() if path.is_file()):
+        below = Path(root.resolve().name)  # its only speaker
+        files, rejected = find_single_speaker(root, below.name), []
+    recordings = [replace(folder.recording(below / path.relative_to(root), Path()), path=path) for _, path in files]
     groups = {recording.group for recording in recordings}
     by_file = folder.is_split_by_file(recordings) or len(groups) < MIN_GROUPS
     sources = [

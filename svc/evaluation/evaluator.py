@@ -143,8 +143,9 @@ class Evaluator:
             exclude: embeddings of recordings to leave out of the enrolment, such as the source.
 
         Returns:
-            ``cosine`` to the target; ``named_target`` and ``named_source``, 1 where the target, or the speaker of the
-            source, is the closest of all enrolled speakers; NaN where that is undefined.
+            ``cosine`` to the target, ``cosine_prompt`` to its longest enrolment recording; ``named_target`` and
+            ``named_source``, 1 where the target, or the speaker of the source, is the closest of all enrolled speakers;
+            NaN where that is undefined.
         """
         cosines = self.similarity.cosines(output, *exclude)
         defined = {name: cosine for name, cosine in cosines.items() if not math.isnan(cosine)}
@@ -152,6 +153,7 @@ class Evaluator:
         other = speaker in defined and speaker != target
         return {
             "cosine": cosines[target],
+            "cosine_prompt": self.similarity.prompt_cosine(output, target, *exclude),
             "named_target": float(closest == target) if closest and target in defined else math.nan,
             "named_source": float(closest == speaker) if closest and other else math.nan,
         }

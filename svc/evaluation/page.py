@@ -1,4 +1,4 @@
-"""HTML report page in one file: tables, figures, audio players and spectrograms."""
+"""HTML report page in one file: a sentence, audio players with spectrograms, and folded tables and figures."""
 
 import base64
 import io
@@ -17,19 +17,37 @@ from svc.audio.plot import plot_spectrogram
 from svc.utils import atomic
 
 Curve = NDArray[np.floating]
+STRIP = (11.0, 1.5)  # inches of a spectrogram on the page
+GOOD, FAIR = 0.6, 0.3  # position of a mark between floor and ceiling
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of text cells."""
+    """A table of text cells, with an explanation of each column for the page."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
+    hints: Sequence[str] = ()
 
     def markdown(self) -> str:
         """The table in Markdown, without a final newline."""
         lines = [self.columns, ["---"] * len(self.columns), *self.rows]
         return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A number with a label, and its position from floor (0) to ceiling (1)."""
+
+    label: str
+    value: str
+    position: float
+    hint: str
+
+    @property
+    def verdict(self) -> str:
+        """``good``, ``fair`` or ``poor``."""
+        return "good" if self.position >= GOOD else "fair" if self.position >= FAIR else "poor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +62,16 @@ class AudioExample:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Recordings to compare, with a text."""
+    """Recordings to compare at the same position, with marks."""
 
     heading: str
-    text: str
     examples: Sequence[AudioExample]
+    marks: Sequence[Mark] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The contents of a page: tables and figures (PNG) by heading, sections of recordings, notes."""
+    """Contents of a page: a sentence, sections of recordings; folded, tables and figures (PNG) by heading, notes."""
 
     title: str
     intro: str
@@ -61,22 +79,36 @@ class Page:
     sections: Sequence[Section] = ()
     figures: Mapping[str, bytes] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    order: str = ""  # of the sections, in words
 
 
 def write(path: Path, page: Page) -> None:
-    """Write a page: tables, notes, figures, then every section with players and spectrograms."""
-    template = Environment(autoescape=True).from_string(_PAGE)
+    """Write a page."""
+    template = Environment(autoescape=True).from_string(
+        Path(__file__).with_name("report.html.jinja").read_text(encoding="utf-8")
+    )
     shown = [
-        {
-            "heading": section.heading,
-            "text": section.text,
-            "picture": _base64(plot_section(section)),
-            "sounds": [{"title": e.title, "data": _flac(e.audio)} for e in section.examples],
-        }
+        (
+            section,
+            [
+                {"title": e.title, "seconds": e.audio.seconds, "data": _flac(e.audio), "picture": _base64(_strip(e))}
+                for e in section.examples
+            ],
+        )
         for section in page.sections
     ]
     figures = {heading: _base64(image) for heading, image in page.figures.items()}
     atomic.write_bytes(path, template.render(page=page, sections=shown, figures=figures).encode())
+
+
+def _strip(example: AudioExample) -> bytes:
+    """Spectrogram that fills its picture, so that its width is the length of the recording."""
+    figure = Figure(figsize=STRIP)
+    axes = figure.add_axes((0, 0, 1, 1))
+    plot_spectrogram(axes, example.audio.samples, example.audio.rate, example.f0, "", example.reference_f0)
+    axes.tick_params("y", direction="in", pad=-18, colors="white")
+    axes.tick_params("x", bottom=False, labelbottom=False)
+    return png(figure)
 
 
 def plot_section(section: Section) -> bytes:
@@ -105,29 +137,3 @@ def _flac(audio: Audio) -> str:
     stream = io.BytesIO()
     soundfile.write(stream, np.clip(audio.samples, -1, 1), audio.rate, format="FLAC", subtype="PCM_16")
     return _base64(stream.getvalue())
-
-
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{{ page.title }}</title>
-<style>
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
-table { border-collapse: collapse; display: block; overflow-x: auto; }
-td, th { padding: .2rem .8rem; text-align: right; border-bottom: 1px solid #ddd; }
-td:first-child, th:first-child { text-align: left; } img { max-width: 100%; }
-.sounds { display: flex; flex-wrap: wrap; gap: 1rem; } figure { margin: 0; } audio { display: block; width: 20rem; }
-</style></head><body>
-<h1>{{ page.title }}</h1><p>{{ page.intro }}</p>
-{% for heading, table in page.tables.items() %}{% if heading %}<h2>{{ heading }}</h2>{% endif %}
-<table><tr>{% for name in table.columns %}<th>{{ name }}</th>{% endfor %}</tr>
-{% for row in table.rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>
-{% endfor %}</table>
-{% endfor %}{% if page.notes %}<ul>{% for note in page.notes %}<li>{{ note }}</li>{% endfor %}</ul>{% endif %}
-{% for heading, image in figures.items() %}<h2>{{ heading }}</h2>
-<img alt="{{ heading }}" src="data:image/png;base64,{{ image }}">
-{% endfor %}
-{% for section in sections %}<h2>{{ section.heading }}</h2><p>{{ section.text }}</p>
-<div class="sounds">{% for sound in section.sounds %}<figure><figcaption>{{ sound.title }}</figcaption>
-<audio controls preload="none" src="data:audio/flac;base64,{{ sound.data }}"></audio></figure>{% endfor %}</div>
-<img alt="spectrograms with f0" src="data:image/png;base64,{{ section.picture }}">
-{% endfor %}</body></html>
-"""

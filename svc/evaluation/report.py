@@ -16,11 +16,12 @@ from svc import __version__
 from svc.errors import DataError, printable
 from svc.evaluation.evaluator import EvaluatorConfig, read_audio
 from svc.evaluation.metrics.speaker import Vector
-from svc.evaluation.metrics.table import GROUPS, MEASURES, SPEAKER, Row, group_rows, summarise, values
+from svc.evaluation.metrics.table import GROUPS, HINTS, MEASURES, Row, by_exposure, group_rows, summarise, values
 from svc.evaluation.page import AudioExample, Page, Section, Table, png, write
 from svc.evaluation.protocol import ConversionPair
 from svc.evaluation.run import EvaluationRequest, evenly_spaced
 from svc.evaluation.scoring import Evaluation
+from svc.evaluation.summary import marks, summary_lines
 from svc.utils import atomic
 from svc.utils.progress import progress
 
@@ -29,9 +30,10 @@ NAMES = ("system", "song", "speaker", "target")
 MAX_SECONDS = 15.0  # of a recording on the page
 MAX_CONVERSIONS = 60  # in the t-SNE plot
 PERPLEXITY = 12.0
+KEY_CENTS = 50.0  # of shift above which a heading names the key
 LEGEND = (
-    "Means over songs with 95 % bootstrap intervals over songs. f0 is compared after removing one constant shift for "
-    "each file. Spectrograms: cyan is the f0 of the recording, white the f0 of the source moved by that shift."
+    "Means over songs; ± half of the 95 % bootstrap interval over songs. f0 is compared after removing one constant "
+    "shift for each file."
 )
 
 
@@ -45,13 +47,15 @@ def write_report(evaluation: Evaluation, request: EvaluationRequest, name: str, 
         num_examples: conversions on the page, evenly spaced from the lowest to the highest cosine to the target.
 
     Returns:
-        The tables in Markdown.
+        The summary in four lines.
 
     Raises:
         DataError: the folder cannot be written.
     """
     scores = evaluation.scores
-    tables = tabulate(scores.rows)
+    parts = by_exposure(scores.rows)
+    tables = {f"{group}{part}": table for part, rows in parts.items() for group, table in tabulate(rows).items()}
+    top = next(iter(parts.values()))  # songs that the voice was not trained on, if there are any
     markdown = "\n\n".join(f"**{heading}**\n\n{table.markdown()}" for heading, table in tables.items())
     content = {
         "svc": __version__,
@@ -60,26 +64,28 @@ def write_report(evaluation: Evaluation, request: EvaluationRequest, name: str, 
         "enrolment": {name: round(sum(a.seconds for a in clips), 1) for name, clips in evaluation.enrolment.items()},
         "summary": {
             label: {m.key: asdict(s) for m in MEASURES if (s := summarise(rows, m.key)).files}
-            for label, rows in group_rows(scores.rows).items()
+            for label, rows in group_rows(top).items()
         },
         "notes": evaluation.notes,
         "skipped": scores.skipped,
         "rows": scores.rows,
     }
     chosen = _choose_examples(evaluation, num_examples)
-    notes = evaluation.notes + [printable(f"skipped: {reason}") for reason in scores.skipped]
-    intro = f"{_describe_setup(request)} {LEGEND}"
-    text = f"# {name}\n\n{intro}\n\n{markdown}\n" + "".join(f"\n- {note}" for note in notes) + "\n" * bool(notes)
+    setup = f"{_describe_setup(request)} {LEGEND}"
+    notes = [setup, *evaluation.notes, *(printable(f"skipped: {reason}") for reason in scores.skipped)]
+    lines = summary_lines(top)
+    text = f"# {name}\n\n{lines[0]}\n\n{markdown}\n\n" + "".join(f"- {note}\n" for note in notes)
+    order = f"{len(chosen)} of {len(scores.pairs)} outputs, the least similar to its target first." if chosen else ""
     sections = [_section(evaluation, pair) for pair in progress(chosen, "plot", "song", len(chosen))]
     figures = {"Speaker embeddings (t-SNE)": plot_tsne(evaluation)}
     try:
         request.out.mkdir(parents=True, exist_ok=True)
-        write(request.out / PAGE, Page(name, intro, tables, sections, figures, notes))
+        write(request.out / PAGE, Page(name, lines[0], tables, sections, figures, notes, order))
         atomic.write_bytes(request.out / TABLE, text.encode())
         atomic.write_bytes(request.out / SCORES, (json.dumps(_without_nan(content), indent=1) + "\n").encode())
     except OSError as error:
         raise DataError(f"{request.out}: cannot be written ({error.strerror}); choose another -o") from None
-    return markdown
+    return "\n".join(lines)
 
 
 def tabulate(rows: Sequence[Row]) -> dict[str, Table]:
@@ -93,7 +99,8 @@ def tabulate(rows: Sequence[Row]) -> dict[str, Table]:
             if any(mean.files for mean in means):
                 lines.append([label, f"{len(own)}", *(m.interval(e) for m, e in zip(measures, means, strict=True))])
         if lines:
-            tables[group] = Table(["", "n", *(m.title for m in measures)], lines)
+            hints = ["", "outputs", *(HINTS.get(m.key, "") for m in measures)]
+            tables[group] = Table(["", "n", *(m.title for m in measures)], lines, hints)
     return tables
 
 
@@ -199,18 +206,15 @@ def _section(evaluation: Evaluation, pair: ConversionPair) -> Section:
     source_f0 = track(source)
     shift = row["shift"] if not math.isnan(row["shift"]) else 0.0
     examples = [
-        AudioExample(f"source: {pair.song.id}", source, source_f0),
-        AudioExample(f"output: as {pair.target}", output, track(output), source_f0 * 2 ** (shift / 1200)),
+        AudioExample("original", source, source_f0),
+        AudioExample("result", output, track(output), source_f0 * 2 ** (shift / 1200)),
     ]
     if pair.output in evaluation.scores.truths:
         truth = read_audio(evaluation.scores.truths[pair.output]).first(MAX_SECONDS)
         examples.append(AudioExample(f"truth: {pair.target}'s own performance", truth, track(truth)))
     else:
         recording = evaluation.enrolment[pair.target][0].first(MAX_SECONDS)
-        examples.append(AudioExample(f"enrolment: {pair.target}", recording))
-    measures = [m for m in MEASURES if not math.isnan(row.get(m.key, math.nan)) and m.group != SPEAKER]
-    named = {1.0: "identified as the target, ", 0.0: "not identified as the target, "}.get(row["named_target"], "")
-    text = f"shift {shift:+.0f} cents, {named}cosine {row['cosine']:.3f}; " + ", ".join(
-        f"{m.title} {m.text(row[m.key])}" for m in measures
-    )
-    return Section(f"{pair.song.id} → {pair.target}", text, examples)
+        examples.append(AudioExample(f"another recording of {pair.target}", recording))
+    named = {1.0: ", taken for the target", 0.0: ", not taken for the target"}.get(row["named_target"], "")
+    key = "" if abs(shift) < KEY_CENTS else f", {shift / 100:+.0f} semitones"
+    return Section(f"{pair.song.id} → {pair.target}{key}{named}", examples, marks(row, evaluation.scores.rows))

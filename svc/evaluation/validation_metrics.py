@@ -13,7 +13,7 @@ from svc.data.dataset import read_audio
 from svc.data.manifest import Manifest
 from svc.errors import TrainingError
 from svc.evaluation.evaluator import AnalysedAudio, Evaluator, EvaluatorConfig
-from svc.evaluation.metrics.table import MEASURES, SPEAKER, Row, mean, overall, sub_scores
+from svc.evaluation.metrics.table import HINTS, MEASURES, SPEAKER, Row, mean, overall, sub_scores
 from svc.evaluation.page import AudioExample, Page, Section, Table, png, write
 from svc.features.cache import FeatureCache
 from svc.training.logging import SCORES
@@ -83,7 +83,7 @@ class ValidationEvaluator:
             for target, samples in ({speaker: output.reconstruction} | output.conversions).items():
                 audio = Audio(samples.numpy(), self.rate)
                 examples.append(AudioExample(f"output: {target}", audio, self.evaluator.track_f0(audio)))
-            sections.append(Section(output.clip.name, "", examples))
+            sections.append(Section(output.clip.name, examples))
         return sections
 
     def _truth(self, clip: ValidationClip) -> AnalysedAudio:
@@ -179,10 +179,11 @@ def write_training_report(
         [f"{scores['step']}", f"{scores['overall']:.3f}", *(m.text(scores.get(m.key, math.nan)) for m in measures)]
         for scores in validations
     ]
-    table = Table(["step", "overall", *(m.title for m in measures)], rows)
+    hints = ["", "0 to 1, chooses the best checkpoint", *(HINTS.get(m.key, "") for m in measures)]
+    table = Table(["step", "overall", *(m.title for m in measures)], rows, hints)
     figures = {"Scores of the validation clips (1 is best)": plot_scores(validations)} if validations else {}
     notes = [evaluator.description, *notes]
-    page = Page(f"{run}", advice, {"Validations": table}, evaluator.sections(outputs), figures, notes)
+    page = Page(f"Training of {run.name}", advice, {"Validations": table}, evaluator.sections(outputs), figures, notes)
     try:
         write(run / "report.html", page)
     except OSError as error:

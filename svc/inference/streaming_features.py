@@ -90,7 +90,8 @@ class StreamingFeatures:
         self._loudest = max(self._loudest, float(level[inner].max()))
         audible = level >= self._loudest + config.silence_threshold_db
         pitch, periodicity = f0.track(window, len(level), config, audible=audible, models=self._extractor.crepe)
-        voiced = audible & (periodicity >= config.voicing_threshold)
+        notes = float(np.median(self._voiced_levels)) if len(self._voiced_levels) else self._loudest
+        voiced = f0.without_islands(audible & (periodicity >= config.voicing_threshold), level, notes)
         ahead = slice(inner.start + self.done - start, inner.stop)
         held = fill_unvoiced(
             np.append(self._last_f0, pitch[ahead]), np.append(np.ones(len(self._last_f0), np.bool_), voiced[ahead])

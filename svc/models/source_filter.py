@@ -87,7 +87,7 @@ class EnvelopeFilter(nn.Module):
         return -(-self.fft // self.hop)
 
     def envelopes(self, hidden: Tensor) -> Tensor:
-        """Log envelopes (B, N, 2, P) in nepers of the harmonic and the noise excitation, from a hidden track (B, N, H)."""
+        """Log envelopes (B, N, 2, P) of harmonics and noise, in nepers, from a hidden track (B, N, H)."""
         with torch.autocast(hidden.device.type, enabled=False):
             log_envelopes: Tensor = self.output(hidden.to(self.output.weight.dtype)).unflatten(-1, (2, self.points))
             return log_envelopes

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from svc.config import Config, to_tree
 from svc.data import dataset, prepare
 from svc.data.manifest import Manifest
+from svc.data.provenance import training_data
 from svc.models.discriminators import Discriminator
 from svc.models.wavenet import WaveNet
 from svc.training import checkpoint, gan_metrics, validation
@@ -241,6 +242,7 @@ class Trainer:
                 "score_source": _score_source(self.score),
                 "content_channels": self.content_channels,
                 "speakers": [asdict(speaker) for speaker in self.prepared.speakers],
+                "training_data": training_data(self.prepared.clips).to_tree(),
             }
             checkpoint.write(self.run, self.state, extra, self.config.train.keep_checkpoints)
         self.saved_step = self.state.step

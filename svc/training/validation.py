@@ -15,8 +15,10 @@ from svc.data.manifest import Clip, Manifest
 from svc.features.cache import FeatureCache
 from svc.features.conditioning import Conditioning, one_hot
 from svc.features.transpose import choose_transposition
+from svc.losses.band_limit import limit_band
 from svc.losses.total import reconstruction_losses
 from svc.models.generator import Generator
+from svc.utils.units import FRAMES_PER_SECOND
 
 MAX_FRAMES = 600  # of a clip
 
@@ -30,7 +32,8 @@ class ValidationClip:
         speaker: name of its speaker.
         conditioning: of its own speaker.
         targets: conditioning of conversions, transposed, by the name of the target speaker.
-        audio: (1, T).
+        audio: (1, T), up to its band limit.
+        band: (1,) Hz, the band limit.
     """
 
     name: str
@@ -38,6 +41,7 @@ class ValidationClip:
     conditioning: Conditioning
     targets: dict[str, Conditioning]
     audio: Tensor
+    band: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,23 +82,24 @@ def _read_clip(prepared: Manifest, clip: Clip, config: Config) -> ValidationClip
             semitones = choose_transposition("auto", features.f0[features.voiced], target.range)
             converted = conditioning.transposed(semitones)
             targets[name] = converted.with_speaker(one_hot(names.index(name), len(names))[None])
-    return ValidationClip(
-        clip.path, clip.speaker, conditioning, targets, read_audio(cache, clip, 0, length, config.hop)
-    )
+    band = torch.tensor([prepared.band_limits(config.sample_rate)[clip.key]])
+    audio = limit_band(read_audio(cache, clip, 0, length, config.hop), band, config.sample_rate)
+    return ValidationClip(clip.path, clip.speaker, conditioning, targets, audio, band)
 
 
 @torch.no_grad()
 def synthesize(generator: Generator, clips: Sequence[ValidationClip], *, use_wavenet: bool) -> list[ValidationOutput]:
-    """Reconstruct and convert every clip."""
+    """Reconstruct every clip, up to its band limit, and convert it."""
     device = next(generator.parameters()).device
 
     def render(conditioning: Conditioning) -> Tensor:
-        return generator(conditioning.to(device), use_wavenet)[0].cpu()
+        return generator(conditioning.to(device), use_wavenet).cpu()
 
-    return [
-        ValidationOutput(clip, render(clip.conditioning), {name: render(c) for name, c in clip.targets.items()})
-        for clip in clips
-    ]
+    outputs = []
+    for clip in clips:
+        reconstruction = limit_band(render(clip.conditioning), clip.band, FRAMES_PER_SECOND * generator.hop)[0]
+        outputs.append(ValidationOutput(clip, reconstruction, {name: render(c)[0] for name, c in clip.targets.items()}))
+    return outputs
 
 
 def spectral_score(outputs: Sequence[ValidationOutput], config: Config) -> dict[str, float]:

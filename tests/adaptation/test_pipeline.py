@@ -189,14 +189,6 @@ def quick(voice, clips, tmp_path):
     return run
 
 
-def test_a_single_recording_will_do(quick, clips, tmp_path):
-    (tmp_path / "one").mkdir()
-    shutil.copy(clips / "0.wav", tmp_path / "one")
-    joined = quick(clips=tmp_path / "one")
-    assert joined.voice.speakers[-1].name == "Cat"
-    assert joined.outcome.best_step is None
-
-
 def test_training_that_did_not_help_is_left_out(quick, monkeypatch):
     """Where every step is judged to be worse than the one before, the mix of known singers stays, to the bit."""
     scores = iter(range(100, 0, -1))
@@ -262,21 +254,6 @@ def test_speech_and_singing_are_classified(ready, voice, tmp_path, monkeypatch):
     assert speech_or_singing.classify_speech_or_singing(ready) == "speech"
 
 
-def test_speech_is_pitch_shifted(voice, ready, tmp_path):
-    pytest.importorskip("parselmouth")
-    raised = speaker_embedding.with_pitch_shifted_speech(voice, ready, tmp_path / "raised")
-    own, more = (raised.clips[: len(ready.clips)], raised.clips[len(ready.clips) :])
-    assert list(own) == list(ready.clips)
-    assert [clip.path for clip in more] == [f"{clip.path} pitch-shifted" for clip in ready.split("train")]
-    store = FeatureCache(raised.folder / "store")
-    for before, after in zip(ready.split("train"), more, strict=True):
-        assert after.frames == before.frames
-        low, high = (
-            np.median(store.get(c.key, "f0")[store.get(c.key, "voiced").astype(bool)]) for c in (before, after)
-        )
-        assert 1 < 12 * np.log2(high / low) < 11
-
-
 class TestFinetuning:
     def test_replay_data_are_conversions_to_the_other_speakers(self, fitted, ready, tmp_path, monkeypatch):
         """The clips of old singers are what the front sings as them, in their octave."""
@@ -319,3 +296,26 @@ class TestFinetuning:
         assert "the other speakers changed a little" in out
         assert VoiceFile.load(world / "new.safetensors").speakers[2].kind == "finetuned"
         assert not (world / "new.fit").exists()
+
+
+def test_a_single_recording_will_do(quick, clips, tmp_path):
+    (tmp_path / "one").mkdir()
+    shutil.copy(clips / "0.wav", tmp_path / "one")
+    joined = quick(clips=tmp_path / "one")
+    assert joined.voice.speakers[-1].name == "Cat"
+    assert joined.outcome.best_step is None
+
+
+def test_speech_is_pitch_shifted(voice, ready, tmp_path):
+    pytest.importorskip("parselmouth")
+    raised = speaker_embedding.with_pitch_shifted_speech(voice, ready, tmp_path / "raised")
+    own, more = (raised.clips[: len(ready.clips)], raised.clips[len(ready.clips) :])
+    assert list(own) == list(ready.clips)
+    assert [clip.path for clip in more] == [f"{clip.path} pitch-shifted" for clip in ready.split("train")]
+    store = FeatureCache(raised.folder / "store")
+    for before, after in zip(ready.split("train"), more, strict=True):
+        assert after.frames == before.frames
+        low, high = (
+            np.median(store.get(c.key, "f0")[store.get(c.key, "voiced").astype(bool)]) for c in (before, after)
+        )
+        assert 1 < 12 * np.log2(high / low) < 11

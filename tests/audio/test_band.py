@@ -25,10 +25,7 @@ def in_16_bits(samples: np.ndarray) -> np.ndarray:
     return (np.round(samples * 32_767) / 32_767).astype(np.float32)
 
 
-@pytest.mark.parametrize(
-    ("old", "new"), [(16_000, 44_100), (16_000, 24_000), (22_050, 48_000), (8_000, 16_000), (44_100, 48_000)]
-)
-@pytest.mark.parametrize("slope", [0, 6])
+@pytest.mark.parametrize(("old", "new", "slope"), [(16_000, 44_100, 6), (8_000, 16_000, 0), (44_100, 48_000, 6)])
 def test_resampled_noise(old, new, slope):
     samples = soxr.resample(noise(old, slope), old, new, quality="HQ")
     assert measure_band(in_16_bits(samples), new) == pytest.approx(old / 2, rel=0.03)
@@ -41,15 +38,14 @@ def test_resampled_twice_and_quiet():
     assert measure_band(samples, 44_100) == pytest.approx(8_000, rel=0.03)
 
 
-@pytest.mark.parametrize("edge", [8_000, 11_000, 16_000])
+@pytest.mark.parametrize("edge", [8_000, 16_000])
 def test_low_passed_noise(edge):
     taps = signal.firwin(4_001, edge, fs=44_100, window="blackmanharris")
     samples = in_16_bits(signal.fftconvolve(noise(44_100), taps, mode="same"))
     assert measure_band(samples, 44_100) == pytest.approx(edge, rel=0.03)
 
 
-@pytest.mark.parametrize("rate", [16_000, 24_000, 44_100, 48_000])
-@pytest.mark.parametrize("slope", [0, 6, 12, 30])
+@pytest.mark.parametrize(("rate", "slope"), [(16_000, 0), (44_100, 6), (48_000, 30)])
 def test_natural_roll_off(rate, slope):
     assert measure_band(in_16_bits(noise(rate, slope)), rate) == rate / 2
 

@@ -11,11 +11,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from svc.audio import chunks as cutting
-from svc.audio.chunks import Block, drop_pages, iter_chunks, iter_overlapping, iter_spans
+from svc.audio.chunks import drop_pages, iter_chunks, iter_overlapping, iter_spans
 from svc.audio.files import Audio
 from svc.audio.resample import resample, resample_stream, resampled_length
 
-quick = settings(max_examples=100, deadline=None)
+quick = settings(max_examples=40, deadline=None)
 RATE = st.sampled_from([8_000, 11_025, 16_000, 22_050, 24_000, 44_100, 48_000]) | st.integers(8_000, 192_000)
 CUTS = st.lists(st.integers(0, 5_000), max_size=8)
 
@@ -74,10 +74,6 @@ def test_overlapping_blocks_keep_every_frame_once_and_hear_around_it(frames, hop
     assert kept == [*range(frames)]
 
 
-def test_inner_frames_are_counted_from_the_first_heard():
-    assert Block(slice(10, 20), slice(7, 23)).core_slice == slice(3, 13)
-
-
 def resident() -> int:
     """Bytes of files in memory."""
     return int(Path("/proc/self/statm").read_text().split()[2]) * mmap.PAGESIZE
@@ -96,13 +92,6 @@ def test_samples_in_a_file_do_not_stay_in_memory(tmp_path):
     assert resident() - before < 2 << 20
     assert sum(part.sum(dtype=np.float64) for part in iter_chunks(samples)) == total
     assert resident() - before < 2 << 20
-
-
-def test_samples_in_memory_stay():
-    samples = ramp(10)
-    drop_pages(samples)
-    drop_pages(samples[2:])
-    np.testing.assert_array_equal(samples, ramp(10))
 
 
 # --- resampling ---
@@ -131,12 +120,6 @@ def test_resampled_to_a_length(length, old, new, cuts, wanted):
     expected[len(natural) : past] = found[len(natural) : past]
     assert len(found) == wanted
     np.testing.assert_allclose(found[:-1], expected[:-1], rtol=0, atol=1e-6)
-
-
-def test_the_same_rate_passes_through():
-    pieces = [ramp(3), ramp(4)]
-    found = list(resample_stream(pieces, 16_000, 16_000))
-    assert all(left is right for left, right in zip(found, pieces, strict=True))
 
 
 def test_resampling_an_hour_does_not_drift():

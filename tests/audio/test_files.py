@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from zoo import AMPLITUDE, SECONDS, TONE, chunk, fmt, make_zoo, pcm, riff, tone
+from zoo import AMPLITUDE, SECONDS, TONE, make_zoo, tone
 
 from svc.audio.files import FORMATS, MAX_PEAK, MIN_SECONDS, Audio, read, write
 from svc.audio.integrity import is_complete
@@ -18,7 +18,7 @@ from svc.errors import AudioError
 QUANTUM = 2.0**-23  # of 24 bits
 LOSSY = {".ogg", ".oga", ".opus", ".mp3"}
 SOME_RATE = st.integers(8_000, 65_535) | st.sampled_from([88_200, 96_000, 192_000])  # FLAC takes no odd rate above
-fuzz = settings(max_examples=150, deadline=None)
+fuzz = settings(max_examples=60, deadline=None)
 
 
 @pytest.fixture(scope="module")
@@ -99,15 +99,6 @@ def test_paths_that_are_no_files(tmp_path, monkeypatch):
         assert len(read(Path(name)).samples) == 16_000
 
 
-def test_unreadable(tmp_path, monkeypatch):
-    def deny(*arguments, **options):
-        raise PermissionError(13, "Permission denied")
-
-    soundfile.write(tmp_path / "secret.wav", tone(), 16_000)
-    monkeypatch.setattr(Path, "open", deny)  # root, who may run this, reads everything
-    assert_refused(tmp_path / "secret.wav", of="Permission denied")
-
-
 # --- limits ---
 
 
@@ -128,14 +119,6 @@ def test_limits(tmp_path, seconds, gain, reason):
         assert_refused(tmp_path / "x.wav", of=reason)
     else:
         assert len(read(tmp_path / "x.wav").samples) == round(seconds * 16_000)
-
-
-@pytest.mark.parametrize("channels", [2, 3, 8])
-def test_one_channel_alone_is_read(tmp_path, channels):
-    samples = np.zeros((16_000, channels))
-    samples[:, -1] = tone()
-    soundfile.write(tmp_path / "x.wav", samples, 16_000, subtype="FLOAT")
-    np.testing.assert_allclose(read(tmp_path / "x.wav").samples, tone() / channels, atol=1e-7)
 
 
 @pytest.mark.parametrize(("left", "read_it"), [(0.05, True), (0.01, False)])
@@ -184,13 +167,6 @@ def test_no_cut_of_a_wav_goes_unnoticed(tmp_path, kind, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("before", [b"", b"abc", b"abcd"])
-def test_cut_behind_another_chunk(tmp_path, before):
-    data = riff(fmt(), chunk(b"junk", before), chunk(b"data", pcm(tone())))
-    (tmp_path / "x.wav").write_bytes(data[:-2])
-    assert_refused(tmp_path / "x.wav", of="cut short")
-
-
 # --- writing ---
 
 
@@ -209,14 +185,6 @@ def test_every_format_round_trips(tmp_path, extension):
     os.umask(umask)
     assert path.stat().st_mode & 0o777 == 0o666 & ~umask
     assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("extension", [".wav", ".flac", ".mp3"])
-def test_peaks_are_clipped(tmp_path, extension):
-    path = tmp_path / f"x{extension}"
-    write(path, Audio((6 * tone()).astype(np.float32), 16_000))
-    back, expected = read(path).samples, np.clip(6 * tone(), -1, 1)
-    assert np.abs(back - expected).max() < (2 * QUANTUM if extension != ".mp3" else 0.5)
 
 
 def test_long_ogg(tmp_path):
@@ -250,19 +218,8 @@ def test_failing_write_leaves_the_old_file(tmp_path, monkeypatch, failure):
     assert old.read_bytes() == content
 
 
-def test_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
-    def interrupt(stream, samples):
-        if len(samples) > 1:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(soundfile.SoundFile, "write", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        write(tmp_path / "x.wav", Audio(tone().astype(np.float32), 16_000))
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("extension", [".wav", ".flac", ".ogg", ".mp3", ".aiff", ".caf"])
-@pytest.mark.parametrize("limit", [0, 1_000, 50_000])
+@pytest.mark.parametrize("extension", [".wav", ".flac", ".ogg", ".mp3"])
+@pytest.mark.parametrize("limit", [0, 50_000])
 def test_no_room(tmp_path, extension, limit, capfd):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
@@ -349,7 +306,7 @@ def test_any_damage_is_read_or_refused(scratch, seeds, which, header, edits):
     read_or_refuse(scratch, bytes(data))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     rate=SOME_RATE,
     channels=st.integers(1, 8),
@@ -363,19 +320,3 @@ def test_channels_are_averaged(scratch, rate, channels, length, seed, encoding):
     audio = read(scratch)
     assert (audio.rate, audio.samples.shape) == (rate, samples.shape[:1])
     np.testing.assert_allclose(audio.samples, samples.mean(axis=1), atol=2 * QUANTUM)
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    rate=SOME_RATE,
-    length=st.floats(MIN_SECONDS + 0.001, 0.6),
-    seed=st.integers(0, 99),
-    extension=st.sampled_from([".wav", ".flac", ".aiff", ".w64"]),
-)
-def test_what_is_written_is_read(scratch, rate, length, seed, extension):
-    samples = np.random.default_rng(seed).uniform(-1, 1, int(rate * length)).astype(np.float32)
-    path = scratch.with_suffix(extension)
-    write(path, Audio(samples, rate))
-    back = read(path)
-    assert back.rate == rate
-    np.testing.assert_allclose(back.samples, samples, rtol=0, atol=2 * QUANTUM)

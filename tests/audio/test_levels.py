@@ -34,7 +34,3 @@ class TestLevelByBand:
             "12-20",
         ]
         assert math.isnan(level_by_band(noise, noise, 24_000)["12-20"])  # though one bin lies at 12 kHz
-
-    def test_lengths_must_agree(self):
-        with pytest.raises(ValueError, match="one length"):
-            level_by_band(np.ones(10), np.ones(11), self.RATE)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from svc.audio import files
 from svc.audio.files import FORMATS, Audio, open_writer, read, read_blocks, write
-from svc.errors import AudioError, file_error, last_message
+from svc.errors import AudioError, file_error
 
 RATE = 16_000
 
@@ -108,27 +108,9 @@ def test_what_was_there_stays_until_the_end(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_name_is_refused_before_the_first_sample(tmp_path):
-    with pytest.raises(AudioError, match=r"\.mp3 does not take 96000 Hz"):
-        open_writer(tmp_path / "x.mp3", 96_000)
-    with (
-        pytest.raises(AudioError, match="No such file or directory"),
-        open_writer(tmp_path / "missing" / "x.wav", RATE),
-    ):
-        pytest.fail("the block is not to begin")
-
-
 # --- refusals ---
 
 
 def test_a_refusal_names_the_file_in_print(tmp_path):
     assert str(file_error(tmp_path / "x.wav", "gone; look for it")) == f"{tmp_path}/x.wav: gone; look for it"
     assert str(file_error(tmp_path / "a\nb", "gone")) == f"{str(tmp_path)!r}: gone".replace("':", "/a\\nb':")
-
-
-@pytest.mark.parametrize(
-    ("error", "text"),
-    [(ValueError("Error opening x: File  has\nno\tdata."), "File has no data"), (ValueError(), "ValueError")],
-)
-def test_the_telling_part_of_a_message(error, text):
-    assert last_message(error) == text

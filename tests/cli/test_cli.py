@@ -1,15 +1,16 @@
 """The command line: it answers at once, names the next command, and errors are one line."""
 
+import resource
 import shutil
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from test_recipes import run_recipe
 from typer.main import get_command
 from zoo import make_zoo
 
@@ -31,18 +32,17 @@ def svc(monkeypatch, capsys, *arguments) -> tuple[int, str, str]:
 
 
 def test_help_answers_in_half_a_second():
-    times = []
-    for _ in range(3):
-        started = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "svc", "--help"], cwd=ROOT, check=True, capture_output=True)
-        times.append(time.perf_counter() - started)
-    assert min(times) < 0.5
+    """Of the processor, so that other programs do not count."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-m", "svc", "--help"], cwd=ROOT, check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5
 
 
 def test_commands_are_these(monkeypatch, capsys):
     _, out, _ = svc(monkeypatch, capsys, "--help")
     order = ["prepare", "train", "export", "convert", "fit", "evaluate", "compare"]
-    order += ["speakers", "rename", "remove", "merge", "serve"]
+    order += ["speakers", "rename", "remove", "merge", "style", "serve"]
     lines = [line.split()[1] for line in out.splitlines() if line.startswith("│ ") and len(line.split()) > 2]
     assert [name for name in lines if name in order] == order
 
@@ -163,52 +163,49 @@ def test_convert_refuses_every_bad_file(world, monkeypatch, capsys):
         assert not Path("out.wav").exists(), name
 
 
-def test_the_train_recipe(prepared, tmp_path):
-    from test_recipes import run_recipe
-
-    code, out, err = run_recipe("train.py", "--help")
+def test_the_train_recipe(tmp_path, monkeypatch, capsys):
+    code, out, err = run_recipe(monkeypatch, capsys, "train", "--help")
     assert code == 0
     assert "folder made by `svc prepare`" in out
-    code, _, err = run_recipe("train.py", "base", str(tmp_path), "-o", str(tmp_path / "run"))
+    code, _, err = run_recipe(monkeypatch, capsys, "train", "base", tmp_path, "-o", tmp_path / "run")
     assert code == 2
     assert "not a prepared folder; make one with" in err
 
 
-@pytest.fixture(scope="module")
-def judged(singers_folder, tmp_path_factory):
-    """Output folder of an evaluation without conversions, and its sources."""
-    return tmp_path_factory.mktemp("judged"), singers_folder
-
-
 class TestEvaluate:
-    OWN = ("--f0-tracker", "crepe", "--speaker-encoder", "cepstral", "--content-metric", "mfcc")  # no extra needed
+    OWN = ("--f0-tracker", "praat", "--speaker-encoder", "cepstral", "--content-metric", "mfcc")  # the fastest
 
-    def test_without_conversions(self, judged, monkeypatch, capsys):
-        out, singers = judged
-        code, told, err = svc(monkeypatch, capsys, "evaluate", "--sources", singers, "-o", out, *self.OWN)
+    def test_without_conversions(self, singers_folder, tmp_path, monkeypatch, capsys):
+        """Also from and into folders whose names no terminal displays."""
+        songs, out = tmp_path / "songs\x1b[31m", tmp_path / "out\udce9"
+        for name in ("alto/0", "bass/0", "bass/1", "alto/a\x1b[31m", "alto/latin\udce9"):
+            (songs / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(singers_folder / name[:4] / "0.wav", songs / f"{name}.wav")
+        code, told, err = svc(monkeypatch, capsys, "evaluate", "--sources", songs, "-o", out, *self.OWN)
         assert code == 0, err
-        assert "| source, unconverted | 6 |" in told
-        assert "6 pairs of a song and a target, without conversions, evaluated; skipped: 0" in told
+        assert "3 pairs of a song and a target, without conversions, evaluated; skipped: 2" in told
+        assert told.count("its name cannot be displayed; rename it") == 2
         assert "next: open" in told
         assert {path.name for path in out.iterdir()} == {"report.html", "scores.json", "scores.md"}
+        for text in (told, err, (out / "scores.md").read_text()):
+            assert "\x1b" not in text
+        assert "| source, unconverted | 3 |" in (out / "scores.md").read_text()
 
-    def test_existing_conversions_and_comparison(self, judged, monkeypatch, capsys, tmp_path):
-        _, singers = judged
-        alto, bass = sorted(path.name for path in singers.iterdir())
-        for path in (singers / alto).glob("*.wav"):
-            for place, copied in (("first", path), ("second", singers / bass / path.name)):
-                (tmp_path / place / bass / alto).mkdir(parents=True, exist_ok=True)
-                audio, original = files.read(copied), files.read(path)
-                samples = np.resize(audio.samples, len(original.samples))
-                files.write(tmp_path / place / bass / alto / path.name, Audio(samples, audio.rate))
-        for place in ("first", "second"):
-            arguments = ("--sources", singers, "--converted", tmp_path / place, "-o", tmp_path / f"{place}_judged")
+    def test_existing_conversions_and_comparison(self, singers_folder, monkeypatch, capsys, tmp_path):
+        """One system copies the song, the other another song by the target."""
+        original, other = (singers_folder / name / "0.wav" for name in ("alto", "bass"))
+        for place, path in (("first", original), ("second", other)):
+            (tmp_path / place / "bass" / "alto").mkdir(parents=True)
+            audio = files.read(path)
+            samples = np.resize(audio.samples, len(files.read(original).samples))
+            files.write(tmp_path / place / "bass" / "alto" / "0.wav", Audio(samples, audio.rate))
+            arguments = ("--sources", singers_folder, "--converted", tmp_path / place, "-o", tmp_path / f"{place}_out")
             code, told, err = svc(monkeypatch, capsys, "evaluate", *arguments, *self.OWN)
             assert code == 0, err
-        code, told, err = svc(monkeypatch, capsys, "compare", tmp_path / "first_judged", tmp_path / "second_judged")
+        code, told, err = svc(monkeypatch, capsys, "compare", tmp_path / "first_out", tmp_path / "second_out")
         assert code == 0, err
         (line,) = (line for line in told.splitlines() if line.startswith("| cosine to target"))
-        assert line.endswith("| 3 | 0.250 | too few songs |")
+        assert line.endswith("| 1 | 1.000 | too few songs |")
         assert "next: listen" in told
 
     @pytest.mark.parametrize("name", ["scores.json", "scores.md", "report.html", "converted"])
@@ -241,19 +238,6 @@ class TestEvaluate:
         assert reason in err
         assert "Traceback" not in err
         assert not list(tmp_path.iterdir())
-
-    def test_names_that_no_terminal_or_file_takes(self, singers_folder, monkeypatch, capsys, tmp_path):
-        songs = tmp_path / "songs\x1b[31m"
-        shutil.copytree(singers_folder, songs)
-        for odd in ("a\x1b[31m", "latin\udce9"):
-            shutil.copy(songs / "alto" / "0.wav", songs / "alto" / f"{odd}.wav")
-        code, told, err = svc(
-            monkeypatch, capsys, "evaluate", "--sources", songs, "-o", tmp_path / "out\udce9", *self.OWN
-        )
-        assert code == 0, err
-        assert told.count("its name cannot be displayed; rename it") == 2
-        for text in (told, err, (tmp_path / "out\udce9" / "scores.md").read_text()):
-            assert "\x1b" not in text
 
     @pytest.mark.parametrize("option", ["--sources", "--enrolment", "--parallel", "--converted"])
     def test_out_inside_what_is_read(self, option, singers_folder, monkeypatch, capsys, tmp_path):

@@ -1,7 +1,7 @@
 """The commands speakers, rename, remove and merge."""
 
+import numpy as np
 import pytest
-import torch
 from test_cli import svc
 from test_speakers import CAT, row
 
@@ -12,10 +12,11 @@ V = "runs/a/voice.safetensors"
 
 
 def test_all_speakers_are_listed(world, voice, monkeypatch, capsys):
-    speakers.without(speakers.with_speaker(voice, CAT, row(torch.ones(4))), "0").save(world / "b.safetensors")
+    speakers.without(speakers.with_speaker(voice, CAT, row(np.ones(4))), "0").save(world / "b.safetensors")
     code, out, _ = svc(monkeypatch, capsys, "speakers", "b.safetensors")
     assert code == 0
     lines = out.splitlines()
+    assert lines.pop(0) == "b.safetensors:"
     assert lines[0].split() == ["1", "Bob", "Ö.", "1.5", "min", "trained", "80–220", "Hz,", "median", "110"]
     assert lines[1].split() == ["2", "Cat", "0.5", "min", "adapted", "200–500", "Hz,", "median", "300"]
     assert lines[-1].startswith("next: svc convert")
@@ -32,7 +33,7 @@ def test_rename_remove_and_back(world, monkeypatch, capsys):
 
 
 def test_merge(world, voice, monkeypatch, capsys):
-    speakers.with_speaker(voice, CAT, row(torch.ones(4))).save(world / "b.safetensors")
+    speakers.with_speaker(voice, CAT, row(np.ones(4))).save(world / "b.safetensors")
     code, out, _ = svc(monkeypatch, capsys, "merge", V, "b.safetensors", "-o", "c.safetensors")
     assert code == 0
     assert "Cat is now number 2" in out

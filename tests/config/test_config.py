@@ -45,17 +45,13 @@ def test_defaults_are_valid():
     assert (Config().hop, Config().segment_frames, Config().clamp_to_segment(0.4)) == (441, 100, 40)
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
-def test_shipped_configs_load(path):
-    config = load(path)
-    assert from_tree(to_tree(config)) == config
-
-
-def test_there_are_shipped_configs():
+def test_shipped_configs_load():
     assert "base.yaml" in [path.name for path in CONFIGS]
+    for config in map(load, CONFIGS):
+        assert from_tree(to_tree(config)) == config
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     steps=st.integers(1, 10**9),
     rate=st.floats(1e-9, 1, exclude_min=True),
@@ -141,44 +137,32 @@ def test_new_names_are_options():
 # --- what is refused ---
 
 
-@pytest.mark.parametrize("old", OLD_OPTIONS)
-def test_an_old_name_of_an_option_gives_the_new_one(old):
-    assert f"{old} is now {OLD_OPTIONS[old]}" in refused(nested(old, 1))
+def test_an_old_name_of_an_option_gives_the_new_one():
+    for old, new in OLD_OPTIONS.items():
+        assert f"{old} is now {new}" in refused(nested(old, 1))
 
 
 @pytest.mark.parametrize(
     ("tree", "words"),
     [
         ({"train": {"step": 1}}, "unknown option train.step (did you mean steps?)"),
-        ({"modle": {}}, "unknown option modle (did you mean model?)"),
         ({"features": {"f0": {"fmn": 1}}}, "unknown option features.f0.fmn (did you mean fmin?)"),
-        ({"qqq": 1}, "unknown option qqq"),
         ({"train": {"steps": 1.5}}, "train.steps must be a whole number, not 1.5"),
-        ({"train": {"steps": "many"}}, "train.steps must be a whole number, not 'many'"),
         ({"train": {"steps": True}}, "train.steps must be a whole number, not True"),
-        ({"train": {"learning_rate": "fast"}}, "train.learning_rate must be a number, not 'fast'"),
         ({"train": {"learning_rate": None}}, "train.learning_rate must be a number, not None"),
-        ({"train": {"learning_rate": True}}, "train.learning_rate must be a number, not True"),
         ({"features": {"f0": {"refine": 1}}}, "features.f0.refine must be true or false, not 1"),
         ({"features": {"content": {"layer": 5}}}, "features.content.layer must be a text, not 5"),
         (
             {"perceptual": {"crepe": {"distance": "l3"}}},
             "perceptual.crepe.distance must be one of l1, l2, cosine, not 'l3'",
         ),
-        ({"model": {"source_filter": ["no"]}}, "model.source_filter must be true or false, not ['no']"),
         (
             {"perceptual": {"crepe": {"layers": ["embedding"]}}},
             "perceptual.crepe.layers must be some of conv1, conv2,",
         ),
-        (
-            {"perceptual": {"phones": {"layers": []}}},
-            "perceptual.phones.layers must be some of embedding, log_posteriors, block1",
-        ),
-        ({"model": {"source_filter": 0}}, "model.source_filter must be true or false, not 0"),
         ({"loss": {"scales": 512}}, "loss.scales must be a list, not 512"),
         ({"loss": {"scales": [512, "x"]}}, "loss.scales must be a whole number, not 'x'"),
         ({"model": 5}, "model must hold `name: value` pairs, not 5"),
-        ({"model": None}, "model must hold `name: value` pairs, not None"),
         ([1], "config must hold `name: value` pairs, not [1]"),
     ],
 )
@@ -198,28 +182,14 @@ def test_a_wrong_knob_is_named(tree, words):
             (-0.1, 1.1),
             "must lie in 0–1, not -0.1",
         ),
-        ("model.wavenet.kernel_size", (0, -1, 10**9 + 1), "must lie in 1–99, not 0"),
         ("model.wavenet.kernel_size", (2, 4), "model.wavenet.kernel_size must be odd"),
-        ("model.wavenet.layers", (-1, 10**6), "must lie in 0–200, not -1"),
-        ("model.wavenet.dilation_cycle", (0, 40), "must lie in 1–12, not 0"),
-        ("model.envelope_points", (1, 10**6), "must lie in 2–1025, not 1"),
-        (
-            "model.wavenet.channels model.hidden_channels model.speaker_embedding_dim",
-            (0, 10**9),
-            "must lie in 1–4096, not 0",
-        ),
         ("discriminator.channels discriminator.max_channels", (0, 10**9), "must lie in 1–4096, not 0"),
-        ("discriminator.scales", (0, 50), "must lie in 1–8, not 0"),
         ("discriminator.periods discriminator.strides", ([2, 0],), "must lie in 1–100, not [2, 0]"),
         ("discriminator.periods loss.scales", ([],), "must not be empty"),
-        ("loss.scales", ([8], [10**6]), "must lie in 16–16384, not [8]"),
         ("loss.spectral loss.adversarial loss.feature_matching", (-0.1,), "must lie in 0–1000000000, not -0.1"),
         ("train.steps train.batch_size train.keep_checkpoints", (0, -1), "must lie in 1–1000000000, not 0"),
-        ("train.validate_every train.checkpoint_every", (0,), "must lie in 1–1000000000, not 0"),
-        ("train.warmup_steps train.seed train.num_workers", (-1,), "must lie in 0–1000000000, not -1"),
         ("train.segment_seconds", (0.0, -1, 0.1, 1e300), "must lie in 0.2–60, not 0.0"),
         ("train.learning_rate train.discriminator_learning_rate", (0.0, -1e-3), "must lie in 1e-09–1, not 0.0"),
-        ("train.ema_decay", (-0.1, 1), "must lie in 0–0.999999, not -0.1"),
         (
             "train.segment_seconds loss.spectral train.max_grad_norm model.voiced_noise_level",
             (math.nan, math.inf, -math.inf),
@@ -263,18 +233,12 @@ def test_repulsion_stays_below_what_it_is_taken_off():
     "text",
     [
         "a: [",
-        "- 1\n- 2",
         "just words",
-        "\t- x",
         b"\xff\xfe\x00",
         "a: !!python/object/apply:os.system [echo]",
         "a: 2001-99-99",
         f"train: {{steps: {'9' * 5000}}}",
-        f"train: {{steps: 0x{'f' * 5000}}}",
-        f"0x{'f' * 5000}: 1",
         "[" * 5000,
-        "a: &a [*a]",
-        "&a {model: *a}",
         "loss: {scales: &a [*a]}",
     ],
     ids=lambda text: repr(text[:12]),
@@ -290,38 +254,20 @@ def test_bad_files_are_one_sentence(tmp_path, text):
     assert len(message) < 500
 
 
-def test_missing_files(tmp_path):
-    for path in (tmp_path / "missing.yaml", tmp_path):
-        with pytest.raises(ConfigError, match="cannot be read"):
-            load(path)
-
-
 @pytest.mark.parametrize(
     ("assignment", "words"),
     [
         ("train.steps", "write it as group.option=value"),
-        ("=5", "write it as group.option=value"),
-        ("", "write it as group.option=value"),
         ("train.steps=[", "the value is not YAML"),
-        ("train.steps=2001-99-99", "the value is not YAML"),
-        (f"train.steps={'9' * 5000}", "the value is not YAML"),
         ("train.steps=ten", "train.steps must be a whole number, not 'ten'"),
-        ("train=5", "train must hold"),
         ("sample_rate.x=5", "sample_rate must be a whole number"),
         ("train..steps=5", "unknown option train."),
-        (".=5", "unknown option"),
     ],
 )
 def test_bad_overrides(assignment, words):
     with pytest.raises(ConfigError) as caught:
         load(None, parse_overrides([assignment]))
     assert words in str(caught.value)
-
-
-def test_an_override_below_a_value(tmp_path):
-    (tmp_path / "x.yaml").write_text("train: 5")
-    with pytest.raises(ConfigError, match="train is a value, not a group"):
-        load(tmp_path / "x.yaml", {"train.steps": 5})
 
 
 SCALARS = (
@@ -353,15 +299,11 @@ SHAPED = st.fixed_dictionaries(
 def usable(config: Config) -> None:
     """What everything else asks of a configuration."""
     window = config.clamp_to_segment(config.train.discriminator_segment_seconds)
-    assert (config.hop, config.segment_frames >= 20, window >= 10) == (
-        config.sample_rate // 100,
-        True,
-        True,
-    )
+    assert (config.hop, config.segment_frames >= 20, window >= 10) == (config.sample_rate // 100, True, True)
     assert from_tree(to_tree(config)) == config
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(tree=SHAPED | TREES)
 @example(tree={"train": {"gradient_accumulation_steps": 0}})
 def test_any_tree_is_a_config_or_a_sentence(tree):
@@ -372,7 +314,7 @@ def test_any_tree_is_a_config_or_a_sentence(tree):
     usable(config)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=TREES.map(yaml.safe_dump) | st.text(max_size=30))
 def test_any_file_is_a_config_or_a_sentence(tmp_path, text):
     path = tmp_path / "x.yaml"

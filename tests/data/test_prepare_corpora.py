@@ -1,6 +1,7 @@
 """Corpora are prepared by their readers: labels, segments, band, and a split by song."""
 
 import shutil
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import soxr
 from svc.audio import files, segment
 from svc.audio.files import Audio
 from svc.cli.prepare import print_summary
-from svc.data import manifest, prepare
+from svc.data import manifest, overview, prepare
 from svc.data.corpora.split import side, sides
 from svc.data.process_file import PrepareJob, process_file
 from svc.data.sources import find_sources
@@ -71,13 +72,31 @@ def test_several_corpora_in_one_call(ravdess, plain, tiny, tmp_path, capsys):
     assert "choir: has no folders of songs, so it is split by file" in summary.notes[0]
     print_summary(summary, tmp_path / "out")
     head, *rows = capsys.readouterr().out.splitlines()
-    assert head.split() == ["speaker", "minutes", "kinds", "pitch", "band", "train", "valid", "test"]
+    assert head.split() == ["speaker", "minutes", "song", "speech", "pitch", "band", "train", "valid", "test"]
     row = next(row for row in rows if row.strip().startswith("actor01"))
-    assert row.index("song, speech") == head.index("kinds")
+    assert row.split()[1:4] == ["0.1", "0.1", "0.0"]  # minutes: 3.5 s, of which 0.5 s are speech
+    picture = overview.write(tmp_path / "out", summary.clips, summary.speakers).read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) > 10_000
     assert [int(cell) for cell in row.split()[-3:]] == [
         sum(clip.speaker == "actor01" and clip.split == name for clip in clips.values())
         for name in ("train", "valid", "test")
     ]
+
+
+def test_folders_of_one_speaker_beside_others(ravdess, plain, tmp_path):
+    """A folder of files without folders of speakers is a speaker of its name."""
+    for name in ("kumi", "yuki"):
+        for number in range(3):
+            write(tmp_path / name / f"{number}.wav", note(0.1))
+    found = find_sources([ravdess, tmp_path / "kumi", plain, tmp_path / "yuki"])
+    count = Counter((source.speaker, source.corpus) for source in found.sources)
+    assert count == {("actor01", "ravdess"): 6, ("actor02", "ravdess"): 6, ("ann", "folder"): 2} | {
+        (name, "folder"): 3 for name in ("kumi", "yuki")
+    }
+    assert [row["path"] for row in found.rejected] == ["loose.wav"]
+    (alone,) = {source.speaker for source in find_sources([tmp_path / "kumi"]).sources}
+    assert alone == "kumi"
 
 
 def test_a_second_run_measures_nothing(ravdess, tiny, tmp_path, monkeypatch):

@@ -13,7 +13,6 @@ import pytest
 import torch
 from accelerate import debug_launcher
 from accelerate.state import AcceleratorState
-from filelock import FileLock
 
 from svc.cli import main
 from svc.config import to_tree
@@ -112,15 +111,6 @@ def test_what_fails_in_one_ends_both_at_once(singers_folder, launched, tmp_path)
     assert not [path for path in (tmp_path / "out").iterdir() if path.name not in {".lock", "store"}]
 
 
-def fault(rank: int, _out: Path) -> None:
-    if rank == 1:
-        raise MemoryError("of ours")
-
-
-def test_a_fault_of_ours_ends_both_and_stays_one(singers_folder, launched):
-    assert [told["code"] for told in launched(singers_folder, fault)] == ["MemoryError('of ours')"] * 2
-
-
 def shot(rank: int, _out: Path) -> None:
     if rank == 1:
         os._exit(0)
@@ -132,23 +122,6 @@ def test_who_is_left_alone_says_so(singers_folder, launched):
     (sentence,) = sentences(told)
     assert sentence.startswith("svc: another process of this run has ended (")
     assert sentence.endswith("); see what it says and run it again, what is done is kept")
-
-
-def test_another_run_in_the_folder_is_told(singers_folder, launched, tmp_path):
-    (tmp_path / "out").mkdir()
-    with FileLock(tmp_path / "out" / ".lock"):
-        first, second = launched(singers_folder)
-    for told in (first, second):
-        assert told["code"] == 2
-        assert sentences(told) == ["svc: out: another `svc prepare` is working there; wait for it or choose another -o"]
-        assert told["done"] == 0
-
-
-def test_no_data_is_told(launched):
-    first, second = launched(Path("none"))
-    for told in (first, second):
-        assert told["code"] == 2
-        assert sentences(told)[0].startswith("svc: none: no such folder; ")
 
 
 def test_a_machine_that_does_not_see_the_folders_says_so(singers_folder, tiny, tmp_path):

@@ -1,7 +1,6 @@
 """ECAPA-TDNN: what SpeechBrain's own classes give, from weights that are checked, and never a download or a pickle."""
 
 import importlib.util
-import os
 import shlex
 import socket
 import subprocess
@@ -87,11 +86,10 @@ def noise(count: int) -> np.ndarray:
 
 
 class TestSentences:
-    @pytest.mark.parametrize("module", [NETWORK, BANDS, CENTRE])
-    def test_no_library(self, small, path, module, monkeypatch):
+    def test_no_library(self, small, path, monkeypatch):
         put(path, small)
-        monkeypatch.setitem(sys.modules, module, None)
-        with pytest.raises(DataError, match=rf"^{module} is not installed; run `pip install -e '\.\[ecapa\]'"):
+        monkeypatch.setitem(sys.modules, NETWORK, None)
+        with pytest.raises(DataError, match=rf"^{NETWORK} is not installed; run `pip install -e '\.\[ecapa\]'"):
             EcapaEncoder()
 
     def test_no_weights(self, small, path):
@@ -107,7 +105,7 @@ class TestSentences:
         assert all(torch.equal(made[name], small[name]) for name in made)
         EcapaEncoder()
 
-    @pytest.mark.parametrize("keep", [0, 7, 100, -1])
+    @pytest.mark.parametrize("keep", [0, -1])
     def test_damaged(self, small, path, keep):
         put(path, small)
         path.write_bytes(path.read_bytes()[:keep])
@@ -121,22 +119,13 @@ class TestSentences:
             EcapaEncoder()
         assert not (tmp_path / "boom").exists()
 
-    @pytest.mark.parametrize(
-        ("name", "value"),
-        [("fc.weight", None), ("fc.weight", torch.zeros(192, 81)), ("fc.bias", torch.zeros(1)), ("hat", torch.ones(1))],
-    )
-    def test_another_network(self, small, path, name, value):
-        weights = {**small, name: value}
-        put(path, {key: tensor for key, tensor in weights.items() if tensor is not None})
-        sentence = rf"^{path}: {name} is missing, unknown or of the wrong shape; {HINT}"
-        with pytest.raises(WeightsError, match=sentence):
+    def test_another_network(self, small, path):
+        put(path, small | {"fc.weight": torch.zeros(192, 81)})
+        with pytest.raises(
+            WeightsError, match=rf"^{path}: fc.weight is missing, unknown or of the wrong shape; {HINT}"
+        ):
             EcapaEncoder()
-
-    @pytest.mark.parametrize(
-        "value", [torch.full((192,), torch.nan), torch.full((192,), -torch.inf), torch.zeros(192, dtype=torch.int32)]
-    )
-    def test_no_numbers(self, small, path, value):
-        put(path, {**small, "fc.bias": value})
+        put(path, small | {"fc.bias": torch.full((192,), torch.nan)})
         with pytest.raises(WeightsError, match=rf"^{path}: fc\.bias holds values that are not .*; {HINT}"):
             EcapaEncoder()
 
@@ -197,21 +186,3 @@ class TestSpeechBrain:
         assert (embedding.shape, embedding.dtype, tuple(expected.shape)) == ((192,), np.float64, (1, 1, 192))
         assert np.array_equal(embedding, expected[0, 0].numpy())
         assert np.array_equal(embedding, encoder.embed(SUNG))
-
-    def test_a_gain_makes_no_difference_and_a_voice_does(self, encoder):
-        sung = encoder.embed(SUNG)
-        size = np.linalg.norm(sung)
-        assert np.linalg.norm(encoder.embed(SUNG / 10) - sung) < 1e-4 * size
-        assert np.linalg.norm(encoder.embed(noise(16_000)) - sung) > 1e-2 * size
-
-    @pytest.mark.parametrize("samples", [noise(640), np.zeros(640, dtype=np.float32)])
-    def test_the_shortest_and_silence(self, encoder, samples):
-        assert np.isfinite(encoder.embed(samples)).all()
-
-    def test_torch_stays_as_it_was(self, home):
-        """In a process of its own, in which nobody has imported SpeechBrain."""
-        code = (
-            "import torch; from svc.encoders.ecapa import EcapaEncoder; EcapaEncoder(); "
-            "assert not torch.backends.cuda.matmul.allow_tf32"
-        )
-        subprocess.run([sys.executable, "-c", code], env={**os.environ, "XDG_CACHE_HOME": str(home)}, check=True)

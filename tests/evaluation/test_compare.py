@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from svc.errors import DataError
-from svc.evaluation.compare import compare, summarise, tabulate
+from svc.evaluation.compare import compare, tabulate
 
 
 def rows(count, speaker="Ann", target="Bob", system="voice", **scores):
@@ -58,8 +58,8 @@ class TestVerdict:
             verdicts(rows(8, aperiodicity=-0.9), rows(8, aperiodicity=0.9))["aperiodicity"].verdict == "not significant"
         )
 
-    @pytest.mark.parametrize("count", [1, 2, 5])
-    def test_few_songs_say_nothing(self, count):
+    def test_few_songs_say_nothing(self):
+        count = 5
         assert verdicts(rows(count, cosine=0.1), rows(count, cosine=0.9))["cosine"].verdict == "too few songs"
 
     def test_one_song_many_targets_is_one_song(self):
@@ -104,8 +104,3 @@ def test_table():
     assert [(row[0], *row[3:]) for row in table.rows] == [
         ("cosine to target", "1.000 [1.000, 1.000]", "8", "0.008", "better"),
     ]
-
-
-def test_summary():
-    differences = compare(rows(8, cosine=SONGS[:8], mcd=1), rows(8, cosine=SONGS[:8] + 1, mcd=2))["converted"]
-    assert summarise(differences, "new").startswith("new is better in 1 and worse in 1 of 2 measures")

@@ -66,30 +66,6 @@ class TestUnprintableNames:
         assert sorted(skipped) == sorted(self.reasons(*expected))
         assert all(sentence.isprintable() and sentence.isascii() for sentence in skipped)
 
-    @pytest.mark.parametrize("odd", ODD)
-    def test_recordings(self, odd, tmp_path):
-        touch(tmp_path, "Ann/one.wav", f"{odd}/one.wav")
-        skipped: list[str] = []
-        assert list(protocol.find_recordings(tmp_path, "--enrolment", skipped)) == ["Ann"]
-        assert skipped == self.reasons(tmp_path / odd)
-
-    @pytest.mark.parametrize("odd", ODD)
-    def test_conversions(self, odd, tmp_path):
-        touch(tmp_path, f"Bob/{odd}.wav", "Bob/one.wav", f"{odd}/one.wav")
-        skipped: list[str] = []
-        (pair,) = protocol.match_existing_conversions([Song(Path("x"), "", "one")], tmp_path, (), skipped)
-        assert pair.target == "Bob"
-        assert skipped == self.reasons(tmp_path / odd, tmp_path / "Bob" / f"{odd}.wav")
-
-    def test_reason_if_nothing_else_is_there(self, tmp_path):
-        touch(tmp_path, "a\x1b/one.wav")
-        for find in (
-            protocol.find_songs,
-            lambda folder, skipped: protocol.find_recordings(folder, "--enrolment", skipped),
-        ):
-            with pytest.raises(DataError, match=r"a\\x1b': its name cannot be displayed; rename it"):
-                find(tmp_path, ["skipped before"])
-
 
 def test_parallel_take_first(tmp_path):
     touch(tmp_path, "Bob/a/one.aaa.wav", "Bob/a/one.wav", "Bob/a/one2.wav", "Eve/a/one.wav")
@@ -116,12 +92,6 @@ def test_plan(speakers, count, songs):
     assert len({pair.output for pair in pairs}) == len(pairs)
 
 
-def test_others_take_turns():
-    found = [Song(Path("p"), "", f"{place}") for place in range(12)]
-    pairs = protocol.plan_conversions(found, ["a", "b", "c", "d"], 1, Path("out"))
-    assert [sum(pair.target == name for pair in pairs) for name in "abcd"] == [3, 3, 3, 3]
-
-
 class TestExistingConversions:
     songs = (Song(Path("x"), "Ann", "a/one"), Song(Path("y"), "", "two"))
 
@@ -143,15 +113,6 @@ class TestExistingConversions:
         ]
         duplicate = tmp_path / "Bob" / "Ann" / "a" / "one.wav"
         assert skipped == [f"{duplicate}: one.flac beside it has the same name; rename one of them"]
-
-    def test_sources_without_conversion_are_one_sentence(self, tmp_path):
-        touch(tmp_path, "Bob/Ann/a/one.wav", "Eve/two.wav")
-        more = [Song(Path("z"), "", name) for name in ("zwei", "three")]
-        skipped: list[str] = []
-        protocol.match_existing_conversions([*self.songs, *more], tmp_path, (), skipped)
-        assert skipped == [f"{tmp_path}: no conversion of 2 of 4 sources, the first is three"]
-        protocol.match_existing_conversions([*self.songs, *more], tmp_path, ["Eve"], skipped)
-        assert skipped[1:] == [f"{tmp_path}: no conversion of 3 of 4 sources, the first is Ann/a/one"]
 
     def test_none(self, tmp_path):
         with pytest.raises(DataError, match="no conversion of any source"):

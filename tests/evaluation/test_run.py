@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -118,7 +119,12 @@ class TestExistingConversions:
     def test_report(self, evaluation, folders):
         req = request(folders, folders / "out")
         assert not req.out.exists()
-        markdown = report.write_report(evaluation, req, "existing <conversions>", num_examples=5)
+        lines = report.write_report(evaluation, req, "existing <conversions>", num_examples=5).split("\n")
+        assert 3 <= len(lines) <= 4
+        assert lines[0].startswith("2 conversions of 2 songs: melody")
+        assert "1 of 2 taken for the target" in lines[0]
+        assert lines[1].startswith("similarity: identified as target 50.0% (source 0.0%, truth 100.0%)")
+        markdown = (req.out / "scores.md").read_text()
         assert "| converted | 2 |" in markdown
         assert "| source, unconverted | 2 |" in markdown
         content = json.loads((req.out / "scores.json").read_text(), parse_constant=pytest.fail)  # no NaN
@@ -127,9 +133,14 @@ class TestExistingConversions:
         assert len(rows) == len(evaluation.scores.rows)
         page = (req.out / "report.html").read_text()
         assert page.count("data:audio/flac;base64,") == 2 * 3
-        assert page.count("data:image/png;base64,") == 2 + 1
+        assert page.count("data:image/png;base64,") == 2 * 3 + 1
         assert "truth: bass&#39;s own performance" in page
-        assert "enrolment: bass" in page
+        assert "another recording of bass" in page
+        places = [page.index(text) for text in ("alto/51 → bass, +1 semitones, not taken", "alto/50 → bass, taken")]
+        assert places == sorted(places)  # worst first
+        assert "2 of 2 outputs, the least similar to its target first." in page
+        assert re.search(r'<li class="good"[^>]*own performance\)"><span>similarity', page)
+        assert re.search(r'<li class="poor"[^>]*><span>similarity', page)
         assert "existing &lt;conversions&gt;" in page
         assert (req.out / "scores.md").read_text().startswith("# existing")
 

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from svc.config import Config, flatten, load, to_tree
 from svc.encoders.crepe import Crepe
@@ -19,7 +17,7 @@ ARRAYS = {
     "f0": np.linspace(100, 200, 50, dtype=np.float32),
     "voiced": np.arange(50) % 3 > 0,
     "content": np.arange(100, dtype=np.float16).reshape(2, 50),
-    "warped": np.arange(300, dtype=np.float32).reshape(3, 2, 50),
+    "warped": np.arange(300, dtype=np.float32).reshape(3, 2, 50)[:, :, ::-1],  # not contiguous
     "audio": np.arange(50 * 240, dtype=np.int16),
 }
 
@@ -33,53 +31,37 @@ def files(store: FeatureCache) -> list[Path]:
     return [path for path in store.folder.rglob("*") if path.is_file()]
 
 
-@pytest.mark.parametrize("name", list(ARRAYS))
-def test_round_trip(store, name):
+def test_round_trip(store):
     key = store.key("a", {})
     assert not store.has(key)
+    with pytest.raises(DataError, match="cannot be read"):
+        store.get(key, "f0")
     store.put(key, ARRAYS)
     assert store.has(key)
     assert files(store) == [store.path(key)]
-    whole = store.get(key, name)
-    assert (whole.dtype, whole.shape) == (ARRAYS[name].dtype, ARRAYS[name].shape)
-    for first, last in ((None, None), (0, 50), (10, 20), (0, 0), (49, 50), (40, None), (None, 7)):
-        np.testing.assert_array_equal(store.get(key, name, first, last), ARRAYS[name][..., first:last])
-
-
-@settings(max_examples=30, deadline=None)
-@given(ends=st.tuples(st.integers(0, 49), st.integers(0, 50)).map(sorted))
-def test_slices(tmp_path_factory, ends):
-    store = FeatureCache(tmp_path_factory.mktemp("store"))
-    store.put("ab", {"x": ARRAYS["warped"][:, :, ::-1]})  # not contiguous
-    np.testing.assert_array_equal(store.get("ab", "x", *ends), ARRAYS["warped"][:, :, ::-1][..., slice(*ends)])
+    for name, array in ARRAYS.items():
+        whole = store.get(key, name)
+        assert (whole.dtype, whole.shape) == (array.dtype, array.shape)
+        for first, last in ((None, None), (10, 20), (0, 0), (49, 50), (40, None), (None, 7)):
+            np.testing.assert_array_equal(store.get(key, name, first, last), array[..., first:last])
 
 
 @pytest.mark.parametrize("where", ["svc.utils.atomic.os.fsync", "svc.utils.atomic.Path.replace"])
-@pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()])
-def test_a_failed_write_leaves_nothing(store, monkeypatch, where, failure):
+@pytest.mark.parametrize(
+    ("failure", "error"),
+    [(OSError(28, "No space left on device"), DataError), (KeyboardInterrupt("No space left"), KeyboardInterrupt)],
+)
+def test_a_failed_write_keeps_the_old_entry_and_leaves_no_new_one(store, monkeypatch, where, failure, error):
     def fail(*_):
         raise failure
 
-    monkeypatch.setattr(where, fail)
-    wanted = KeyboardInterrupt if isinstance(failure, KeyboardInterrupt) else DataError
-    with pytest.raises(wanted, match="No space left" if wanted is DataError else None):
-        store.put("ab", ARRAYS)
-    assert not store.has("ab")
-    assert files(store) == []
-
-
-def test_a_failed_write_keeps_the_old_entry(store, monkeypatch):
     store.put("ab", {"x": np.zeros(3)})
-    monkeypatch.setattr("svc.utils.atomic.os.fsync", lambda *_: (_ for _ in ()).throw(OSError(5, "I/O error")))
-    with pytest.raises(DataError, match="I/O error"):
-        store.put("ab", {"x": np.ones(3)})
+    monkeypatch.setattr(where, fail)
+    for key in ("ab", "cd"):
+        with pytest.raises(error, match="No space left"):
+            store.put(key, ARRAYS)
     np.testing.assert_array_equal(store.get("ab", "x"), np.zeros(3))
-
-
-def test_a_folder_that_cannot_be_written(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(DataError, match="cannot be written"):
-        FeatureCache(tmp_path / "file").put("ab", ARRAYS)
+    assert files(store) == [store.path("ab")]
 
 
 def test_writers_of_one_key_do_not_disturb_readers(store):
@@ -89,7 +71,7 @@ def test_writers_of_one_key_do_not_disturb_readers(store):
 
     def write():
         try:
-            for _ in range(10):
+            for _ in range(5):
                 store.put("ab", ARRAYS)
         except Exception as fault:
             faults.append(fault)
@@ -101,7 +83,7 @@ def test_writers_of_one_key_do_not_disturb_readers(store):
             except Exception as fault:
                 faults.append(fault)
 
-    writers = [threading.Thread(target=write) for _ in range(4)]
+    writers = [threading.Thread(target=write) for _ in range(2)]
     reader = threading.Thread(target=read)
     for thread in (*writers, reader):
         thread.start()
@@ -117,13 +99,9 @@ def test_writers_of_one_key_do_not_disturb_readers(store):
     "damage",
     [
         lambda data: b"",
-        lambda data: b"not a table",
-        lambda data: data[:7],
-        lambda data: data[:50],
         lambda data: data[:-1],
         lambda data: data + b"x",
         lambda data: b"\xff" * 8 + data[8:],
-        lambda data: data[:8] + b"x" + data[9:],
         lambda data: data.replace(b"F32", b"F99"),
     ],
 )
@@ -134,17 +112,6 @@ def test_damage_is_a_sentence(store, damage):
     with pytest.raises(DataError, match=r"cannot be read.*svc prepare") as caught:
         store.get("ab", "f0")
     assert len(str(caught.value).splitlines()) == 1
-
-
-def test_what_is_not_there_is_a_sentence(store):
-    with pytest.raises(DataError, match="cannot be read"):
-        store.get("ab", "f0")
-    store.put("ab", {"x": np.zeros(3)})
-    with pytest.raises(DataError, match="cannot be read"):
-        store.get("ab", "f0")
-    store.path("cd").mkdir(parents=True)
-    with pytest.raises(DataError, match="cannot be read"):
-        store.get("cd", "f0")
 
 
 def test_no_frames_are_made_up(store):

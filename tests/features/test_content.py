@@ -14,10 +14,10 @@ from svc.config import Config, ContentConfig
 from svc.data.synthetic.phrases import phrase
 from svc.data.synthetic.singers import SINGERS, Rendition, render
 from svc.encoders.true_envelope import CepstralEncoder
-from svc.features import content, extract, f0
+from svc.features import content, extract
 
 CEPSTRAL = ContentConfig(encoder="cepstral", layer="cepstra")
-KNOBS = {"cepstral": CEPSTRAL, "sounds": ContentConfig(), "words": ContentConfig(layer="embedding")}
+KNOBS = {"cepstral": CEPSTRAL, "embedding": ContentConfig(layer="embedding")}
 
 
 def heard(knobs, samples: np.ndarray, rate: int = 24_000, warp: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -40,15 +40,6 @@ def sung() -> Rendition:
 def distance(left: np.ndarray, right: np.ndarray) -> float:
     """Mean over frames of the RMS difference of a channel."""
     return float(np.sqrt(np.square(left - right).mean(axis=0)).mean())
-
-
-@pytest.mark.parametrize("chunk", [1, 7, 100])
-def test_chunks_join_exactly(sung, monkeypatch, chunk):
-    encoder, samples = encoders.shared("cepstral"), resample(Audio(sung.samples, sung.rate), 16_000).samples[:33_333]
-    whole = content.encode(encoder, "cepstra", samples)
-    monkeypatch.setattr(content, "CHUNK", chunk)
-    assert whole.shape == (20, 209)  # the last frame is begun
-    np.testing.assert_allclose(content.encode(encoder, "cepstra", samples), whole, atol=1e-5)
 
 
 def test_normalised_over_active_frames(knobs, sung):
@@ -76,9 +67,8 @@ def test_normalised_together_keeps_the_sizes_of_channels(sung):
     )
 
 
-@pytest.mark.parametrize("gain", [0.1, 2.0])
-def test_gain_does_not_matter(knobs, sung, gain):
-    (features, level), (other, _) = heard(knobs, sung.samples), heard(knobs, sung.samples * np.float32(gain))
+def test_gain_does_not_matter(knobs, sung):
+    (features, level), (other, _) = heard(knobs, sung.samples), heard(knobs, sung.samples * np.float32(0.1))
     loud = level >= level.max() - 20
     assert np.abs(features - other)[:, loud].max() < 1e-2
 
@@ -93,7 +83,7 @@ def test_an_octave_is_nearer_than_another_word(knobs):
     assert same < 0.5 * different
 
 
-@pytest.mark.parametrize("warp", [0.8, 0.95, 1.05, 1.3])
+@pytest.mark.parametrize("warp", [0.8, 1.05])
 def test_a_warp_is_the_file_played_faster(knobs, sung, warp):
     warped, level = heard(knobs, sung.samples, warp=warp)
     fast = resample(Audio(sung.samples, round(sung.rate * warp)), sung.rate)
@@ -110,18 +100,6 @@ def test_a_warp_sounds_like_a_shorter_tract():
     """To cepstra, which hear the singer."""
     plain, other, warped, loud = three_voices(CEPSTRAL)
     assert distance(warped[:, loud], other[:, loud]) < 0.6 * distance(plain[:, loud], other[:, loud])
-
-
-def test_the_acoustic_model_hears_two_voices_more_alike():
-    """A singer and one with a shorter tract, against another phrase, in the acoustic model's ears and in cepstra."""
-    ratios = []
-    for knobs in (ContentConfig(), CEPSTRAL):
-        plain, other, _, loud = three_voices(knobs)
-        else_, _ = heard(knobs, render(SINGERS[1], phrase(2), median=98).samples)
-        count = min(plain.shape[1], else_.shape[1])
-        different = distance(plain[:, :count][:, loud[:count]], else_[:, :count][:, loud[:count]])
-        ratios.append(distance(plain[:, loud], other[:, loud]) / different)
-    assert ratios[0] < 0.8 * ratios[1]
 
 
 def three_voices(knobs):
@@ -145,19 +123,6 @@ def test_extract_fills_every_track(sung):
     conditioning = found.conditioning(torch.tensor([0.0, 1.0]))
     assert conditioning.frames == 100
     assert torch.equal(conditioning.speaker, torch.tensor([[0.0, 1.0]]))
-
-
-def test_progress_only_grows_stage_by_stage(sung, monkeypatch):
-    monkeypatch.setattr(f0, "BATCH", 10)
-    told: list[tuple[str, int]] = []
-    audio = Audio(sung.samples[:24_000], sung.rate)
-    extract.shared_extractor(Config()).extract(audio, progress=lambda *news: told.append(news))
-    melody, words = ([done for stage, done in told if stage == name] for name in ("f0", "content"))
-    assert told == [("f0", done) for done in melody] + [("content", done) for done in words]
-    assert melody == sorted(melody)
-    assert len({*melody}) > 5  # news of every batch of frames that somebody sings in
-    assert melody[-1] == 100
-    assert words == [0, 100]
 
 
 def test_a_given_curve_is_sung_as_it_is(sung):

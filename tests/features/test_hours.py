@@ -1,14 +1,11 @@
 """Recordings of hours: heard in blocks, with the features of one piece, and never in memory as a whole."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from svc.audio import disk_buffer as spooling
 from svc.audio.disk_buffer import resample_to_buffer
 from svc.audio.files import Audio
-from svc.audio.resample import resample
 from svc.config import Config, ContentConfig, F0Config, FeaturesConfig
 from svc.data.synthetic.phrases import phrase
 from svc.data.synthetic.singers import SINGERS, render
@@ -25,7 +22,7 @@ def song() -> Audio:
     """Phrases of two singers more than an octave apart, faint noise under them and between them."""
     rng = np.random.default_rng(0)
     pieces = []
-    for number in range(4):
+    for number in range(3):
         pieces += [render(SINGERS[number % 2], phrase(number)).samples, np.zeros(int(rng.uniform(0.1, 3) * RATE))]
     samples = np.concatenate(pieces)
     samples += 1e-4 * rng.standard_normal(len(samples))
@@ -43,8 +40,8 @@ def whole(song, level) -> tuple[np.ndarray, np.ndarray]:
     return f0.track(song, len(level), TINY, audible=f0.above_silence(level, TINY))
 
 
-@pytest.mark.parametrize("size", [250, 700])
-def test_the_melody_in_blocks_is_that_of_the_whole(song, level, whole, monkeypatch, size):
+def test_the_melody_in_blocks_is_that_of_the_whole(song, level, whole, monkeypatch):
+    size = 250
     monkeypatch.setattr(f0, "BLOCK", size)
     found, periodicity = f0.track(song, len(level), TINY, audible=f0.above_silence(level, TINY))
     voiced = f0.voicing(whole[1], level, TINY)
@@ -55,13 +52,6 @@ def test_the_melody_in_blocks_is_that_of_the_whole(song, level, whole, monkeypat
     assert off.max() < 0.1
     np.testing.assert_allclose(periodicity[voiced], whole[1][voiced], atol=1e-5)
     np.testing.assert_array_equal(f0.voicing(periodicity, level, TINY), voiced)
-
-
-def test_a_recording_of_one_block_is_tracked_in_one_piece(song, level, whole, monkeypatch):
-    audible = f0.above_silence(level, TINY)
-    monkeypatch.setattr(f0, "BLOCK", len(level))
-    for found, wanted in zip(f0.track(song, len(level), TINY, audible=audible), whole, strict=True):
-        np.testing.assert_array_equal(found, wanted)
 
 
 def test_silence_around_the_edge_of_a_block(monkeypatch):
@@ -95,7 +85,7 @@ def test_progress_rises_through_the_blocks_of_both_stages(song, monkeypatch):
     assert words == [0, 100, 200, 300, 400]
 
 
-@pytest.mark.parametrize("how", ["none", "per_channel", "global_variance"])
+@pytest.mark.parametrize("how", ["none", "global_variance"])
 def test_content_in_chunks_is_normalised_over_the_whole_file(song, level, monkeypatch, how):
     encoder = CepstralEncoder()
     encoder.normalization = how
@@ -108,14 +98,6 @@ def test_content_in_chunks_is_normalised_over_the_whole_file(song, level, monkey
         np.testing.assert_allclose(found[:, level >= level.max() - content.ACTIVE].mean(axis=1), 0, atol=1e-4)
 
 
-def test_content_in_parts_is_encoded_as_from_the_whole(song, level):
-    encoder = CepstralEncoder()
-    encoder.normalization = "none"
-    levelled = resample(content.normalise_level(song, level), encoder.sample_rate)
-    wanted = content.encode(encoder, "cepstra", levelled.samples)
-    np.testing.assert_allclose(content.extract(encoder, "cepstra", song, len(level), level), wanted, atol=1e-4)
-
-
 def test_a_recording_on_the_disk_has_the_features_of_one_in_memory(song, monkeypatch):
     played = [Audio(song.samples[n : n + 9_999], 44_100) for n in range(0, 300_000, 9_999)]
     kept = resample_to_buffer(played, RATE)
@@ -125,11 +107,3 @@ def test_a_recording_on_the_disk_has_the_features_of_one_in_memory(song, monkeyp
     found, wanted = (extract.shared_extractor(CONFIG).extract(spooled.audio) for spooled in (mapped, kept))
     for name in ("f0", "voiced", "loudness", "content"):
         np.testing.assert_array_equal(getattr(found, name), getattr(wanted, name))
-
-
-@pytest.mark.parametrize("refine", [True, False])
-def test_nothing_at_all_is_a_recording_of_no_frames(refine):
-    nothing = Audio(np.zeros(0, np.float32), RATE)
-    for track in f0.track(nothing, 0, replace(TINY, refine=refine)):
-        assert track.shape == (0,)
-    assert extract.measure_loudness(nothing).shape == (0,)

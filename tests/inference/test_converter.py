@@ -40,14 +40,6 @@ def test_chunks_equal_one_pass(voice, chunk):
     np.testing.assert_allclose(chunks, whole, atol=1e-4 * np.abs(whole).max())
 
 
-def test_bf16_is_60_db_below_the_sound(voice):
-    conditioning = song(300).conditioning(torch.tensor([1.0, 0.0]))
-    exact = np.concatenate(list(Converter(voice).synthesise(conditioning)))
-    for chunk in (100, 300):
-        rough = np.concatenate(list(Converter(voice, bf16=True).synthesise(conditioning, chunk)))
-        assert 0 < np.square(rough - exact).mean() < 1e-6 * np.square(exact).mean()
-
-
 @settings(max_examples=8, deadline=None)
 @given(rate=st.sampled_from([8_000, 22_050, 44_100, 48_000]), samples=st.integers(3_000, 20_000))
 def test_length_is_kept_to_the_sample(voice, rate, samples):
@@ -133,10 +125,9 @@ def devices(*networks) -> set[str]:
 
 def test_a_converter_leaves_the_voice_where_it_is(voice):
     """On another device it has networks of its own, so that the same voice can be adapted on the CPU."""
-    converter = Converter(voice, "meta", bf16=True)
+    converter = Converter(voice, "meta")
     assert devices(converter.generator) == {"meta"}
     assert devices(voice.generator) == {"cpu"}
-    assert not voice.generator.bf16
 
 
 def test_converters_on_two_devices_do_not_disturb_each_other(voice, tone):

@@ -53,53 +53,26 @@ def test_a_wavenet_that_was_never_trained_is_left_out(voice, tmp_path, monkeypat
     assert longer.generator.wavenet is not None
 
 
-def older_features(meta):
-    meta["features"]["version"] = extract.VERSION - 1
-
-
-def other_encoder(meta):
-    meta["features"]["content"][1] = "another hash"
-
-
-def option_that_is_gone(meta):
-    meta["config"]["model"]["dilations"] = 10
-
-
-def speakers_with_less(meta):
+def without_lowest_f0(meta):
     for speaker in meta["speakers"]:
         del speaker["low_f0"]
 
 
-def speakers_with_more(meta):
-    for speaker in meta["speakers"]:
-        speaker["age"] = 30
+META = {
+    "older features": lambda meta: meta["features"].update(version=extract.VERSION - 1),
+    "another encoder": lambda meta: meta["features"]["content"].__setitem__(1, "another hash"),
+    "an option that is gone": lambda meta: meta["config"]["model"].update(dilations=10),
+    "speakers with less": without_lowest_f0,
+    "speakers with more": lambda meta: meta["speakers"][0].update(age=30),
+    "a config elsewhere": lambda meta: meta.update(options=meta.pop("config")),
+    "other content": lambda meta: meta.update(content_channels=64),
+}
+MODELS = {"narrower": {"hidden_channels": 8}, "without a source-filter stage": {"source_filter": False}}
 
 
-def config_is_elsewhere(meta):
-    meta["options"] = meta.pop("config")
-
-
-def other_content(meta):
-    meta["content_channels"] = 64
-
-
-OLDER = [
-    (older_features, {}),
-    (other_encoder, {}),
-    (option_that_is_gone, {}),
-    (speakers_with_less, {}),
-    (speakers_with_more, {}),
-    (config_is_elsewhere, {}),
-    (other_content, {}),
-    (lambda meta: None, {"hidden_channels": 8}),  # another network
-    (lambda meta: None, {"source_filter": False}),
-]
-
-
-@pytest.mark.parametrize(("change", "options"), OLDER, ids=lambda given: getattr(given, "__name__", str(given)))
-def test_a_run_of_another_version_is_refused_and_nothing_is_written(
-    change, options, voice, tmp_path, monkeypatch, capsys
-):
+@pytest.mark.parametrize("version", [*META, *MODELS])
+def test_a_run_of_another_version_is_refused_and_nothing_is_written(version, voice, tmp_path, monkeypatch, capsys):
+    change, options = META.get(version, lambda meta: None), MODELS.get(version, {})
     write_run(tmp_path / "run", voice, change, **options)
     before = sorted(tmp_path.rglob("*"))
     out = ("-o", tmp_path / "v.safetensors", "--onnx", tmp_path / "v.onnx")
@@ -118,18 +91,15 @@ def test_a_run_of_another_version_is_refused_and_nothing_is_written(
         ("two", "train it again, or use the svc that made it"),
     ],
 )
-@pytest.mark.parametrize(
-    "command", [("speakers", "v.safetensors"), ("convert", "-s", "0", "-v", "v.safetensors", "song.wav")]
-)
 def test_a_voice_of_another_format_is_refused_and_nothing_is_written(
-    command, number, way_out, voice, tmp_path, monkeypatch, capsys
+    number, way_out, voice, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
     stored(voice, tmp_path / "v.safetensors", lambda header, tensors: header.update(format=number))
     (tmp_path / "song.wav").write_text("not opened")
-    code, out_text, err = svc(monkeypatch, capsys, *command)
-    assert (code, out_text) == (2, "")
-    assert err == f"svc: v.safetensors: a voice of format {number}; {way_out}\n"
+    sentence = f"svc: v.safetensors: a voice of format {number}; {way_out}\n"
+    for command in (("speakers", "v.safetensors"), ("convert", "-s", "0", "-v", "v.safetensors", "song.wav")):
+        assert svc(monkeypatch, capsys, *command) == (2, "", sentence)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["song.wav", "v.safetensors"]
 
 

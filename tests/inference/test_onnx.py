@@ -23,10 +23,9 @@ runtime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
 KINDS = {
-    "both": {"model.subbands": 8},
-    "front only": {"model.wavenet.layers": 0},
-    "WaveNet only": {"model.source_filter": False, "model.subbands": 8, "model.num_harmonics": 1},
-    "no sub-bands": {"model.source_filter": False, "model.subbands": 1, "sample_rate": 44_100},
+    "both": {},
+    "source-filter stage only": {"model.wavenet.layers": 0},
+    "WaveNet only": {"model.source_filter": False, "model.num_harmonics": 1},
 }
 
 
@@ -38,18 +37,15 @@ def exported(kind):
     generator = Generator(config, content_channels=20, num_speakers=2).eval()
     if generator.wavenet is not None:
         torch.nn.init.normal_(generator.wavenet.output.weight, std=0.05)
-    generator.bf16 = True  # must neither reach the graph nor be forgotten
     speakers = (
         VoiceSpeaker("Ann", 60.0, 220.0, 150.0, 400.0),
         VoiceSpeaker("Bob Ö.", 90.0, 110.0, 80.0, 220.0, number=1),
     )
-    voice = VoiceFile(generator, config, speakers, {"licence": "CC0"}, "", 2)
+    voice = VoiceFile.of(generator, config, speakers, {"licence": "CC0"}, "", 2)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "voice.onnx"
         assert onnx.save_onnx(voice, path) < -100
         graph = path.read_bytes()
-    assert generator.bf16
-    generator.bf16 = False
     return voice, graph
 
 
@@ -65,7 +61,7 @@ def run(session, inputs):
 def test_the_graph_sings_like_the_generator(kind):
     voice, graph = exported(kind)
     graph_session = session(graph)
-    for frames in (100, 37, 3, 1, 300):
+    for frames in (100, 37, 1):
         inputs = onnx.example_inputs(voice, frames)
         with torch.inference_mode():
             wanted = onnx._GeneratorWithTensorInputs(voice.generator)(*inputs).numpy()
@@ -114,10 +110,6 @@ def test_the_graph_says_what_is_needed_to_run_it():
     }
 
 
-def test_the_graph_names_no_file_of_the_machine_that_made_it():
-    assert b".py" not in exported("both")[1]
-
-
 @pytest.mark.parametrize("library", ["onnxruntime", "onnxscript"])
 def test_a_missing_library_is_one_sentence(library, voice, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, library, None)
@@ -126,35 +118,16 @@ def test_a_missing_library_is_one_sentence(library, voice, tmp_path, monkeypatch
     assert not list(tmp_path.iterdir())
 
 
-def louder(generator):
-    generator.source_filter.output.bias += 0.002  # nepers
-
-
-def broken(generator):
-    generator.source_filter.output.bias += float("nan")
-
-
-@pytest.mark.parametrize("change", [louder, broken])
+@pytest.mark.parametrize("change", [0.002, float("nan")])  # nepers
 def test_a_graph_that_differs_is_not_written(change, tmp_path, monkeypatch):
     voice, graph = exported("both")
     other = Generator(voice.config, content_channels=20, num_speakers=2)
     other.load_state_dict(voice.generator.state_dict())
     with torch.no_grad():
-        change(other)
+        other.source_filter.output.bias += change
     monkeypatch.setattr(onnx, "_export_graph", lambda *_: graph)
     with pytest.raises(WeightsError, match="its audio differs from PyTorch's") as caught:
-        onnx.save_onnx(replace(voice, generator=other), tmp_path / "voice.onnx")
-    assert "\n" not in str(caught.value)
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_failed_export_is_one_line(tmp_path, monkeypatch):
-    def fail(*_, **__):
-        raise torch.onnx.OnnxExporterError("line\nline")
-
-    monkeypatch.setattr(torch.onnx, "export", fail)
-    with pytest.raises(WeightsError, match="cannot export the graph") as caught:
-        onnx.save_onnx(exported("both")[0], tmp_path / "voice.onnx")
+        onnx.save_onnx(voice.with_generator(other), tmp_path / "voice.onnx")
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.iterdir())
 

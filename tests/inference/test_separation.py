@@ -1,10 +1,5 @@
 """Source separation: vocals and rest sum to the mix to the sample, whatever the network returns."""
 
-import io
-import os
-import urllib.error
-import urllib.request
-from email.message import Message
 from functools import partial
 
 import numpy as np
@@ -13,6 +8,7 @@ import soundfile
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from publisher import Attack, Publisher, cached
 from torchaudio.models import HDemucs
 from torchaudio.pipelines import HDEMUCS_HIGH_MUSDB_PLUS
 
@@ -24,7 +20,6 @@ from svc.inference.converter import ConversionOptions, Converter
 from svc.inference.separation import NAME, SAMPLE_RATE, SOURCES, Separator, convert_full_mix, remix, rms_db, weights_url
 
 SMALL = partial(HDemucs, list(SOURCES), channels=8, nfft=1024, depth=5)
-ARCHIVE = "hdemucs_high_trained.pt"
 
 
 def noise(samples: int, seed: int = 0) -> np.ndarray:
@@ -57,7 +52,7 @@ def there_and_back(mix: np.ndarray, rate: int) -> np.ndarray:
     return np.stack([fit_length(channel, mix.shape[1]) for channel in channels])
 
 
-@pytest.mark.parametrize("seconds", [0.5, 1, 8.9, 9, 9.9, 10, 10.00003, 10.5, 11, 19, 19.1, 30.25])
+@pytest.mark.parametrize("seconds", [0.5, 9, 10.00003, 11, 19.1])
 def test_segments_equal_one_pass(seconds):
     """Where the network is the identity, for the weights of the crossfades sum to one."""
     mix = noise(round(seconds * SAMPLE_RATE))
@@ -65,27 +60,15 @@ def test_segments_equal_one_pass(seconds):
     np.testing.assert_allclose(vocals, mix - mix.mean(), atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("rate", "tolerance"), [(8_000, 2e-6), (22_050, 2e-6), (48_000, 2e-6), (96_000, 2e-6), (44_101, 2e-6)]
-)
-def test_segments_are_as_the_whole_at_any_rate(rate, tolerance):
+@pytest.mark.parametrize("rate", [8_000, 48_000])
+def test_segments_are_as_the_whole_at_any_rate(rate):
     """At an odd rate resampling itself drifts, over twenty seconds more than over ten."""
     mix = noise(int(20.123 * rate))
     vocal, _ = Separator(network=StandIn()).separate(mix, rate)
-    np.testing.assert_allclose(vocal, there_and_back(mix - mix.mean(), rate), atol=tolerance)
+    np.testing.assert_allclose(vocal, there_and_back(mix - mix.mean(), rate), atol=2e-6)
 
 
-def test_what_the_network_cannot_hear_is_left():
-    """A tone above half its rate stays in the rest, one below goes."""
-    time = np.arange(2 * 96_000) / 96_000
-    low, high = (0.3 * np.sin(2 * np.pi * hz * time) for hz in (1_000, 30_000))
-    vocal, rest = Separator(network=StandIn()).separate((low + high).astype(np.float32), 96_000)
-    inner = slice(4_800, -4_800)
-    np.testing.assert_allclose(vocal[:, inner], np.stack([low, low])[:, inner], atol=1e-4)
-    np.testing.assert_allclose(rest[:, inner], np.stack([high, high])[:, inner], atol=1e-4)
-
-
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     rate=st.integers(8_000, 96_000) | st.sampled_from([8_001, 44_100, 192_000]),
     seconds=st.floats(0, 3.5),
@@ -103,7 +86,7 @@ def test_vocal_and_rest_are_the_mix(rate, seconds, gain):
         assert not vocal.any()
 
 
-@pytest.mark.parametrize("samples", [1, 2, 100, 4_800, 60_000])
+@pytest.mark.parametrize("samples", [1, 100, 60_000])
 def test_the_real_architecture_takes_every_length(small, samples):
     mix = noise(samples)
     vocal, rest = Separator(network=small).separate(mix, 48_000)
@@ -144,12 +127,6 @@ def test_segments_of_ten_seconds_fade_into_each_other():
     np.testing.assert_allclose(vocals, [expected, expected], atol=2e-6)
 
 
-def test_progress_goes_to_one():
-    calls = []
-    Separator(network=StandIn()).separate(noise(25 * 8_000), 8_000, lambda *call: calls.append(call))
-    assert calls == [("separate", 10 / 25), ("separate", 19 / 25), ("separate", 1)]
-
-
 def test_mono_is_two_equal_channels(small):
     mono = noise(9_000)[0]
     separator = Separator(network=small)
@@ -160,8 +137,7 @@ def test_mono_is_two_equal_channels(small):
         separator.separate(np.zeros((3, 9_000), np.float32), 44_100)
 
 
-@pytest.mark.parametrize("samples", [0, 1, 1_000, 100_000])
-@pytest.mark.parametrize("offset", [0.0, 0.25])
+@pytest.mark.parametrize(("samples", "offset"), [(0, 0.0), (1, 0.25), (1_000, 0.25)])
 def test_silence_is_not_listened_to(samples, offset):
     network = StandIn(torch.ones_like)
     mix = np.full((2, samples), offset, np.float32)
@@ -172,7 +148,7 @@ def test_silence_is_not_listened_to(samples, offset):
     assert network.heard == []
 
 
-@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("wrong", [np.nan, -np.inf])
 def test_samples_that_are_not_finite(wrong):
     mix = noise(15 * 8_000)
     network = StandIn(lambda heard: torch.where(heard == heard.max(), wrong, heard))
@@ -195,11 +171,6 @@ def test_the_voice_is_given_the_vocals_level_and_place():
     assert mixed.dtype == np.float32
 
 
-def test_the_same_voice_gives_the_mix():
-    voice, rest = 0.1 * noise(5_000)[0], noise(5_000, seed=1)
-    np.testing.assert_allclose(remix(voice, np.stack([voice, voice]), rest)[0], rest + voice, atol=1e-6)
-
-
 @given(high=st.floats(0.01, 30))
 def test_nothing_clips(high):
     voice = np.array([0.1, -0.1, 0.1, -0.1], np.float32)
@@ -209,19 +180,6 @@ def test_nothing_clips(high):
     assert np.abs(mixed).max() <= 1
     assert attenuation_db == pytest.approx(20 * np.log10(peak), abs=1e-4)
     np.testing.assert_allclose(peak * mixed, [2 * [0.5 + high, 0.5 - high]] * 2, rtol=1e-4, atol=1e-5)
-
-
-def test_silence_in_its_place():
-    rest, nothing = noise(100), np.zeros(100, np.float32)
-    for converted, vocal in ((nothing, noise(100, 1)), (noise(100)[0], np.stack([nothing, nothing]))):
-        assert np.array_equal(remix(converted, vocal, rest)[0], rest)
-    assert remix(nothing[:0], rest[:, :0], rest[:, :0])[0].shape == (2, 0)
-
-
-def test_rms_db():
-    square = np.tile(np.array([0.1, -0.1], np.float32), (2, 50))
-    assert rms_db(square) == pytest.approx(-20, abs=1e-5)
-    assert rms_db(0 * square) == rms_db(square[:, :0]) == pytest.approx(-200)
 
 
 # --- the published weights ---
@@ -237,31 +195,6 @@ def test_what_is_published():
     assert sum(value.numel() for value in network.parameters()) == 83_639_368
 
 
-class Publisher:
-    """A network that does not touch the network."""
-
-    def __init__(self, patch: pytest.MonkeyPatch):
-        self.asked: list[str] = []
-        self.data: bytes | None = None
-        patch.setattr(urllib.request, "urlopen", self.open)
-
-    def open(self, where: str, timeout: float) -> io.BytesIO:
-        self.asked.append(where)
-        assert timeout > 0
-        if self.data is None:
-            raise urllib.error.URLError("Name or service not known")
-        answer = io.BytesIO(self.data)
-        answer.headers = Message()
-        answer.headers["Content-Length"] = str(len(self.data))
-        return answer
-
-    def publish(self, content: object) -> bytes:
-        stream = io.BytesIO()
-        torch.save(content, stream)
-        self.data = stream.getvalue()
-        return self.data
-
-
 @pytest.fixture
 def publisher(tmp_path, monkeypatch) -> Publisher:
     monkeypatch.setattr(HDEMUCS_HIGH_MUSDB_PLUS, "_model_factory_func", SMALL)
@@ -270,30 +203,15 @@ def publisher(tmp_path, monkeypatch) -> Publisher:
     return Publisher(monkeypatch)
 
 
-def kept(tmp_path) -> list[str]:
-    return sorted(path.name for path in (tmp_path / "svc").iterdir() if path.suffix != ".lock")
-
-
-def test_weights_are_fetched_once(publisher, small, tmp_path):
+def test_weights_are_downloaded_once(publisher, small, tmp_path):
     publisher.publish(small.state_dict())
-    ours = Separator()
-    assert publisher.asked == [weights_url()]
-    for again in (ours, Separator()):
-        for name, value in again.network.state_dict().items():
-            assert torch.equal(value, small.state_dict()[name])
-    assert publisher.asked == [weights_url()]
-    assert kept(tmp_path) == [f"{NAME}.safetensors", f"{NAME}.sha256"]
+    ours = [Separator() for _ in range(2)][1]
+    assert publisher.requests == [weights_url()]
+    assert cached(tmp_path) == [f"{NAME}.safetensors", f"{NAME}.sha256"]
     assert not ours.network.training
     assert not any(value.requires_grad for value in ours.network.parameters())
     mix = noise(4_410)
     assert np.array_equal(ours.separate(mix, 44_100), Separator(network=small).separate(mix, 44_100))
-
-
-def test_an_archive_laid_there_by_hand_is_taken(publisher, small, tmp_path):
-    (tmp_path / "svc").mkdir()
-    (tmp_path / "svc" / ARCHIVE).write_bytes(publisher.publish(small.state_dict()))
-    Separator()
-    assert publisher.asked == []
 
 
 def test_without_the_publisher_there_is_one_sentence(publisher, tmp_path):
@@ -304,55 +222,24 @@ def test_without_the_publisher_there_is_one_sentence(publisher, tmp_path):
         f"not known>); download {weights_url()} elsewhere and put it into that folder, or give the vocal by itself, "
         "without --separate"
     )
-    assert kept(tmp_path) == []
-
-
-class Attack:
-    def __init__(self, command: str):
-        self.command = command
-
-    def __reduce__(self):
-        return os.system, (self.command,)
+    assert cached(tmp_path) == []
 
 
 def test_weights_that_are_not_theirs_are_refused(publisher, small, tmp_path):
-    marker = tmp_path / "marker"
     state = small.state_dict()
     name = next(iter(state))
     for content, reason in (
-        (state | {"more": Attack(f"touch {marker}")}, "refused"),
-        ({key: value for key, value in state.items() if key != name}, f"{name} is missing"),
+        (state | {"more": Attack(tmp_path / "marker")}, "refused"),
         (state | {name: state[name][:1]}, f"{name} is missing or of the wrong shape"),
-        ({"state_dict": state}, "is missing"),
     ):
         publisher.publish(content)
         with pytest.raises(WeightsError, match=rf"^{weights_url()}: .*{reason}.*or give the vocal by itself"):
             Separator()
-        assert kept(tmp_path) == []
+        assert cached(tmp_path) == []
     publisher.publish(state | {name: torch.full_like(state[name], torch.nan)})
     with pytest.raises(WeightsError, match=f"{name} holds values that are not numbers"):
         Separator()
-    assert not marker.exists()
-
-
-def test_weights_that_changed_are_refused(publisher, small, tmp_path):
-    publisher.publish(small.state_dict())
-    Separator()
-    stored = tmp_path / "svc" / f"{NAME}.safetensors"
-    stored.write_bytes(stored.read_bytes()[:-1] + b"\x7f")
-    with pytest.raises(WeightsError, match=r"has changed since it was made; delete it, or give the vocal by itself"):
-        Separator()
-
-
-@pytest.mark.slow
-def test_the_published_architecture(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    theirs = HDEMUCS_HIGH_MUSDB_PLUS._model_factory_func().eval()
-    Publisher(monkeypatch).publish(theirs.state_dict())
-    mix = noise(44_100)
-    vocal, rest = Separator().separate(mix, 44_100)
-    assert np.array_equal(vocal, Separator(network=theirs).separate(mix, 44_100)[0])
-    np.testing.assert_allclose(vocal + rest, mix, rtol=0, atol=1e-6)
+    assert not (tmp_path / "marker").exists()
 
 
 # --- files of two channels ---

@@ -84,7 +84,7 @@ def short(converter):
     return samples, sung(StreamingConverter(converter, "Bob Ö.", 22_050, block_seconds=0.4), samples, (len(samples),))
 
 
-@pytest.mark.parametrize("sizes", [(997,), (48_000,), (1, 13, 0, 441)])
+@pytest.mark.parametrize("sizes", [(997,), (1, 13, 0, 441)])
 def test_pieces_of_any_size_give_the_same_bits(converter, short, sizes):
     samples, whole = short
     assert level(whole) > -60
@@ -93,15 +93,7 @@ def test_pieces_of_any_size_give_the_same_bits(converter, short, sizes):
     )
 
 
-def test_samples_one_by_one_give_the_same_bits(converter):
-    samples = song(1)[:9_000]
-    whole = sung(StreamingConverter(converter, "0", 8_000, block_seconds=0.1), samples, (9_000,))
-    np.testing.assert_array_equal(
-        sung(StreamingConverter(converter, "0", 8_000, block_seconds=0.1), samples, (1,)), whole
-    )
-
-
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
     rate=st.sampled_from([8_000, 16_000, 22_050, 24_000, 44_100, 48_000, 96_001]),
     count=st.integers(0, 20_000),
@@ -129,13 +121,6 @@ def test_one_call_of_the_generator_sings_the_same(converter, long):
     assert peak > 1e-2
     np.testing.assert_allclose(made[: 3 * RATE], whole[: 3 * RATE], atol=1e-5 * peak)
     np.testing.assert_allclose(made, whole, atol=1e-4 * peak)  # the longer the call, the less exact its interpolation
-
-
-def test_the_phase_goes_on_from_block_to_block_to_the_bit(long):
-    asked = long[1]
-    np.testing.assert_array_equal(asked.phase[0].numpy(), phase_track(asked.f0[0].numpy()))
-    assert asked.frames == 1_200
-    assert asked.start_frame.tolist() == [0]
 
 
 def test_windows_equal_the_whole():
@@ -194,11 +179,11 @@ def test_after_ten_seconds_features_are_those_of_the_whole(long):
     assert np.sqrt(np.square(off).mean()) < 0.05  # of a deviation
 
 
-@pytest.mark.parametrize(("rate", "block"), [(RATE, 1.0), (48_000, 0.3)])
+@pytest.mark.parametrize(("rate", "block"), [(RATE, 0.5), (48_000, 0.3)])
 def test_the_latency_is_what_it_says_and_no_more(converter, rate, block):
     stream, latest = StreamingConverter(converter, "0", rate, block_seconds=block), 0
     step, given_ = rate // 1000, 0
-    for pushed in range(step, 4 * rate, step):
+    for pushed in range(step, 2 * rate, step):
         made = len(stream.push(np.zeros(step, dtype=np.float32)))
         latest = max(latest, pushed - given_)  # of the first sample that comes out now, or not even now
         given_ += made
@@ -208,9 +193,9 @@ def test_the_latency_is_what_it_says_and_no_more(converter, rate, block):
     assert stream.latency == pytest.approx(block + 0.46 + margin + lags, abs=2e-3)
 
 
-@pytest.mark.parametrize("rate", [RATE, 44_100])
-def test_a_sound_comes_out_where_it_went_in(converter, rate):
+def test_a_sound_comes_out_where_it_went_in(converter):
     """A burst of noise; the untrained generator answers with noise as loud, in the same place."""
+    rate = 44_100
     samples = np.zeros(2 * rate, dtype=np.float32)
     burst = slice(int(1.2 * rate), int(1.3 * rate))
     samples[burst] = np.random.default_rng(0).normal(0, 0.1, burst.stop - burst.start)
@@ -218,18 +203,6 @@ def test_a_sound_comes_out_where_it_went_in(converter, rate):
     power = np.square(made, dtype=np.float64)
     centre = (power * np.arange(len(made))).sum() / power.sum() / rate
     assert centre == pytest.approx(1.25, abs=0.01)
-
-
-def test_blocks_join_as_frames_do(long):
-    """Where a new block is decided, melody and content step no further than they do in the whole."""
-    _, asked, _, whole = long
-    first = np.arange(400, 1_200, 100)
-    heard, truth = asked.content[0].numpy(), whole.content
-    steps, true_steps = heard[:, first] - heard[:, first - 1], truth[:, first] - truth[:, first - 1]
-    assert np.abs(true_steps).max() > 0.2
-    assert np.sqrt(np.square(steps - true_steps).mean()) < 0.1
-    melody = np.log2(np.stack([asked.f0[0].numpy(), whole.f0]))
-    assert np.abs(np.diff(melody[:, first] - melody[:, first - 1], axis=0)).max() < 1 / 1200
 
 
 def test_silence_stays_silent(converter):
@@ -243,15 +216,6 @@ def test_silence_stays_silent(converter):
     assert level(sung(StreamingConverter(converter, "0", RATE), np.zeros(2 * RATE, dtype=np.float32))) < -80
 
 
-def test_noise_stays_without_pitch(converter):
-    stream = StreamingConverter(converter, "0", RATE)
-    parts = decided(stream)
-    made = sung(stream, np.random.default_rng(0).normal(0, 0.1, 2 * RATE).astype(np.float32))
-    asked = joined(parts)
-    assert asked.voiced.mean() < 0.1
-    assert level(made) > -40
-
-
 def test_samples_that_are_not_finite_count_as_silence(converter):
     """What is no number is silence, and what is too loud is cut, also in what follows."""
     samples = song(2)[: 2 * RATE]
@@ -263,7 +227,7 @@ def test_samples_that_are_not_finite_count_as_silence(converter):
 
 
 def test_memory_is_constant(converter):
-    """Everything that a stream keeps, after 6 and after 24 seconds."""
+    """Everything that a stream keeps, after 6 and after 12 seconds."""
 
     def size(thing, seen) -> int:
         if id(thing) in seen or isinstance(thing, Converter):
@@ -278,7 +242,7 @@ def test_memory_is_constant(converter):
     stream = StreamingConverter(converter, "0", RATE)
     stream.push(np.concatenate([song(1)[:RATE], np.zeros(5 * RATE, dtype=np.float32)]))
     before = size(stream, set())
-    stream.push(np.zeros(18 * RATE, dtype=np.float32))
+    stream.push(np.zeros(6 * RATE, dtype=np.float32))
     assert 4 * RATE < size(stream, set()) <= before
 
 

@@ -40,18 +40,6 @@ def test_shapes(kind, batch, samples, views):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_equal_audio_has_equal_outputs_and_other_audio_has_not(kind):
-    network, audio = discriminator(kind), torch.randn(2, 1_000)
-    audio[1] = audio[0]
-    for (scores, activations), (again, _) in zip(network(audio), network(audio.clone()), strict=True):
-        assert torch.equal(scores, again)
-        for layer in (scores, *activations):
-            torch.testing.assert_close(layer[0], layer[1])
-    changed = network(0.5 * audio)
-    assert all(not torch.allclose(a, b) for (a, _), (b, _) in zip(network(audio), changed, strict=True))
-
-
-@pytest.mark.parametrize("kind", KINDS)
 def test_every_view_moves_every_sample(kind):
     network = discriminator(kind)
     for view in range(len(network.views)):
@@ -81,14 +69,6 @@ def test_multi_resolution_spectrograms_have_a_patch_for_every_4_frames_and_16_bi
     outputs = discriminator("multi_resolution", fft_sizes=(512, 256))(torch.randn(2, 2_560))
     assert [scores.shape for scores, _ in outputs] == [(2, 1, 6, 17), (2, 1, 11, 9)]
     assert [a.shape[1] for a in outputs[0][1]] == [4, 8, 8, 8]
-
-
-def test_multi_resolution_spectrograms_see_a_pulse_wherever_it_is():
-    network = discriminator("multi_resolution", fft_sizes=(256,))
-    pulse = torch.zeros(2, 8_192)
-    pulse[0, 2_048], pulse[1, 4_096] = 1, 1  # both a multiple of four hops from the start
-    scores, _ = network(pulse)[0]
-    torch.testing.assert_close(scores[0, 0, 8 - 4 : 8 + 5], scores[1, 0, 16 - 4 : 16 + 5])
 
 
 def test_multi_resolution_spectrograms_tell_noise_from_a_tone_within_fifty_steps():

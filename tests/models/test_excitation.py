@@ -42,7 +42,7 @@ def db(ratio: np.ndarray | float) -> np.ndarray:
     return 20 * np.log10(np.maximum(ratio, 1e-12))
 
 
-@pytest.mark.parametrize("f0", [65.4, 220.1, 987.7])
+@pytest.mark.parametrize("f0", [65.4, 987.7])
 def test_a_tone_stays_a_tone(f0):
     tone = pulses_of(np.full(1000, f0), harmonics=1)
     amplitude = spectrum(tone)
@@ -52,7 +52,7 @@ def test_a_tone_stays_a_tone(f0):
     assert (tone**2).mean() == pytest.approx(1, abs=1e-3)
 
 
-@pytest.mark.parametrize("f0", [65.4, 220.1, 511.3, 1021.7, 2003.9])
+@pytest.mark.parametrize("f0", [65.4, 511.3, 2003.9])
 def test_pulses_have_equal_harmonics_and_no_aliases(f0):
     pulses = pulses_of(np.full(200, f0), harmonics=0)
     amplitude = spectrum(pulses)
@@ -76,8 +76,8 @@ def test_instantaneous_frequency_follows_a_glide():
     assert np.abs(1200 * np.log2(frequency[inner] / wanted[inner])).max() < 0.5
 
 
-@pytest.mark.parametrize("f0", [220.1, 440.7, 1234.5])
-def test_no_drift_over_an_hour(f0):
+def test_no_drift_over_an_hour():
+    f0 = 440.7
     phase = phase_track(np.full(360_000, f0, np.float32))
     step, whole = (np.float64(np.float32(f0)) / 100).as_integer_ratio()
     exact = np.array([n * step % whole / whole for n in range(0, 360_000, 97)])
@@ -85,9 +85,9 @@ def test_no_drift_over_an_hour(f0):
     assert phase.max() < 1
 
 
-@pytest.mark.parametrize("harmonics", [0, 1, 5])
-@pytest.mark.parametrize(("first", "last"), [(0, 30), (17, 80), (99, 120)])
-def test_any_stretch_equals_the_whole(harmonics, first, last):
+@pytest.mark.parametrize("harmonics", [0, 5])
+def test_any_part_equals_the_whole(harmonics):
+    first, last = 17, 80
     whole = song(120, batch=2)
     part = whole.crop(first, last)
 
@@ -112,7 +112,7 @@ def test_unvoiced_is_silent_and_voicing_fades_over_a_frame():
     assert signal[centre + HOP :].abs().max() == pytest.approx(2**0.5, abs=1e-3)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(count=st.floats(1, 300), cycles=st.floats(0, 1))
 def test_cosine_sum_is_the_sum(count, cycles):
     whole = int(count)

@@ -18,8 +18,7 @@ def envelope_filter(gain: float = 0.0, wild: float = 0.0, hop: int = 240) -> Env
     return network
 
 
-@pytest.mark.parametrize("hop", [160, 240, 441, 480])
-@pytest.mark.parametrize(("gain", "factor"), [(0.0, 1.0), (-20 * np.log10(2), 0.5), (20.0, 10.0)])
+@pytest.mark.parametrize(("hop", "gain", "factor"), [(160, -20 * np.log10(2), 0.5), (441, 20.0, 10.0)])
 def test_a_flat_envelope_is_a_gain(hop, gain, factor):
     audio = torch.randn(2, 2, 30 * hop)
     network = envelope_filter(gain, hop=hop)

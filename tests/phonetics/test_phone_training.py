@@ -10,15 +10,13 @@ import torch
 
 from svc.encoders import phone_classifier
 from svc.encoders.phone_classifier import PhoneClassifier, log_mel, mel_bank
-from svc.errors import DataError, TrainingError
 from svc.features.cache import FeatureCache, to_int16
 from svc.phonetics import corpus
 from svc.phonetics.corpus import CACHE_KEY, Utterance
 from svc.phonetics.dataset import PhoneBatch, PhoneDataset
 from svc.phonetics.phones import NUMBER, SILENCE, UNKNOWN
-from svc.phonetics.train import PhoneConfig, PhoneTrainer, accuracy, align_singing, augmented_log_mel, phone_losses
+from svc.phonetics.train import PhoneConfig, PhoneTrainer, align_singing, augmented_log_mel, phone_losses
 from svc.training import auxiliary
-from svc.training.resume import lock_run
 
 TINY = PhoneConfig(steps=8, segment_frames=64, speech_pairs=2, singing_pairs=1, synthetic_segments=0, warmup_steps=2)
 
@@ -98,37 +96,6 @@ def test_resumed_equals_uninterrupted(tmp_path, small, utterances):
         assert torch.equal(one, other)
 
 
-def test_one_training_a_folder(tmp_path):
-    with lock_run(tmp_path / "run"), pytest.raises(TrainingError, match="another training"), lock_run(tmp_path / "run"):
-        pass
-    with lock_run(tmp_path / "run"):
-        pass
-    (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(TrainingError, match="cannot be written"), lock_run(tmp_path / "file"):
-        pass
-
-
-def test_too_little_to_learn_from_is_told(tmp_path, small, utterances):
-    for few, config in (
-        ([], TINY),
-        (utterances, replace(TINY, speech_pairs=0, singing_pairs=0)),
-        (utterances, replace(TINY, segment_frames=900)),
-    ):
-        with pytest.raises(DataError, match="to make pairs of"):
-            PhoneTrainer(tmp_path, few, config)
-    for few, config in ((utterances[3:], TINY), (utterances, replace(TINY, speech_pairs=0))):
-        with pytest.raises(DataError, match="no frame has a phone label"):
-            PhoneTrainer(tmp_path, few, config)
-
-
-def test_with_nothing_held_out_there_is_no_accuracy(tmp_path, small, utterances):
-    run = PhoneTrainer(tmp_path, [u for u in utterances if not u.is_held_out], replace(TINY, steps=1))
-    run.train(log_every=1)
-    (row,) = [json.loads(line) for line in (tmp_path / "losses.jsonl").read_text().splitlines()]
-    assert row.keys() == {"step", "cross_entropy", "cosine", "info_nce"}
-    assert 0 <= accuracy(run.network, run.dataset, utterances[:1]) <= 1
-
-
 def test_pairs_that_agree_cost_nothing_and_unknown_frames_neither(small):
     torch.manual_seed(0)
     audio = 0.1 * torch.randn(1, 16_000).repeat(2, 1)
@@ -165,15 +132,6 @@ def test_padding_costs_nothing():
     told = math.log1p(math.exp(-1 / TINY.temperature))  # frames 0 and 4 of the longer; of the shorter 0 is the only one
     assert float(terms["info_nce"]) == pytest.approx(2 * told / 3, rel=1e-3)
     assert float(terms["cross_entropy"]) == 0
-
-
-def test_naming_is_the_mean_over_known_frames():
-    words = torch.zeros(2, 8, 3)
-    words[..., 0] = 1
-    labels = torch.full((2, 8), UNKNOWN)
-    labels[0, :3] = NUMBER["a"]
-    batch = crops(torch.zeros(2, 1_280), labels, [8, 8])
-    assert float(phone_losses(Pointing(words), batch, TINY)["cross_entropy"]) == pytest.approx(math.log(39))
 
 
 def test_the_middle_warp_is_none_and_an_equaliser_adds_its_cosine():
@@ -255,8 +213,3 @@ def test_what_is_held_out_is_never_cropped(tmp_path, small, utterances):
     assert run.held_out == [held]
     assert PhoneTrainer(tmp_path, [*utterances, made], TINY).held_out == []
     assert held not in run.dataset.speech
-
-
-def test_what_cannot_be_read_is_told(tmp_path):
-    with pytest.raises(corpus.DataError, match="prepare the recordings again"):
-        corpus.read_prepared(tmp_path)

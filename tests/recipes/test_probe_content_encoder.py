@@ -1,26 +1,15 @@
 """What is measured of content features, on a small RAVDESS of tones: low ones are words, high ones singers."""
 
-import json
-from dataclasses import asdict
-from itertools import count
 from pathlib import Path
 from types import ModuleType
 
-import librosa
 import numpy as np
 import pytest
-import torch
 from test_recipes import recipe
 
 from svc.audio.files import Audio, write
-from svc.data.corpora.ravdess import find
-from svc.encoders.base import Encoder
-from svc.errors import DataError, SvcError
+from svc.errors import SvcError
 from svc.evaluation.metrics import f0 as f0_metric
-from svc.features.cache import FeatureCache, to_int16
-from svc.phonetics.corpus import MANIFEST, Utterance
-from svc.phonetics.phones import NUMBER, PHONES
-from svc.phonetics.train import WEIGHTS
 
 RATE = 16_000
 SINGERS = {"actor01": 4_000, "actor02": 5_000}  # Hz
@@ -53,24 +42,6 @@ def singer_alone(audio: Audio) -> np.ndarray:
     return np.eye(50)[spectrum(audio)[30:].argmax(axis=0)].T
 
 
-class Judge(Encoder):
-    """In place of the acoustic model: it knows the chords."""
-
-    sample_rate, margin, identity = RATE, 0, "judge"
-
-    def __init__(self, file: Path):
-        super().__init__()
-        assert file.is_file()
-        self.register_buffer("share", torch.tensor(0.9))
-
-    def forward(self, audio):
-        figures = words_alone(Audio(audio[0].numpy(), RATE)).argmax(axis=0)
-        phones = {tone // 100: NUMBER[phone] for phone, tone in TONES.items()}
-        posteriors = torch.full((len(PHONES), len(figures)), 1e-3)
-        posteriors[[phones[int(place)] for place in figures], range(len(figures))] = self.share
-        return {"log_posteriors": posteriors.log()[None]}
-
-
 @pytest.fixture(scope="module")
 def measure() -> ModuleType:
     return recipe("probe_content_encoder")
@@ -100,26 +71,6 @@ def unmoved(measure, monkeypatch):
     monkeypatch.setattr(measure, "shifted", lambda audio, semitones: audio)
 
 
-@pytest.fixture
-def run(tmp_path) -> Path:
-    """A finished run: speech and song held out, and recordings that are not, nor are they in the store."""
-    folder = tmp_path / "acoustic"
-    rows = [Utterance("a.wav", "0001" + "f" * 60, 100, ()), Utterance("espeak-ng:0", "0000" + "e" * 60, 100, ())]
-    rows.append(Utterance("sung/k.wav", "0001" + "d" * 60, 100, ((NUMBER["k"], NUMBER["a"]),)))
-    for number, singer in enumerate(SINGERS.values()):
-        for key, phones, syllables in (("0000", "__aiuiaau_", ""), ("0001", "gamigi", "ga mi gi")):
-            samples = np.append(sing(phones, singer, 10), np.zeros(37, dtype=np.float32))  # no whole frame
-            labels = np.repeat([NUMBER[phone] for phone in phones], 10)
-            sung = tuple(tuple(NUMBER[phone] for phone in syllable) for syllable in syllables.split())
-            rows.append(Utterance(f"{singer}/{key}.wav", key + f"{number:060}", len(labels), sung))
-            audio = np.stack([samples, 0 * samples, 0 * samples])
-            entry = {"audio": to_int16(audio), "labels": labels.astype(np.int8)}
-            FeatureCache(folder / "store").put(rows[-1].key, entry)
-    (folder / MANIFEST).write_text("".join(json.dumps(asdict(row)) + "\n" for row in rows), encoding="utf-8")
-    (folder / WEIGHTS).touch()
-    return folder
-
-
 def recordings(measure, ravdess, kind: str, emotions: str = "01,02"):
     return [recording for recording in measure.choose(ravdess, emotions) if recording.kind == kind]
 
@@ -141,43 +92,6 @@ def test_singers_alone(measure, ravdess, unmoved):
     assert figures.accuracy_by_mean == figures.accuracy_by_frame == 1
 
 
-def test_a_recording_does_not_tell_of_itself(measure, ravdess, unmoved):
-    """Frames that show which recording they are of do not help with recordings that are left out."""
-    heard = count()
-
-    def itself_alone(audio: Audio) -> np.ndarray:
-        number = next(heard) // (1 + len(measure.SHIFTS))
-        return np.tile(np.eye(8)[:, [number]], len(audio.samples) // 160)
-
-    figures = measure.measure(itself_alone, recordings(measure, ravdess, "song"), "song")
-    assert figures.accuracy_by_mean <= 0.5
-    assert figures.accuracy_by_frame <= 0.5
-
-
-def test_silence_before_and_after_is_cut_off_where_it_is_in_the_recording(measure, ravdess, monkeypatch):
-    """Of what was moved the same frames are held against it."""
-    seen = []
-    monkeypatch.setattr(measure, "across_speakers", lambda takes: seen.extend(takes) or [0.0])
-    monkeypatch.setattr(measure, "shifted", lambda audio, semitones: Audio(np.roll(audio.samples, 160), RATE))
-    figures = measure.measure(words_alone, recordings(measure, ravdess, "speech", "01"), "speech")
-    for take in seen:
-        tempo = 9 if take.speaker == "actor01" else 12
-        heard = take.frames.argmax(axis=0)
-        sung = np.repeat([TONES[phone] // 100 for phone in SENTENCES[take.words]], tempo)
-        assert len(heard) - len(sung) in (2, 4)  # the window of the level looks over the edge
-        edge = (len(heard) - len(sung)) // 2
-        np.testing.assert_array_equal(heard[edge:-edge], sung)
-    assert 0 <= figures.pitch < 0.1
-
-
-def test_only_sentences_of_plain_intensity_said_once_are_measured(measure, ravdess):
-    assert len(find(ravdess)) == 24
-    assert {measure.take_name(r) for r in measure.choose(ravdess, "01, 02")} == {
-        (emotion, "01", statement, "01") for emotion in ("01", "02") for statement in SENTENCES
-    }
-    assert len(measure.choose(ravdess, "02")) == 8
-
-
 def test_the_table(measure, ravdess, capsys):
     pytest.importorskip("parselmouth")
     measure.main(ravdess)
@@ -196,27 +110,6 @@ def test_the_table(measure, ravdess, capsys):
     assert all(int(mean) == 100 and int(frame) > 90 for *_, mean, frame in cells[:2])  # nothing hides the singer
 
 
-def test_of_a_run_what_was_held_out_is_heard_too(measure, ravdess, run, unmoved, monkeypatch, capsys):
-    monkeypatch.setattr(measure, "PhoneEncoder", Judge)
-    monkeypatch.setattr(measure, "load_extractor", {"words": words_alone, "speaker": singer_alone}.get)
-    measure.main(ravdess, ["words"], "01", run)
-    assert capsys.readouterr().out.splitlines()[-1] == "| words | 100% | 0.0% |"
-    assert measure.phone_accuracy(singer_alone, run) == pytest.approx(3 / 7, abs=0.05)  # of seven sounds three are /a/
-
-
-def test_syllables_are_cut_out_where_they_are_sung(measure, run, monkeypatch):
-    monkeypatch.setattr(measure, "PhoneEncoder", Judge)
-    monkeypatch.setattr(measure, "abx_error", lambda takes: takes)
-    takes = measure.syllable_abx_error(words_alone, run)
-    assert [(take.speaker, take.words) for take in takes] == [
-        (str(singer), syllable) for singer in SINGERS.values() for syllable in ("ga", "mi", "gi")
-    ]
-    for take in takes:
-        np.testing.assert_array_equal(take.frames.argmax(axis=0) * 100, np.repeat([TONES[p] for p in take.words], 10))
-    monkeypatch.setattr(measure, "TAKES", 0)
-    assert measure.syllable_abx_error(words_alone, run) == []
-
-
 @pytest.mark.parametrize(
     ("encoder", "sentence"),
     [
@@ -232,30 +125,6 @@ def test_what_is_no_encoder_is_one_sentence_before_anything_is_measured(measure,
     assert capsys.readouterr().out == ""
 
 
-def test_what_is_no_ravdess_is_one_sentence(measure, ravdess, tmp_path, capsys):
-    (tmp_path / "one").mkdir()
-    (tmp_path / "one" / "actor01").symlink_to(ravdess / "actor01")
-    for data, emotions, sentence in (
-        (tmp_path / "none", "01", r"none: no such folder; name one that holds a corpus"),
-        (ravdess, "01,07", r"--emotions 01,07: .* has no such emotion; choose some of 01, 02"),
-        (tmp_path / "one", "01", r"one: no speech by two actors in --emotions 01; choose others, or more of RAVDESS"),
-    ):
-        with pytest.raises(DataError, match=f"{sentence}$") as raised:
-            measure.main(data, None, emotions)
-        assert "\n" not in str(raised.value)
-    assert capsys.readouterr().out == ""
-
-
-def test_a_run_that_holds_nothing_out_is_one_sentence(measure, ravdess, run, capsys):
-    (run / MANIFEST).write_text("")
-    with pytest.raises(DataError, match=r"acoustic: no validation speech; train on more .*, or leave out --run$"):
-        measure.main(ravdess, None, "01", run)
-    (run / WEIGHTS).unlink()
-    with pytest.raises(DataError, match=rf"{WEIGHTS}: not found; let .* finish, or leave out --run$"):
-        measure.main(ravdess, None, "01", run)
-    assert capsys.readouterr().out == ""
-
-
 @pytest.mark.parametrize("semitones", [-5, 0, 12])
 def test_a_voice_is_moved_by_semitones_and_stays_as_long(measure, semitones):
     pytest.importorskip("parselmouth")
@@ -265,12 +134,3 @@ def test_a_voice_is_moved_by_semitones_and_stays_as_long(measure, semitones):
     assert moved.samples.shape == time.shape
     pitch = f0_metric.praat(moved)
     assert np.median(pitch[pitch > 0]) == pytest.approx(200 * 2 ** (semitones / 12), rel=0.005)
-
-
-def test_mfcc_are_mel_cepstra_of_any_rate_without_the_level(measure):
-    audio = Audio(sing("ai", 4_000, 20), RATE)
-    figures = measure.mfcc(audio)
-    assert figures.shape == (19, 41)
-    np.testing.assert_allclose(measure.mfcc(Audio(0.5 * audio.samples, RATE)), figures, atol=0.5)
-    twice = Audio(librosa.resample(audio.samples, orig_sr=RATE, target_sr=48_000), 48_000)
-    assert np.corrcoef(measure.mfcc(twice)[:, 5:-5].ravel(), figures[:, 5:-5].ravel())[0, 1] > 0.99

@@ -11,24 +11,25 @@ from types import ModuleType
 
 import pytest
 
+from svc import cli
 from svc.audio.files import Audio, write
 from svc.config import to_tree
-from svc.data import manifest, prepare
 from svc.data.synthetic import singers as synthetic
 from svc.data.synthetic.phrases import phrase
 from svc.errors import DataError, TrainingError
 from svc.evaluation import protocol
 from svc.inference.voice import VoiceFile
-from svc.training import loop
 
 ROOT = Path(__file__).parents[2]
 
 
-def run_recipe(name: str, *arguments: str) -> tuple[int, str, str]:
-    """Exit code and outputs of a recipe run as a program."""
-    command = [sys.executable, f"recipes/{name}", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
-    return done.returncode, done.stdout, done.stderr
+def run_recipe(monkeypatch, capsys, name: str, *arguments) -> tuple[int, str, str]:
+    """Exit code and outputs of a recipe, run in this process."""
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        cli.run(recipe(name).main)
+    shown = capsys.readouterr()
+    return int(stopped.value.code or 0), shown.out, shown.err
 
 
 def recipe(name: str) -> ModuleType:
@@ -47,9 +48,9 @@ def config_file(tiny, tmp_path) -> Path:
     return path
 
 
-def test_demo_from_singers_to_report(config_file, tmp_path):
-    code, out, err = run_recipe("demo.py", "-o", str(tmp_path / "demo"), "-c", str(config_file), "--phrases", "2")
-    assert code == 0, err
+def test_demo_from_singers_to_report(config_file, tmp_path, capsys):
+    recipe("demo").main(tmp_path / "demo", config_file, phrases=2)
+    out = capsys.readouterr().out
     assert "Mean:" in out
     assert "next: svc convert" in out
     scores = json.loads((tmp_path / "demo" / "evaluation" / "scores.json").read_text())
@@ -79,10 +80,8 @@ class TestDemoAgain:
     """A demo is trained once, small, and left finished."""
 
     @pytest.fixture
-    def demo(self, monkeypatch):
-        module = recipe("demo")
-        monkeypatch.setattr(os, "cpu_count", lambda: 1)  # prepares in this process
-        return module
+    def demo(self):
+        return recipe("demo")
 
     @pytest.fixture
     def shorter(self, tiny):
@@ -102,24 +101,6 @@ class TestDemoAgain:
             demo.train(tmp_path, shorter, 2)
         assert json.loads((tmp_path / "seconds.json").read_text()) == {"seconds": 1234.5}
 
-    def test_seconds_are_summed_over_interrupted_processes(self, demo, shorter, tmp_path, monkeypatch, capsys):
-        outcomes = iter([True, False])
-        monkeypatch.setattr(synthetic, "write_singers", lambda *_: None)
-        monkeypatch.setattr(prepare, "prepare", lambda *_: None)
-        monkeypatch.setattr(manifest, "read", lambda *_: None)
-        monkeypatch.setattr(
-            loop, "train", lambda _, run, *__, **___: loop.TrainResult(run, 1, 1, 0.0, interrupted=next(outcomes))
-        )
-        clock = iter([100.0, 107.0, 1000.0, 1030.0])
-        monkeypatch.setattr(demo.time, "perf_counter", lambda: next(clock))
-        assert demo.train(tmp_path, shorter, 1) is None
-        assert demo.train(tmp_path, shorter, 1) == 37
-
-    def test_interrupted_it_says_what_is_next(self, demo, tmp_path, monkeypatch, capsys):
-        monkeypatch.setattr(demo, "train", lambda *_: None)
-        demo.main(tmp_path, Path("demo"))
-        assert capsys.readouterr().out == "next: run the same command again to go on\n"
-
     @pytest.mark.parametrize("name", ["singers/Ann/song.wav", "prepared/manifest.jsonl", "voice.safetensors"])
     def test_what_it_did_not_make_stays(self, demo, shorter, tmp_path, name):
         mine = tmp_path / name
@@ -129,11 +110,6 @@ class TestDemoAgain:
             demo.train(tmp_path, shorter, 1)
         assert mine.read_text() == "mine"
         assert [path for path in tmp_path.rglob("*") if path.is_file()] == [mine]
-
-    def test_its_own_singers_are_replaced(self, demo, tmp_path):
-        for phrases in (2, 1):
-            demo.synthesise(tmp_path, phrases)
-            assert len(list((tmp_path / "singers").glob("*/*.wav"))) == 4 * phrases
 
 
 def write_ravdess(data: Path) -> None:
@@ -160,33 +136,6 @@ def test_ravdess_is_laid_out(tmp_path, capsys, monkeypatch):
     assert [len(paths) for paths in speech.values()] == [1, 1]
     with pytest.raises(DataError, match="exists already"):
         ravdess.main(tmp_path / "data", tmp_path / "out")
-
-
-def test_ravdess_leaves_out_other_names(tmp_path, capsys, monkeypatch):
-    write_ravdess(tmp_path / "data")
-    for name in ("notes", "03-02-05-01-02-03-01", "01-02-05-01-02-01-01", "a\x1b[31m"):
-        (tmp_path / "data" / "actor01" / "song" / f"{name}.flac").write_text("other")
-    ravdess = recipe("evaluate_ravdess")
-    monkeypatch.setattr(ravdess, "STEP", 1)
-    ravdess.main(tmp_path / "data", tmp_path / "out")
-    assert "4 songs of 2 speakers" in capsys.readouterr().out
-    assert len(list((tmp_path / "out" / "by_song").rglob("*.flac"))) == 4
-
-
-def test_ravdess_refuses_and_leaves_nothing(tmp_path, prepared):
-    write_ravdess(tmp_path / "data")
-    ravdess, data, out = recipe("evaluate_ravdess"), tmp_path / "data", tmp_path / "out"
-    with pytest.raises(DataError, match="4 songs, of which every seventh is a source; add more, or give --prepared"):
-        ravdess.main(data, out)
-    with pytest.raises(DataError, match=r"has no test or validation song of .*data; prepare that folder"):
-        ravdess.main(data, out, prepared.folder)
-    with pytest.raises(DataError, match=r"none: no such folder; "):
-        ravdess.main(tmp_path / "none", out)
-    (data / "actor02" / "song" / "03-02-06-01-02-01-02.flac").mkdir()
-    ravdess.STEP = 1
-    with pytest.raises(DataError, match=r"03-02-06-01-02-01-02\.flac: cannot be copied"):
-        ravdess.main(data, out)
-    assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
 def test_compare_f0_at_any_rate(tmp_path, capsys):

@@ -26,7 +26,7 @@ class LevelDiscriminator(Discriminator):
 
 
 def output(real: Tensor, fake: Tensor) -> ValidationOutput:
-    clip = ValidationClip("a.wav", "a", None, {}, real[None])  # type: ignore[arg-type]
+    clip = ValidationClip("a.wav", "a", None, {}, real[None], torch.tensor([RATE / 2]))  # type: ignore[arg-type]
     return ValidationOutput(clip, fake, {})
 
 

@@ -15,7 +15,6 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from svc.config import TrackerName, from_tree
-from svc.errors import ConfigError
 from svc.training import checkpoint, logging
 from svc.training.logging import PERIOD, Diagnostics, Throughput, make_trackers
 from svc.training.loop import train
@@ -114,21 +113,10 @@ def test_without_trackers_the_files_are_the_same_and_the_waiting_time_is_printed
     assert "of the time was spent waiting for data" in capsys.readouterr().err
 
 
-def test_repeated_steps_are_purged_from_tensorboard(tmp_path):
-    (board,) = make_trackers(("tensorboard", "tensorboard"), tmp_path, 7)
-    assert (board.run_name, board.logging_dir_param, board.init_kwargs) == ("logs", tmp_path, {"purge_step": 8})
-    assert make_trackers((), tmp_path, 7) is None
-
-
 def test_all_trackers_of_accelerate_are_accepted():
     names = typing.get_args(TrackerName)
     assert set(names) == set(theirs.LOGGER_TYPE_TO_CLASS)
     assert from_tree({"train": {"trackers": list(names)}}).train.trackers == names
-
-
-def test_an_unknown_tracker_is_an_error():
-    with pytest.raises(ConfigError, match=r"train.trackers must be one of tensorboard, wandb, .*, not 'wandbb'$"):
-        from_tree({"train": {"trackers": ["tensorboard", "wandbb"]}})
 
 
 def test_a_tracker_that_is_not_installed_is_an_error_before_anything_starts(prepared, short, tmp_path, monkeypatch):
@@ -191,19 +179,8 @@ def test_waiting_is_the_share_of_the_time_before_batches(clock):
     assert throughput.summary() == "17 % of the time was spent waiting for data; raise train.num_workers"
 
 
-def test_short_waiting_gives_no_advice(clock):
-    throughput = Throughput()
-    for _ in throughput.wrap(taking(clock, 1.0, 3)):
-        clock.now += 9.0
-    assert throughput.summary() == "10 % of the time was spent waiting for data"
-
-
 def warnings(diagnostics: Diagnostics, times: int = PERIOD, **losses: float) -> list[str]:
     return [text for _ in range(times) for text in diagnostics.check(losses)]
-
-
-def test_no_warning_for_typical_losses():
-    assert warnings(Diagnostics(), 100, discriminator=0.3, spectral=1.0) == []
 
 
 @pytest.mark.parametrize(("loss", "expected"), [(0.02, "is too strong (loss 0.02"), (0.495, "is at chance (loss 0.49")])
@@ -216,12 +193,6 @@ def test_a_bad_discriminator_gives_one_warning(loss, expected):
     assert warnings(diagnostics, 100, discriminator=loss) == []
 
 
-def test_first_losses_give_no_warning():
-    diagnostics = Diagnostics()
-    assert warnings(diagnostics, PERIOD, discriminator=1.0, spectral=0.1) == []
-    assert warnings(diagnostics, 100, discriminator=0.4, spectral=1.0) == []
-
-
 def test_a_diverging_generator_gives_a_warning():
     diagnostics = Diagnostics()
     assert warnings(diagnostics, 50, spectral=1.0) == []
@@ -229,9 +200,16 @@ def test_a_diverging_generator_gives_a_warning():
     assert "risen from 1.00 to 1.3" in warning
 
 
-def test_one_bad_step_gives_no_warning():
+def test_typical_losses_and_one_bad_step_give_no_warning():
     diagnostics = Diagnostics()
+    assert warnings(diagnostics, PERIOD, discriminator=1.0, spectral=0.1) == []  # the first losses do not count
     assert warnings(diagnostics, 50, spectral=1.0, discriminator=0.3) == []
     assert warnings(diagnostics, 1, spectral=3.0, discriminator=0.0) == []
     assert warnings(diagnostics, 1, spectral=math.nan, discriminator=math.nan) == []
     assert warnings(diagnostics, 50, spectral=1.0, discriminator=0.3) == []
+
+
+def test_repeated_steps_are_purged_from_tensorboard(tmp_path):
+    (board,) = make_trackers(("tensorboard", "tensorboard"), tmp_path, 7)
+    assert (board.run_name, board.logging_dir_param, board.init_kwargs) == ("logs", tmp_path, {"purge_step": 8})
+    assert make_trackers((), tmp_path, 7) is None

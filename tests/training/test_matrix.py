@@ -95,44 +95,30 @@ def test_stopped_and_resumed(
     assert weights(tmp_path) == weights(wholes[processes, accumulate])
 
 
-GAME = {"spectral": 0.0, "energy_repulsion": 0.0}  # whose log of faint bins magnifies rounding from step to step
-
-
-@pytest.mark.parametrize("accumulate", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_two_processes_are_as_good_as_one(accumulate, among, prepared, tiny, tmp_path):
-    knobs = {
-        "batch_size": BATCH,
-        "gradient_accumulation_steps": accumulate,
-        "wavenet_start_step": 0,
-        "adversarial_start_step": 0,
-    }
-    config = replaced(tiny, **knobs)
-    game = replace(config, loss=replace(config.loss, **GAME))
-    for name, of in (("whole", config), ("game", game)):
-        for processes in (1, 2):
-            among(processes, prepared, of, str(tmp_path / f"{name}{processes}"))
-    for one, two in zip(losses(tmp_path / "game1"), losses(tmp_path / "game2"), strict=True):
+def test_two_processes_are_as_good_as_one(among, prepared, tiny, tmp_path):
+    """In the adversarial losses; the log of faint bins in the others magnifies rounding from step to step."""
+    config = replaced(tiny, batch_size=BATCH, wavenet_start_step=0, adversarial_start_step=0)
+    config = replace(config, loss=replace(config.loss, spectral=0.0, energy_repulsion=0.0))
+    for processes in (1, 2):
+        among(processes, prepared, config, str(tmp_path / f"{processes}"))
+    for one, two in zip(losses(tmp_path / "1"), losses(tmp_path / "2"), strict=True):
         assert two.pop("grad_norm") == pytest.approx(one.pop("grad_norm"), rel=1e-4)
         assert two == pytest.approx(one, rel=1e-5, abs=1e-6)
-    first, other = (losses(tmp_path / f"whole{processes}") for processes in (1, 2))
-    assert other[0] | {"grad_norm": 0} == pytest.approx(first[0] | {"grad_norm": 0}, rel=1e-5)
-    assert other[-1]["spectral"] == pytest.approx(first[-1]["spectral"], rel=1e-2)
 
 
 def test_a_run_goes_on_in_another_number_of_processes(among, prepared, tiny, tmp_path):
-    config = replaced(tiny, batch_size=BATCH)
+    config = replaced(tiny, batch_size=BATCH, steps=8)
     among(1, prepared, config, str(tmp_path / "one"))
     among(1, prepared, config, str(tmp_path / "both"), 5)
     among(2, prepared, config, str(tmp_path / "both"))
     one, both = losses(tmp_path / "one"), losses(tmp_path / "both")
-    assert [row["step"] for row in both] == list(range(1, 13))
+    assert [row["step"] for row in both] == list(range(1, 9))
     assert both[:6] == one[:6]
     assert both[6]["spectral"] == pytest.approx(one[6]["spectral"], rel=1e-5)
     assert both[-1]["spectral"] == pytest.approx(one[-1]["spectral"], rel=1e-2)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_run_that_is_asked_to_stop_has_saved_within_ten_seconds(number, prepared, tiny, tmp_path):
+def test_a_run_that_is_asked_to_stop_has_saved_within_ten_seconds(prepared, tiny, tmp_path):
     config = tmp_path / "config.yaml"
     config.write_text(json.dumps(to_tree(replaced(tiny, steps=100_000, checkpoint_every=50_000))))
     run = tmp_path / "run"
@@ -145,7 +131,7 @@ def test_a_run_that_is_asked_to_stop_has_saved_within_ten_seconds(number, prepar
         while not (run / "losses.jsonl").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         asked = time.monotonic()
-        process.send_signal(number)
+        process.send_signal(signal.SIGTERM)
         said = process.communicate(timeout=60)[0].decode()
     finally:
         process.kill()

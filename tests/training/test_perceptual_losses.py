@@ -4,7 +4,6 @@ import importlib.util
 import sys
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
@@ -15,7 +14,6 @@ from svc.config.schema import SpeakerLossConfig
 from svc.data import dataset
 from svc.data.batch import Batch
 from svc.errors import ConfigError
-from svc.training import perceptual_losses
 from svc.training.perceptual_losses import build_losses, enrolment_audio
 from svc.training.state import create_state
 from svc.training.step import train_step
@@ -57,26 +55,6 @@ def test_a_singer_is_known_by_their_own_training_clips(prepared, tiny):
         torch.testing.assert_close(loud.square().mean(dim=-1), torch.ones(len(loud)))
         again, _ = enrolment_audio(prepared, speaker, tiny)
         assert torch.equal(audio, again)
-
-
-def test_enrolment_is_a_minute_at_most_evenly_spaced(prepared, tiny, monkeypatch):
-    everything, counts = enrolment_audio(prepared, "alto", tiny)
-    monkeypatch.setattr(perceptual_losses, "MAX_ENROLMENT_SECONDS", 1)
-    audio, fewer = enrolment_audio(prepared, "alto", tiny)
-    windows = [0, len(everything) - 1]
-    assert torch.equal(audio, everything[windows])
-    assert torch.equal(fewer, counts[windows])
-
-
-def test_windows_without_voice_hardly_count(prepared, tiny, monkeypatch):
-    real = perceptual_losses.read_active_share
-
-    def mute(cache, clip, first, last):
-        return np.float32(0) if first == 0 else real(cache, clip, first, last)
-
-    monkeypatch.setattr(perceptual_losses, "read_active_share", mute)
-    _, counts = enrolment_audio(prepared, "alto", tiny)
-    assert 0 < float(counts[0]) < 1e-3 < float(counts[1])
 
 
 def losses_of_a_step(prepared, config: Config) -> dict[str, float]:

@@ -1,27 +1,24 @@
 """Exact resume: a run that is killed and resumed equals the uninterrupted run to the bit."""
 
-import hashlib
 import json
 import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
+from dataclasses import replace
+from multiprocessing import get_context
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 from filelock import FileLock
-from safetensors.torch import load_file, save_file
-from svc.models.weight_names import stored_name
+from safetensors.torch import load_file
 
-from svc.config import load, to_tree
 from svc.errors import TrainingError
 from svc.models.generator import VERSION
-from svc.training import checkpoint, state, step
+from svc.training import checkpoint, loop, state, step
 from svc.training.loop import train
 from svc.training.resume import lock_run
 from svc.training.state import create_state
@@ -64,16 +61,13 @@ def test_the_wavenet_starts_at_its_step(uninterrupted, prepared, tiny, tmp_path)
     assert not torch.equal(after["wavenet.output.weight"], fresh)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stopped_by_a_signal_then_resumed(number, uninterrupted, prepared, tiny, tmp_path, monkeypatch):
-    from svc.training import loop
-
+def test_stopped_by_a_signal_then_resumed(uninterrupted, prepared, tiny, tmp_path, monkeypatch):
     real = loop.train_step
 
     def disturbed(state, *others):
         if state.step == 6 and not (tmp_path / "once").exists():
             (tmp_path / "once").touch()
-            os.kill(os.getpid(), number)
+            os.kill(os.getpid(), signal.SIGINT)
         return real(state, *others)
 
     monkeypatch.setattr(loop, "train_step", disturbed)
@@ -82,7 +76,7 @@ def test_stopped_by_a_signal_then_resumed(number, uninterrupted, prepared, tiny,
     assert not train(prepared, tmp_path, tiny, cpu=True).interrupted
     assert losses(tmp_path) == losses(uninterrupted)
     assert weights(tmp_path) == weights(uninterrupted)
-    assert signal.getsignal(number) not in (signal.SIG_IGN, None)
+    assert signal.getsignal(signal.SIGINT) not in (signal.SIG_IGN, None)
 
 
 def test_two_trainings_in_one_folder_are_an_error(prepared, tiny, tmp_path):
@@ -91,54 +85,37 @@ def test_two_trainings_in_one_folder_are_an_error(prepared, tiny, tmp_path):
 
 
 def test_other_clips_are_an_error(uninterrupted, prepared, tiny):
-    from dataclasses import replace
-
     other = replace(prepared, sha256="0")
     with pytest.raises(TrainingError, match=r"the config changed \(the prepared clips\)"):
         train(other, uninterrupted, tiny, cpu=True)
 
 
-def test_best_checkpoint_is_written_when_it_is_best(uninterrupted, prepared, tiny, tmp_path):
-    train(prepared, tmp_path, replaced(tiny, checkpoint_every=5, validate_every=6, keep_checkpoints=1), cpu=True)
-    assert checkpoint.load_named(tmp_path, "best").step == checkpoint.newest(tmp_path).meta["best_step"]
-
-
-@pytest.mark.parametrize(("kills", "steps"), [(3, 72), pytest.param(20, 480, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("kills", "steps"), [(2, 60), pytest.param(20, 480, marks=pytest.mark.slow)])
 def test_killed_again_and_again_then_resumed(kills, steps, prepared, tiny, tmp_path):
     longer = replaced(tiny, steps=steps, validate_every=40)
     train(prepared, tmp_path / "whole", longer, cpu=True)
-    config, run = tmp_path / "config.yaml", tmp_path / "killed"
-    config.write_text(json.dumps(to_tree(longer)))
-    command = [sys.executable, "recipes/train.py", str(config), str(prepared.folder), "-o", str(run), "--cpu"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    rng = random.Random(0)
+    run, rng = tmp_path / "killed", random.Random(0)
     for _ in range(kills):
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, **quiet)
-        wait_for_progress(run, process, rng)
-        assert process.poll() is None, "the run ended before it could be killed"
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=120, **quiet)
+        process = get_context("fork").Process(target=train, args=(prepared, run, longer), kwargs={"cpu": True})
+        process.start()
+        wait_for_progress(run / "losses.jsonl", process)
+        time.sleep(rng.random() * 0.2)
+        assert process.is_alive(), "the run ended before it could be killed"
+        process.kill()
+        process.join()
+    train(prepared, run, longer, cpu=True)
     assert losses(run) == losses(tmp_path / "whole")
     assert weights(run) == weights(tmp_path / "whole")
 
 
-def wait_for_progress(run: Path, process: subprocess.Popen, rng: random.Random) -> None:
-    """Until a few more losses are logged, or the run ends, and then a random moment more."""
-    path = run / "losses.jsonl"
+def wait_for_progress(path: Path, process: ForkProcess) -> None:
+    """Until a few more losses are logged, or the run ends."""
     before = path.stat().st_size if path.exists() else 0
-    deadline = time.monotonic() + 60
-    while process.poll() is None and time.monotonic() < deadline:
-        if path.exists() and path.stat().st_size > before + 100:
-            break
+    while process.is_alive() and not (path.exists() and path.stat().st_size > before + 100):
         time.sleep(0.02)
-    time.sleep(rng.random() * 0.2)
 
 
 def replaced(config, **options):
-    from dataclasses import replace
-
     return replace(config, train=replace(config.train, **options))
 
 
@@ -160,26 +137,25 @@ def test_weights_of_another_version_are_an_error(uninterrupted, prepared, tiny, 
         checkpoint.ema_weights(checkpoint.load_named(run, "last"))
 
 
-def test_a_damaged_checkpoint_is_skipped(prepared, tiny, tmp_path):
-    train(prepared, tmp_path, tiny, cpu=True)
-    newest = checkpoint.newest(tmp_path)
-    (newest.folder / "generator.safetensors").write_bytes(b"half")
-    assert checkpoint.newest(tmp_path).step == 8
-    (tmp_path / "checkpoints" / "step_00000008" / "meta.json").unlink()
-    assert checkpoint.newest(tmp_path).step == 6
+def test_a_damaged_checkpoint_is_skipped(uninterrupted, tmp_path):
+    run = shutil.copytree(uninterrupted, tmp_path / "run")
+    (checkpoint.newest(run).folder / "generator.safetensors").write_bytes(b"half")
+    assert checkpoint.newest(run).step == 8
+    (run / "checkpoints" / "step_00000008" / "meta.json").unlink()
+    assert checkpoint.newest(run).step == 6
 
 
-def test_newest_three_and_the_best_are_kept(prepared, tiny, tmp_path):
-    train(prepared, tmp_path, replaced(tiny, checkpoint_every=2, validate_every=6), cpu=True)
+def test_the_newest_and_the_best_checkpoints_are_kept(prepared, tiny, tmp_path):
+    """The best is written when it is best, between two that are due."""
+    train(prepared, tmp_path, replaced(tiny, checkpoint_every=5, validate_every=6, keep_checkpoints=2), cpu=True)
     names = {folder.name for folder in (tmp_path / "checkpoints").iterdir()}
     best = checkpoint.newest(tmp_path).meta["best_step"]
-    assert names == {"step_00000008", "step_00000010", "step_00000012", f"step_{best:08d}"}
+    assert names == {"step_00000010", "step_00000012", f"step_{best:08d}"}
+    assert checkpoint.load_named(tmp_path, "best").step == best
 
 
 def make_spectral_loss_nan(monkeypatch, steps):
     """The spectral loss is no number in some steps."""
-    from svc.training import loop
-
     real, spectral = loop.train_step, step.reconstruction_losses
 
     def broken(**audio):
@@ -213,40 +189,24 @@ def test_a_run_without_finite_losses_ends(prepared, tiny, tmp_path, monkeypatch)
     assert all(torch.isfinite(value).all() for value in kept.values())
 
 
-def test_full_disk_leaves_the_last_checkpoint(prepared, tiny, tmp_path, monkeypatch):
-    train(prepared, tmp_path, replaced(tiny, steps=4), cpu=True)
+def test_full_disk_leaves_the_last_checkpoint(uninterrupted, prepared, tiny, tmp_path, monkeypatch):
+    run = shutil.copytree(uninterrupted, tmp_path / "run")
+    before = sorted((run / "checkpoints").iterdir())
 
     def full(handle):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(TrainingError, match="No space left on device"):
-        train(prepared, tmp_path, tiny, cpu=True, allow_config_change=True)
+        train(prepared, run, replaced(tiny, steps=13), cpu=True, allow_config_change=True)
     monkeypatch.undo()
-    assert checkpoint.newest(tmp_path).step == 4
-    assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == ["step_00000004"]
+    assert checkpoint.newest(run).step == 12
+    assert sorted((run / "checkpoints").iterdir()) == before
 
 
-def test_same_seed_same_run_and_other_seed_other_run(uninterrupted, prepared, tiny, tmp_path):
-    train(prepared, tmp_path / "same", tiny, cpu=True)
-    assert losses(tmp_path / "same") == losses(uninterrupted)
-    train(prepared, tmp_path / "other", load(None, to_flat(tiny) | {"train.seed": 1}), cpu=True)
-    assert losses(tmp_path / "other") != losses(uninterrupted)
-
-
-def to_flat(config):
-    from svc.config import flatten
-
-    return flatten(to_tree(config))
-
-
-def test_bf16_comes_near_fp32(uninterrupted, prepared, tiny, tmp_path):
-    AcceleratorState._reset_state(reset_partial_state=True)
-    train(prepared, tmp_path, replaced(tiny, precision="bf16"), cpu=True)
-    AcceleratorState._reset_state(reset_partial_state=True)
-    exact, rough = losses(uninterrupted)[-1], losses(tmp_path)[-1]
-    assert rough != exact
-    assert rough["spectral"] == pytest.approx(exact["spectral"], rel=0.05)
+def test_another_seed_is_another_run(uninterrupted, prepared, tiny, tmp_path):
+    train(prepared, tmp_path, replaced(tiny, steps=1, seed=1), cpu=True)
+    assert losses(tmp_path)[0] != losses(uninterrupted)[0]
 
 
 GOLDEN = {1: 6.8275537, 6: 7.0637145, 12: 6.8775797}
@@ -281,36 +241,3 @@ def test_the_folder_is_locked_before_a_checkpoint_is_chosen(prepared, tiny, tmp_
     monkeypatch.setattr(checkpoint, "newest", newest)
     with pytest.raises(InterruptedError):
         train(prepared, tmp_path, tiny, cpu=True)
-
-
-def test_a_checkpoint_of_version_4_is_restored(tiny, tmp_path):
-    """With the names of that version, of weights, moments, files and metadata."""
-    state = create_state(tiny, content_channels=20, num_speakers=2, device=torch.device("cpu"))
-    for parameter in state.generator.parameters():
-        parameter.grad = torch.ones_like(parameter)
-    state.generator_optimizer.step()
-    folder = checkpoint.write(tmp_path, state, {"speakers": []}, keep=1).folder
-    (folder / "ema_generator.safetensors").rename(folder / "average.safetensors")
-    for name in ("generator", "average", "generator_adam"):
-        path = folder / f"{name}.safetensors"
-        old = {}
-        for key, value in load_file(path).items():
-            parameter, slash, moment = key.partition("/")
-            old[stored_name(parameter, 4) + slash + moment] = value
-        save_file(old, path)
-    meta = json.loads((folder / checkpoint.META).read_text())
-    meta |= {"weights": 4, "left_out": 3, "singers": meta.pop("speakers")}
-    meta["sha256"] = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.safetensors")}
-    (folder / checkpoint.META).write_text(json.dumps(meta))
-    found, other = (
-        checkpoint.newest(tmp_path),
-        create_state(tiny, content_channels=20, num_speakers=2, device=torch.device("cpu")),
-    )
-    checkpoint.restore(found, other)
-    assert (other.num_skipped_updates, found.meta["speakers"]) == (3, [])
-    for name, value in state.generator.state_dict().items():
-        assert torch.equal(other.generator.state_dict()[name], value)
-    for one, two in zip(state.generator.parameters(), other.generator.parameters(), strict=True):
-        moments = other.generator_optimizer.state[two]
-        for key, value in state.generator_optimizer.state[one].items():
-            assert torch.equal(moments[key], value)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from accelerate import Accelerator
+from conftest import TINY
 
 from svc import encoders
 from svc.config import VirtualSpeakersConfig, load
@@ -16,7 +17,7 @@ from svc.features.conditioning import Conditioning
 from svc.losses.perceptual import PerceptualLoss
 from svc.training.state import create_state
 from svc.training.step import train_step
-from svc.training.virtual_speakers import DISCRIMINATOR, MicroBatch, _sample, sample_micro_batches, with_other_speakers
+from svc.training.virtual_speakers import MicroBatch, _sample, sample_micro_batches, with_other_speakers
 
 
 @pytest.fixture
@@ -69,12 +70,7 @@ def test_the_distribution_of_the_mix(batch, alpha, low, high):
     assert low < float(largest[largest < 1].mean()) < high
 
 
-def test_of_two_singers_the_mix_is_with_the_own(batch):
-    _, converted = convert(2, 100, batch.conditioning, mixup_fraction=1.0)
-    assert ((converted.speaker > 0).sum(-1) == 2).all()
-
-
-@pytest.mark.parametrize("speakers", [1, 2, 3, 7])
+@pytest.mark.parametrize("speakers", [1, 7])
 def test_any_number_of_singers(batch, speakers, tiny):
     config = replace(tiny, virtual_speakers=VirtualSpeakersConfig(fraction=0.5))
     batch = Batch(repeat(speakers, 4, batch.conditioning), batch.audio)
@@ -93,12 +89,8 @@ def test_a_share_is_evenly_spaced(batch, tiny):
         size = crops // parts
         together = [size * part + number for part in range(parts) for number in evenly_spaced(share, size)]
         assert together == evenly_spaced(share, crops)
-    assert (
-        sample_micro_batches(batch, replace(tiny, virtual_speakers=VirtualSpeakersConfig(fraction=1.0)), None)[
-            0
-        ].converted_from
-        == []
-    )  # not yet
+    (early,) = sample_micro_batches(batch, replace(tiny, virtual_speakers=VirtualSpeakersConfig(fraction=1.0)), None)
+    assert early.converted_from == []
 
 
 def test_a_share_that_is_no_whole_number_is_an_error(tiny):
@@ -109,14 +101,11 @@ def test_a_share_that_is_no_whole_number_is_an_error(tiny):
         StepSampler(7, third, step=0, rank=0, world=1)
 
 
-@pytest.mark.parametrize(("world", "accumulate"), [(1, 2), (2, 1), (2, 2), (4, 1)])
+@pytest.mark.parametrize(("world", "accumulate"), [(1, 2), (2, 2)])
 def test_micro_batches_and_processes_sample_what_the_whole_batch_would(batch, tiny, world, accumulate):
-    config = replace(
-        tiny, virtual_speakers=VirtualSpeakersConfig(fraction=0.5), loss=replace(tiny.loss, energy_repulsion=0.2)
-    )
-    eight = Batch.stack(
-        [batch, Batch(batch.conditioning.with_speaker(batch.conditioning.speaker.flip(1)), batch.audio)]
-    )
+    config = replace(tiny, virtual_speakers=VirtualSpeakersConfig(fraction=0.5))
+    flipped = batch.conditioning.with_speaker(batch.conditioning.speaker.flip(1))
+    eight = Batch.stack([batch, Batch(flipped, batch.audio)])
     torch.manual_seed(3)
     (whole,) = sample_micro_batches(eight, config, {"crepe": 0.1})
     parts: list[MicroBatch] = []
@@ -132,29 +121,8 @@ def test_micro_batches_and_processes_sample_what_the_whole_batch_would(batch, ti
         own = torch.cat([getattr(part.conditioning, name)[:size] for part in parts])
         theirs = torch.cat([getattr(part.conditioning, name)[size:] for part in parts])
         assert torch.equal(torch.cat([own, theirs]), getattr(whole.conditioning, name))
-        assert torch.equal(
-            torch.cat([getattr(part.second_conditioning, name) for part in parts]),
-            getattr(whole.second_conditioning, name),
-        )
-
-
-def test_others_are_heard_at_the_level_of_their_source():
-    real = torch.tensor([[1.0], [0.1]]) * torch.ones(2, 2_400)
-    some = torch.zeros(3, 1)
-    conditioning = Conditioning(
-        f0=some,
-        voiced=some,
-        phase=some,
-        loudness=some,
-        relative_loudness=some,
-        content=some,
-        speaker=some,
-        start_frame=some,
-    )
-    part = MicroBatch(real, conditioning, [1], None, {DISCRIMINATOR: slice(None)})
-    fake_window, real_window = part.normalised_window(torch.cat([real, real[1:]]), DISCRIMINATOR)
-    torch.testing.assert_close(real_window, torch.ones(2, 2_400))
-    torch.testing.assert_close(fake_window, torch.ones(3, 2_400))
+        second = torch.cat([getattr(part.second_conditioning, name) for part in parts])
+        assert torch.equal(second, getattr(whole.second_conditioning, name))
 
 
 WHOLE = {
@@ -171,7 +139,6 @@ WHOLE = {
 
 
 def test_the_complete_objective_has_every_loss(batch):
-    from conftest import TINY
 
     config = load(None, TINY | WHOLE)
     phones = replace(

@@ -32,6 +32,10 @@ class Corpus(Protocol):
     def LAYOUT(self) -> Layout:
         """How the corpus lies on disk."""
 
+    @property
+    def CREDIT(self) -> str:
+        """Whom a voice has to name that is trained on it."""
+
     def find(self, root: Path) -> list[Recording]:
         """All recordings below a folder."""
 

@@ -12,6 +12,7 @@ from svc.data.corpora.base import Layout, Recording, read_text
 
 LANGUAGES = {"en": "en", "kr": "ko"}  # file name: ISO 639-1
 MARGIN = 0.1  # seconds of sound before the first note and after the last
+CREDIT = "Children's Song Dataset (Choi et al. 2020)"
 LAYOUT = Layout(
     "csd",
     "{english,korean}/wav/{en,kr}001a.wav",

@@ -11,6 +11,7 @@ from pathlib import Path
 from svc.data.corpora.base import UNKNOWN_LANGUAGE, UNKNOWN_LICENCE, Kind, Layout, Recording, audio_files, nfc
 from svc.errors import DataError
 
+CREDIT = ""
 LAYOUT = Layout("folder", "<speaker>/<song>/<anything>.wav or <speaker>/<anything>.wav", ())
 SPEECH = {"speech", "read", "spoken", "talk"}
 NO_SONGS = SPEECH | {"song", "songs", "sing", "singing", "wav", "wavs", "flac", "audio", "vocals", "clips", "raw"}

@@ -10,6 +10,7 @@ from pathlib import Path
 from svc.data.corpora.base import Layout, Recording, read_text
 
 _NAME = "[0-9]*-[0-9]*-[0-9][0-9][0-9][0-9].*"
+CREDIT = "LibriSpeech (Panayotov et al. 2015)"
 LAYOUT = Layout(
     "librispeech",
     "train-clean-100/103/1240/103-1240-0000.flac",

@@ -9,6 +9,7 @@ from pathlib import Path
 from svc.data.corpora.base import Layout, Recording, read_fields
 
 _NAME = "LJ[0-9][0-9][0-9]-[0-9][0-9][0-9][0-9].*"
+CREDIT = "The LJ Speech Dataset (Keith Ito)"
 LAYOUT = Layout("ljspeech", "wavs/LJ001-0001.wav", (f"wavs/{_NAME}", _NAME))
 
 

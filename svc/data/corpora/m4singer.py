@@ -12,6 +12,7 @@ from pathlib import Path
 from svc.data.corpora.base import RESEARCH_ONLY, Layout, Recording, nfc, read_text
 from svc.errors import DataError
 
+CREDIT = "M4Singer (Zhang et al. 2022)"
 LAYOUT = Layout("m4singer", "Alto-1#song/0000.wav", ("[A-Z]*-[0-9]*#*/[0-9]*.*",))
 _ESCAPE = re.compile(r"#U([0-9a-fA-F]{4})|#L([0-9a-fA-F]{6})")  # of Info-ZIP
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from svc.data.corpora.base import Layout, Recording
 
+CREDIT = "Turkish makam a cappella sections dataset (Dzhambazov, MTG-UPF)"
 LAYOUT = Layout(
     "makam",
     "<singer>/02_Gel_2_zemin.wav",

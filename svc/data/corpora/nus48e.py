@@ -10,6 +10,7 @@ from svc.data.corpora.base import RESEARCH_ONLY, Kind, Layout, Recording
 
 SINGERS = ("ADIZ", "JLEE", "JTAN", "KENN", "MCUR", "MPOL", "MPUR", "NJAT", "PMAR", "SAMF", "VKOW", "ZHIY")
 KINDS: dict[str, Kind] = {"sing": "song", "read": "speech"}
+CREDIT = "NUS-48E sung and spoken lyrics corpus (Duan et al. 2013, National University of Singapore)"
 LAYOUT = Layout(
     "nus48e",
     "ADIZ/{sing,read}/01.wav",

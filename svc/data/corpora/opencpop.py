@@ -11,6 +11,7 @@ from svc.data.corpora.base import RESEARCH_ONLY, Layout, Recording, read_fields
 from svc.data.corpora.split import Side
 
 SONG_DIGITS = 4
+CREDIT = "Opencpop (Wang et al. 2022)"
 LAYOUT = Layout("opencpop", "segments/wavs/2001000001.wav", ("segments/wavs/" + 10 * "[0-9]" + ".*",))
 
 

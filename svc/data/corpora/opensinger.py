@@ -10,6 +10,7 @@ from pathlib import Path
 
 from svc.data.corpora.base import RESEARCH_ONLY, Layout, Recording, read_text
 
+CREDIT = "OpenSinger (Huang et al. 2021)"
 LAYOUT = Layout(
     "opensinger",
     "{ManRaw,WomanRaw}/0_song/0_song_0.wav",

@@ -9,6 +9,7 @@ from pathlib import Path
 from svc.data.corpora.base import Layout, Recording, read_text
 
 _NUMBER = "pjs[0-9][0-9][0-9]"
+CREDIT = "PJS phoneme-balanced Japanese singing voice corpus (Koguchi et al. 2020)"
 LAYOUT = Layout(
     "pjs",
     "pjs001/pjs001_{song,speech}.wav",

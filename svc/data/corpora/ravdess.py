@@ -14,6 +14,7 @@ from svc.data.corpora.base import Layout, Recording
 STATEMENTS = {"01": "Kids are talking by the door", "02": "Dogs are sitting by the door"}
 _NAME = "-".join(["03", "0[12]", "0[1-8]", "0[12]", "0[12]", "0[12]", "[0-9][0-9]"]) + ".*"
 _ACTORS = ("Actor_[0-9][0-9]", "actor[0-9][0-9]")
+CREDIT = "RAVDESS (Livingstone and Russo 2018)"
 LAYOUT = Layout(
     "ravdess",
     "Actor_01/03-02-01-01-01-01-01.wav or actor01/{song,speech}/…",

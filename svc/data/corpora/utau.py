@@ -20,6 +20,7 @@ from svc.data.corpora.base import (
     speaker_name,
 )
 
+CREDIT = "UTAU voicebanks, each with a readme of its own"
 LAYOUT = Layout("utau", "character.txt or oto.ini", (), ("character.txt", "character.yaml", "prefix.map", "oto.ini"))
 _PITCH = re.compile(r"[ _]?[A-G][#b♯♭]?[1-7]")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from svc.data.corpora.base import Layout, Recording, read_text
 
 _NAME = "[ps][0-9]*_[0-9][0-9][0-9]"
+CREDIT = "CSTR VCTK Corpus (Yamagishi et al., University of Edinburgh)"
 LAYOUT = Layout(
     "vctk",
     "wav48_silence_trimmed/p225/p225_001_mic1.flac or wav48/p225/p225_001.wav",

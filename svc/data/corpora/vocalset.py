@@ -14,6 +14,7 @@ from svc.data.corpora.base import NO_LANGUAGE, Kind, Layout, Recording
 CONTEXTS = ("arpeggios", "scales", "long_tones", "excerpts")
 EXCLUDE = frozenset({"inhaled", "lip_trill", "vocal_fry", "spoken"})  # techniques without a usual singing tone
 LANGUAGES = {"caro": "it", "dona": "la", "row": "en"}  # of the excerpts
+CREDIT = "VocalSet (Wilkins et al. 2018)"
 LAYOUT = Layout(
     "vocalset",
     "FULL/female1/arpeggios/straight/*.wav",

@@ -7,6 +7,9 @@ import numpy as np
 from svc.utils.units import db_to_gain, seconds_to_frames
 
 NASAL_POLE = 270.0  # Hz
+INHALE = (-38.0, -26.0)  # dB of `Phone.breath`
+INHALE_SECONDS, INHALE_GAP = 0.3, 0.12  # and seconds of silence around it
+ROOM = (-90.0, -80.0)  # dB of full scale
 SCALE = (-7, -5, -3, -1, 0, 2, 4, 5, 7)  # semitones around the tonic; major
 
 # F1–F3 of men after Peterson and Barney (1952), rounded; F4 and F5 of a uniform tube of 17.5 cm.
@@ -78,6 +81,8 @@ class Phrase:
     notes: tuple[Note, ...]
     lead: float = 0.15  # seconds of silence before the first note
     seed: int = 0
+    inhale: float = 0.0  # amplitude of an audible breath in the lead, as `Phone.breath`
+    noise: float = 0.0  # amplitude of the noise of the room, full scale
 
     @property
     def frames(self) -> int:
@@ -109,6 +114,17 @@ def phrase(seed: int) -> Phrase:
     return Phrase(notes, lead=round(float(rng.uniform(0.12, 0.2)), 2), seed=seed)
 
 
+def recorded_phrase(seed: int) -> Phrase:
+    """``phrase(seed)`` as a microphone hears it: a breath before it and noise of the room throughout.
+
+    The breath lies 40 to 60 dB below the loudest frame, the noise about 70 dB. From digital silence a model learns to
+    leave breaths out.
+    """
+    rng = np.random.default_rng([seed, 1])
+    inhale, noise = db_to_gain(rng.uniform(*INHALE)), db_to_gain(rng.uniform(*ROOM))
+    return replace(phrase(seed), lead=INHALE_SECONDS + 2 * INHALE_GAP, inhale=float(inhale), noise=float(noise))
+
+
 def phones_of(phrase: Phrase) -> list[Phone]:
     """The phones of a phrase in time order, from the silence before it to the silence after it."""
     phones: list[Phone] = []
@@ -120,4 +136,8 @@ def phones_of(phrase: Phrase) -> list[Phone]:
             for phone in (*onset, Phone(vowel, VOWELS[note.vowel], voice=1.0))
         ]
         phones.append(Phone(note.rest, VOWELS[note.vowel]))
-    return [Phone(phrase.lead, phones[0].formants), *phones]
+    if not phrase.inhale:
+        return [Phone(phrase.lead, phones[0].formants), *phones]
+    gap, vowel = Phone(INHALE_GAP, VOWELS["uh"]), phones[0].formants
+    breath = replace(gap, seconds=phrase.lead - 2 * INHALE_GAP, breath=phrase.inhale)
+    return [gap, breath, replace(gap, formants=vowel), *phones]

@@ -19,7 +19,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from svc.audio.files import Audio, write
-from svc.data.synthetic.phrases import NASAL_POLE, Phrase, phones_of, phrase
+from svc.data.synthetic.phrases import NASAL_POLE, Phrase, phones_of, recorded_phrase
 from svc.errors import DataError
 from svc.utils.units import db_to_gain, hop_samples, seconds_to_frames, semitones_to_ratio
 
@@ -105,6 +105,7 @@ def render(
     tract[0] = np.maximum(tract[0], 1.15 * _at(curve, middles, 10.0))
     samples = _filter(singer, sources, tract, _at(colours, middles) * singer.tract, rate)[: count * hop]
     samples *= PEAK / max(float(np.abs(samples).max()), 1e-9)
+    samples += phrase.noise * rng.standard_normal(len(samples))
     return Rendition(samples.astype(np.float32), np.where(voiced, curve, 0.0), rate)
 
 
@@ -118,7 +119,7 @@ def save_rendition(path: Path, rendition: Rendition) -> None:
 
 
 def write_singers(folder: Path, phrases: int, rate: int = 24_000, seed: int = 0) -> None:
-    """Write ``folder/<singer>/phrase_000.wav`` and on: phrases `seed`, `seed` + 1 … by every singer.
+    """Write ``folder/<singer>/phrase_000.wav`` and on: recorded phrases `seed`, `seed` + 1 … by every singer.
 
     Raises:
         DataError: a folder cannot be made.
@@ -131,7 +132,7 @@ def write_singers(folder: Path, phrases: int, rate: int = 24_000, seed: int = 0)
         except OSError as error:
             raise DataError(f"{home}: cannot be made ({error.strerror}); choose another folder") from None
         for index in range(phrases):
-            save_rendition(home / f"phrase_{index:03d}.wav", render(singer, phrase(seed + index), rate))
+            save_rendition(home / f"phrase_{index:03d}.wav", render(singer, recorded_phrase(seed + index), rate))
 
 
 def _tracks(phrase: Phrase) -> tuple[Vector, Vector, Vector]:

@@ -1,10 +1,10 @@
-"""Artifacts of an output against its source: noise in silence, aperiodicity, global variance (over-smoothing)."""
+"""Artifacts against the source: breath kept, noise in pauses, aperiodicity, global variance (over-smoothing)."""
 
 import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import ndimage, signal
 
 from svc.audio.files import Audio
 from svc.audio.resample import resample
@@ -15,7 +15,15 @@ Curve = NDArray[np.float64]
 FLOOR = -80.0  # dB, below which noise is inaudible beside a voice
 SHORTEST = 0.1  # s
 
-SILENCE = -50.0  # dB relative to the loudest frame
+PAUSE = -50.0  # dB relative to the loudest frame
+GUARD = 3  # frames around louder or voiced ones, which spread
+
+BREATH = (-60.0, -40.0)  # dB relative to the loudest frame
+BREATH_BAND = (1000.0, 8000.0)  # Hz
+BREATH_OVER_NOISE = 10.0  # dB over the background noise
+BREATH_FRAMES = 10  # at least
+BREATH_TOLERANCE = 10.0  # dB
+BACKGROUND = 3  # percentile of the frames
 
 HARMONICS_BELOW = 4000.0  # Hz
 HARMONICS_RATE = 10_000  # Hz
@@ -38,33 +46,82 @@ def measure(source: Audio, output: Audio, source_f0: Curve, output_f0: Curve) ->
         output_f0: the same of the output.
 
     Returns:
-        ``silence_noise`` (dB), ``aperiodicity`` and ``global_variance`` (dB, output minus source). NaN where there is
-        nothing to measure: in silence, below 0.1 s, without voiced frames.
+        ``breath_kept`` (share), ``pause_noise``, ``aperiodicity`` and ``global_variance`` (dB, output minus source).
+        NaN where there is nothing to measure: in silence, below 0.1 s, without voiced frames, breaths or pauses.
     """
     rate = min(source.rate, output.rate, GLOBAL_RATE)
+    breath = breath_frames(source, source_f0)
     return {
-        "silence_noise": silence_noise(source, output),
+        "breath_kept": breath_kept(source, output, breath),
+        "pause_noise": pause_noise(source, output, breath),
         "aperiodicity": aperiodicity(output, output_f0) - aperiodicity(source, source_f0),
         "global_variance": global_variance(output, rate) - global_variance(source, rate),
     }
 
 
-def silence_noise(source: Audio, output: Audio) -> float:
-    """Noise added to silence in dB: level of the output in the silent frames of the source, minus the source's.
+def breath_frames(audio: Audio, f0: Curve) -> NDArray[np.bool_]:
+    """Frames (N,) of audible breaths: 0.1 s or more, unvoiced, 40 to 60 dB below the loudest frame, over the noise.
+
+    Their level is that of 1 to 8 kHz, where breath is and hum is not.
+
+    Args:
+        audio: any recording.
+        f0: (N,) Hz every 10 ms, 0 where unvoiced.
+    """
+    level = _breath_level(audio)
+    count = min(len(level), len(f0))
+    level, unvoiced = level[:count], f0[:count] <= 0
+    if not count:
+        return unvoiced
+    low, high = BREATH + 10 * np.log10(_frame_power(audio)[:count].max() + 1e-20)
+    audible = level > max(low, np.percentile(level, BACKGROUND) + BREATH_OVER_NOISE)
+    apart = ndimage.binary_erosion(unvoiced, iterations=GUARD, border_value=1)
+    return np.asarray(ndimage.binary_opening(apart & audible & (level < high), np.ones(BREATH_FRAMES)), bool)
+
+
+def breath_kept(source: Audio, output: Audio, breath: NDArray[np.bool_]) -> float:
+    """Share of the breath frames (N,) of a source whose level comes out within 10 dB; NaN if there are none.
+
+    Both levels are relative to the mean power of their recording, so a gain does not count.
+    """
+    own, converted = (_breath_level(audio) - 10 * np.log10(_mean_power(audio)) for audio in (source, output))
+    count = min(len(own), len(converted), len(breath))
+    where = np.flatnonzero(breath[:count])
+    return float(np.mean(np.abs(converted[where] - own[where]) <= BREATH_TOLERANCE)) if len(where) else math.nan
+
+
+def pause_noise(source: Audio, output: Audio, breath: NDArray[np.bool_] | None = None) -> float:
+    """Noise added to pauses in dB: level of the output in the silent frames of the source, minus the source's.
 
     Both levels are relative to the mean power of their recording, and at least −80 dB. Silent frames (10 ms) are 50 dB
-    below the loudest one of the source and at least 30 ms away from any louder frame. NaN if there are none.
+    below the loudest one of the source, and at least 30 ms away from any louder frame and from the frames (N,) of
+    breaths: a lost breath is no gain here. NaN if there are none.
     """
     own, converted = _frame_power(source), _frame_power(output)
     count = min(len(own), len(converted))
     own, converted = own[:count], converted[:count]
     if not own.any() or not converted.any():
         return math.nan
-    silent = ndimage.binary_erosion(own < own.max() * 10 ** (SILENCE / 10), iterations=3, border_value=1)
+    quiet = own < own.max() * 10 ** (PAUSE / 10)
+    if breath is not None:
+        quiet[: len(breath)] &= ~breath[:count]
+    silent = ndimage.binary_erosion(quiet, iterations=GUARD, border_value=1)
     if not silent.any():
         return math.nan
     after, before = (_decibels(float(power[silent].mean() / power.mean())) for power in (converted, own))
     return after - before
+
+
+def _breath_level(audio: Audio) -> Curve:
+    """Level (N,) in dB of 1 to 8 kHz, mean power over 50 ms."""
+    band = (BREATH_BAND[0], min(BREATH_BAND[1], 0.45 * audio.rate))
+    filtered = signal.sosfilt(signal.butter(4, band, "bandpass", fs=audio.rate, output="sos"), audio.samples)
+    power = _frame_power(Audio(filtered.astype(np.float32), audio.rate))
+    return 10 * np.log10(np.maximum(ndimage.uniform_filter1d(power, 5, mode="nearest"), 1e-20)) if len(power) else power
+
+
+def _mean_power(audio: Audio) -> float:
+    return float(_frame_power(audio).mean()) + 1e-20 if _frames(audio) else math.nan
 
 
 def _frame_power(audio: Audio) -> Curve:

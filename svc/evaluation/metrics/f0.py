@@ -22,6 +22,7 @@ Scores = dict[str, float]
 
 FMIN, FMAX = 65.0, 1100.0  # Hz
 TOLERANCE = 50.0  # cents
+GROSS = 0.2  # of f0, beyond which an error is gross (Chu and Alwan 2009)
 QUIET = 60.0  # dB below the loudest frame: the floor of the loudness curves
 MAX_LAG = 50  # frames
 
@@ -91,7 +92,10 @@ def f0_scores(*, output_f0: Curve, reference_f0: Curve) -> Scores:
         ``shift`` (cents, the median difference where both are voiced), ``f0_rmse`` and ``f0_median`` (cents,
         after the shift, where both are voiced), ``f0_over50`` (share of those frames off by more than 50 cents),
         ``vuv_error`` (share of all frames voiced in only one of the two), ``raw_pitch_accuracy`` (share of the voiced
-        frames of the reference that are within 50 cents, by mir_eval). NaN where there is nothing to compare.
+        frames of the reference that are within 50 cents, by mir_eval); ``log_f0_pcc`` and ``f0_corr`` (Pearson
+        correlation of log f0, and of f0 in Hz, where both are voiced: LogF0PCC, F0CORR), ``gpe`` (share of the frames
+        voiced in both that are off by more than 20 % after the shift: GPE) and ``ffe`` (share of all frames with such
+        an error or a voicing error: FFE). The voicing error is the VDE. NaN where there is nothing to compare.
     """
     import mir_eval
 
@@ -100,12 +104,16 @@ def f0_scores(*, output_f0: Curve, reference_f0: Curve) -> Scores:
     both = (output_f0 > 0) & (reference_f0 > 0)
     vuv_error = float(np.mean((output_f0 > 0) != (reference_f0 > 0))) if count else math.nan
     if not both.any():
-        nothing = dict.fromkeys(("shift", "f0_rmse", "f0_median", "f0_over50"), math.nan)
-        return nothing | {"vuv_error": vuv_error, "raw_pitch_accuracy": 0.0 if (reference_f0 > 0).any() else math.nan}
+        names = ("shift", "f0_rmse", "f0_median", "f0_over50", "log_f0_pcc", "f0_corr", "gpe")
+        accuracy = 0.0 if (reference_f0 > 0).any() else math.nan
+        errors = {"vuv_error": vuv_error, "ffe": vuv_error, "raw_pitch_accuracy": accuracy}
+        return dict.fromkeys(names, math.nan) | errors
     cents = 1200 * np.log2(output_f0[both] / reference_f0[both])
     shift = float(np.median(cents))
     errors = np.abs(cents - shift)
     shifted = np.where(output_f0 > 0, output_f0 * 2 ** (-shift / 1200), 0.0)
+    voiced, reference = shifted[both], reference_f0[both]
+    gross = np.abs(voiced / reference - 1) > GROSS
     accuracy = mir_eval.melody.raw_pitch_accuracy(
         (reference_f0 > 0).astype(float),
         mir_eval.melody.hz2cents(reference_f0),
@@ -120,6 +128,10 @@ def f0_scores(*, output_f0: Curve, reference_f0: Curve) -> Scores:
         "f0_over50": float(np.mean(errors > TOLERANCE)),
         "vuv_error": vuv_error,
         "raw_pitch_accuracy": float(accuracy),
+        "log_f0_pcc": _pearson(np.log(voiced), np.log(reference)),
+        "f0_corr": _pearson(voiced, reference),
+        "gpe": float(gross.mean()),
+        "ffe": vuv_error + float(gross.sum()) / count,
     }
 
 
@@ -153,6 +165,11 @@ def loudness_scores(*, output: Audio, source: Audio) -> Scores:
 def _level(audio: Audio) -> Curve:
     level = measure_loudness(audio).astype(np.float64)
     return np.maximum(level, level.max(initial=-np.inf) - QUIET)
+
+
+def _pearson(a: Curve, b: Curve) -> float:
+    """NaN where one of the two is constant."""
+    return _correlation(a, b) if min(np.ptp(a), np.ptp(b)) > 0 else math.nan
 
 
 def _correlation(a: Curve, b: Curve) -> float:

@@ -75,6 +75,15 @@ class SpeakerSimilarity(ABC):
             cosines[name] = float(_centroid(rows[~same]) @ embedding) if not same.all() else math.nan
         return cosines
 
+    def prompt_cosine(self, embedding: Vector, speaker: str, *exclude: Vector) -> float:
+        """Cosine of an embedding (D,) to one prompt: the first enrolment recording, the longest.
+
+        NaN if it is that recording, or that is to be left out.
+        """
+        prompt = self.clips[speaker][0]
+        same = any(np.abs(prompt - other).max() < SAME for other in (embedding, *exclude))
+        return math.nan if same else float(prompt @ embedding)
+
     def mean_cosine(self, embedding: Vector, speaker: str) -> float:
         """Mean cosine of an embedding (D,) to a speaker's leave-one-out centroids, comparable to ``ceiling``.
 

@@ -1,37 +1,10 @@
-from itertools import permutations
+from itertools import pairwise
 
 import pytest
-import test_csd
-import test_m4singer
-import test_makam
-import test_nus48e
-import test_opencpop
-import test_opensinger
-import test_ravdess
-import test_utau
-import test_vctk
-import test_vocalset
-from corpus_trees import write_tree
+from corpus_trees import TREES, write_tree
 
 from svc.data import corpora
 from svc.errors import DataError
-
-TREES = {
-    "nus48e": test_nus48e.tree,
-    "vctk": test_vctk.tree,
-    "ljspeech": lambda root: write_tree(root, ["LJSpeech-1.1/wavs/LJ001-0001.wav"]),
-    "vocalset": test_vocalset.tree,
-    "opensinger": test_opensinger.tree,
-    "m4singer": test_m4singer.tree,
-    "opencpop": test_opencpop.tree,
-    "csd": test_csd.tree,
-    "ravdess": lambda root: test_ravdess.tree(root, *test_ravdess.LAYOUTS["zenodo"]),
-    "librispeech": lambda root: write_tree(root, ["LibriSpeech/dev-clean/84/1/84-1-0000.flac"]),
-    "pjs": lambda root: write_tree(root, ["PJS/pjs001/pjs001_song.wav", "PJS/background_noise/a.wav"]),
-    "utau": test_utau.bank,
-    "makam": test_makam.tree,
-    "folder": lambda root: write_tree(root, ["Ann/song/1.wav", "Bob/2.wav"]),
-}
 
 
 def test_every_corpus_has_a_tree():
@@ -57,7 +30,7 @@ def test_a_folder_around_it(tmp_path, name):
     assert corpora.find(tmp_path / "data") == corpora.find(tmp_path / "data" / "download", name)
 
 
-@pytest.mark.parametrize(("name", "other"), [pair for pair in permutations(TREES, 2) if pair[0] != "folder"])
+@pytest.mark.parametrize(("name", "other"), list(pairwise(TREES)))
 def test_another_corpus_by_name_says_what_it_expected_and_saw(tmp_path, name, other):
     TREES[other](tmp_path)
     with pytest.raises(DataError) as error:
@@ -76,7 +49,7 @@ def test_several_corpora_are_not_mixed_up(tmp_path):
 
 
 def test_several_of_one_corpus(tmp_path):
-    test_utau.bank(tmp_path / "one")
+    TREES["utau"](tmp_path / "one")
     write_tree(tmp_path / "two", ["a.wav"], {"oto.ini": ""})
     assert {r.speaker for r in corpora.find(tmp_path)} == {"櫃木クミ", "two"}
 

@@ -9,13 +9,13 @@ from scipy import ndimage, signal
 
 from svc.audio.files import Audio
 from svc.audio.resample import resample
-from svc.data.synthetic.phrases import phrase
+from svc.data.synthetic.phrases import phrase, recorded_phrase
 from svc.data.synthetic.singers import SINGERS, render
 from svc.evaluation.metrics import artifacts
 
 RATE = 24_000
 ALTO, BASS, SOPRANO, TENOR = SINGERS
-KEYS = ["silence_noise", "aperiodicity", "global_variance"]
+KEYS = ["breath_kept", "pause_noise", "aperiodicity", "global_variance"]
 
 
 def sine(frequency, rate=RATE, seconds=1.0, level=0.9, phase=0.1):
@@ -41,41 +41,99 @@ def decibels(ratio):
     return 10 * math.log10(ratio)
 
 
-class TestSilenceNoise:
+class TestPauseNoise:
     def pauses(self, level, rate=RATE, gain=1.0):
         """A tone of a second, and a second of noise at a level in dB of the mean power of both."""
         tone = sine(220.0, rate, level=2**0.5).samples  # of power 1
         hiss = noise(1.0, math.sqrt(0.5) * 10 ** (level / 20), rate).samples
         return Audio(np.concatenate([tone, hiss]) * np.float32(0.1 * gain), rate)
 
-    @pytest.mark.parametrize(("source", "output"), [(-70.0, -40.0), (-60.0, -20.0), (-55.0, -65.0)])
-    @pytest.mark.parametrize("rate", [16_000, 24_000, 44_100])
-    @pytest.mark.parametrize("gain", [0.2, 1.0])
+    @pytest.mark.parametrize(
+        ("source", "output", "rate", "gain"), [(-70.0, -40.0, 16_000, 0.2), (-55.0, -65.0, 44_100, 1.0)]
+    )
     def test_is_the_difference(self, source, output, rate, gain):
-        scores = artifacts.silence_noise(self.pauses(source), self.pauses(output, rate, gain))
+        scores = artifacts.pause_noise(self.pauses(source), self.pauses(output, rate, gain))
         assert scores == pytest.approx(output - source, abs=0.3)
-
-    def test_of_a_copy(self):
-        source = self.pauses(-60.0)
-        assert artifacts.silence_noise(source, source) == 0
 
     def test_digital_silence_is_no_quieter_than_can_be_heard(self):
         source = self.pauses(-200.0)
-        assert artifacts.silence_noise(source, self.pauses(-50.0)) == pytest.approx(30, abs=0.3)
-        assert artifacts.silence_noise(source, self.pauses(-100.0)) == 0
+        assert artifacts.pause_noise(source, self.pauses(-50.0)) == pytest.approx(30, abs=0.3)
+        assert artifacts.pause_noise(source, self.pauses(-100.0)) == 0
 
     def test_an_offset_is_no_noise(self):
         source = self.pauses(-70.0)
         moved = Audio(source.samples + np.float32(0.01), RATE)
-        assert artifacts.silence_noise(source, moved) == pytest.approx(0, abs=0.1)
+        assert artifacts.pause_noise(source, moved) == pytest.approx(0, abs=0.1)
 
     def test_lengths_may_differ(self):
         source, output = self.pauses(-60.0), self.pauses(-40.0)
         longer = Audio(np.concatenate([output.samples, output.samples[-500:]]), RATE)
-        assert artifacts.silence_noise(source, longer) == pytest.approx(20, abs=0.3)
+        assert artifacts.pause_noise(source, longer) == pytest.approx(20, abs=0.3)
 
-    def test_nan_without_silence(self):
-        assert math.isnan(artifacts.silence_noise(sine(220.0), sine(220.0)))
+    def test_nan_without_pauses(self):
+        assert math.isnan(artifacts.pause_noise(sine(220.0), sine(220.0)))
+
+    def test_a_lost_breath_is_no_gain(self):
+        source, _, f0 = breathing(-55.0)
+        lost, breath = breathing(-90.0)[0], artifacts.breath_frames(source, f0)
+        assert artifacts.pause_noise(source, lost) < -10
+        assert artifacts.pause_noise(source, lost, breath) == pytest.approx(0, abs=0.5)
+
+
+def breathing(level, second=None, floor=-75.0):
+    """A tone of a second, then twice a breath of 0.3 s and a pause of 0.3 s; levels in dB of the tone's frames.
+
+    With it the frames of the breaths, and f0 (N,). The breaths are white up to half the rate, so 1 to 8 kHz holds
+    7/12 of their power, 2.3 dB less.
+    """
+    level_of = np.repeat([0.0, level, -200.0, level if second is None else second, -200.0], [100, 30, 30, 30, 30])
+    breath = (level_of > -100) & (np.arange(220) >= 100)
+    gains = np.repeat(np.where(np.arange(220) < 100, 0.0, 10 ** (level_of / 20)), RATE // 100)
+    room = noise(2.2, 10 ** (floor / 20), seed=2).samples
+    tone = np.pad(sine(220.0, level=2**0.5).samples, (0, 12 * RATE // 10))
+    samples = tone + gains * noise(2.2, 1.0, seed=1).samples + room
+    f0 = np.where(np.arange(220) < 100, 220.0, 0.0)
+    return Audio((0.1 * samples).astype(np.float32), RATE), breath, f0
+
+
+class TestBreath:
+    @pytest.mark.parametrize("level", [-40.0, -55.0])
+    def test_breaths_are_seen(self, level):
+        audio, breath, f0 = breathing(level)
+        assert np.mean(artifacts.breath_frames(audio, f0) != breath) < 0.06
+
+    @pytest.mark.parametrize("level", [-30.0, -70.0])
+    def test_louder_and_quieter_sounds_are_no_breaths(self, level):
+        audio, _, f0 = breathing(level)
+        assert not artifacts.breath_frames(audio, f0).any()
+
+    def test_voices_and_steady_noise_are_no_breaths(self):
+        audio, _, f0 = breathing(-45.0)
+        assert not artifacts.breath_frames(audio, np.full_like(f0, 220.0)).any()
+        audio, _, f0 = breathing(-200.0, floor=-48.0)
+        assert not artifacts.breath_frames(audio, f0).any()
+
+    @pytest.mark.parametrize(
+        ("first", "second", "kept"),
+        [(0.0, 0.0, 1.0), (-8.5, 8.5, 1.0), (-12.0, 0.0, 0.5), (-12.0, 12.0, 0.0), (-60.0, -60.0, 0.0)],
+    )
+    def test_within_ten_decibels_is_kept(self, first, second, kept):
+        source, _, f0 = breathing(-48.0)
+        output = breathing(-48.0 + first, -48.0 + second)[0]
+        output = Audio(output.samples * np.float32(0.25), RATE)
+        breath = artifacts.breath_frames(source, f0)
+        assert artifacts.breath_kept(source, output, breath) == pytest.approx(kept, abs=0.06)
+
+    def test_nan_without_breaths(self):
+        audio, _, f0 = breathing(-200.0)
+        assert math.isnan(artifacts.breath_kept(audio, audio, artifacts.breath_frames(audio, f0)))
+
+    @pytest.mark.parametrize("singer", SINGERS[:2], ids=lambda singer: singer.name)
+    def test_recorded_phrases_have_a_breath(self, singer):
+        performance = render(singer, recorded_phrase(1))
+        breath = artifacts.breath_frames(Audio(performance.samples, performance.rate), performance.f0)
+        assert breath[15:39].mean() > 0.9
+        assert not breath[60:].any()
 
 
 class TestAperiodicity:
@@ -93,9 +151,10 @@ class TestAperiodicity:
         hiss *= 10 ** (-snr / 20) * np.sqrt(np.mean(clean**2) / np.mean(hiss**2))
         return Audio((0.1 * (clean + hiss)).astype(np.float32), rate), pitch((np.arange(150) + 0.5) / 100)
 
-    @pytest.mark.parametrize("vibrato", [0.0, 50.0])
-    @pytest.mark.parametrize("snr", [0.0, 20.0, 40.0])
-    @pytest.mark.parametrize(("f0", "rate"), [(70, 24_000), (110, 8_000), (220, 24_000), (330, 44_100), (440, 16_000)])
+    @pytest.mark.parametrize(
+        ("f0", "rate", "snr", "vibrato"),
+        [(70, 24_000, 20, 0), (110, 8_000, 0, 50), (220, 24_000, 40, 50), (330, 44_100, 20, 50), (440, 16_000, 40, 0)],
+    )
     def test_is_the_noise_that_was_added(self, f0, rate, snr, vibrato):
         audio, curve = self.tone(f0, rate, snr, vibrato)
         expected = decibels(1 / (1 + 10 ** (snr / 10)))
@@ -119,9 +178,8 @@ class TestAperiodicity:
         ]
         assert soprano > max(alto, bass, tenor) + 8  # who is 19 dB breathier than any
 
-    @pytest.mark.parametrize("count", [0, 4, 100])
-    def test_nan_without_voice(self, count):
-        assert math.isnan(artifacts.aperiodicity(noise(1.0), np.zeros(count)))
+    def test_nan_without_voice(self):
+        assert math.isnan(artifacts.aperiodicity(noise(1.0), np.zeros(100)))
 
 
 class TestGlobalVariance:
@@ -142,13 +200,12 @@ class TestGlobalVariance:
         expected = np.mean(10 * np.log10(cepstra[1:9, :300].var(axis=1)))
         assert artifacts.global_variance(noise(1.0)) == pytest.approx(expected, abs=1e-6)
 
-    @pytest.mark.parametrize("gain", [0.01, 3.0])
-    def test_level_is_left_out(self, gain):
+    def test_level_is_left_out(self):
         audio = sing(ALTO, 6)
-        louder = Audio(audio.samples * np.float32(gain), RATE)
+        louder = Audio(audio.samples * np.float32(0.01), RATE)
         assert artifacts.global_variance(louder) == pytest.approx(artifacts.global_variance(audio), abs=0.01)
 
-    @pytest.mark.parametrize("speaker", SINGERS)
+    @pytest.mark.parametrize("speaker", SINGERS[:2])
     def test_smoothing_shows(self, speaker):
         audio = sing(speaker, 6)
         scores = [artifacts.global_variance(self.smoothed(audio, frames)) for frames in (0.1, 4, 12)]
@@ -162,19 +219,19 @@ class TestMeasure:
         audio = Audio(performance.samples, performance.rate)
         scores = artifacts.measure(audio, audio, performance.f0, performance.f0)
         assert list(scores) == KEYS
-        assert scores == dict.fromkeys(KEYS, 0.0)
+        assert math.isnan(scores.pop("breath_kept"))  # a phrase in digital silence
+        assert scores == dict.fromkeys(KEYS[1:], 0.0)
 
-    @pytest.mark.parametrize("rate", [8_000, 11_025, 22_050, 44_100])
+    @pytest.mark.parametrize("rate", [8_000, 22_050])
     def test_of_a_copy_at_another_rate(self, rate):
         performance = rendition(ALTO, 7)
         low = resample(Audio(performance.samples, performance.rate), rate)
         scores = artifacts.measure(low, resample(low, 48_000), performance.f0, performance.f0)
-        assert scores["silence_noise"] == pytest.approx(0, abs=0.3)
+        assert scores["pause_noise"] == pytest.approx(0, abs=0.3)
         assert scores["aperiodicity"] == pytest.approx(0, abs=0.3)
         assert scores["global_variance"] == pytest.approx(0, abs=0.3)
 
-    @pytest.mark.parametrize("length", [0, 1, 100, 2_000, 2_500, 24_000])
-    @pytest.mark.parametrize("value", [0.0, 0.5])
+    @pytest.mark.parametrize(("length", "value"), [(0, 0.0), (100, 0.5), (2_500, 0.0), (24_000, 0.5)])
     def test_of_next_to_nothing(self, length, value):
         source, curve = sing(BASS, 7), np.full(length // 240, 110.0)
         output = Audio(np.full(length, value, np.float32), RATE)

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from svc.audio.files import Audio
-from svc.errors import DataError, WeightsError
+from svc.errors import WeightsError
 from svc.evaluation.metrics import campplus, speaker
 from svc.evaluation.metrics.campplus import CamPlusPlus, CamPlusPlusEncoder
 
@@ -42,20 +41,6 @@ def test_parameters_of_the_published_network():
     assert "xvector.dense.nonlinear.batchnorm.weight" not in state
 
 
-def test_embedding_size():
-    with torch.no_grad():
-        assert CamPlusPlus().eval()(torch.randn(2, 80, 301)).shape == (2, 192)
-
-
-def test_mask_of_global_and_segment_means():
-    mask, x = campplus.ContextAwareMask(1).eval(), torch.randn(1, 128, 250)
-    segments = [x[..., a:b].mean(-1, keepdim=True).expand(-1, -1, b - a) for a, b in ((0, 100), (100, 200), (200, 250))]
-    with torch.no_grad():
-        context = x.mean(-1, keepdim=True) + torch.cat(segments, dim=-1)
-        expected = mask.linear_local(x) * torch.sigmoid(mask.linear2(torch.relu(mask.linear1(context))))
-        torch.testing.assert_close(mask(x), expected)
-
-
 def test_weights_are_checked_before_they_are_read(random_weights, monkeypatch):
     assert CamPlusPlusEncoder(random_weights).embed(tone(0.5)).shape == (192,)
     with (random_weights / campplus.FILE).open("ab") as stream:
@@ -71,19 +56,6 @@ def test_missing_weights_name_file_and_source(tmp_path, monkeypatch):
         CamPlusPlusEncoder()
     with pytest.raises(WeightsError, match="elsewhere"):
         speaker.load_speaker_similarity(f"campplus:{tmp_path / 'elsewhere'}", {})
-
-
-def test_too_short(random_weights):
-    with pytest.raises(DataError, match="too short for campplus"):
-        CamPlusPlusEncoder(random_weights).embed(tone(0.05))
-
-
-def test_as_speaker_similarity(random_weights):
-    enrolment = {"a": [Audio(tone(1.0), 16_000)], "b": [Audio(tone(1.0)[::-1].copy(), 16_000)]}
-    similarity = speaker.load_speaker_similarity(f"campplus:{random_weights}", enrolment)
-    embedding = similarity.embed(Audio(tone(0.8), 16_000))
-    assert np.linalg.norm(embedding) == pytest.approx(1)
-    assert similarity.cosines(embedding).keys() == {"a", "b"}
 
 
 @pytest.mark.skipif(not (campplus.cache_folder() / campplus.FILE).is_file(), reason="no CAM++ weights in the cache")

@@ -61,10 +61,6 @@ class TestRatio:
     def test_of_exchanged_phones_is_one(self):
         assert ratio(self.content, -self.content) == pytest.approx(1)
 
-    def test_of_unrelated_content(self):
-        source, output = np.random.default_rng(0).normal(size=(2, 12, 2500))
-        assert ratio(source, output) == pytest.approx(1, abs=0.01)
-
     def test_needs_other_content(self):
         assert math.isnan(ratio(self.content[:, : MIN_DISTANCE + 1], self.content[:, : MIN_DISTANCE + 1]))
 
@@ -108,17 +104,9 @@ class TestMetrics:
         assert errors[1] > 0.05
         assert errors[-1] > 0.8
 
-    def test_unrelated(self, metric):
-        assert distance_of(metric, SOURCE, sing(ALTO, 51)) == pytest.approx(1, abs=0.2)
-
     @pytest.mark.parametrize("speaker", [BASS, TENOR], ids=lambda speaker: speaker.name)
     def test_speaker_counts_less_than_phones(self, metric, speaker):
         assert distance_of(metric, SOURCE, sing(speaker, 1)) < 0.75 * distance_of(metric, SOURCE, shuffled(SOURCE))
-
-    def test_silence(self, metric):
-        silence = Audio(np.zeros_like(SOURCE.samples), RATE)
-        assert distance_of(metric, SOURCE, silence) > 0.6
-        assert math.isnan(distance_of(metric, silence, SOURCE))
 
     def test_rate_does_not_matter(self, metric):
         assert distance_of(metric, resample(SOURCE, 24_000), SOURCE) < 0.05

@@ -37,7 +37,7 @@ class TestF0Scores:
     reference = np.concatenate([np.zeros(5), up(220.0, np.linspace(0, 700, 40)), np.zeros(5)])  # 40 of 50 voiced
     voiced = np.flatnonzero(reference)
 
-    @pytest.mark.parametrize("shift", [-1200, -49, 0, 51, 700])
+    @pytest.mark.parametrize("shift", [-1200, 51])
     def test_constant_shift(self, shift):
         scores = score(up(self.reference, shift), self.reference)
         expected = {
@@ -47,11 +47,15 @@ class TestF0Scores:
             "f0_over50": 0,
             "vuv_error": 0,
             "raw_pitch_accuracy": 1,
+            "log_f0_pcc": 1,
+            "f0_corr": 1,
+            "gpe": 0,
+            "ffe": 0,
         }
         assert scores == pytest.approx(expected, abs=1e-9)
 
-    @pytest.mark.parametrize("shift", [0, -1200, 300])
-    @pytest.mark.parametrize(("off", "wrong"), [(40, False), (-60, True), (1200, True), (-1200, True)])
+    @pytest.mark.parametrize("shift", [0, -1200])
+    @pytest.mark.parametrize(("off", "wrong"), [(40, False), (-60, True), (1200, True)])
     def test_detuned_frames(self, off, wrong, shift):
         """10 of 40 frames, octave jumps among them: the root of a quarter of the squares."""
         output = up(self.reference, shift)
@@ -63,10 +67,6 @@ class TestF0Scores:
         assert scores["f0_over50"] == wrong * 0.25
         assert scores["raw_pitch_accuracy"] == 1 - wrong * 0.25
         assert scores["vuv_error"] == 0
-
-    def test_median_error(self):
-        output = up(self.reference, np.tile([20, -20], 25))
-        assert score(output, self.reference)["f0_median"] == pytest.approx(20)
 
     @pytest.mark.parametrize(("missed", "invented"), [(0, 3), (8, 0), (30, 5)])
     def test_voicing_errors_count_as_such_alone(self, missed, invented):
@@ -80,6 +80,23 @@ class TestF0Scores:
         assert scores["f0_rmse"] == pytest.approx(0, abs=1e-9)
         assert scores["raw_pitch_accuracy"] == pytest.approx(1 - missed / 40)
 
+    @pytest.mark.parametrize("octave", [1, 0.5])
+    def test_measures_of_other_papers(self, octave):
+        """Octaves 0 1 2 come out as 0 1 1, and a voiced frame is lost: worked out by hand."""
+        reference, output = np.array([100.0, 200.0, 400.0, 300.0]), np.array([100.0, 200.0, 200.0, 0.0])
+        scores = score(octave * output, reference)
+        assert scores["log_f0_pcc"] == pytest.approx(3**0.5 / 2)
+        assert scores["f0_corr"] == pytest.approx(2 / 7**0.5)
+        assert scores["gpe"] == pytest.approx(1 / 3)
+        assert scores["vuv_error"] == 1 / 4
+        assert scores["ffe"] == 2 / 4
+
+    @pytest.mark.parametrize(("ratio", "gross"), [(1.19, 0), (1.21, 0.25), (0.81, 0), (0.79, 0.25)])
+    def test_gross_errors_are_beyond_a_fifth(self, ratio, gross):
+        scores = score(200 * np.array([1, 1, 1, ratio]), np.full(4, 200.0))
+        assert (scores["gpe"], scores["ffe"]) == (gross, gross)
+        assert math.isnan(scores["log_f0_pcc"])  # the reference is constant
+
     def test_cents_not_hertz(self):
         wrong = np.tile([30.0, -30.0], 25)
         low, high = (score(up(np.full(50, f0), wrong), np.full(50, f0))["f0_rmse"] for f0 in (100.0, 800.0))
@@ -92,15 +109,6 @@ class TestF0Scores:
         for late in (0, 1, 3, 10):
             scores = score(np.roll(reference, late), reference)
             assert scores["f0_rmse"] == pytest.approx(200 * math.sin(math.pi * late / 20) / math.sqrt(2), abs=1e-9)
-
-    def test_accuracy_by_definition(self):
-        rng = np.random.default_rng(0)
-        reference = up(200.0, rng.uniform(0, 1200, 500)) * (rng.random(500) < 0.7)
-        output = up(reference, rng.normal(0, 60, 500)) * (rng.random(500) < 0.8)
-        both = (output > 0) & (reference > 0)
-        off = cents(output[both], reference[both])
-        right = np.sum(np.abs(off - np.median(off)) < 50)
-        assert score(output, reference)["raw_pitch_accuracy"] == pytest.approx(right / np.sum(reference > 0))
 
     @pytest.mark.parametrize(
         ("output", "reference", "vuv_error", "accuracy"),
@@ -117,10 +125,9 @@ class TestF0Scores:
         assert [scores[key] for key in ("vuv_error", "raw_pitch_accuracy")] == pytest.approx(
             [vuv_error, accuracy], nan_ok=1
         )
-        assert all(math.isnan(scores[key]) for key in ("shift", "f0_rmse", "f0_median", "f0_over50"))
-
-    def test_as_far_as_both_go(self):
-        assert score(self.reference[:30], self.reference) == score(self.reference[:30], self.reference[:30])
+        assert scores["ffe"] == pytest.approx(vuv_error, nan_ok=True)
+        others = ("shift", "f0_rmse", "f0_median", "f0_over50", "log_f0_pcc", "f0_corr", "gpe")
+        assert all(math.isnan(scores[key]) for key in others)
 
 
 class TestLoudnessScores:
@@ -129,29 +136,22 @@ class TestLoudnessScores:
     def score(self, samples):
         return f0_metric.loudness_scores(output=Audio(samples.astype(np.float32), RATE), source=self.source)
 
-    @pytest.mark.parametrize("gain", [-20.0, -6.0, 0.0, 6.0])
+    @pytest.mark.parametrize("gain", [-20.0, 6.0])
     def test_gain(self, gain):
         expected = {"loudness": 1, "gain": gain, "lag": 0}
         assert self.score(self.source.samples * 10 ** (gain / 20)) == pytest.approx(expected, abs=2e-3)
 
-    @pytest.mark.parametrize("late", [-300, -30, 10, 30, 300])
+    @pytest.mark.parametrize("late", [-300, 30])
     def test_lag(self, late):
         scores = self.score(np.roll(np.pad(self.source.samples, (0, RATE // 2)), late * RATE // 1000))
         assert scores["lag"] == late
         assert scores["loudness"] < 0.99
 
-    def test_other_dynamics(self):
-        swell = np.sin(np.arange(len(self.source.samples)) * 2 * np.pi / RATE)
-        scores = [self.score(self.source.samples * 10 ** (depth * swell / 20))["loudness"] for depth in (0, 5, 10, 20)]
-        assert scores == sorted(scores, reverse=True)
-        assert scores[0] == pytest.approx(1)
-        assert scores[1] - scores[3] > 0.1
-
     def test_hiss_in_the_rests_does_not_count(self):
         hiss = np.random.default_rng(0).normal(0, 1e-5, len(self.source.samples))
         assert self.score(self.source.samples + hiss) == pytest.approx({"loudness": 1, "gain": 0, "lag": 0}, abs=0.01)
 
-    @pytest.mark.parametrize("length", [0, RATE // 100, RATE, 5 * RATE])
+    @pytest.mark.parametrize("length", [0, RATE])
     def test_silence(self, length):
         silence = Audio(np.zeros(length, dtype=np.float32), RATE)
         for output, source in ((silence, self.source), (self.source, silence), (silence, silence)):
@@ -160,9 +160,7 @@ class TestLoudnessScores:
 
 
 class TestTrackers:
-    @pytest.fixture(
-        params=[("praat", 16_000), ("praat", 24_000), ("praat", 44_100), ("pyin", 16_000), ("crepe", 24_000)]
-    )
+    @pytest.fixture(params=[("praat", 44_100), ("pyin", 16_000), ("crepe", 24_000)])
     def tracked(self, request):
         name, rate = request.param
         if name == "praat":

@@ -57,7 +57,7 @@ class TestCepstralDistance:
     def test_of_a_copy(self):
         assert self.distance(voice(), voice()) == 0
 
-    @pytest.mark.parametrize(("ripple", "periods"), [(6.0, 1.0), (6.0, 3.5), (-3.0, 2.0)])
+    @pytest.mark.parametrize(("ripple", "periods"), [(6.0, 3.5), (-3.0, 2.0)])
     def test_of_a_filter_is_its_rms(self, ripple, periods):
         found = self.distance(coloured(noise(2.0), ripple, periods), noise(2.0))
         assert found == pytest.approx(abs(ripple) / math.sqrt(2), rel=0.06)
@@ -75,7 +75,7 @@ class TestCepstralDistance:
         assert self.distance(late, voice()) > 5
 
 
-@pytest.mark.parametrize("order", [1, 3, 24])
+@pytest.mark.parametrize("order", [1, 24])
 def test_of_cepstra_moved_by_a_known_step(order, monkeypatch):
     """A spectrum is c0 + 2 Σ c_k cos: 0.1 neper of c_k is a ripple of 0.2 neper, whatever the level."""
     right = np.random.default_rng(0).normal(size=(80, 40))
@@ -90,19 +90,14 @@ def test_of_cepstra_moved_by_a_known_step(order, monkeypatch):
 
 
 class TestLevelAndRate:
-    @pytest.mark.parametrize("gain", [0.01, 0.25, 4.0])
-    @pytest.mark.parametrize("singer", SINGERS)
+    @pytest.mark.parametrize(("singer", "gain"), [(SINGERS[0], 0.01), (SINGERS[1], 4.0)])
     def test_level_is_left_out(self, singer, gain):
         """Of the darkest voice too, whose top bands are 90 dB down."""
         truth = voice(singer)
         assert warped(scaled(truth, gain), truth) == pytest.approx({"mcd": 0, "log_mel": 0, "stretch": 0}, abs=1e-3)
         assert spectral.mcd(output=scaled(truth, gain), truth=truth) == pytest.approx(0, abs=1e-3)
 
-    def test_what_16_bits_hide_is_nothing(self):
-        stored = Audio((np.round(voice().samples * 32768) / 32768).astype(np.float32), RATE)
-        assert warped(stored, voice())["mcd"] < 0.5
-
-    @pytest.mark.parametrize("rates", [(24_000, 48_000), (44_100, 24_000), (16_000, 44_100)])
+    @pytest.mark.parametrize("rates", [(24_000, 48_000), (16_000, 44_100)])
     def test_rates_may_differ(self, rates):
         output, truth = (resample(voice(rate=48_000), rate) for rate in rates)
         assert warped(output, truth)["mcd"] < 0.5
@@ -111,10 +106,7 @@ class TestLevelAndRate:
 
 
 class TestWarpedDistances:
-    def test_of_a_copy(self):
-        assert warped(voice(), voice()) == {"mcd": 0, "log_mel": 0, "stretch": 0}
-
-    @pytest.mark.parametrize("late", [0.1, 0.2, 0.3])
+    @pytest.mark.parametrize("late", [0.1, 0.3])
     def test_lateness_shows_in_stretch_alone(self, late):
         moved, still = (np.pad(voice().samples, (RATE // 2 + n, RATE // 2 - n)) for n in (round(late * RATE), 0))
         found = warped(Audio(moved, RATE), Audio(still, RATE))
@@ -155,7 +147,7 @@ class TestWarpedDistances:
         monkeypatch.setattr(spectral, "MAX_PATH", 40)  # so that every tenth frame is looked at
         assert spectral.dtw_frame_map(take=short, source=still) is None
 
-    @pytest.mark.parametrize("singer", SINGERS)
+    @pytest.mark.parametrize("singer", SINGERS[:2])
     def test_copy_then_take_then_stranger(self, singer):
         """A take has other noise and timing; the strangers keep even the truth's melody."""
         truth = voice(singer)
@@ -173,20 +165,8 @@ class TestStftDistance:
     def distance(self, output, truth):
         return spectral.stft_distance(output=output, truth=truth)
 
-    def test_of_a_copy(self):
-        assert self.distance(voice(), voice()) == 0
-
-    @pytest.mark.parametrize("gain", [0.25, 0.5, 2.0])
+    @pytest.mark.parametrize("gain", [0.25, 2.0])
     def test_of_a_gain(self, gain):
         """Convergence |1 − g|, log magnitude |ln g|."""
         expected = abs(1 - gain) + abs(math.log(gain))
         assert self.distance(scaled(noise(1.0), gain), noise(1.0)) == pytest.approx(expected, rel=1e-3)
-
-    def test_grows_with_noise(self):
-        hiss = noise(len(voice().samples) / RATE).samples
-        found = [self.distance(Audio(voice().samples + level * hiss, RATE), voice()) for level in (0, 0.01, 0.1, 1)]
-        assert found == sorted(found)
-        assert len(set(found)) == 4
-
-    def test_as_far_as_both_go(self):
-        assert self.distance(Audio(voice().samples[:RATE], RATE), voice()) == 0

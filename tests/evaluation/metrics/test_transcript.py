@@ -68,20 +68,6 @@ def test_every_recording_is_transcribed_alone():
     assert errors_of(asr) == pytest.approx({"cer_to_source": 1 / 20, "wer_to_source": 1 / 6})
 
 
-def test_each_recording_is_transcribed_once():
-    asr = FakeASR("a", "b")
-    transcript = AnalysedAudio(SOURCE, SimpleNamespace(asr=asr))
-    assert [transcript.transcript, transcript.transcript] == ["a", "a"]
-    assert asr.inputs == [SOURCE]
-
-
-def test_an_output_may_be_clearer_than_its_source():
-    pytest.importorskip("jiwer")
-    errors = errors_of(FakeASR("the cat sat", "the cat sat on the mat"), WORDS)
-    assert (errors["wer"], errors["wer_source"], errors["wer_difference"]) == (0, 0.5, -0.5)
-    assert errors_of(FakeASR("the cat sat", "the cat sat on the mat"))["wer_to_source"] == 1
-
-
 @pytest.mark.parametrize(
     ("reference", "hypothesis", "cer", "wer"),
     [
@@ -157,14 +143,6 @@ def test_whisper_gets_16_khz(whisper, tmp_path):
     assert options == {"language": "de", "temperature": 0.0, "condition_on_previous_text": False}
 
 
-def test_a_folder_of_weights(whisper, tmp_path):
-    assert WhisperASR(str(tmp_path))._model.arguments[0] == str(tmp_path)
-    (tmp_path / "tokenizer.json").unlink()
-    for model in ("small", str(tmp_path)):
-        with pytest.raises(WeightsError, match=rf"^{tmp_path}: tokenizer\.json is missing; download or copy the whole"):
-            WhisperASR(model)
-
-
 def test_absent_weights(whisper):
     with pytest.raises(
         WeightsError, match=r"^Whisper large is not in .*; fetch it with `.*download_model\('large'\)\""
@@ -176,31 +154,6 @@ def test_absent_weights(whisper):
         WhisperASR("huge")
     with pytest.raises(DataError, match=r"^xx: not a language of the Whisper model small; choose one of en, de$"):
         WhisperASR(language="xx")
-
-
-def test_without_the_library(monkeypatch):
-    monkeypatch.setitem(sys.modules, "faster_whisper", None)
-    with pytest.raises(DataError, match=r"faster_whisper is not installed; run `pip install -e '\.\[asr\]'"):
-        WhisperASR()
-
-
-def test_the_real_library_downloads_nothing(monkeypatch, tmp_path):
-    pytest.importorskip("faster_whisper")
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(WeightsError, match=rf"^Whisper small is not in {tmp_path}; "):
-        WhisperASR()
-    with pytest.raises(
-        DataError, match=r"^--asr huge: no such Whisper model or folder; give sphinx, or one of tiny.en, tiny, "
-    ):
-        WhisperASR("huge")
-    with pytest.raises(DataError, match=r"no such Whisper model or folder"):
-        WhisperASR(str(tmp_path / "absent"))
-    for name in ("model.bin", "tokenizer.json"):
-        (tmp_path / name).write_bytes(b"junk")
-    with pytest.raises(WeightsError, match=rf"^{tmp_path}: not a Whisper model in CTranslate2's format "):
-        WhisperASR(str(tmp_path))
 
 
 TEXT = "the cats are sitting by the open window"
@@ -240,12 +193,6 @@ class TestSphinx:
             assert sphinx.transcribe(audio) == alone
         assert sphinx.transcribe(Audio(audio.samples * np.float32(0.01), audio.rate)) == alone
 
-    def test_only_words_of_the_vocabulary(self, spoken):
-        pytest.importorskip("pocketsphinx")
-        few = ["open", "sitting"]
-        transcript = PocketSphinxASR(few).transcribe(spoken["en-us+f2"])
-        assert set(transcript.split()) == set(few)
-
     def test_unusable_vocabulary(self):
         pytest.importorskip("pocketsphinx")
         with pytest.raises(DataError, match=r"no English words to recognise; put <song>\.txt beside the songs"):
@@ -254,13 +201,6 @@ class TestSphinx:
             load_asr("Sphinx", "de", ["dogs"])
         with pytest.raises(DataError, match="1001 different words, at most 1000"):
             load_asr("sphinx", "en", [f"word{n}" for n in range(1001)])
-
-    def test_empty_audio(self, sphinx, spoken):
-        assert sphinx.transcribe(Audio(np.zeros(0, dtype=np.float32), 24_000)) == ""
-        assert sphinx.transcribe(spoken["en-us+f2"])
-
-    def test_none_without_a_name(self):
-        assert load_asr("", "en", ["dogs"]) is None
 
 
 @pytest.mark.parametrize(

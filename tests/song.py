@@ -8,7 +8,7 @@ CONTENT, SPEAKERS = 5, 3
 
 
 def song(frames: int, batch: int = 1, seed: int = 0, dtype: torch.dtype = torch.float32, **given) -> Conditioning:
-    """Gliding f0, voiced and unvoiced stretches, random content, one speaker an item; ``given`` replaces tracks."""
+    """Gliding f0, voiced and unvoiced frames, random content, one speaker an item; ``given`` replaces tracks."""
     rng = torch.Generator().manual_seed(seed)
 
     def walk(*shape: int) -> torch.Tensor:
