@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate.state import AcceleratorState
-from filelock import FileLock
 from safetensors.torch import load_file, save_file
 
 from svc.errors import TrainingError
@@ -79,11 +78,6 @@ def test_stopped_by_a_signal_then_resumed(uninterrupted, prepared, tiny, tmp_pat
     assert losses(tmp_path) == losses(uninterrupted)
     assert weights(tmp_path) == weights(uninterrupted)
     assert signal.getsignal(signal.SIGINT) not in (signal.SIG_IGN, None)
-
-
-def test_two_trainings_in_one_folder_are_an_error(prepared, tiny, tmp_path):
-    with FileLock(tmp_path / ".lock"), pytest.raises(TrainingError, match="another training runs there"):
-        train(prepared, tmp_path, tiny, cpu=True)
 
 
 def test_other_clips_are_an_error(uninterrupted, prepared, tiny):
