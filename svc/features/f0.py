@@ -25,13 +25,13 @@ F0Curve = NDArray[np.float32]
 
 CENTS_PER_BIN = 20.0
 FIRST_BIN_CENTS = 1997.3794084376191  # over 10 Hz: 31.7 Hz
-BATCH = 16  # frames; measured fastest on CPUs
+BATCH = 32  # frames; measured fastest on CPUs
 BLOCK = 60_000  # frames, ten minutes: what is longer is tracked in blocks
 OVERLAP = 200  # frames of context on either side of a block for its Viterbi path
-ISLAND_FRAMES, ISLAND_DB = 4, 30.0  # shorter voiced islands this far below the notes are no notes
+ISLAND_FRAMES, ISLAND_DB = 6, 30.0  # shorter voiced islands this far below the notes are no notes
 MAX_SECONDS, MAX_HZ = 1e6, 20_000.0  # of a curve from CSV
 MAX_MISSING = 1.0  # s that a curve may end before the song
-LOW_CONFIDENCE = 0.1, 0.7  # periodicity of frames that the second network tracks; below there is no pitch
+LOW_CONFIDENCE = 0.1, 0.5  # periodicity of frames that the second network tracks; below there is no pitch
 _MAX_JUMP_BINS = 11  # bins between neighbouring frames that the path may cross
 _MEAN_BINS = 4  # on either side of the path
 
@@ -151,7 +151,7 @@ def voicing(periodicity: F0Curve, loudness: F0Curve, config: F0Config) -> NDArra
 
 
 def without_islands(voiced: NDArray[np.bool_], loudness: F0Curve, notes_db: float) -> NDArray[np.bool_]:
-    """Voicing (N,) without islands shorter than 40 ms that lie 30 dB below the notes: breath taken for pitch."""
+    """Voicing (N,) without islands shorter than 60 ms that lie 30 dB below the notes: breath taken for pitch."""
     edges = np.flatnonzero(np.diff(voiced, prepend=False, append=False)).reshape(-1, 2)
     kept = voiced.copy()
     for start, stop in edges[np.diff(edges, axis=1)[:, 0] < ISLAND_FRAMES]:

@@ -97,7 +97,7 @@ def test_what_is_not_audible_is_not_listened_to():
 def test_the_larger_network_is_asked_where_the_smaller_is_unsure(monkeypatch):
     tone = sung(np.full(RATE, 220.0)).samples
     noise = np.random.default_rng(0).standard_normal(RATE).astype(np.float32)
-    audio = Audio(tone + np.linspace(0, 0.3, RATE, dtype=np.float32) * noise, RATE)
+    audio = Audio(tone + np.linspace(0, 1, RATE, dtype=np.float32) * noise, RATE)
     heard = []
     listen = f0._run_network
 
@@ -112,7 +112,7 @@ def test_the_larger_network_is_asked_where_the_smaller_is_unsure(monkeypatch):
     (_, _, tiny), (_, _, full), (_, everywhere, _), (model, asked, both) = heard
     assert model == "full"
     assert len(everywhere) == 100
-    np.testing.assert_array_equal(asked, np.flatnonzero((sure > 0.1) & (sure < 0.7)))
+    np.testing.assert_array_equal(asked, np.flatnonzero((sure > 0.1) & (sure < 0.5)))
     assert 5 < len(asked) < 95
     np.testing.assert_allclose(both[asked], full[asked], atol=1e-5)
     others = np.setdiff1d(np.arange(100), asked)
@@ -142,7 +142,7 @@ def test_voicing_needs_periodicity_and_level():
 
 
 @pytest.mark.parametrize(
-    ("frames", "level", "stays"), [(2, -41, False), (3, -41, False), (4, -41, True), (2, -39, True)]
+    ("frames", "level", "stays"), [(2, -41, False), (5, -41, False), (6, -41, True), (2, -39, True)]
 )
 @pytest.mark.parametrize("start", [0, 60])
 def test_short_islands_far_below_the_notes_are_unvoiced(frames, level, stays, start):
@@ -167,14 +167,6 @@ def peaks(*bins: int, height: float = 1.0, frames: int = 1) -> np.ndarray:
 
 def decoded_cents(table: np.ndarray, fmin: float = 31.0, fmax: float = 2006.0) -> np.ndarray:
     return 1200 * np.log2(f0.decode(table, fmin, fmax)[0] / 10)
-
-
-@settings(max_examples=30, deadline=None)
-@given(place=st.integers(4, BINS - 5), frames=st.integers(1, 5), height=st.floats(0.1, 1))
-def test_a_peak_is_its_bin(place, frames, height):
-    found, periodicity = f0.decode(peaks(place, height=height, frames=frames), 20, 4000)
-    np.testing.assert_allclose(1200 * np.log2(found / 10), CENTRES[place], atol=0.01)
-    np.testing.assert_allclose(periodicity, height, rtol=1e-6)
 
 
 def test_between_two_bins_is_their_mean():
