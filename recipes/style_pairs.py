@@ -18,8 +18,9 @@ def main(
     speakers: Annotated[Path, typer.Argument(help="folder with one folder of clips for each speaker, two or more")],
     preset: Annotated[str, typer.Option("-p", "--preset", help="of svc style; source: no transfer at all")] = "default",
     as_published: Annotated[bool, typer.Option("--as-published", help="the preset as its authors had it")] = False,
-    match_pitch: Annotated[bool, typer.Option("--match-pitch", help="transpose to the style's median f0")] = False,
+    keep_pitch: Annotated[bool, typer.Option("--keep-pitch", help="do not transpose to the style's median f0")] = False,
     seconds: Annotated[float, typer.Option(help="of the content")] = 3.0,
+    style_seconds: Annotated[float, typer.Option(help="of the style")] = 30.0,
     pairs: Annotated[int, typer.Option(help="ordered pairs, the first ones by name")] = 12,
     judges: Annotated[str, typer.Option(help="speaker encoders, with commas")] = "campplus,resemblyzer,cepstral",
     out: Annotated[Path | None, typer.Option("-o", "--out", help="folder for the outputs and rows.jsonl")] = None,
@@ -41,8 +42,8 @@ def main(
     )  # fmt: skip
     rows = []
     for content, style in list(permutations(clips, 2))[:pairs]:
-        source, texture = clips[content][0].first(seconds), clips[style][1]
-        rows.append(_row(source, texture, config, match_pitch, (content, style), out))
+        source, texture = clips[content][0].first(seconds), clips[style][1].first(style_seconds)
+        rows.append(_row(source, texture, config, not keep_pitch, (content, style), out))
     table = _judge(rows, clips, judges.split(","))
     if out is not None:
         lines = [json.dumps({k: v for k, v in row.items() if not k.startswith("_")}) for row in rows]

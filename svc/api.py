@@ -141,7 +141,7 @@ def transfer_style(
     *,
     preset: str = "default",
     as_published: bool = False,
-    match_pitch: bool = False,
+    match_pitch: bool = True,
     **options: Any,
 ) -> NDArray[np.float32]:
     """Neural style transfer: the texture of one clip on the content of another, without any training.

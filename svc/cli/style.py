@@ -23,8 +23,8 @@ def style(
         bool, typer.Option("--as-published", help="the preset exactly as its authors had it; slow, for comparison")
     ] = False,
     pitch: Annotated[
-        str, typer.Option(help="keep, or match: transpose the content to the median f0 of the style first")
-    ] = "keep",
+        str, typer.Option(help="match: transpose the content to the median f0 of the style first (by Praat); or keep")
+    ] = "match",
     seed: Annotated[int, typer.Option(help="of random weights and noise")] = 0,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", help="option=value, e.g. evaluations=200; see svc/style/presets.py")
@@ -40,7 +40,7 @@ def style(
     from svc.config import parse_overrides
 
     if pitch not in ("keep", "match"):
-        raise DataError(f"--pitch {pitch}: give keep or match")
+        raise DataError(f"--pitch {pitch}: give match or keep")
     files.check_format(out)
     outputs = [out, out.with_suffix(".json"), out.with_suffix(".png")]
     for path in outputs:

@@ -77,7 +77,12 @@ _NOISE = {**_PUBLISHED, "start": "noise", "evaluations": 300}
 _STFT_2048 = {"sample_rate": 22_050, "window": 2048, "fft": 2048, "hop": 512}
 _NOTEBOOK = {**_NOISE, "form": "size", "gram_axis": "full", "style_weight": 1e6, "content_weight": 1.0}
 PUBLISHED: Mapping[str, Mapping[str, Any]] = {
-    "default": {"variable": "envelope", "phase": "envelope", "content_weight": 0.1, "evaluations": 60},
+    # ours: a trained network, as in Chorowski et al. 2017 (1712.08363)
+    "default": {
+        **{"encoder": "phone-classifier", "sample_rate": 16_000, "window": 400, "fft": 1024, "hop": 160},
+        **{"content_layers": ("embedding",), "style_layers": ("log_mel", "block1", "block2", "block3")},
+        **{"variable": "envelope", "phase": "envelope", "content_weight": 0.03, "evaluations": 50},
+    },
     # mazzzystar 2018
     "random-cnn-2d": {
         **_NOISE,
@@ -112,7 +117,7 @@ PUBLISHED: Mapping[str, Mapping[str, Any]] = {
     },
 }
 IMPROVED: Mapping[str, Any] = {
-    **{"form": "relative", "gram_axis": "time", "content_weight": 0.1, "style_weight": 1.0},
+    **{"form": "relative", "gram_axis": "time", "content_weight": 0.005, "style_weight": 1.0},
     **{"start": "content", "optimizer": "lbfgs", "evaluations": 60, "stop_at": 1e-4},
     **{"variable": "envelope", "phase": "envelope", "match_loudness": True},
 }
@@ -133,4 +138,6 @@ def make_config(preset: str, overrides: Mapping[str, Any], *, as_published: bool
     if faults:
         raise ConfigError(f"--set: {'; '.join(faults)}")
     assert isinstance(config, StyleConfig)
+    if not 0 < 2 * config.hop <= config.window <= config.fft:
+        raise ConfigError(f"--set hop={config.hop}: give at most half the window, and a window no longer than the fft")
     return config

@@ -28,6 +28,7 @@ from svc.style.losses import Layers, StyleObjective
 from svc.style.optimise import Losses, optimise
 from svc.style.phase import mel_points, reconstruct, stft
 from svc.style.presets import StyleConfig
+from svc.utils.optional import import_optional
 from svc.utils.units import db_to_gain
 
 MIN_SECONDS = 1.0
@@ -64,7 +65,7 @@ def transfer(
     style: Audio,
     config: StyleConfig,
     *,
-    match_pitch: bool = False,
+    match_pitch: bool = True,
     progress: Progress = lambda _share, _losses: None,
 ) -> StyleResult:
     """Give a clip the texture of another one; it keeps its words, timing and melody.
@@ -107,8 +108,10 @@ def transfer(
         trace = trace or losses
     progress(1.0, trace[-1])
     output /= weight
-    audio = resample(Audio(output / gain, config.sample_rate), content.rate)
-    audio = Audio(fit_length(audio.samples, len(content.samples)), content.rate)
+    audio = _at_rate_of(content, Audio(output / gain, config.sample_rate))
+    if config.phase == "envelope":  # above the encoder's band the content stays as it is
+        band = _at_rate_of(content, resample(content, config.sample_rate))
+        audio = Audio(audio.samples + content.samples - band.samples, content.rate)
     if config.match_loudness:
         audio = match_loudness(audio, content)
     return StyleResult(audio, content, semitones, trace, time.perf_counter() - started)
@@ -154,9 +157,7 @@ def make_layers(config: StyleConfig) -> Callable[[Tensor], Layers]:
         return RandomCNN2d(config.kernel_frames, padding="valid", seed=config.seed).layers
     names = [name for name, cls in encoders.classes().items() if issubclass(cls, SpectrogramEncoder | PhoneEncoder)]
     if config.encoder not in names:
-        raise DataError(
-            f"--set encoder={config.encoder}: takes no spectrograms; give one of {', '.join(names)}"
-        )
+        raise DataError(f"--set encoder={config.encoder}: takes no spectrograms; give one of {', '.join(names)}")
     if config.encoder == "autoencoder" and config.weights:
         encoder: Encoder = AutoencoderEncoder(Path(config.weights))
     else:
@@ -203,6 +204,9 @@ def match_median_pitch(content: Audio, style: Audio) -> tuple[Audio, float]:
     Raises:
         MissingExtra: Praat is not installed.
     """
+    import_optional("parselmouth.praat").run(
+        "random = random_initializeWithSeedUnsafelyButPredictably (0)"
+    )  # PSOLA draws
     sound, median = to_praat(content)
     _, wanted = to_praat(style)
     shifted = change_gender(sound, 1.0, wanted, 1.0).values[0].astype(np.float32)
@@ -217,6 +221,10 @@ def match_loudness(audio: Audio, content: Audio) -> Audio:
     places = np.arange(len(audio.samples)) / audio.rate
     curve = np.interp(places, (np.arange(len(gain)) + 0.5) / 100, gain)
     return Audio((audio.samples * 10 ** (curve / 20)).astype(np.float32), audio.rate)
+
+
+def _at_rate_of(content: Audio, audio: Audio) -> Audio:
+    return Audio(fit_length(resample(audio, content.rate).samples, len(content.samples)), content.rate)
 
 
 def log_spectrogram(samples: Samples, config: StyleConfig) -> Tensor:
