@@ -7,7 +7,7 @@ decoders of the rest of what it reads (ADPCM of all kinds, GSM 6.10, DWVW, DPCM)
 
 import stat
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -16,9 +16,10 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from svc.audio import ffmpeg
 from svc.audio.integrity import is_complete
 from svc.audio.writing import Writer, encode_file
-from svc.errors import file_error, last_message
+from svc.errors import AudioError, file_error, last_message, printable
 
 Samples = NDArray[np.float32]
 
@@ -96,6 +97,13 @@ def read_channels(path: Path) -> Iterator[tuple[Samples, int]]:
     """
     path = Path(path)
     check_file(path)
+    if path.suffix.lower() in ffmpeg.READABLE:
+        with ffmpeg.decoded(path) as wav:
+            try:
+                yield from read_channels(wav)
+            except AudioError as error:
+                raise AudioError(str(error).replace(str(wav), printable(str(path)))) from None
+        return
     try:
         if not is_complete(path):
             raise file_error(path, "cut short (the header declares more than there is); copy it again")
@@ -134,7 +142,15 @@ def open_writer(path: Path, rate: int, channels: int = 1) -> AbstractContextMana
     """
     path = Path(path)
     check_format(path, rate)
+    if path.suffix.lower() in ffmpeg.WRITABLE:
+        return _open_encoder(path, rate, channels)
     return encode_file(path, rate, *FORMATS[path.suffix.lower()], channels=channels)
+
+
+@contextmanager
+def _open_encoder(path: Path, rate: int, channels: int) -> Iterator[Writer]:
+    with ffmpeg.encoded(path) as wav, encode_file(wav, rate, *FORMATS[".wav"], channels=channels) as writer:
+        yield writer
 
 
 def check_file(path: Path) -> None:
@@ -165,6 +181,9 @@ def check_format(path: Path, rate: int | None = None) -> None:
         AudioError: its ending is not that of an audio format, or is that of one without the rate.
     """
     ending = path.suffix.lower()
+    if ending in ffmpeg.WRITABLE:
+        ffmpeg.check(path)
+        return
     if ending not in FORMATS:
         raise file_error(path, "unknown audio format; end the name in .wav, .flac, .mp3 or .ogg")
     kind, subtype = FORMATS[ending]

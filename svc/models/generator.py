@@ -11,7 +11,6 @@ from svc.models.source_filter import ConditioningNetwork, EnvelopeFilter
 from svc.models.wavenet import WaveNet, interpolate
 
 SINE_LEVEL = 0.1  # of the excitation without a source–filter stage, full scale
-VERSION = 5  # of the weights; svc/models/weight_names.py converts older ones
 
 
 class Generator(nn.Module):

@@ -1,11 +1,14 @@
-"""Parameter names of older weights: maps the ``state_dict`` of a voice or checkpoint of version 4 to current names."""
+"""Parameter names: those of the speakers' own weights, and a map from the names of version 4 to the current ones."""
 
 from collections.abc import Mapping
+from typing import TypeVar
 
-from torch import Tensor
+T = TypeVar("T")
 
-from svc.models.generator import VERSION
-
+VERSION = 5  # of the weights
+EMBEDDING = "conditioner.embedding"
+SPEAKER_FILM_OFFSET = "conditioner.speaker_film_offset"
+SPEAKER_PARAM_NAMES = (EMBEDDING, SPEAKER_FILM_OFFSET)  # parameters with one row for each speaker
 READABLE_VERSIONS = (4, VERSION)
 _MODULES_OF_4 = {  # current name of a module or parameter of the generator → its name in version 4
     "conditioner.input": "conditioner.entry",
@@ -26,8 +29,8 @@ def stored_name(name: str, version: int) -> str:
     return _renamed(name, _MODULES_OF_4, _LAYER_OF_4) if version == 4 else name
 
 
-def rename_weights(tensors: Mapping[str, Tensor], version: int) -> dict[str, Tensor]:
-    """Tensors of a version of the weights by their current names.
+def rename_weights(tensors: Mapping[str, T], version: int) -> dict[str, T]:
+    """Tensors or arrays of a version of the weights by their current names.
 
     What follows a slash, as in the moments of an optimiser, is kept; so is every name that did not change.
     """
