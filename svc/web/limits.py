@@ -41,11 +41,11 @@ class Limits:
 
 
 class Deadline:
-    """A time limit of a job, which can also be cancelled.
+    """A time limit of computing, which can also be cancelled.
 
     Args:
         seconds: from now.
-        what: name of the job for messages.
+        what: name of it for messages.
     """
 
     def __init__(self, seconds: float, what: str):
@@ -57,13 +57,13 @@ class Deadline:
         self._cancelled = True
 
     def check(self) -> None:
-        """Stop the job if its time is over or it was cancelled.
+        """Stop the computing if its time is over or it was cancelled.
 
         Raises:
             DataError: it is.
         """
         if self._cancelled:
-            raise DataError(f"{self._what} was cancelled because its page was closed; open it again")
+            raise DataError(f"{self._what} was cancelled")
         if time.monotonic() > self._end:
             raise DataError(f"{self._what} took longer than {self._seconds / 60:g} minutes; give something shorter")
 
@@ -103,4 +103,4 @@ def check_length(path: Path, minutes: float) -> float:
 
 
 def _too_long(path: Path, minutes: float) -> AudioError:
-    return file_error(path, f"longer than {minutes:g} minutes; cut it, or start the page with a larger --max-minutes")
+    return file_error(path, f"longer than {minutes:g} minutes; cut it into parts")
