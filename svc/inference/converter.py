@@ -123,20 +123,20 @@ class Converter:
 
     def convert(
         self, audio: Audio, speaker: str | SpeakerMix, *, transpose: Transpose = "auto", f0_csv: Path | None = None,
-        progress: Progress = no_progress,
+        loudness: Loudness = "source", progress: Progress = no_progress,
     ) -> tuple[Audio, ConversionReport]:  # fmt: skip
         """Convert audio at any rate; the output has its rate and, to the sample, its length.
 
         Args:
             audio: the source.
-            speaker, transpose, f0_csv: see ``ConversionOptions``.
+            speaker, transpose, f0_csv, loudness: see ``ConversionOptions``.
             progress: called with the name of a stage, ``extract`` or ``synthesise``, and the share that is done.
 
         Raises:
             WeightsError: the voice has no such speaker.
             DataError: the mix or the CSV cannot be read.
         """
-        options = ConversionOptions(speaker, transpose, f0_csv=f0_csv)
+        options = ConversionOptions(speaker, transpose, loudness, f0_csv)
         report = ConversionReport()
         samples = np.concatenate(list(self._convert([audio], audio.rate, options, report, progress)))
         return Audio(samples, audio.rate), report
