@@ -1,4 +1,4 @@
-"""AAC in MP4 files and alike, which phones record and libsndfile cannot read, by the program ffmpeg."""
+"""Files that libsndfile cannot read, as AAC in MP4, which phones record, by the program ffmpeg."""
 
 import secrets
 import shutil
@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from svc.audio.codecs import Codec
 from svc.errors import file_error, printable
 
-READABLE = {".m4a", ".m4b", ".mp4", ".mov", ".3gp", ".aac"}
 WRITABLE = {".m4a", ".mp4", ".aac"}
 BIT_RATE = "192k"
 
 
-def check(path: Path) -> str:
+def check(path: Path, codec: str = "") -> str:
     """The program.
 
     Raises:
@@ -23,21 +23,26 @@ def check(path: Path) -> str:
     """
     program = shutil.which("ffmpeg")
     if program is None:
-        ending = path.suffix.lower()
-        raise file_error(path, f"{ending} needs ffmpeg, which is not installed; install it, or convert it to .wav")
+        needs = f"{codec or path.suffix.lower()} needs ffmpeg, which is not installed"
+        raise file_error(path, f"{needs}; install it, or convert it to .wav")
     return program
 
 
 @contextmanager
-def decoded(path: Path) -> Iterator[Path]:
+def decoded(path: Path, codec: Codec) -> Iterator[Path]:
     """The first audio track as a temporary WAV file.
+
+    Args:
+        path: the file.
+        codec: of it.
 
     Raises:
         AudioError: ffmpeg is not installed, or cannot read the file.
     """
+    check(path, codec.name)
     with tempfile.TemporaryDirectory() as folder:
         wav = Path(folder) / "decoded.wav"
-        source = ("-protocol_whitelist", "file", "-format_whitelist", "mov,aac", "-i", f"file:{path.resolve()}")
+        source = ("-protocol_whitelist", "file", "-format_whitelist", codec.demuxers, "-i", f"file:{path.resolve()}")
         _run(path, "read", [*source, "-map", "0:a:0", "-c:a", "pcm_s24le", str(wav)])
         yield wav
 

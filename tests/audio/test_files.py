@@ -55,7 +55,7 @@ REASONS = {
     "0 bytes": "empty", "text": "not audio", "1 sample": "0.000 s long", "silence": "silent",
     "NaN": "not numbers", "infinite": "not numbers", "peak 1e6": "1e+06 times", "folder": "is a folder",
     "anti-phase stereo": "cancel", "dangling symlink": "gone", "symlink loop": "symbolic links",
-    "missing": "no such file", "header claims 2 GB": "cut short", "header only": "cut short",
+    "missing": "no such file", "header claims 1 GB": "cut short", "header only": "cut short",
     "IMA ADPCM": "IMA_ADPCM", "GSM": "GSM610", "4000 Hz": "4000 Hz", "line break in the name": "not audio",
     "flac cut in half": "damaged",
     **{f"{kind} cut in half": "cut short" for kind in ("wav", "mp3")},
