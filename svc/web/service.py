@@ -15,7 +15,7 @@ from svc.audio.files import Audio
 from svc.data.synthetic.phrases import recorded_phrase
 from svc.data.synthetic.singers import SINGERS, render
 from svc.errors import DataError, SvcError, printable
-from svc.features import f0
+from svc.features import f0_csv
 from svc.features.transpose import parse_transpose
 from svc.inference.converter import ConversionReport, Converter, Progress, no_progress
 from svc.inference.loudness import Loudness
@@ -175,12 +175,12 @@ class Service:
             out.mkdir()
             csv = out / f"{_short(path.stem)}_melody.csv"
             if f0_curve is not None:
-                f0.write_csv(csv, f0_curve.astype("float32"))
+                f0_csv.write_csv(csv, f0_curve.astype("float32"))
             converted, report = converter.convert(
                 audio, mix, transpose=transpose, loudness=request.loudness, progress=show,
                 f0_csv=csv if f0_curve is not None else None,
             )  # fmt: skip
-            f0.write_csv(csv, report.source_f0)
+            f0_csv.write_csv(csv, report.source_f0)
             label = self._label(request)
             target = out / f"{_short(path.stem)}_{_short(label.replace('%', ''))}.wav"
             files.write(target, converted)

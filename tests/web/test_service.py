@@ -17,7 +17,7 @@ from zoo import chunk, fmt, make_zoo, riff, tone
 from svc.audio import files
 from svc.audio.files import Audio
 from svc.errors import DataError, SvcError
-from svc.features import f0
+from svc.features import f0_csv
 from svc.features.speaker import Speaker
 from svc.inference import speakers
 from svc.inference.voice import VoiceFile
@@ -82,7 +82,7 @@ def test_a_mended_melody_is_sung_and_saved(service):
     second = service.convert(path, ConversionRequest("#0", transpose="0"), f0_curve=mended)
     assert cents_of(second.f0[42:58]) == pytest.approx(300, abs=5)
     np.testing.assert_allclose(second.f0, mended, rtol=1e-4)
-    np.testing.assert_allclose(f0.read_csv(second.melody, len(mended)), mended, rtol=1e-4)
+    np.testing.assert_allclose(f0_csv.read_csv(second.melody, len(mended)), mended, rtol=1e-4)
     assert not np.array_equal(files.read(first.audio).samples, files.read(second.audio).samples)
 
 
