@@ -152,7 +152,7 @@ def _convert_song(
 
             return convert_full_mix(converter, Separator(converter.device), source, sink, options, progress)
         report = converter.convert_file(source, sink, options, progress)
-        return report, report.gain.describe()
+        return report, "\n  ".join(report.notes)
 
 
 def _convert_stream(
@@ -165,7 +165,9 @@ def _convert_stream(
     shift = f"{transpose:+g} semitones" if isinstance(transpose, float) else f"transpose {transpose}"
     typer.echo(printable(f"as {mix.label}, {shift}, raw 16-bit mono at {rate} Hz"), err=True)
     typer.echo(f"latency {stream.latency:.2f} s plus computing", err=True)
-    convert_pcm_pipe(stream, sys.stdin.buffer, sys.stdout.buffer)
+    peak = convert_pcm_pipe(stream, sys.stdin.buffer, sys.stdout.buffer)
+    if peak > 1:
+        typer.echo(f"clipped: the peak was {peak:.2f} times full scale; lower the level of the input", err=True)
     typer.echo(f"the stream ended, transposed by {stream.transpose:+g} semitones", err=True)
     typer.echo("next: run the same command for another stream", err=True)
 

@@ -84,7 +84,7 @@ def convert_all(
             target.parent.mkdir(parents=True, exist_ok=True)
             report = converter.convert_file(source, target, options)
             message = f"{report.seconds:.1f} s, {report.transpose:+g} semitones"
-            message = ", ".join(filter(None, (message, report.gain.describe())))
+            message = ", ".join((message, *report.notes))
             yield BatchResult(source, target, "converted", message)
         except SvcError as error:
             yield BatchResult(source, target, "failed", printable(str(error)))
