@@ -11,6 +11,7 @@ import numpy as np
 
 from svc.audio import files
 from svc.audio.files import Audio
+from svc.data.corpora.base import nfc
 from svc.errors import DataError, SvcError
 from svc.evaluation import protocol
 from svc.evaluation.evaluator import Evaluator, EvaluatorConfig
@@ -201,10 +202,11 @@ def _targets(request: EvaluationRequest, converter: Converter | None, enrolled: 
         if request.speakers:
             return [voice.speakers[voice.speaker_index(name)].name for name in request.speakers]
         return [speaker.name for speaker in voice.speakers]
-    unknown = sorted(set(request.speakers) - set(enrolled))
+    wanted = [nfc(name) for name in request.speakers]
+    unknown = sorted(set(wanted) - set(enrolled))
     if unknown:
         raise DataError(f"--speaker {unknown[0]}: no such enrolment folder; there are {', '.join(enrolled)}")
-    return list(request.speakers or enrolled)
+    return wanted or enrolled
 
 
 def _convert(

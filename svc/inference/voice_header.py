@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import struct
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from difflib import get_close_matches
@@ -141,7 +142,7 @@ def read_header(path: Path) -> tuple[VoiceHeader, int]:
 
 def _index_of_name(speakers: Sequence[Speaker], text: str) -> int | None:
     """Index of a name, upper and lower case alike where only one fits."""
-    names = [speaker.name for speaker in speakers]
+    names, text = [speaker.name for speaker in speakers], unicodedata.normalize("NFC", text)
     if text in names:
         return names.index(text)
     matches = [index for index, name in enumerate(names) if name.casefold() == text.casefold()]

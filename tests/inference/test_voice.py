@@ -4,6 +4,7 @@ import json
 import pickle
 import struct
 import time
+import unicodedata
 from dataclasses import asdict
 
 import pytest
@@ -71,6 +72,7 @@ def test_a_voice_of_format_4_is_read(voice, tmp_path):
 def test_speakers_by_name_and_number(voice):
     assert (voice.speaker_index("Bob Ö."), voice.speaker_index("0"), voice.speaker_index("1")) == (1, 0, 1)
     assert voice.speaker_index("ann") == 0
+    assert voice.speaker_index(unicodedata.normalize("NFD", "Bob Ö.")) == 1  # as a Mac writes it
     with pytest.raises(WeightsError, match=r"did you mean Ann\? It has 0 Ann, 1 Bob"):
         voice.speaker_index("anne")
     for wrong in ("2", "-1", "x", "", "1.0", "¹"):
