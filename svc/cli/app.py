@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from svc import __version__
-from svc.errors import DataError, SvcError, printable
+from svc.errors import FULL_DISK, DataError, SvcError, is_full, printable
 from svc.utils.hardware import tune_glibc_malloc
 
 app = typer.Typer(
@@ -147,6 +147,10 @@ def run_app(program: typer.Typer, arguments: Sequence[str] | None = None) -> Non
         if (error.name or "svc").partition(".")[0] == "svc":
             raise
         _exit_with(f"{error.name} is not installed; run bash tools/setup to install what this version of svc needs")
+    except OSError as error:
+        if not is_full(error):
+            raise
+        _exit_with(f"{error.filename or Path.cwd()}: {FULL_DISK}")
     except RuntimeError as error:
         if type(error).__name__ != "OutOfMemoryError":  # of torch
             raise
