@@ -1,15 +1,14 @@
 """Content and style losses on the layers of a frozen encoder (Gatys et al. 1508.06576)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from svc.style.gram import GramTarget
+from svc.style.layers import Layers
 from svc.style.presets import StyleConfig
-
-Layers = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True)

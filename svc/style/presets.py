@@ -7,6 +7,8 @@ from typing import Any, Literal
 from svc.config.tree import build
 from svc.errors import ConfigError
 
+MIN_WINDOW = 0.5  # s
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StyleConfig:
@@ -138,6 +140,10 @@ def make_config(preset: str, overrides: Mapping[str, Any], *, as_published: bool
     if faults:
         raise ConfigError(f"--set: {'; '.join(faults)}")
     assert isinstance(config, StyleConfig)
+    if config.window_seconds < MIN_WINDOW:
+        raise ConfigError(f"--set window_seconds={config.window_seconds:g}: give at least {MIN_WINDOW}")
+    if config.evaluations < 1:
+        raise ConfigError(f"--set evaluations={config.evaluations}: give at least 1")
     if not 0 < 2 * config.hop <= config.window <= config.fft:
         raise ConfigError(f"--set hop={config.hop}: give at most half the window, and a window no longer than the fft")
     return config

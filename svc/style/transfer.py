@@ -4,27 +4,20 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import librosa
 import numpy as np
 import torch
 from torch import Tensor
 
-from svc import encoders
 from svc.audio import lufs
 from svc.audio.files import Audio, Samples
 from svc.audio.praat import change_gender, to_praat
 from svc.audio.resample import fit_length, resample
-from svc.encoders import phone_classifier
-from svc.encoders.autoencoder import AutoencoderEncoder
-from svc.encoders.base import Encoder
-from svc.encoders.phone_classifier import PhoneEncoder
-from svc.encoders.random_cnn import RandomCNN1d, RandomCNN2d
-from svc.encoders.spectrogram import SpectrogramEncoder, magnitude
 from svc.errors import DataError
 from svc.features.extract import measure_loudness
-from svc.style.losses import Layers, StyleObjective
+from svc.style.layers import Layers, make_layers
+from svc.style.losses import StyleObjective
 from svc.style.optimise import Losses, optimise
 from svc.style.phase import mel_points, reconstruct, stft
 from svc.style.presets import StyleConfig
@@ -142,45 +135,6 @@ def transfer_window(
         start = 1e-3 * torch.randn(content.shape, generator=torch.Generator().manual_seed(config.seed))
     spectrogram, trace = optimise(start, objective, config, progress)
     return reconstruct(spectrogram, spectrum, len(samples), config), trace
-
-
-def make_layers(config: StyleConfig) -> Callable[[Tensor], Layers]:
-    """The layers of an encoder as a function of log(1 + |STFT|) (1, bins, N); random ones are not padded.
-
-    Raises:
-        DataError: it does not take spectrograms, or is of another STFT.
-        WeightsError: its weights are not there.
-    """
-    if config.encoder == "random-cnn-1d":
-        return RandomCNN1d(config.filters, config.fft // 2 + 1, padding="valid", seed=config.seed).layers
-    if config.encoder == "random-cnn-2d":
-        return RandomCNN2d(config.kernel_frames, padding="valid", seed=config.seed).layers
-    names = [name for name, cls in encoders.classes().items() if issubclass(cls, SpectrogramEncoder | PhoneEncoder)]
-    if config.encoder not in names:
-        raise DataError(f"--set encoder={config.encoder}: takes no spectrograms; give one of {', '.join(names)}")
-    if config.encoder == "autoencoder" and config.weights:
-        encoder: Encoder = AutoencoderEncoder(Path(config.weights))
-    else:
-        encoder = encoders.load(config.encoder)
-    expected = (16_000, phone_classifier.WINDOW, phone_classifier.FFT)
-    if isinstance(encoder, SpectrogramEncoder):
-        expected = encoder.sample_rate, encoder.window, encoder.fft
-    if expected != (config.sample_rate, config.window, config.fft):
-        raise DataError(f"{config.encoder} takes sample_rate, window, fft of {expected}; set these")
-    if isinstance(encoder, SpectrogramEncoder):
-        return encoder.layers
-    assert isinstance(encoder, PhoneEncoder)
-    return lambda spectrogram: _phone_layers(encoder, spectrogram)
-
-
-def _phone_layers(encoder: PhoneEncoder, spectrogram: Tensor) -> Layers:
-    """``log_mel``, ``block1`` … and ``embedding`` (1, C, N) of the phone classifier."""
-    power = magnitude(spectrogram).square() * (4 / phone_classifier.WINDOW) ** 2
-    bands = torch.log(power.transpose(1, 2) @ encoder.bank + phone_classifier.FLOOR)
-    bands = (bands - phone_classifier.MEAN) / phone_classifier.SPREAD
-    blocks, embedding, _ = encoder.model(bands)
-    outputs = {"log_mel": bands, "embedding": embedding} | {f"block{n}": block for n, block in enumerate(blocks, 1)}
-    return {name: output.transpose(1, 2) for name, output in outputs.items()}
 
 
 def check_clips(content: Audio, style: Audio) -> None:

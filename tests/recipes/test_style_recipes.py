@@ -6,8 +6,8 @@ import pytest
 from test_recipes import recipe
 
 from svc.encoders.autoencoder import AutoencoderEncoder
+from svc.style.layers import make_layers
 from svc.style.presets import make_config
-from svc.style.transfer import make_layers
 
 
 def test_autoencoder_trains_and_loads(singers_folder, tmp_path, capsys):

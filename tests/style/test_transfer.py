@@ -17,11 +17,12 @@ from svc.data.synthetic.singers import SINGERS, render
 from svc.errors import ConfigError, DataError
 from svc.evaluation.metrics.f0 import loudness_scores
 from svc.style import transfer as module
+from svc.style.layers import make_layers
 from svc.style.losses import StyleObjective
 from svc.style.optimise import optimise
 from svc.style.phase import envelope_change, griffin_lim, istft, reconstruct, stft
 from svc.style.presets import PUBLISHED, StyleConfig, make_config
-from svc.style.transfer import log_spectrogram, make_layers, transfer
+from svc.style.transfer import log_spectrogram, transfer
 
 SMALL = {"filters": [16], "evaluations": 8, "window": 1024, "fft": 1024, "hop": 256}
 DEFAULT = make_config("ulyanov", SMALL)  # the improved form, small
@@ -172,6 +173,8 @@ def test_other_refusals(clips, monkeypatch):
         make_config("ulyanov", {"evalutions": 3})
     with pytest.raises(ConfigError, match="--set hop=600: give at most half the window"):
         make_config("ulyanov", {"hop": 600, "window": 1024, "fft": 1024})
+    with pytest.raises(ConfigError, match=r"--set window_seconds=0: give at least 0\.5"):
+        make_config("ulyanov", {"window_seconds": 0})
     monkeypatch.setattr(module.os, "sysconf", lambda name: 1000)
     with pytest.raises(DataError, match=r"needs about 0\.\d GB of memory, 0\.0 GB are free; add --set window_seconds"):
         transfer(*clips, DEFAULT, match_pitch=False)
