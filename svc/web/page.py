@@ -6,8 +6,9 @@ from typing import Any
 
 from svc.features.transpose import MAX_SEMITONES
 from svc.web import melody
+from svc.web.conversion import ConversionRequest, Result
 from svc.web.limits import MAX_QUEUE
-from svc.web.service import ConversionRequest, FitStatus, Result, Service
+from svc.web.service import FitStatus, Service
 
 KEYS = [("In the speaker's range, same key", "auto"), ("In the middle of the range, other key", "match"),
         ("By semitones", "semitones")]  # fmt: skip

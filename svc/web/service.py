@@ -4,6 +4,7 @@ import re
 import secrets
 import shutil
 import threading
+import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,62 +18,15 @@ from svc.data.synthetic.singers import SINGERS, render
 from svc.errors import DataError, SvcError, printable
 from svc.features import f0_csv
 from svc.features.transpose import parse_transpose
-from svc.inference.converter import ConversionReport, Converter, Progress, no_progress
-from svc.inference.loudness import Loudness
-from svc.inference.speaker_mix import SpeakerMix
+from svc.inference.converter import Converter, Progress, no_progress
 from svc.inference.speakers import check_new_name
 from svc.inference.voice import VoiceFile
 from svc.web import jobs, melody
-from svc.web.limits import Deadline, Limits, check_length, read
+from svc.web.conversion import ConversionRequest, Result, summarise
+from svc.web.limits import Limits, check_length, read
 
 UNEXPECTED = "This did not work, and it is not your fault: the reason is in the terminal where svc serve runs."
-OUTSIDE_HINT = 0.2  # share of the notes outside the range above which another key is suggested
 EXAMPLE_SEED = 9_001
-
-
-@dataclass(frozen=True, slots=True)
-class ConversionRequest:
-    """A conversion as chosen on the page.
-
-    Attributes:
-        first: name or number of a speaker.
-        second: of the one that is mixed in; empty for none.
-        share: of the second, 0 to 1.
-        transpose: ``auto``, ``match`` or semitones, as text.
-        loudness: see ``svc.inference.loudness``.
-    """
-
-    first: str
-    second: str = ""
-    share: float = 0.0
-    transpose: str = "auto"
-    loudness: Loudness = "source"
-
-    @property
-    def speaker(self) -> str:
-        """Text for ``svc.inference.speaker_mix.parse_speaker``."""
-        if not self.second or self.share <= 0 or self.second == self.first:
-            return self.first
-        return f"{self.first}:{1 - self.share:.4f},{self.second}:{self.share:.4f}"
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """A conversion.
-
-    Attributes:
-        audio: file to play and download.
-        melody: CSV of the f0 of the song, as it was converted, before transposition.
-        f0: (N,) Hz of that, 0 where unvoiced.
-        plot: PNG of the f0 curves.
-        message: summary in sentences.
-    """
-
-    audio: Path
-    melody: Path
-    f0: melody.Curve
-    plot: bytes
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +63,7 @@ class Service:
         self.voice_file = voice
         self.name = voice.stem if voice.stem != "voice" else voice.resolve().parent.name
         self._converter = Converter(VoiceFile.load(voice))
-        self._running: list[tuple[str, Deadline]] = []  # conversions, and the pages that wait for them
+        self._cancelled: dict[str, threading.Event] = {}  # the conversion of a page that is running
         self._job: tuple[str, jobs.Job] | None = None  # the fit of a name
         self._fit_status = FitStatus("idle", "A fit takes some minutes. It goes on when you close the page.")
         self._lock = threading.Lock()
@@ -160,14 +114,16 @@ class Service:
         path, converter = self._uploaded(song, "Drop a song first, or record one"), self._converter
         if not {request.first, request.second} <= {value for _, value in self.speakers()} | {""}:
             raise DataError("choose a speaker from the menu; reload the page if they have changed")
-        deadline = Deadline(self.limits.convert_seconds, "the conversion")
+        end, cancelled = time.monotonic() + self.limits.convert_seconds, threading.Event()
 
         def show(stage: str, share: float) -> None:
-            deadline.check()
+            if cancelled.is_set():
+                raise DataError("the conversion was cancelled")
+            if time.monotonic() > end:
+                raise DataError("the conversion took too long; give a shorter song")
             progress(stage, min(1.0, share))
 
-        running, out = (page, deadline), self.served / secrets.token_hex(16)
-        self._running.append(running)
+        out, self._cancelled[page] = self.served / secrets.token_hex(16), cancelled
         try:
             mix = converter.parse_speaker(request.speaker)
             audio = read(path, self.limits.minutes)
@@ -181,22 +137,21 @@ class Service:
                 f0_csv=csv if f0_curve is not None else None,
             )  # fmt: skip
             f0_csv.write_csv(csv, report.source_f0)
-            label = self._label(request)
+            label = request.label(converter.voice)
             target = out / f"{_short(path.stem)}_{_short(label.replace('%', ''))}.wav"
             files.write(target, converted)
             plot = melody.plot_f0(report.source_f0, report.f0, mix.stats.range, label)
-            return Result(target, csv, report.source_f0, plot, _summary(label, mix, report))
+            return Result(target, csv, report.source_f0, plot, summarise(label, mix, report))
         except SvcError:
             shutil.rmtree(out, ignore_errors=True)
             raise
         finally:
-            self._running.remove(running)
+            self._cancelled.pop(page, None)
 
     def cancel(self, page: str) -> None:
         """Stop the conversion of a page."""
-        for waiting, deadline in list(self._running):
-            if waiting == page:
-                deadline.cancel()
+        if page in self._cancelled:
+            self._cancelled[page].set()
 
     def start_fit(self, name: str, clips: Sequence[str]) -> None:
         """Fit a new speaker beside the page; see ``fit_status``.
@@ -256,16 +211,8 @@ class Service:
             traceback.print_exception(error)
             return UNEXPECTED
         text = re.sub(rf"{re.escape(str(self.folder))}/(?:[\w.-]+/)*", "", printable(str(error)))
-        parts = [part for part in text.split("; ") if "--" not in part]
-        return f"{'; '.join(parts) or 'this cannot be converted so; choose otherwise'}."
-
-    def _label(self, request: ConversionRequest) -> str:
-        """Speakers of a request by name, in its order."""
-        names = {f"#{speaker.number}": speaker.name for speaker in self.voice.speakers}
-        first, second = names[request.first], names.get(request.second)
-        if ":" not in request.speaker:
-            return first
-        return f"{first} {1 - request.share:.0%} + {second} {request.share:.0%}"
+        parts = [part for part in re.sub(r"--[\w-]+ \S+: ", "", text).split("; ") if "--" not in part]
+        return f"{'; '.join(parts)}."
 
     def _uploaded(self, upload: str | None, missing: str) -> Path:
         """The file of an upload; no other file of this machine is read for a browser."""
@@ -280,18 +227,3 @@ class Service:
 def _short(name: str) -> str:
     """The part of a name that fits into a file name."""
     return name.encode()[:100].decode(errors="ignore")
-
-
-def _summary(label: str, mix: SpeakerMix, report: ConversionReport) -> str:
-    steps = f"{abs(report.transpose):g} semitones {'higher' if report.transpose > 0 else 'lower'}"
-    key = steps if report.transpose else "in the original key"
-    parts = [f"{label}, {key}. {report.seconds:.1f} s of song took {sum(report.timings.values()):.1f} s."]
-    if gain := report.gain.describe():
-        parts.append(f"{gain[0].upper()}{gain[1:]}.")
-    if mix.stats.high_f0 <= 0:
-        parts.append("The range of the speaker is not known.")
-    shares = {"below": report.share_below_range, "above": report.share_above_range}
-    outside = " and ".join(f"{share:.0%} of the notes lie {side}" for side, share in shares.items() if share >= 0.005)
-    parts += [f"{outside} the speaker's range."] if outside else []
-    parts += ["Another key may sound better."] if sum(shares.values()) > OUTSIDE_HINT else []
-    return " ".join(parts)
