@@ -20,8 +20,9 @@ from svc.audio.segment import read_segment
 from svc.data import corpora
 from svc.data.corpora import Recording
 from svc.errors import DataError
+from svc.evaluation.exposure import trained_groups
 from svc.evaluation.run import MAX_ENROLMENT_FILES, EvaluationRequest, evenly_spaced
-from svc.features.training_data import TrainingData, song_hash
+from svc.features.training_data import TrainingData
 
 PROTOCOLS = ("seen-speakers", "unseen-sources", "one-minute", "harmony")
 FOLDER = "recordings"  # in the output folder
@@ -56,7 +57,7 @@ def select(protocol: str, recordings: Sequence[Recording], speakers: Sequence[st
         raise DataError("the voice does not say what it was trained on; export it again with --prepared")
     present = dict.fromkeys(recording.speaker for recording in recordings)
     own, new = ([name for name in present if (name in speakers) is inside] for inside in (True, False))
-    trained = {r.group for r in recordings if song_hash(r.speaker, r.group) in data.hashes}
+    trained = {group for _, group in trained_groups(recordings, data)}
     songs = [r for r in recordings if r.kind == "song" and r.group not in trained]
     targets = own
     if protocol == "one-minute":

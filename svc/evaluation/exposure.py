@@ -9,6 +9,7 @@ from pathlib import Path
 
 from svc.config import Config
 from svc.data import corpora
+from svc.data.corpora import Recording
 from svc.data.process_file import load_audio
 from svc.data.slicing import slice_at_silence
 from svc.errors import SvcError
@@ -30,7 +31,9 @@ class Exposure:
 
     def __init__(self, data: TrainingData, config: Config, sources: Path):
         self.data, self.rate = data, config.sample_rate
-        self.groups = _groups(sources) if data.hashes else {}
+        recordings = _recordings(sources) if data.hashes else []
+        self.groups = {recording.path.resolve(): recording.group for recording in recordings}
+        self.trained = trained_groups(recordings, data)
 
     def mark(self, rows: Iterable[Row], pairs: Iterable[ConversionPair], truths: Mapping[Path, Path]) -> None:
         """Add ``seen`` to all rows of a song: 1 where the source or the truth was trained on, else 0.
@@ -55,8 +58,9 @@ class Exposure:
 
     def has(self, path: Path, speaker: str, song: Song) -> bool:
         """Whether a speaker's performance of a song, or this very recording, was trained on."""
-        group = self.groups.get(song.path.resolve())
-        names = {group} if group else _names(song.name)
+        if (speaker, self.groups.get(song.path.resolve())) in self.trained:
+            return True
+        names = _names(song.name) | {_in_plain_folder(path)}
         return any(song_hash(speaker, name) in self.data.hashes for name in names) or self._has_audio(path)
 
     def _has_audio(self, path: Path) -> bool:
@@ -70,14 +74,33 @@ class Exposure:
         return any(audio_hash(to_int16(audio.samples[a * hop : b * hop])) in self.data.hashes for a, b in slices)
 
 
-def _groups(sources: Path) -> dict[Path, str]:
-    """Group of every file of a folder with the layout of a corpus; empty for other folders."""
+def trained_groups(recordings: Iterable[Recording], data: TrainingData) -> set[tuple[str, str | None]]:
+    """Speaker and group of the recordings of a corpus of which any take was trained on.
+
+    A voice may have been prepared from a copy of them as a plain folder, where a song is a file.
+    """
+    return {
+        (recording.speaker, recording.group)
+        for recording in recordings
+        if any(
+            song_hash(recording.speaker, name) in data.hashes
+            for name in (recording.group, _in_plain_folder(recording.path))
+        )
+    }
+
+
+def _recordings(sources: Path) -> list[Recording]:
+    """Recordings of a folder with the layout of a corpus; none of other folders."""
     try:
         name = corpora.detect(sources)
-        recordings = [] if name == "folder" else corpora.find(sources, name)
+        return [] if name == "folder" else corpora.find(sources, name)
     except SvcError:
-        return {}
-    return {recording.path.resolve(): recording.group for recording in recordings}
+        return []
+
+
+def _in_plain_folder(path: Path) -> str:
+    """What the song of a file is called that was prepared from a plain folder without songs."""
+    return f"folder/{path.resolve().stem}"
 
 
 def _names(name: str) -> set[str]:
