@@ -120,7 +120,7 @@ def measure_step_seconds(configs: "dict[str, Config]", prepared: "Manifest") -> 
     states, batches, losses = {}, {}, {name: build_losses(prepared, config) for name, config in configs.items()}
     for name, config in configs.items():
         items = dataset.SegmentDataset(prepared, config)
-        batches[name] = next(iter(dataset.loader(items, step=0, rank=0, world=1)))
+        batches[name] = next(iter(dataset.batches(items, step=0, rank=0, world=1)))
         content = batches[name].conditioning.content.shape[1]
         device = torch.device("cpu")
         states[name] = state.create_state(

@@ -25,6 +25,8 @@ from svc.features.transpose import Transpose
 from svc.inference import speakers as voice_speakers
 from svc.inference.converter import ConversionReport, Converter
 from svc.inference.voice import VoiceFile, VoiceSpeaker
+from svc.style.presets import make_config
+from svc.style.transfer import transfer
 from svc.utils.units import FRAMES_PER_SECOND
 
 
@@ -76,12 +78,7 @@ class Voice:
             ValueError: the audio is not (T,), shorter than 10 ms, at a rate out of range, or not finite.
             WeightsError: there is no such speaker.
         """
-        samples = np.asarray(audio, dtype=np.float32)
-        if samples.ndim != 1 or not np.isfinite(samples).all():
-            raise ValueError(f"audio must be finite samples (T,), not of shape {samples.shape}")
-        if not MIN_RATE <= rate <= MAX_RATE or len(samples) * FRAMES_PER_SECOND < rate:
-            raise ValueError(f"audio must be 10 ms or more at {MIN_RATE} to {MAX_RATE} Hz")
-        converted, self.report = self.converter.convert(Audio(samples, rate), str(speaker), transpose=transpose)
+        converted, self.report = self.converter.convert(_audio(audio, rate), str(speaker), transpose=transpose)
         return converted.samples
 
     def fit(
@@ -136,3 +133,42 @@ class Voice:
             WeightsError: the folder cannot be written.
         """
         self.file.save(Path(path))
+
+
+def transfer_style(
+    content: tuple[NDArray[np.floating], int],
+    style: tuple[NDArray[np.floating], int],
+    *,
+    preset: str = "default",
+    as_published: bool = False,
+    match_pitch: bool = True,
+    **options: Any,
+) -> NDArray[np.float32]:
+    """Neural style transfer: the texture of one clip on the content of another, without any training.
+
+    Args:
+        content: samples (T,), full scale 1, and their rate in Hz.
+        style: the same of the style clip.
+        preset: see ``svc.style.presets``.
+        as_published: the preset as its authors had it.
+        match_pitch: transpose the content to the median f0 of the style first.
+        options: of ``svc.style.presets.StyleConfig``, that differ from the preset.
+
+    Returns:
+        (T,) at the content's rate.
+
+    Raises:
+        ValueError: the audio is not (T,), shorter than 10 ms, at a rate out of range, or not finite.
+        SvcError: a clip is silent or shorter than 1 s, both are the same, or an option is wrong.
+    """
+    config = make_config(preset, options, as_published=as_published)
+    return transfer(_audio(*content), _audio(*style), config, match_pitch=match_pitch).audio.samples
+
+
+def _audio(samples: NDArray[np.floating], rate: int) -> Audio:
+    values = np.asarray(samples, dtype=np.float32)
+    if values.ndim != 1 or not np.isfinite(values).all():
+        raise ValueError(f"audio must be finite samples (T,), not of shape {values.shape}")
+    if not MIN_RATE <= rate <= MAX_RATE or len(values) * FRAMES_PER_SECOND < rate:
+        raise ValueError(f"audio must be 10 ms or more at {MIN_RATE} to {MAX_RATE} Hz")
+    return Audio(values, rate)

@@ -11,9 +11,11 @@ Every message is one line that names the file or option and the way out. The com
 exits with code 2.
 """
 
+import errno
 from pathlib import Path
 
 MAX_TEXT = 1000  # characters of a message
+FULL_DISK = "the disk is full; free some space and run the same command again, it goes on"
 
 
 class SvcError(Exception):
@@ -38,6 +40,11 @@ class WeightsError(SvcError):
 
 class TrainingError(SvcError):
     """Training cannot go on."""
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that a disk, or the user's share of it, is full."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def printable(text: str) -> str:

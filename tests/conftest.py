@@ -55,11 +55,16 @@ TINY = {
 }
 
 
+SLOWEST = ("test_page", "test_pipeline", "test_matrix", "test_recipes", "test_resume", "test_cli", "test_streaming")
+
+
 def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", help="the slow tests as well")
 
 
 def pytest_collection_modifyitems(config, items):
+    """With --dist loadfile the slowest files come first, so that no process waits for another at the end."""
+    items.sort(key=lambda item: SLOWEST.index(item.path.stem) if item.path.stem in SLOWEST else len(SLOWEST))
     if not config.getoption("--slow"):
         for item in items:
             if "slow" in item.keywords:

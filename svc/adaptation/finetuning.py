@@ -22,7 +22,7 @@ from svc.features.speaker import Speaker
 from svc.inference import speakers
 from svc.inference.converter import Converter
 from svc.inference.voice import VoiceFile
-from svc.models.source_filter import SPEAKER_FILM_OFFSET
+from svc.models.weight_names import SPEAKER_FILM_OFFSET
 from svc.training import checkpoint
 from svc.training.loop import TrainResult, train
 from svc.training.state import TrainState
@@ -111,4 +111,4 @@ def apply_finetuned(voice: VoiceFile, run: Path) -> VoiceFile:
     generator = copy.deepcopy(voice.generator).cpu()
     generator.load_state_dict(checkpoint.ema_weights(checkpoint.best_or_last(run)))
     *others, new = voice.speakers
-    return replace(voice, generator=generator, speakers=(*others, replace(new, kind="finetuned")))
+    return voice.with_generator(generator, speakers=(*others, replace(new, kind="finetuned")))

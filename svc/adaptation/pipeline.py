@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from svc.config import Config
 from svc.data import manifest
 from svc.data.manifest import Manifest
 from svc.data.prepare import Summary, prepare
+from svc.data.provenance import training_data
 from svc.errors import DataError, SvcError
 from svc.inference import speakers
 from svc.inference.converter import check_content_encoder
@@ -108,6 +109,7 @@ def adapt(
         return AdaptResult(voice, initial, outcome, voice_type)
     stats = singing_range(prepared.speakers[0], voice_type)
     adapted = speakers.with_speaker(voice, stats, speaker_embedding.trained_params(run))
+    adapted = replace(adapted, training_data=voice.training_data | training_data(prepared.clips))
 
     # 5. Fine-tune the source–filter stage, if requested, while the other speakers are replayed.
     if options.finetune_model:

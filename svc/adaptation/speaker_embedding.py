@@ -113,7 +113,7 @@ def nearest_speaker_mix(voice: VoiceFile, segments: Batch, config: Config) -> In
         optimizer.step()
     shares = logits.detach().softmax(dim=0)
     order = shares.argsort(descending=True).tolist()
-    params = {name: shares @ generator.get_parameter(name) for name in speakers.SPEAKER_PARAM_NAMES}
+    params = {name: (shares @ generator.get_parameter(name)).numpy() for name in speakers.SPEAKER_PARAM_NAMES}
     return InitialSpeaker(params, [(voice.speakers[n].name, float(shares[n])) for n in order])
 
 
@@ -132,7 +132,7 @@ def train_embedding(
     """
 
     def initialise(state: TrainState) -> None:
-        params = {name: value[None] for name, value in initial.params.items()}
+        params = {name: torch.from_numpy(value)[None] for name, value in initial.params.items()}
         for generator in (state.generator, state.ema_generator):
             generator.load_state_dict(voice.generator.state_dict() | params)
             generator.requires_grad_(False)
@@ -149,4 +149,4 @@ def trained_params(run: Path) -> speakers.SpeakerParams:
         TrainingError: the run holds no checkpoint.
     """
     weights = checkpoint.ema_weights(checkpoint.best_or_last(run))
-    return {name: weights[name][0] for name in speakers.SPEAKER_PARAM_NAMES}
+    return {name: weights[name][0].numpy() for name in speakers.SPEAKER_PARAM_NAMES}

@@ -73,8 +73,8 @@ def _upper_edge(power: NDArray[np.float64], rate: int) -> float:
     if first >= end:
         return nyquist
     cliffs = np.unique(np.linspace(first, end, 400).astype(int))
-    floors = np.array([np.quantile(level[int(STOPBAND * cliff) :], 0.95) for cliff in cliffs])
-    drops = np.array([np.median(level[int(PASSBAND * cliff) : cliff + 1]) for cliff in cliffs]) - floors
+    floors = np.array([_quantile(level[int(STOPBAND * cliff) :], 0.95) for cliff in cliffs])
+    drops = np.array([_quantile(level[int(PASSBAND * cliff) : cliff + 1], 0.5) for cliff in cliffs]) - floors
     floor = floors[drops.argmax()]
     above = np.flatnonzero(level > floor + ABOVE_FLOOR)
     if not len(above) or above[-1] > FULL_BAND * last:
@@ -85,3 +85,12 @@ def _upper_edge(power: NDArray[np.float64], rate: int) -> float:
     if drop < MIN_DROP or (drop < DEEP_DROP and high - low > MAX_SPREAD):
         return nyquist
     return float(min(foot / FOOT / last, 1.0) * nyquist)
+
+
+def _quantile(values: NDArray[np.float64], share: float) -> float:
+    """As NumPy's, several times faster for few values."""
+    place, between = divmod(share * (len(values) - 1), 1)
+    low = int(place)
+    high = min(low + 1, len(values) - 1)
+    parts = np.partition(values, (low, high))
+    return float(parts[low] + between * (parts[high] - parts[low]))

@@ -56,9 +56,7 @@ def resample_to_buffer(blocks: Iterable[Audio], rate: int) -> BufferedAudio:
             length += len(block.samples)
             yield block.samples
 
-    samples = _gather(
-        _framed(resample_stream(counted(), first.rate, rate), hop_samples(rate)), MAX_SECONDS_IN_MEMORY * rate
-    )
+    samples = buffer_samples(_framed(resample_stream(counted(), first.rate, rate), hop_samples(rate)), rate)
     return BufferedAudio(Audio(samples, rate), first.rate, length)
 
 
@@ -71,14 +69,18 @@ def _framed(stream: Iterator[Samples], hop: int) -> Iterator[Samples]:
     yield np.zeros(-count % hop, dtype=np.float32)
 
 
-def _gather(stream: Iterator[Samples], most: int) -> Samples:
-    """One array of all samples, on the disk if they are more than ``most``."""
+def buffer_samples(stream: Iterator[Samples], rate: int) -> Samples:
+    """Samples (T,) that come in parts as one array, memory-mapped from a temporary file if they are long.
+
+    Raises:
+        AudioError: there is no room on the disk.
+    """
     kept: list[Samples] = []
     count = 0
     for part in stream:
         kept.append(part)
         count += len(part)
-        if count > most:
+        if count > MAX_SECONDS_IN_MEMORY * rate:
             return _on_disk(chain(kept, stream))
     return fit_length(np.concatenate(kept), count)
 

@@ -5,9 +5,10 @@ Accepted are PCM, floating-point, µ-law and A-law samples, and FLAC, ALAC, Vorb
 decoders of the rest of what it reads (ADPCM of all kinds, GSM 6.10, DWVW, DPCM) are not safe with broken files.
 """
 
+import logging
 import stat
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -16,7 +17,9 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from svc.audio.integrity import is_complete
+from svc.audio import ffmpeg
+from svc.audio.codecs import unsupported_codec
+from svc.audio.integrity import declares_mpeg_length, sample_chunk
 from svc.audio.writing import Writer, encode_file
 from svc.errors import file_error, last_message
 
@@ -25,8 +28,11 @@ Samples = NDArray[np.float32]
 MIN_RATE, MAX_RATE = 8_000, 192_000  # Hz
 MIN_SECONDS = 0.3
 MAX_PEAK = 4.0  # full scale; float files may run a little over 1
-MIN_LEVEL = -60.0  # dB, of the loudest 10 ms
+MIN_LEVEL = -60.0  # dB, of the loudest 100 ms, above the rumble
 MIN_SUM = -40.0  # dB, of the averaged channels against the channels
+RUMBLE_HZ = 50  # and below
+VOICE_BAND_HZ = 150, 4000
+MAX_BELOW_LOUDEST = 12.0  # dB in that band; a quieter channel is left out of the average
 SUBTYPES = {"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"}
 COMPRESSED = {"VORBIS", "OPUS", "MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III"} | {
     f"ALAC_{bits}" for bits in (16, 20, 24, 32)
@@ -47,9 +53,11 @@ FORMATS = {
 }
 
 _READ_SAMPLES = 1 << 22  # at a time, of all channels: a header may claim any number of samples
-_MPEG_SLACK = 0.9  # of the length of an MP3, which libsndfile guesses where the first frame does not give it
-_NOT_AUDIO = {1}  # libsndfile's error for a format that it does not know
+_MPEG_SLACK = 0.9  # of the length that an MPEG file declares, with or without the encoder's delay
+_NOT_AUDIO, _UNKNOWN_ENCODING = 1, 4  # libsndfile's errors
 _NO_LENGTH = 1 << 62  # libsndfile's number of samples where a FLAC file does not give it
+_FRAMES, _WINDOW_BINS = 10, 2  # a second, of which levels are measured; half the width of their window's spectrum
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +78,7 @@ class Audio:
 
 
 def read(path: Path) -> Audio:
-    """Read a file of any rate and channel count as checked mono samples; channels are averaged.
+    """Read a file of any rate and channel count as checked mono samples: the average of the channels with the voice.
 
     Raises:
         AudioError: the file is missing, not audio, cut short, silent, too short, or its samples are wild.
@@ -85,7 +93,18 @@ def read_blocks(path: Path) -> Iterator[Audio]:
     Raises:
         AudioError: as ``read``.
     """
-    return (Audio(samples.mean(axis=1), rate) for samples, rate in read_channels(path))
+    kept = None
+    for samples, rate in read_channels(path):
+        if kept is None:
+            kept = _loud_channels(path) if samples.shape[1] > 1 else np.ones(1, np.bool_)
+        yield Audio(samples[:, kept].mean(axis=1), rate)
+
+
+def _loud_channels(path: Path) -> NDArray[np.bool_]:
+    """Channels (C,) with the voice: an LFE, or a channel with no more than its reverberation, is none."""
+    power = sum(np.square(np.abs(_spectra(samples, rate, *VOICE_BAND_HZ))).sum(axis=(0, 1))
+                for samples, rate in read_channels(path))  # fmt: skip
+    return np.asarray(power >= np.max(power) * 10 ** (-MAX_BELOW_LOUDEST / 10))
 
 
 def read_channels(path: Path) -> Iterator[tuple[Samples, int]]:
@@ -96,24 +115,42 @@ def read_channels(path: Path) -> Iterator[tuple[Samples, int]]:
     """
     path = Path(path)
     check_file(path)
-    try:
-        if not is_complete(path):
-            raise file_error(path, "cut short (the header declares more than there is); copy it again")
-    except OSError as error:
-        raise file_error(path, f"cannot be read ({error.strerror}); check its permissions") from None
-    try:
-        # By descriptor: libsndfile takes a name of - for standard input and guesses from extensions.
-        with (
-            path.open("rb", buffering=0) as file,
-            soundfile.SoundFile(file.fileno(), closefd=False) as stream,
-        ):
+    with ExitStack() as opened:
+        try:
+            stream = _open(path, opened)
             _check_header(path, stream)
             for samples in _decode(path, stream):
                 yield samples, stream.samplerate
-    except (soundfile.SoundFileError, OSError, ValueError) as error:
-        if getattr(error, "code", None) in _NOT_AUDIO:
-            raise file_error(path, "not audio that can be read; give a WAV, FLAC, OGG or MP3 file") from None
-        raise file_error(path, f"damaged ({last_message(error)}); copy it again or export it as WAV") from None
+        except OSError as error:
+            raise file_error(path, f"cannot be read ({error.strerror}); check its permissions") from None
+        except (soundfile.SoundFileError, ValueError) as error:
+            code = getattr(error, "code", None)
+            if code == _NOT_AUDIO:
+                raise file_error(path, "not audio that can be read; give a WAV, FLAC, OGG or MP3 file") from None
+            if code == _UNKNOWN_ENCODING:
+                raise file_error(path, "its encoding is not supported; convert it to WAV or FLAC") from None
+            raise file_error(path, f"damaged ({last_message(error)}); copy it again or export it as WAV") from None
+
+
+def _open(path: Path, opened: ExitStack) -> "soundfile.SoundFile":
+    """The file, or what ffmpeg makes of it, until the stack is closed."""
+    chunk = sample_chunk(path)
+    if chunk and not chunk.is_complete:
+        raise file_error(path, "cut short (the header declares more than there is); copy it again")
+    if chunk and not chunk.has_length:
+        _LOG.warning("%s", file_error(path, "its header does not hold its length (a recorder was stopped, or it came "
+                                            "through a pipe); read to the end of the file"))  # fmt: skip
+        if chunk.declared == 0:
+            return opened.enter_context(soundfile.SoundFile(opened.enter_context(chunk.open(path))))
+    # By descriptor: libsndfile takes a name of - for standard input and guesses from extensions.
+    file = opened.enter_context(path.open("rb", buffering=0))
+    try:
+        return opened.enter_context(soundfile.SoundFile(file.fileno(), closefd=False))
+    except soundfile.SoundFileError:
+        codec = unsupported_codec(path)
+        if codec is None:
+            raise
+    return opened.enter_context(soundfile.SoundFile(opened.enter_context(ffmpeg.decoded(path, codec))))
 
 
 def write(path: Path, audio: Audio) -> None:
@@ -134,7 +171,15 @@ def open_writer(path: Path, rate: int, channels: int = 1) -> AbstractContextMana
     """
     path = Path(path)
     check_format(path, rate)
+    if path.suffix.lower() in ffmpeg.WRITABLE:
+        return _open_encoder(path, rate, channels)
     return encode_file(path, rate, *FORMATS[path.suffix.lower()], channels=channels)
+
+
+@contextmanager
+def _open_encoder(path: Path, rate: int, channels: int) -> Iterator[Writer]:
+    with ffmpeg.encoded(path) as wav, encode_file(wav, rate, *FORMATS[".wav"], channels=channels) as writer:
+        yield writer
 
 
 def check_file(path: Path) -> None:
@@ -165,6 +210,9 @@ def check_format(path: Path, rate: int | None = None) -> None:
         AudioError: its ending is not that of an audio format, or is that of one without the rate.
     """
     ending = path.suffix.lower()
+    if ending in ffmpeg.WRITABLE:
+        ffmpeg.check(path)
+        return
     if ending not in FORMATS:
         raise file_error(path, "unknown audio format; end the name in .wav, .flac, .mp3 or .ogg")
     kind, subtype = FORMATS[ending]
@@ -192,17 +240,18 @@ def _check_header(path: Path, stream: "soundfile.SoundFile") -> None:
 
 def _decode(path: Path, stream: "soundfile.SoundFile") -> Iterator[Samples]:
     """Parts (T, C) of a file, checked on the way, as is their average."""
-    hop = stream.samplerate // 100
-    step = max(1, _READ_SAMPLES // (stream.channels * hop)) * hop
+    size = stream.samplerate // _FRAMES
+    step = max(1, _READ_SAMPLES // (stream.channels * size)) * size
     count = 0
     loudest = loudest_sum = -np.inf
     while len(block := stream.read(step, dtype="float32", always_2d=True)):
         _check_values(path, block)
         count += len(block)
-        loudest = max(loudest, _peak_level(block, hop))
-        loudest_sum = max(loudest_sum, _peak_level(block.mean(axis=1), hop))
+        spectra = _spectra(block, stream.samplerate, RUMBLE_HZ, stream.samplerate // 2)
+        loudest = max(loudest, _peak_level(spectra))
+        loudest_sum = max(loudest_sum, _peak_level(spectra.mean(axis=2, keepdims=True)))
         yield block
-    if count < stream.frames * (_MPEG_SLACK if stream.subtype.startswith("MPEG") else 1):
+    if count < _least_samples(path, stream):
         raise file_error(path, f"cut short ({count} of {stream.frames} samples); copy it again")
     if count < MIN_SECONDS * stream.samplerate:
         raise file_error(path, f"only {count / stream.samplerate:.3f} s long; give at least {MIN_SECONDS} s")
@@ -210,6 +259,13 @@ def _decode(path: Path, stream: "soundfile.SoundFile") -> Iterator[Samples]:
         raise file_error(path, f"silent (below {MIN_LEVEL:.0f} dB throughout); record it louder")
     if loudest_sum < max(loudest + MIN_SUM, MIN_LEVEL):
         raise file_error(path, "its channels cancel each other; give one channel of it")
+
+
+def _least_samples(path: Path, stream: "soundfile.SoundFile") -> float:
+    """Samples that must be there for the file not to be cut short, as far as it says how many there are."""
+    if stream.subtype.startswith("MPEG"):
+        return _MPEG_SLACK * stream.frames if declares_mpeg_length(path) else 0
+    return stream.frames
 
 
 def _check_values(path: Path, block: Samples) -> None:
@@ -220,9 +276,19 @@ def _check_values(path: Path, block: Samples) -> None:
         raise file_error(path, f"peaks at {peak:.3g} times full scale; export it normalised")
 
 
-def _peak_level(samples: Samples, hop: int) -> float:
-    """Level in dB of the loudest whole hop, of all channels together."""
-    hops = len(samples) // hop
-    whole = samples[: hops * hop].reshape(hops, hop * (samples.size // len(samples)))
-    power = np.mean(np.square(whole, dtype=np.float64), axis=1)
+def _spectra(samples: Samples, rate: int, low: int, high: int) -> NDArray[np.complexfloating]:
+    """Spectra (n, bins, C) between two frequencies of the whole tenths of a second of samples (T, C).
+
+    Their squares add up to the power.
+    """
+    size = rate // _FRAMES
+    whole = samples[: len(samples) // size * size].reshape(-1, size, samples.shape[1])
+    window = np.hanning(size).astype(np.float32)[:, None]
+    spectra = np.fft.rfft(whole * (window * np.float32(np.sqrt(2 / size / np.square(window).sum()))), axis=1)
+    return spectra[:, low // _FRAMES + _WINDOW_BINS : high // _FRAMES + 1]
+
+
+def _peak_level(spectra: NDArray[np.complexfloating]) -> float:
+    """Level in dB of the loudest of some spectra (n, bins, C), averaged over the channels."""
+    power = np.square(np.abs(spectra)).sum(axis=1).mean(axis=1)
     return float(10 * np.log10(power.max(initial=0.0) + 1e-20))

@@ -11,6 +11,7 @@ from svc.utils.units import hop_samples
 
 FLOOR = -100.0  # dB
 WINDOW_FRAMES = 4  # of 10 ms
+A_CORNERS = 20.598997, 107.65265, 737.86223, 12194.217  # Hz, poles of the A-weighting (IEC 61672)
 
 
 def a_weighted_loudness(audio: Tensor, sample_rate: int) -> Tensor:
@@ -33,8 +34,9 @@ def a_weighted_loudness(audio: Tensor, sample_rate: int) -> Tensor:
 @lru_cache
 def _weights(size: int, sample_rate: int) -> Tensor:
     """A-weighting of each bin as a power gain, over the spectral spread of the Hann window (1.5 bins)."""
-    import librosa
-
-    frequencies = librosa.fft_frequencies(sr=sample_rate, n_fft=size)
-    decibels = librosa.A_weighting(np.maximum(frequencies, 1.0), min_db=None)
+    squares = np.maximum(np.fft.rfftfreq(size, 1 / sample_rate), 1.0) ** 2
+    low, middle, high, top = (corner**2 for corner in A_CORNERS)
+    decibels = 2.0 + 20 * np.log10(
+        top * squares**2 / ((squares + top) * (squares + low) * np.sqrt((squares + middle) * (squares + high)))
+    )
     return torch.from_numpy(10 ** (decibels / 10) / 1.5)

@@ -16,15 +16,16 @@ from svc.cli import (  # noqa: F401, each adds its command to the app
     rename,
     remove,
     merge,
+    style,
     serve,
 )
-from svc.cli.app import app, refuse_renamed_options, run, run_app
+from svc.cli.app import app, expand_aliases, refuse_renamed_options, run, run_app
 
 
 def main() -> None:
     """The console script ``svc``."""
     refuse_renamed_options(sys.argv[1:])
-    run_app(app)
+    run_app(app, expand_aliases(sys.argv[1:]))
 
 
 __all__ = ["main", "run"]

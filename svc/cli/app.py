@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from svc import __version__
-from svc.errors import DataError, SvcError, printable
+from svc.errors import FULL_DISK, DataError, SvcError, is_full, printable
 from svc.utils.hardware import tune_glibc_malloc
 
 app = typer.Typer(
@@ -26,6 +26,15 @@ OUT_OF_MEMORY = (
     "the GPU is out of memory; end what else runs on it, use --device cpu, "
     "or train with --cpu or a smaller train.batch_size and --allow-config-change"
 )
+ALIASES = {  # by command: what people try first, not shown in --help
+    "convert": {"--singer": "--speaker", "--pitch": "--transpose", "--key": "--transpose", "--model": "--voice"},
+    "evaluate": {"--singer": "--speaker", "--model": "--voice"},
+    "export": {"--license": "--licence"},
+    "fit": {"--license": "--licence", "--speaker": "--name", "--singer": "--name", "--model": "--voice"},
+    "prepare": {"--license": "--licence"},
+    "serve": {"--model": "--voice"},
+}
+VOICE_COMMANDS = {"speakers", "rename", "remove", "merge"}  # that also take the voice as their first argument
 RENAMED_OPTIONS = {  # by command
     "convert": {
         "--f0": "--f0-csv",
@@ -46,6 +55,7 @@ RENAMED_OPTIONS = {  # by command
     "fit": {"--material": "--type", "--full": "--finetune-model"},
     "train": {"--accept-changes": "--allow-config-change"},
 }
+VoiceOption = Annotated[Path | None, typer.Option("-v", "--voice", help=VOICE_HELP)]
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="option=value, e.g. features.f0.model=full")]
 Force = Annotated[bool, typer.Option("-f", "--force", "--overwrite", help="overwrite the output")]
 
@@ -126,23 +136,38 @@ def run(command: Callable[..., Any]) -> None:
     run_app(single)
 
 
-def run_app(program: typer.Typer) -> None:
+def run_app(program: typer.Typer, arguments: Sequence[str] | None = None) -> None:
     """Run a program; errors that the user can correct are one line and exit code 2."""
     tune_glibc_malloc()
     try:
-        program()
+        program(args=arguments)
     except SvcError as error:
         _exit_with(str(error))
     except ModuleNotFoundError as error:
         if (error.name or "svc").partition(".")[0] == "svc":
             raise
         _exit_with(f"{error.name} is not installed; run bash tools/setup to install what this version of svc needs")
+    except OSError as error:
+        if not is_full(error):
+            raise
+        _exit_with(f"{error.filename or Path.cwd()}: {FULL_DISK}")
     except RuntimeError as error:
-        import torch
-
-        if not isinstance(error, torch.cuda.OutOfMemoryError):
+        if type(error).__name__ != "OutOfMemoryError":  # of torch
             raise
         _exit_with(OUT_OF_MEMORY)
+
+
+def expand_aliases(arguments: Sequence[str]) -> list[str]:
+    """Arguments with aliases replaced by the options they mean, and a voice that comes first put behind ``-v``."""
+    command, *rest = arguments or [""]
+    end = rest.index("--") if "--" in rest else len(rest)
+    for place, argument in enumerate(rest[:end]):
+        option, equals, value = argument.partition("=")
+        rest[place] = f"{ALIASES.get(command, {}).get(option, option)}{equals}{value}"
+    first = rest[0] if rest and command in VOICE_COMMANDS and not {"-v", "--voice"} & set(rest) else ""
+    if first.endswith(".safetensors") or (command == "speakers" and first and not first.startswith("-")):
+        rest.insert(0, "-v")
+    return [command, *rest] if arguments else []
 
 
 def refuse_renamed_options(arguments: Sequence[str]) -> None:

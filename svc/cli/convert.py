@@ -1,9 +1,10 @@
-"""``svc convert``: a recording, a folder or a stream in another voice."""
+"""``svc convert``: recordings, a folder or a stream in another voice; mistakes are found before torch is imported."""
 
+import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -11,23 +12,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from svc.cli.app import VOICE_HELP, Force, app, check_device, check_output, newest_voice, progress_stages
+from svc.cli.app import Force, VoiceOption, app, check_device, check_output, newest_voice, progress_stages
 from svc.errors import DataError, WeightsError, printable
 
 if TYPE_CHECKING:
+    from svc.features.transpose import Transpose
     from svc.inference.converter import ConversionOptions, ConversionReport, Converter
     from svc.inference.speaker_mix import SpeakerMix
 
 PIPE = Path("-")  # standard input or output
+OUTSIDE_HINT = 0.2  # share of the notes outside the range above which another transposition is suggested
 
 
 @app.command()
 def convert(
-    song: Annotated[Path, typer.Argument(help="recording of one voice, any format and rate; a folder with -r; or -")],
+    songs: Annotated[
+        list[Path], typer.Argument(help="recordings of one voice, any formats and rates; a folder with -r; or -")
+    ],
     speaker: Annotated[
         str, typer.Option("-s", "--speaker", help="name or number (see `svc speakers`), Ann:0.6,Bob:0.4, or MIX.csv")
     ],
-    voice: Annotated[Path | None, typer.Option("-v", "--voice", help=VOICE_HELP)] = None,
+    voice: VoiceOption = None,
     transpose: Annotated[
         str,
         typer.Option(
@@ -35,7 +40,8 @@ def convert(
         ),
     ] = "auto",
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="SONG_SPEAKER.wav or FOLDER_SPEAKER if not given; - for a pipe")
+        Path | None,
+        typer.Option("-o", "--out", help="file or folder; SONG_SPEAKER+3.wav if not given; - for a pipe"),
     ] = None,
     loudness: Annotated[str, typer.Option(help="source, target (level of the speaker), or LUFS as -14LUFS")] = "source",
     recursive: Annotated[bool, typer.Option("-r", "--recursive", help="convert all recordings below a folder")] = False,
@@ -54,52 +60,83 @@ def convert(
     device: Annotated[str, typer.Option(help="cpu, or cuda where there is one")] = "cpu",
     force: Force = False,
 ) -> None:
-    """Convert a song, or a folder of songs, to another speaker."""
+    """Convert songs, or a folder of songs, to another speaker."""
     from svc.features.transpose import parse_transpose
-
-    semitones = parse_transpose(transpose)
-    check_device(device)
-    from svc.audio import files
-    from svc.inference.converter import ConversionOptions, Converter
+    from svc.inference.batch import check_jobs, list_jobs
     from svc.inference.loudness import parse_loudness
     from svc.inference.speaker_mix import parse_speaker
+    from svc.inference.voice_header import read_header
+
+    semitones, target_loudness = parse_transpose(transpose), parse_loudness(loudness)
+    song, several = songs[0], recursive or len(songs) > 1
+    f0_files = bool(f0_csv or save_f0_csv)
+    if stream and (separate or f0_files or loudness != "source" or (songs, out) != ([PIPE], PIPE)):
+        raise DataError("--stream: reads and writes pipes, give - as the song, and -o -; cannot be combined with -r, "
+                        "--separate, --loudness, --f0-csv or --save-f0-csv")  # fmt: skip
+    if separate and loudness != "source":
+        raise DataError("--separate: keeps the level of the vocals; leave --loudness out")
+    if several and (f0_files or separate or PIPE in (*songs, out)):
+        raise DataError("-r: cannot be combined with --f0-csv, --save-f0-csv, --separate or -; convert single songs")
+    _check_songs(songs, recursive, out)
+    path = voice or newest_voice()
+    try:
+        mix = parse_speaker(read_header(path), speaker)
+    except WeightsError as error:
+        raise error if str(path) in str(error) else WeightsError(f"{path}: {error}") from None
+    label = f"{mix.label}{_key_suffix(semitones)}"
+    jobs, target = [], PIPE
+    if recursive:
+        target = out or song.resolve().with_name(f"{song.resolve().name}_{label}")
+        jobs = list_jobs(song, target, ".wav")
+    elif several:
+        target = out or song.parent
+        jobs = check_jobs([(one, (out or one.parent) / f"{one.stem}_{label}.wav") for one in songs])
+    elif not stream:
+        target = out or song.with_name(f"{song.stem}_{label}.wav")
+        if out and os.path.isdir(out):  # noqa: PTH112, unlike Path it takes a name that is too long
+            target = out / f"{song.stem}_{label}.wav"
+        _check_paths(song, target, path, f0_csv, save_f0_csv, force)
+
+    check_device(device)
+    from svc.inference.converter import ConversionOptions, Converter
     from svc.inference.voice import VoiceFile
 
-    target_loudness = parse_loudness(loudness)
-    f0_files = f0_csv or save_f0_csv
-    if recursive and (f0_files or separate or song == PIPE):
-        raise DataError("-r: cannot be combined with --f0-csv, --save-f0-csv, --separate or -; convert single songs")
-    if separate and target_loudness != "source":
-        raise DataError("--separate: keeps the level of the vocals; leave --loudness out")
-    if stream and (song, out) != (PIPE, PIPE):
-        raise DataError("--stream: reads and writes pipes; give - as the song, and -o -")
-    if stream and (separate or f0_files or target_loudness != "source"):
-        raise DataError("--stream: cannot be combined with -r, --separate, --loudness, --f0-csv or --save-f0-csv")
-    if not recursive and song != PIPE:
-        if song.is_dir():
-            raise DataError(f"{song}: is a folder; add -r to convert the recordings in it")
-        files.check_file(song)
-    path = voice or newest_voice()
-    loaded = VoiceFile.load(path)
-    try:
-        mix = parse_speaker(loaded, speaker)
-    except WeightsError as error:
-        raise WeightsError(f"{path}: {error}") from None
     options = ConversionOptions(mix, semitones, target_loudness, f0_csv, save_f0_csv)
-    converter = Converter(loaded, device)
+    converter = Converter(VoiceFile.load(path), device)
     if stream:
         _convert_stream(converter, options, mix, stream_rate, stream_block_seconds)
-    elif recursive:
-        _convert_folder(converter, song, out or song.resolve().with_name(f"{song.resolve().name}_{mix.label}"),
-                        options, force)  # fmt: skip
-    elif song == PIPE and out is None:
-        raise DataError("-: give the output a name with -o, or -o - for standard output")
+    elif several:
+        _convert_batch(converter, jobs, target, options, force)
     else:
-        target = out or song.with_name(f"{song.stem}_{mix.label}.wav")
         with _files_for_pipes(song, target) as (source, sink):
-            _check_paths(source, sink, path, options, force)
             report, levels = _convert_song(converter, source, sink, options, separate)
         _print_report(report, levels, target, mix, f"voice {path}")
+
+
+def _check_songs(songs: Sequence[Path], recursive: bool, out: Path | None) -> None:
+    """Refuse songs that are not there or are folders, and a place for several that is a file."""
+    from svc.audio import files
+
+    if recursive and len(songs) > 1:
+        raise DataError("-r: takes one folder; leave -r out for several songs")
+    if len(songs) > 1 and out and out.is_file():
+        raise DataError(f"{out}: is a file; several songs need a folder")
+    if songs[0] == PIPE and out is None:
+        raise DataError("-: give the output a name with -o, or -o - for standard output")
+    for song in songs:
+        if recursive and not song.is_dir():
+            raise DataError(f"{song}: is no folder; name one, or leave -r out for a single song")
+        if not recursive and song.is_dir():
+            raise DataError(f"{song}: is a folder; add -r to convert the recordings in it")
+        if not recursive and len(songs) == 1 and song != PIPE:
+            files.check_file(song)
+
+
+def _key_suffix(transpose: "Transpose") -> str:
+    """Part of a file name that tells the key: ``+3``; empty for ``auto``, which keeps it."""
+    if isinstance(transpose, str):
+        return "" if transpose == "auto" else f"_{transpose}"
+    return f"{transpose:+g}"
 
 
 def _convert_song(
@@ -112,7 +149,7 @@ def _convert_song(
 
             return convert_full_mix(converter, Separator(converter.device), source, sink, options, progress)
         report = converter.convert_file(source, sink, options, progress)
-        return report, report.gain.describe()
+        return report, "\n  ".join(report.notes)
 
 
 def _convert_stream(
@@ -125,20 +162,19 @@ def _convert_stream(
     shift = f"{transpose:+g} semitones" if isinstance(transpose, float) else f"transpose {transpose}"
     typer.echo(printable(f"as {mix.label}, {shift}, raw 16-bit mono at {rate} Hz"), err=True)
     typer.echo(f"latency {stream.latency:.2f} s plus computing", err=True)
-    convert_pcm_pipe(stream, sys.stdin.buffer, sys.stdout.buffer)
+    peak = convert_pcm_pipe(stream, sys.stdin.buffer, sys.stdout.buffer)
+    if peak > 1:
+        typer.echo(f"clipped: the peak was {peak:.2f} times full scale; lower the level of the input", err=True)
     typer.echo(f"the stream ended, transposed by {stream.transpose:+g} semitones", err=True)
     typer.echo("next: run the same command for another stream", err=True)
 
 
-def _convert_folder(
-    converter: "Converter", folder: Path, out: Path, options: "ConversionOptions", overwrite: bool
+def _convert_batch(
+    converter: "Converter", jobs: list[tuple[Path, Path]], out: Path, options: "ConversionOptions", overwrite: bool
 ) -> None:
-    from svc.inference.batch import convert_all, list_jobs
+    from svc.inference.batch import convert_all
     from svc.utils.progress import progress
 
-    if not folder.is_dir():
-        raise DataError(f"{folder}: is no folder; name one, or leave -r out for a single song")
-    jobs = list_jobs(folder, out, ".wav")
     bar = progress(convert_all(converter, jobs, options, overwrite=overwrite), "convert", "song", len(jobs))
     results = []
     for result in bar:
@@ -151,7 +187,7 @@ def _convert_folder(
     hint = " (add -f to convert them again)" if skipped else ""
     typer.echo(f"{out}: {converted} songs converted, {skipped} already there{hint}, {failed} failed")
     if failed == len(results):
-        raise DataError(f"{folder}: none of {failed} files could be converted; the reasons are above")
+        raise DataError(f"none of {failed} files could be converted; the reasons are above")
     typer.echo(f"next: listen to {out}")
 
 
@@ -165,27 +201,48 @@ def _print_report(report: "ConversionReport", levels: str, target: Path, mix: "S
     for side, share in outside.items():
         if share >= 0.01:
             echo(f"  {share:.0%} of the notes are more than a semitone {side} the range of {mix.label}")
-    if max(outside.values()) >= 0.5:
-        echo(f"  add --transpose match to convert into the range of {mix.label}, in another key")
+    if sum(outside.values()) >= OUTSIDE_HINT:
+        echo(f"  {_suggest_transposition(report, mix)}")
     stages = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in report.timings.items())
     total = sum(report.timings.values())
     echo(f"computed in {total:.1f} s, {total / report.seconds:.3f} s per second of song ({stages})")
     echo(f"next: listen to {name}")
 
 
-def _check_paths(source: Path, sink: Path, voice: Path, options: "ConversionOptions", force: bool) -> None:
+def _suggest_transposition(report: "ConversionReport", mix: "SpeakerMix") -> str:
+    """The octave in which fewest notes lie outside the range; it stays in key."""
+    from svc.features.transpose import share_outside_range
+    from svc.utils.units import semitones_to_ratio
+
+    notes = report.source_f0[report.source_f0 > 0]
+    shifts = [report.transpose + 12 * octaves for octaves in range(-3, 4)]
+    shares = [
+        sum(share_outside_range(notes * semitones_to_ratio(shift), *mix.stats.range[1:])) for shift in shifts
+    ]  # fmt: skip
+    best = min(range(len(shifts)), key=lambda n: (round(shares[n], 2), abs(shifts[n])))
+    if shares[best] < report.share_below_range + report.share_above_range - 0.05:
+        return f"add --transpose {shifts[best]:+g} to stay in key with {shares[best]:.0%} of the notes outside"
+    return f"no other octave fits better; --transpose match moves it into the range of {mix.label}, in another key"
+
+
+def _check_paths(
+    source: Path, sink: Path, voice: Path, f0_csv: Path | None, save_f0_csv: Path | None, force: bool
+) -> None:
     """Refuse inputs that cannot be read and outputs that may not be written, before any work."""
     from svc.audio import files
 
-    files.check_file(source)
-    if options.f0_csv:
-        files.check_file(options.f0_csv)
-    if options.save_f0_csv and options.save_f0_csv.resolve() == sink.resolve():
+    if f0_csv:
+        files.check_file(f0_csv)
+    if save_f0_csv and save_f0_csv.resolve() == sink.resolve():
         raise DataError(f"{sink}: is both the song and its f0; give --save-f0-csv another name")
-    inputs = {path.resolve() for path in (source, voice, options.f0_csv) if path}
-    for path in filter(None, (sink, options.save_f0_csv)):
-        check_output(path, force)
-        if path.resolve() in inputs:
+    if sink != PIPE:
+        check_output(sink, force)
+        files.check_format(sink)
+    if save_f0_csv:
+        check_output(save_f0_csv, force)
+    inputs = {path.resolve() for path in (source, voice, f0_csv) if path}
+    for path in filter(None, (sink, save_f0_csv)):
+        if path != PIPE and path.resolve() in inputs:
             raise DataError(f"{path}: is an input of this command; give another name")
 
 

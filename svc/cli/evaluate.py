@@ -1,13 +1,19 @@
 """``svc evaluate``: metrics, tables and a report of a voice or of existing conversions."""
 
 import os
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from svc.cli.app import Force, app, check_device
 from svc.errors import DataError, printable
+
+if TYPE_CHECKING:
+    from svc.evaluation.run import EvaluationRequest
+    from svc.inference.voice import VoiceFile
 
 
 @app.command()
@@ -25,6 +31,9 @@ def evaluate(
     converted: Annotated[
         Path | None, typer.Option(help="existing conversions: DIR/<target>/<path of the source>.*")
     ] = None,
+    protocol: Annotated[
+        str, typer.Option(help="seen-speakers, unseen-sources, one-minute or harmony; SOURCES is then a corpus")
+    ] = "",
     speaker: Annotated[list[str] | None, typer.Option("-s", "--speaker", help="only this target; repeatable")] = None,
     num_targets: Annotated[int, typer.Option(min=1, help="other speakers that each song is converted to")] = 3,
     num_examples: Annotated[int, typer.Option(min=0, help="conversions to play in the report")] = 9,
@@ -47,17 +56,13 @@ def evaluate(
     """Evaluate a voice, or existing conversions, and write a report with tables, figures and audio."""
     if voice and converted:
         raise DataError("give --voice to convert, or --converted for existing conversions, not both")
+    if protocol and not voice:
+        raise DataError(f"--protocol {protocol}: converts, so give --voice")
     check_device(device)
-    from svc.evaluation import report
     from svc.evaluation.evaluator import EvaluatorConfig
-    from svc.evaluation.run import CONVERTED, SOURCE_FILTER, EvaluationRequest, evaluate
-    from svc.inference.converter import Converter
+    from svc.evaluation.run import EvaluationRequest
     from svc.inference.voice import VoiceFile
 
-    written = [report.SCORES, report.TABLE, report.PAGE] + ([] if converted else [CONVERTED, SOURCE_FILTER])
-    existing = [name for name in written if os.path.lexists(out / name)]
-    if existing and not force:
-        raise DataError(f"{out / existing[0]}: exists already; add -f to replace it or give another -o")
     metrics = EvaluatorConfig(f0_tracker, speaker_encoder, content_metric, tuple(mos or ()), asr, language)
     request = EvaluationRequest(
         sources=sources,
@@ -70,12 +75,75 @@ def evaluate(
         metrics=metrics,
         jobs=jobs,
     )
-    converter = Converter(VoiceFile.load(voice), device) if voice else None
-    evaluation = evaluate(request, converter)
-    name = printable(str(voice or converted or "source, baseline and truth"))
-    typer.echo(report.write_report(evaluation, request, name, num_examples))
-    for line in evaluation.notes + [f"skipped {reason}" for reason in evaluation.scores.skipped]:
+    loaded = VoiceFile.load(voice) if voice else None
+    path = (voice or converted or Path("source, baseline and truth")).absolute()
+    name = printable(path.parent.name if path.name == "voice.safetensors" else path.stem)
+    if protocol and loaded:
+        _check_new([request], protocol, force)
+        loaded, requests = _plan_protocol(protocol, request, loaded)
+    else:
+        requests = [request]
+        _check_new(requests, protocol, force)
+    for planned in requests:
+        _evaluate(planned, loaded, device, name, num_examples)
+    typer.echo(printable(f"next: open {requests[0].out / 'report.html'}; compare with another: svc compare "
+                         f"{requests[0].out} OTHER"))  # fmt: skip
+
+
+def _check_new(requests: "Sequence[EvaluationRequest]", protocol: str, force: bool) -> None:
+    """Nothing is overwritten without --force."""
+    from svc.evaluation import report
+    from svc.evaluation.run import CONVERTED, SOURCE_FILTER
+
+    for request in requests:
+        written = [report.SCORES, report.TABLE, report.PAGE] + ([] if request.converted else [CONVERTED, SOURCE_FILTER])
+        written += ["recordings", "clean"] if protocol else []
+        existing = [name for name in written if os.path.lexists(request.out / name)]
+        if existing and not force:
+            raise DataError(f"{request.out / existing[0]}: exists already; add -f to replace it or give another -o")
+
+
+def _plan_protocol(
+    protocol: str, request: "EvaluationRequest", voice: "VoiceFile"
+) -> "tuple[VoiceFile, list[EvaluationRequest]]":
+    """The voice of a protocol, with speakers added if it fits some, and what to evaluate."""
+    from svc.adaptation.pipeline import AdaptOptions, adapt
+    from svc.evaluation import harmony
+    from svc.evaluation.arrangement import FOLDER, arrange
+
+    arranged = arrange(protocol, request, [speaker.name for speaker in voice.speakers], voice.training_data)
+    if protocol == "one-minute":
+        for target in arranged.speakers:
+            typer.echo(printable(f"fit {target} from a minute of speech"))
+            options = AdaptOptions(target, "speech")
+            work_dir = request.out / "fit" / target
+            work_dir.parent.mkdir(parents=True, exist_ok=True)
+            voice = adapt(voice, request.out / FOLDER / "speech" / target, options, work_dir, jobs=request.jobs).voice
+        voice.save(request.out / "voice.safetensors")
+    if protocol != "harmony":
+        return voice, [arranged]
+    skipped: list[str] = []
+    inputs = harmony.write_inputs(arranged.sources, request.out / FOLDER, skipped)
+    for line in skipped:
+        typer.echo(printable(f"  skipped {line}"))
+    return voice, [replace(arranged, out=request.out / kind, inputs=folder) for kind, folder in inputs.items()]
+
+
+def _evaluate(request: "EvaluationRequest", voice: "VoiceFile | None", device: str, name: str, examples: int) -> None:
+    """Evaluate, write the report and print the summary."""
+    from svc.evaluation import harmony, report
+    from svc.evaluation.metrics.table import mean
+    from svc.evaluation.run import evaluate as run
+    from svc.inference.converter import Converter
+
+    evaluation = run(request, Converter(voice, device) if voice else None)
+    scores = evaluation.scores
+    typer.echo(report.write_report(evaluation, request, name, examples))
+    for line in evaluation.notes + [f"skipped {reason}" for reason in scores.skipped]:
         typer.echo(printable(f"  {line}"))
-    what = "conversions" if voice or converted else "pairs of a song and a target, without conversions,"
-    typer.echo(f"{len(evaluation.scores.pairs)} {what} evaluated; skipped: {len(evaluation.scores.skipped)}")
-    typer.echo(printable(f"next: open {out / report.PAGE}; compare with another: svc compare {out} OTHER"))
+    what = "conversions" if voice or request.converted else "pairs of a song and a target, without conversions,"
+    typer.echo(f"{len(scores.pairs)} {what} evaluated; skipped: {len(scores.skipped)}")
+    if request.out.name in harmony.ANCHORS and voice:
+        rows = [r for r in scores.rows if r["system"] == "voice" and r["speaker"] != r["target"] and not r.get("seen")]
+        anchors = harmony.ANCHORS[request.out.name]
+        typer.echo(f"{request.out.name}: LogF0PCC {mean(rows, 'log_f0_pcc'):.1%} (on other songs: {anchors})")

@@ -18,11 +18,16 @@ def export(
     out: Annotated[Path, typer.Option("-o", "--out", help="voice file to write, NAME.safetensors")],
     checkpoint: Annotated[str, typer.Option(help="last, or best by the validation scores")] = "last",
     licence: Annotated[str, typer.Option(help="of the voice, for its card")] = "not stated",
+    prepared: Annotated[
+        Path | None, typer.Option(help="prepared folder of the run, if it was trained before voices knew their data")
+    ] = None,
     note: Annotated[str, typer.Option(help="for the card: whose voices, with whose consent")] = "not stated",
     onnx: Annotated[Path | None, typer.Option(help="also write the generator for ONNX Runtime, NAME.onnx")] = None,
     force: Force = False,
 ) -> None:
     """Make one file to share, a voice, from a training run."""
+    from svc.features.training_data import check_licence
+
     if checkpoint not in {"last", "best"}:
         raise DataError(f"--checkpoint {checkpoint}: give last or best")
     check_voice_output(out, force)
@@ -30,7 +35,8 @@ def export(
         check_output(onnx, force)
         if onnx.absolute() == out.absolute():
             raise DataError(f"--onnx {onnx}: is also the voice file; give another name")
-    voice = export_run(run, checkpoint, {"licence": licence, "speakers": note})
+    voice = export_run(run, checkpoint, {"licence": licence, "speakers": note}, prepared)
+    check_licence(licence, voice.training_data)
     if onnx is not None:
         from svc.inference.onnx import save_onnx
 
@@ -41,14 +47,30 @@ def export(
     typer.echo(f"next: svc convert --voice {out} --speaker {voice.speakers[0].name!r} SONG.wav")
 
 
-def export_run(run: Path, which: str, card: dict[str, str]) -> "VoiceFile":
+def export_run(run: Path, which: str, card: dict[str, str], prepared: Path | None = None) -> "VoiceFile":
     """The voice of the ``last`` or the ``best`` checkpoint of a run.
+
+    Args:
+        run: folder of the run.
+        which: checkpoint.
+        card: free text by headings.
+        prepared: folder of the clips, for a run that did not record them.
 
     Raises:
         TrainingError: there is no such checkpoint, or it is of another version of svc.
+        DataError: the prepared folder is not one, or is of other speakers.
     """
+    from svc.data import manifest
+    from svc.data.provenance import training_data
+    from svc.features.training_data import TrainingData
     from svc.inference.export import export_voice
     from svc.training import checkpoint
 
     loaded = checkpoint.load_named(run, which)
-    return export_voice(loaded.folder, loaded.step, loaded.meta, checkpoint.ema_weights(loaded), card)
+    data = TrainingData.from_tree(loaded.meta.get("training_data") or TrainingData().to_tree())
+    if prepared is not None:
+        clips = manifest.read(prepared)
+        if [speaker.name for speaker in clips.speakers] != [row["name"] for row in loaded.meta["speakers"]]:
+            raise DataError(f"{prepared}: has other speakers than {run}; give the folder that it was trained on")
+        data = training_data(clips.clips)
+    return export_voice(loaded.folder, loaded.step, loaded.meta, checkpoint.ema_weights(loaded), card, data)

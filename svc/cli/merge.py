@@ -5,23 +5,23 @@ from typing import Annotated
 
 import typer
 
-from svc.cli.app import Force, app, check_voice_output
-from svc.cli.speakers import VoiceOut, VoicePath, save_voice
+from svc.cli.app import Force, VoiceOption, app, check_voice_output, newest_voice
+from svc.cli.speakers import VoiceOut, save_voice
 
 
 @app.command()
 def merge(
-    voice: VoicePath,
     other: Annotated[Path, typer.Argument(help="voice file with more speakers, fitted to the same voice")],
     out: VoiceOut,
+    voice: VoiceOption = None,
     force: Force = False,
 ) -> None:
     """Merge the speakers of two voices that were fitted to the same one; those of the first keep their numbers."""
+    check_voice_output(out, force)
     from svc.inference import speakers
     from svc.inference.voice import VoiceFile
 
-    check_voice_output(out, force)
-    merged, messages = speakers.merge(VoiceFile.load(voice), VoiceFile.load(other))
+    merged, messages = speakers.merge(VoiceFile.read(voice or newest_voice()), VoiceFile.read(other))
     for message in messages:
         typer.echo(f"  {message}")
     save_voice(merged, out)

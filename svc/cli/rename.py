@@ -4,22 +4,22 @@ from typing import Annotated
 
 import typer
 
-from svc.cli.app import Force, app, check_voice_output
-from svc.cli.speakers import SpeakerName, VoiceOut, VoicePath, save_voice
+from svc.cli.app import Force, VoiceOption, app, check_voice_output, newest_voice
+from svc.cli.speakers import SpeakerName, VoiceOut, save_voice
 
 
 @app.command()
 def rename(
-    voice: VoicePath,
     speaker: SpeakerName,
     name: Annotated[str, typer.Argument(help="new name")],
     out: VoiceOut,
+    voice: VoiceOption = None,
     force: Force = False,
 ) -> None:
     """Rename a speaker; the number stays."""
+    check_voice_output(out, force)
     from svc.inference.speakers import with_renamed
     from svc.inference.voice import VoiceFile
 
-    check_voice_output(out, force)
-    loaded = VoiceFile.load(voice)
+    loaded = VoiceFile.read(voice or newest_voice())
     save_voice(with_renamed(loaded, speaker, name), out, loaded.speaker_index(speaker))

@@ -29,4 +29,4 @@ def serve(
             typer.echo(f"next: open {address}, Ctrl-C ends")
             threading.Event().wait()
     except KeyboardInterrupt:
-        typer.echo("ended; uploads, and voices that were not downloaded, are deleted")
+        typer.echo("ended; uploads, a running fit, and voices that were not downloaded are deleted")

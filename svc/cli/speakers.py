@@ -5,34 +5,32 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from svc.cli.app import VOICE_HELP, app, newest_voice
+from svc.cli.app import VoiceOption, app, newest_voice
 from svc.errors import printable
 
 if TYPE_CHECKING:
-    from svc.inference.voice import VoiceFile
+    from svc.inference.voice import VoiceFile, VoiceHeader
 
-VoicePath = Annotated[Path, typer.Argument(help="voice file")]
 VoiceOut = Annotated[Path, typer.Option("-o", "--out", help="voice file to write, NAME.safetensors")]
 SpeakerName = Annotated[str, typer.Argument(help="name or number, see `svc speakers`")]
 
 
 @app.command()
-def speakers(
-    voice: Annotated[Path | None, typer.Argument(help=VOICE_HELP)] = None,
-) -> None:
+def speakers(voice: VoiceOption = None) -> None:
     """List the speakers of a voice with numbers and ranges, and its card."""
-    from svc.inference.voice import VoiceFile
+    from svc.inference.voice_header import read_header
 
     path = voice or newest_voice()
-    loaded = VoiceFile.load(path)
-    print_speakers(loaded)
-    for heading, text in loaded.card.items():
+    header = read_header(path)
+    typer.echo(f"{path}:")
+    print_speakers(header)
+    for heading, text in header.card.items():
         typer.echo(printable(f"{heading}: {text}"))
-    first = loaded.speakers[0].number
+    first = header.speakers[0].number
     typer.echo(f"next: svc convert --voice {path} --speaker {first} SONG.wav; to add a speaker: svc fit --help")
 
 
-def print_speakers(voice: "VoiceFile") -> None:
+def print_speakers(voice: "VoiceHeader") -> None:
     """One line for each speaker."""
     width = max(len(speaker.name) for speaker in voice.speakers)
     for speaker in voice.speakers:

@@ -70,18 +70,17 @@ def train_voice(
     allow_config_change: bool = False,
 ) -> None:
     """Train on a prepared folder, and print the result; also the recipe."""
-    from accelerate import PartialState
-
     from svc.config import load, parse_overrides
     from svc.data import manifest
     from svc.data.prepare import check_config
     from svc.evaluation.independence import independence_notes
     from svc.evaluation.validation_metrics import write_training_report
     from svc.training import loop
+    from svc.utils.distributed import joined_state
 
     options = load(config, parse_overrides(overrides or []))
     clips = manifest.read(prepared)
-    main_process = PartialState(cpu=cpu).is_main_process
+    main_process = joined_state(cpu).is_main_process
     check_config(clips, options)
     evaluator = validation_evaluator(clips, options) if main_process else None
     outcome = loop.train(clips, run, options, cpu=cpu, allow_config_change=allow_config_change, score=evaluator)

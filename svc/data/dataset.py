@@ -1,7 +1,9 @@
 """Training segments of prepared clips. Item (epoch, index) is a pure function of the seed: resuming needs no state."""
 
-from collections.abc import Iterator
-from dataclasses import replace
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +14,7 @@ from svc.data.batch import ROUNDING, Batch
 from svc.data.manifest import Clip, Manifest
 from svc.errors import DataError
 from svc.features.cache import CacheEntry, FeatureCache, from_int16
-from svc.features.conditioning import one_hot
+from svc.features.conditioning import Conditioning, one_hot
 from svc.features.extract import Features
 
 ItemIndex = tuple[int, int]  # epoch, index
@@ -163,12 +165,64 @@ class StepSampler(Sampler[list[ItemIndex]]):
         return self._permutation
 
 
-def loader(dataset: SegmentDataset, *, step: int, rank: int, world: int) -> DataLoader[Batch]:
-    """Batches of the steps from ``step`` on, for one process."""
-    return DataLoader(
+def batches(dataset: SegmentDataset, *, step: int, rank: int, world: int) -> Iterator[Batch]:
+    """Batches of the steps from ``step`` on, for one process.
+
+    Workers send arrays, because tensors would go through /dev/shm, which is small in many containers.
+
+    Raises:
+        DataError: a worker was ended from outside.
+    """
+    workers = dataset.config.train.num_workers
+    loader = DataLoader(
         dataset,
         batch_sampler=StepSampler(len(dataset), dataset.config, step=step, rank=rank, world=world),
-        num_workers=dataset.config.train.num_workers,
-        collate_fn=Batch.stack,
+        num_workers=workers,
+        collate_fn=_stack_arrays if workers else Batch.stack,
         persistent_workers=False,
     )
+    try:
+        yield from map(_from_arrays, _load(loader)) if workers else loader
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise DataError(
+            "a process that loads data was ended from outside, out of memory or /dev/shm?; run the same command again, "
+            f"with less than train.num_workers={workers}, 0 for none"
+        ) from None
+
+
+def _load(loader: DataLoader[Any]) -> Iterator[Any]:
+    """What workers send; one that died is noticed here.
+
+    torch notices it by a signal handler, which would raise in the middle of a step.
+    """
+    items, loading = iter(loader), False
+    notice = signal.getsignal(signal.SIGCHLD)
+
+    def handle(number: int, frame: Any) -> None:
+        if loading and callable(notice):
+            notice(number, frame)
+
+    signal.signal(signal.SIGCHLD, handle)
+    try:
+        while True:
+            loading = True
+            handle(signal.SIGCHLD, None)
+            arrays = next(items, None)
+            loading = False
+            if arrays is None:
+                return
+            yield arrays
+    finally:
+        signal.signal(signal.SIGCHLD, notice)
+
+
+def _stack_arrays(items: Sequence[Batch]) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    batch = Batch.stack(items)
+    return {f.name: getattr(batch.conditioning, f.name).numpy() for f in fields(Conditioning)}, batch.audio.numpy()
+
+
+def _from_arrays(arrays: tuple[dict[str, np.ndarray], np.ndarray]) -> Batch:
+    conditioning = {name: torch.from_numpy(array) for name, array in arrays[0].items()}
+    return Batch(Conditioning(**conditioning), torch.from_numpy(arrays[1]))

@@ -18,6 +18,7 @@ OVERVIEW = "overview.png"
 MAX_SPEAKERS = 60  # shown, those with the most minutes
 MAX_CLIPS = 100  # of a speaker whose levels are read
 KINDS = ("song", "speech", "")
+OCTAVES = (55, 110, 220, 440, 880)  # Hz, ticks
 
 
 def write(folder: Path, clips: Sequence[Clip], speakers: Sequence[Speaker]) -> Path:
@@ -59,7 +60,7 @@ def _plot_ranges(axes: Axes, speakers: Sequence[Speaker]) -> None:
             axes.plot([speaker.low_f0, speaker.high_f0], [row, row], color="tab:blue", linewidth=3, alpha=0.5)
             axes.plot(speaker.median_f0, row, ".", color="tab:blue")
     axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_formatter("{x:.0f}")
+    axes.set_xticks(OCTAVES, [str(octave) for octave in OCTAVES])
     axes.set_title("pitch: 5 to 95 %, and median, Hz", fontsize=10)
 
 

@@ -30,6 +30,7 @@ from svc.features.extract import changed_features, feature_fingerprint
 from svc.features.speaker import Speaker
 from svc.utils.distributed import ProcessGroup, process_group
 from svc.utils.progress import progress
+from svc.utils.workers import end_with_parent
 
 __all__ = ["Summary", "check_config", "find_by_speaker", "find_single_speaker", "prepare"]
 
@@ -105,8 +106,6 @@ def prepare(
             return group.on_main(lambda: _write_tables(roots[0], out, plan, results, valid))
     except Timeout:
         raise DataError(f"{out}: another `svc prepare` is working there; wait for it or choose another -o") from None
-    except BrokenProcessPool:
-        raise DataError(f"{out}: a process was ended from outside, out of memory?; use fewer --jobs") from None
     except OSError as error:
         raise DataError(f"{out}: cannot be written ({error.strerror}); choose another folder with -o") from None
 
@@ -196,8 +195,26 @@ def _run(part: Sequence[PrepareJob], jobs: int) -> Iterator[_Result]:
         with _one_thread():
             yield from map(process_file, part)
         return
-    with ProcessPoolExecutor(min(jobs, len(part)), get_context("spawn"), initializer=_use_one_thread) as pool:
-        yield from pool.map(process_file, part)
+    done = 0
+    while done < len(part):
+        rest = part[done:]
+        try:
+            with ProcessPoolExecutor(min(jobs, len(rest)), get_context("spawn"), initializer=_start_worker) as pool:
+                for result in pool.map(process_file, rest):
+                    yield result
+                    done += 1
+        except BrokenProcessPool:
+            if jobs == 1:  # else any of several files
+                job, done = part[done], done + 1
+                reason = f"{job.path}: its process was ended from outside, out of memory?; cut it into shorter files"
+                yield {"path": str(job.path.relative_to(job.data)), "speaker": job.speaker, "reason": reason}
+            jobs = 1
+
+
+def _start_worker() -> None:
+    """Use one thread, and end with the parent, however that ends."""
+    _use_one_thread()
+    end_with_parent()
 
 
 def _use_one_thread() -> None:

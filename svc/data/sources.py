@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from svc.audio.find import find_audio, may_be_audio
+from svc.audio.find import enters, find_audio, is_hidden, may_be_audio
 from svc.data import corpora
 from svc.data.corpora import folder
 from svc.data.corpora.base import UNKNOWN_LANGUAGE, UNKNOWN_LICENCE, Recording
@@ -86,19 +86,23 @@ def find_by_speaker(data: Path) -> tuple[list[tuple[str, Path]], list[Rejected]]
     if not data.is_dir():
         raise DataError(f"{data}: no such folder; name one that holds a folder for each speaker")
     files: list[tuple[str, Path]] = []
-    rejected: list[Rejected] = []
-    for path in sorted(data.iterdir()):
+    reasons: dict[str, str] = {}
+    linked: set[Path] = set()
+    for path in sorted(data.iterdir(), key=lambda path: (path.is_symlink(), path.name)):
+        if is_hidden(path.name):
+            continue
         if not path.is_dir():
-            if may_be_audio(path.name):
-                reason = f"{path}: belongs to no speaker; move it into a folder of its speaker's name"
-                rejected.append({"path": path.name, "speaker": "", "reason": reason})
-        elif not path.name.startswith("."):
+            if may_be_audio(path):
+                reasons[path.name] = f"{path}: belongs to no speaker; move it into a folder of its speaker's name"
+        elif not enters(path, data, linked):
+            reasons[path.name] = f"{path}: links to recordings that have another speaker here; remove the link"
+        else:
             try:
                 name = checked_new_name(path.name)
-                files += [(name, file) for file in find_audio(path)]
+                files += [(name, file) for file in find_audio(path, data, linked)]
             except DataError as error:
-                rejected.append({"path": path.name, "speaker": "", "reason": str(error)})
-    return files, rejected
+                reasons[path.name] = str(error)
+    return files, [{"path": name, "speaker": "", "reason": reason} for name, reason in reasons.items()]
 
 
 def find_single_speaker(data: Path, speaker: str) -> list[tuple[str, Path]]:
@@ -122,7 +126,7 @@ def _plain_folder(root: Path) -> Sources:
     """A folder of speakers, or of one speaker; groups are the folders of songs where there are at least two."""
     files, rejected = find_by_speaker(root)
     below = Path()
-    if not files and any(may_be_audio(path.name) for path in root.iterdir() if path.is_file()):
+    if not files and any(may_be_audio(path) for path in root.iterdir()):
         below = Path(root.resolve().name)  # its only speaker
         files, rejected = find_single_speaker(root, below.name), []
     recordings = [replace(folder.recording(below / path.relative_to(root), Path()), path=path) for _, path in files]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 
+import numpy as np
 import torch
 from filelock import FileLock
 from safetensors import SafetensorError
@@ -21,6 +22,12 @@ from svc.utils.progress import bar
 TIMEOUT = 30.0  # s without a byte
 CHUNK_BYTES = 2**20
 MAX_BYTES = 2**31
+SCALARS = [  # a NumPy number in a pickle, by the names of NumPy 2 and 1
+    (np.float64(0).__reduce__()[0], "numpy._core.multiarray.scalar"),
+    (np.float64(0).__reduce__()[0], "numpy.core.multiarray.scalar"),
+    np.dtype,
+    np.dtypes.Float64DType,
+]
 FALLBACK_HINT = "or use the encoder cepstral, which needs no weights"
 
 
@@ -33,12 +40,14 @@ class Download:
         url: https.
         sha256: of the file. None where no hash could be confirmed: the first download is trusted, over TLS.
         fallback: the end of every error: what else one can do.
+        key: of the tensors where the file holds more than those; its NumPy scalars are read too.
     """
 
     name: str
     url: str
     sha256: str | None = None
     fallback: str = FALLBACK_HINT
+    key: str | None = None
 
 
 def cache_folder() -> Path:
@@ -107,7 +116,9 @@ def _read(path: Path, display_name: str, source: Download) -> Mapping[str, Tenso
     if source.sha256 not in (None, actual):
         raise WeightsError(f"{display_name}: is another file, SHA-256 {actual[:12]}…; {hint}")
     try:
-        tensors = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(SCALARS if source.key else []):
+            tensors = torch.load(path, map_location="cpu", weights_only=True)
+        tensors = tensors[source.key] if source.key else tensors
     except Exception as error:  # a broken file raises all kinds
         raise WeightsError(f"{display_name}: refused, {printable(str(error)).split('. ')[0]}; {hint}") from None
     if not isinstance(tensors, Mapping):

@@ -5,7 +5,6 @@ phone, whoever speaks. The blocks are those of ConvNeXt (Liu et al. 2022): wide 
 layers. ``recipes/train_phone_model.py`` trains it.
 """
 
-import warnings
 from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from svc.audio.mel import mel_filters
 from svc.audio.stft import power_spectrogram
 from svc.encoders import register, safetensors_io
 from svc.encoders.base import Encoder
@@ -134,17 +134,5 @@ def mel_bank(vtlp_factor: float = 1.0) -> Tensor:
 
     With a factor the audio looks like that of a vocal tract shorter by it (Jaitly and Hinton 2013).
     """
-    import librosa
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of bands that a longer tract leaves empty
-        bank = librosa.filters.mel(
-            sr=SAMPLE_RATE * vtlp_factor,
-            n_fft=FFT,
-            n_mels=BANDS,
-            fmin=LOWEST,
-            fmax=HIGHEST,
-            norm=None,
-            dtype=np.float64,
-        )
+    bank = mel_filters(SAMPLE_RATE * vtlp_factor, FFT, BANDS, LOWEST, HIGHEST)
     return torch.from_numpy(bank / np.maximum(bank.sum(axis=1, keepdims=True), 1e-3)).float().T.contiguous()

@@ -10,6 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from svc.audio.mel import mel_filters
 from svc.audio.stft import power_spectrogram
 from svc.encoders import register
 from svc.encoders.base import Encoder
@@ -33,12 +34,8 @@ class CepstralEncoder(Encoder):
 
     def __init__(self) -> None:
         super().__init__()
-        import librosa
-
         bins = FFT // 2 + 1
-        bank = librosa.filters.mel(
-            sr=self.sample_rate, n_fft=FFT, n_mels=BANDS, fmin=LOWEST, fmax=HIGHEST, norm="slaney"
-        )
+        bank = mel_filters(self.sample_rate, FFT, BANDS, LOWEST, HIGHEST)
         self.register_buffer("bank", torch.from_numpy(bank / bank.sum(axis=1, keepdims=True)).float(), persistent=False)
         quefrency = torch.arange(bins) / self.sample_rate
         lifter = (0.5 + 0.5 * torch.cos(torch.pi * quefrency / (2 * CUTOFF))) * (quefrency < 2 * CUTOFF)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
-from svc.audio.find import find_audio
+from svc.audio.find import enters, find_audio, is_hidden
+from svc.data.corpora.base import nfc, subfolders
 from svc.errors import DataError
 
 MAX_TEXT = 100_000  # bytes
@@ -73,12 +74,12 @@ def find_songs(folder: Path, skipped: list[str]) -> list[Song]:
         DataError: there are none, or two of one name.
     """
     before, songs = len(skipped), dict[str, Song]()
-    folders = {"": folder} | {place.name: place for place in speaker_folders(folder, "--sources", skipped)}
+    folders = {"": folder} | {nfc(place.name): place for place in speaker_folders(folder, "--sources", skipped)}
     for speaker, place in folders.items():
         for path in find_audio(place) if speaker else _files_in(place):
             if not _is_printable(path, place, skipped):
                 continue
-            song = Song(path, speaker, path.relative_to(place).with_suffix("").as_posix())
+            song = Song(path, speaker, nfc(path.relative_to(place).with_suffix("").as_posix()))
             other = songs.setdefault(song.id, song)
             if other is not song:
                 raise DataError(f"{path}: {other.path.name} beside it has the same name; rename one of them")
@@ -95,7 +96,7 @@ def find_recordings(folder: Path, option: str, skipped: list[str]) -> dict[str, 
         DataError: the folder does not exist, or has no speaker's folder.
     """
     before = len(skipped)
-    recordings = {place.name: list(find_audio(place)) for place in speaker_folders(folder, option, skipped)}
+    recordings = {nfc(place.name): list(find_audio(place)) for place in speaker_folders(folder, option, skipped)}
     recordings = {name: paths for name, paths in recordings.items() if paths}
     if not recordings:
         reason = next(iter(skipped[before:]), f"put recordings in {folder}/<speaker>/, see {option}")
@@ -104,7 +105,7 @@ def find_recordings(folder: Path, option: str, skipped: list[str]) -> dict[str, 
 
 
 def speaker_folders(folder: Path, option: str, skipped: list[str]) -> list[Path]:
-    """The folders in a folder, symbolic links included, hidden ones not; skipped as by ``find_songs``.
+    """The folders in a folder, but hidden ones and links into it; skipped as by ``find_songs``.
 
     Raises:
         DataError: the folder does not exist or cannot be listed.
@@ -112,17 +113,21 @@ def speaker_folders(folder: Path, option: str, skipped: list[str]) -> list[Path]
     try:
         if not folder.is_dir():
             raise DataError(f"{folder}: no such folder; choose another with {option}")
-        folders = [place for place in sorted(folder.iterdir()) if place.is_dir() and not place.name.startswith(".")]
+        places = [place for place in sorted(folder.iterdir()) if place.is_dir() and not is_hidden(place.name)]
     except OSError as error:
         raise DataError(f"{folder}: cannot be listed ({error.strerror}); choose another with {option}") from None
-    return [place for place in folders if _is_printable(place, folder, skipped)]
+    linked: set[Path] = set()
+    return [place for place in places if _is_printable(place, folder, skipped) and enters(place, folder, linked)]
 
 
 def find_parallel_takes(folder: Path, speaker: str, song: Song) -> list[Path]:
     """A speaker's own performances of a song: ``<song>.*`` first, then other takes ``<song>.2.*``."""
-    place = folder / speaker / song.name
-    matching = [p for p in _files_in(place.parent) if p.stem == place.name or p.stem.startswith(f"{place.name}.")]
-    return sorted(matching, key=lambda p: (p.stem != place.name, p.name))
+    *parents, name = speaker, *song.name.split("/")
+    for parent in parents:
+        places = subfolders(folder) if folder.is_dir() else []
+        folder = next((place for place in places if nfc(place.name) == parent), folder / parent)
+    matching = [p for p in _files_in(folder) if nfc(p.stem) == name or nfc(p.stem).startswith(f"{name}.")]
+    return sorted(matching, key=lambda p: (nfc(p.stem) != name, p.name))
 
 
 def plan_conversions(songs: Sequence[Song], speakers: Sequence[str], count: int, out: Path) -> list[ConversionPair]:
@@ -157,7 +162,7 @@ def match_existing_conversions(
     pairs: dict[tuple[str, str], ConversionPair] = {}
     for name, paths in find_recordings(converted, "--converted", skipped).items():
         for path in paths:
-            song_id = path.relative_to(converted / name).with_suffix("").as_posix()
+            song_id = nfc(Path(*path.relative_to(converted).with_suffix("").parts[1:]).as_posix())
             if not _is_printable(path, converted, skipped):
                 continue
             if song_id not in by_id:

@@ -11,15 +11,19 @@ import numpy as np
 
 from svc.audio import files
 from svc.audio.files import Audio
+from svc.data.corpora.base import nfc
 from svc.errors import DataError, SvcError
 from svc.evaluation import protocol
 from svc.evaluation.evaluator import Evaluator, EvaluatorConfig
+from svc.evaluation.exposure import Exposure
 from svc.evaluation.independence import independence_notes
 from svc.evaluation.metrics import transcript
 from svc.evaluation.metrics.speaker import MAX_SECONDS
+from svc.evaluation.metrics.table import Row
 from svc.evaluation.protocol import ConversionPair, Song
 from svc.evaluation.scoring import Evaluation, read_or_skip, score_all
 from svc.inference.converter import Converter
+from svc.inference.voice import VoiceFile
 from svc.utils.progress import progress
 
 MAX_ENROLMENT_FILES = 60  # of each speaker
@@ -37,6 +41,7 @@ class EvaluationRequest:
         enrolment: ``DIR/<speaker>/**/*``; the sources themselves if not given.
         parallel: ``DIR/<speaker>/<song>.*``, performances by the targets and by the speakers of the sources.
         converted: existing conversions ``DIR/<target>/<source>.*``; else the converter makes them.
+        inputs: ``DIR/<source>.wav``, to convert in place of the sources, which the conversions are compared with.
         out: output folder.
         num_targets: other speakers that each song is converted to.
         speakers: only these targets; all if empty.
@@ -48,6 +53,7 @@ class EvaluationRequest:
     enrolment: Path | None = None
     parallel: Path | None = None
     converted: Path | None = None
+    inputs: Path | None = None
     out: Path
     num_targets: int = 3
     speakers: tuple[str, ...] = ()
@@ -74,14 +80,23 @@ def evaluate(request: EvaluationRequest, converter: Converter | None = None) -> 
     pairs = _plan(request, songs, targets, enrolment, skipped, converting)
     evaluator = Evaluator(_with_vocabulary(songs, request.metrics, skipped), enrolment)
     if converter and converting:
-        pairs = _convert(converter, pairs, request.out / SOURCE_FILTER, skipped)
+        pairs = _convert(converter, pairs, request, skipped)
     has_conversions = converting or request.converted is not None
     jobs = request.jobs or os.cpu_count() or 1
     evaluation = score_all(pairs, evaluator, enrolment, request.parallel, has_conversions=has_conversions, jobs=jobs)
     evaluation.scores.skipped[:] = dict.fromkeys(skipped + evaluation.scores.skipped)
     if converter:
-        evaluation.notes.extend(independence_notes(request.metrics, converter.voice.config))
+        voice, scores = converter.voice, evaluation.scores
+        Exposure(voice.training_data, voice.config, request.sources).mark(scores.rows, scores.pairs, scores.truths)
+        evaluation.notes.extend(independence_notes(request.metrics, voice.config) + _exposure_notes(voice, scores.rows))
     return evaluation
+
+
+def _exposure_notes(voice: VoiceFile, rows: Sequence[Row]) -> list[str]:
+    if not voice.training_data.hashes:
+        return ["The voice does not say what it was trained on: these songs may be among it."]
+    seen, songs = ({row["song"] for row in rows if row.get("seen", -1.0) >= least} for least in (1, 0))
+    return [f"The voice was trained on {len(seen)} of {len(songs)} songs, or on their truths."] if seen else []
 
 
 def _plan(
@@ -145,7 +160,10 @@ def _enrolment_files(request: EvaluationRequest, songs: Sequence[Song], skipped:
 
 
 def _read_enrolment(files_of: Mapping[str, Sequence[Path]], skipped: list[str]) -> dict[str, list[Audio]]:
-    """The beginnings of up to 60 recordings of every speaker, spread over all, until there are five minutes."""
+    """The beginnings of up to 60 recordings of every speaker, spread over all, until there are five minutes.
+
+    The longest comes first: it is the one prompt of ``cosine_prompt``.
+    """
     enrolment: dict[str, list[Audio]] = {}
     for name, paths in progress(files_of.items(), "enrol", "speaker", len(files_of)):
         seconds, chosen = 0.0, evenly_spaced(paths, MAX_ENROLMENT_FILES)
@@ -162,7 +180,7 @@ def _read_enrolment(files_of: Mapping[str, Sequence[Path]], skipped: list[str]) 
                 continue
             enrolment.setdefault(name, []).append(Audio(start, audio.rate))
             seconds += enrolment[name][-1].seconds
-    return enrolment
+    return {name: sorted(own, key=lambda audio: -audio.seconds) for name, own in enrolment.items()}
 
 
 def _with_vocabulary(songs: Sequence[Song], metrics: EvaluatorConfig, skipped: list[str]) -> EvaluatorConfig:
@@ -201,14 +219,15 @@ def _targets(request: EvaluationRequest, converter: Converter | None, enrolled: 
         if request.speakers:
             return [voice.speakers[voice.speaker_index(name)].name for name in request.speakers]
         return [speaker.name for speaker in voice.speakers]
-    unknown = sorted(set(request.speakers) - set(enrolled))
+    wanted = [nfc(name) for name in request.speakers]
+    unknown = sorted(set(wanted) - set(enrolled))
     if unknown:
         raise DataError(f"--speaker {unknown[0]}: no such enrolment folder; there are {', '.join(enrolled)}")
-    return list(request.speakers or enrolled)
+    return wanted or enrolled
 
 
 def _convert(
-    converter: Converter, pairs: Sequence[ConversionPair], source_filter_folder: Path, skipped: list[str]
+    converter: Converter, pairs: Sequence[ConversionPair], request: EvaluationRequest, skipped: list[str]
 ) -> list[ConversionPair]:
     """Convert all pairs, by the whole generator and by its source–filter stage alone if it has both stages."""
     alone = _without_wavenet(converter)
@@ -216,11 +235,11 @@ def _convert(
     for pair in progress(pairs, "convert", "song", len(pairs)):
         outputs = [(converter, pair.output)]
         if alone:
-            path = source_filter_folder / pair.target / f"{pair.song.id}.wav"
+            path = request.out / SOURCE_FILTER / pair.target / f"{pair.song.id}.wav"
             outputs.append((alone, path))
             pair = replace(pair, source_filter=path)
         try:
-            audio = files.read(pair.song.path)
+            audio = files.read(request.inputs / f"{pair.song.id}.wav" if request.inputs else pair.song.path)
             for stages, path in outputs:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 keep_key = pair.song.speaker == pair.target

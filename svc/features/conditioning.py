@@ -10,9 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from svc.utils.units import FRAMES_PER_SECOND, semitones_to_ratio
-
-F0_RANGE_HZ = (20.0, 4000.0)  # of a transposed f0
+from svc.utils.units import F0_RANGE_HZ, FRAMES_PER_SECOND, semitones_to_ratio
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,8 +1,6 @@
-"""f0 tracking with CREPE and a Viterbi decoder (without torchcrepe's random dither), and f0 curves from CSV files."""
+"""f0 tracking with CREPE and a Viterbi decoder (without torchcrepe's random dither)."""
 
-import csv
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -16,22 +14,19 @@ from svc.audio.resample import resample_stream
 from svc.audio.stft import frame
 from svc.config import F0Config
 from svc.encoders import crepe
-from svc.errors import DataError
 from svc.features import f0_refinement
-from svc.utils.atomic import write_bytes
 from svc.utils.units import hop_samples
 
 F0Curve = NDArray[np.float32]
 
 CENTS_PER_BIN = 20.0
 FIRST_BIN_CENTS = 1997.3794084376191  # over 10 Hz: 31.7 Hz
-BATCH = 16  # frames; measured fastest on CPUs
+BATCH = 32  # frames; measured fastest on CPUs
 BLOCK = 60_000  # frames, ten minutes: what is longer is tracked in blocks
 OVERLAP = 200  # frames of context on either side of a block for its Viterbi path
-ISLAND_FRAMES, ISLAND_DB = 4, 30.0  # shorter voiced islands this far below the notes are no notes
-MAX_SECONDS, MAX_HZ = 1e6, 20_000.0  # of a curve from CSV
-MAX_MISSING = 1.0  # s that a curve may end before the song
-LOW_CONFIDENCE = 0.1, 0.7  # periodicity of frames that the second network tracks; below there is no pitch
+ISLAND_FRAMES, ISLAND_DB = 6, 30.0  # shorter voiced islands this far below the notes are no notes
+RUMBLE_HZ, MAX_RUMBLE = 50.0, 0.1  # what is below is removed if its power is more, relative to what is above
+LOW_CONFIDENCE = 0.1, 0.5  # periodicity of frames that the second network tracks; below there is no pitch
 _MAX_JUMP_BINS = 11  # bins between neighbouring frames that the path may cross
 _MEAN_BINS = 4  # on either side of the path
 
@@ -65,6 +60,7 @@ def track(
     models = models or crepe_models(config)
     tracked, periodicity = np.empty((2, frames), dtype=np.float32)
     for block, samples in _blocks(audio, frames):
+        samples = remove_rumble(samples, f0_refinement.SAMPLE_RATE)
         curve, confidence = _run_crepe(samples, mask[block.with_context], config, models, _within(block, progress))
         if config.refine:
             curve = f0_refinement.refine_by_autocorrelation(torch.from_numpy(samples), torch.from_numpy(curve)).numpy()
@@ -78,6 +74,16 @@ def _blocks(audio: Audio, frames: int) -> Iterator[tuple[Block, Samples]]:
     """At 16 kHz, which is what CREPE and the refinement take."""
     stream = resample_stream(iter_chunks(audio.samples), audio.rate, f0_refinement.SAMPLE_RATE)
     return iter_overlapping(stream, hop_samples(f0_refinement.SAMPLE_RATE), frames, BLOCK, OVERLAP)
+
+
+def remove_rumble(samples: Samples, rate: int) -> Samples:
+    """Samples (T,) without what is below 50 Hz, if that is loud: CREPE sees windows of unit power, rumble included."""
+    spectrum = np.fft.rfft(samples)
+    power, edge = np.square(np.abs(spectrum)), round(RUMBLE_HZ * len(samples) / rate)
+    if power[:edge].sum() <= MAX_RUMBLE * power[edge:].sum():
+        return samples
+    spectrum[:edge] = 0
+    return np.fft.irfft(spectrum, len(samples)).astype(np.float32)
 
 
 def _run_crepe(
@@ -151,7 +157,7 @@ def voicing(periodicity: F0Curve, loudness: F0Curve, config: F0Config) -> NDArra
 
 
 def without_islands(voiced: NDArray[np.bool_], loudness: F0Curve, notes_db: float) -> NDArray[np.bool_]:
-    """Voicing (N,) without islands shorter than 40 ms that lie 30 dB below the notes: breath taken for pitch."""
+    """Voicing (N,) without islands shorter than 60 ms that lie 30 dB below the notes: breath taken for pitch."""
     edges = np.flatnonzero(np.diff(voiced, prepend=False, append=False)).reshape(-1, 2)
     kept = voiced.copy()
     for start, stop in edges[np.diff(edges, axis=1)[:, 0] < ISLAND_FRAMES]:
@@ -162,73 +168,6 @@ def without_islands(voiced: NDArray[np.bool_], loudness: F0Curve, notes_db: floa
 def above_silence(loudness: F0Curve, config: F0Config) -> NDArray[np.bool_]:
     """Frames (N,) that are not far below the loudest frame of the file."""
     return loudness >= loudness.max(initial=-np.inf) + config.silence_threshold_db
-
-
-def read_csv(path: Path, frames: int) -> F0Curve:
-    """An f0 curve from CSV: lines ``seconds,hz`` in time order, 0 Hz for unvoiced; a header line may be there.
-
-    Values are interpolated in cents between voiced points and held unvoiced otherwise.
-
-    Raises:
-        DataError: the file is not such a table, or ends a second before the frames do.
-    """
-    try:
-        with Path(path).open(newline="", encoding="utf-8-sig") as stream:
-            rows = [row for row in csv.reader(stream) if row]
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); check the path") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: is not CSV ({error}); give lines of seconds,hz") from None
-    if rows and not _is_number(rows[0][0]):
-        rows = rows[1:]
-    try:
-        table = np.array([[float(row[0]), float(row[1])] for row in rows], dtype=np.float64).reshape(-1, 2)
-    except (ValueError, IndexError):
-        raise DataError(f"{path}: a line is not of the form seconds,hz; correct it") from None
-    if not len(table):
-        raise DataError(f"{path}: holds no lines of seconds,hz; give some")
-    in_range = (table >= 0) & (table <= (MAX_SECONDS, MAX_HZ))
-    if not in_range.all() or (np.diff(table[:, 0]) <= 0).any():
-        raise DataError(f"{path}: times must rise and frequencies lie in 0–{MAX_HZ:.0f} Hz; correct the table")
-    if table[-1, 0] < frames / 100 - MAX_MISSING:
-        reach = f"ends at {table[-1, 0]:.1f} s of {frames / 100:.1f} s"
-        raise DataError(f"{path}: {reach}; continue it to the end, with 0 Hz where unvoiced")
-    return _on_clock(table[:, 0], table[:, 1], frames)
-
-
-def write_csv(path: Path, f0: F0Curve) -> None:
-    """Write a curve as lines ``seconds,hz``, readable by ``read_csv``; the file appears whole or not at all.
-
-    Raises:
-        DataError: the folder does not take it.
-    """
-    lines = [f"{(n + 0.5) / 100:.3f},{value:.3f}" for n, value in enumerate(f0)]
-    try:
-        write_bytes(Path(path), "\r\n".join(["seconds,hz", *lines, ""]).encode())
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror}); give another name") from None
-
-
-def _on_clock(times: NDArray[np.float64], values: NDArray[np.float64], frames: int) -> F0Curve:
-    centres = (np.arange(frames) + 0.5) / 100
-    right = np.clip(np.searchsorted(times, centres, side="right"), 1, max(1, len(times) - 1))
-    left = right - 1
-    right = np.minimum(right, len(times) - 1)
-    span = np.maximum(times[right] - times[left], 1e-9)
-    share = np.clip((centres - times[left]) / span, 0, 1)
-    nearest = np.where(share < 0.5, values[left], values[right])
-    both = (values[left] > 0) & (values[right] > 0)
-    safe = np.maximum(values, 1e-9)
-    between = np.exp((1 - share) * np.log(safe[left]) + share * np.log(safe[right]))
-    return np.where(both, between, nearest).astype(np.float32)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _viterbi(probabilities: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svc.errors import DataError
-from svc.features.conditioning import F0_RANGE_HZ
-from svc.utils.units import semitones_to_ratio
+from svc.utils.units import F0_RANGE_HZ, semitones_to_ratio
 
 F0Curve = NDArray[np.floating]
 Transpose = float | Literal["auto", "match"]

@@ -1,14 +1,18 @@
-"""Batch conversion of a folder; run it again to continue after an interruption."""
+"""Batch conversion of a folder or of several songs; run it again to continue after an interruption."""
+
+from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from svc.audio.find import find_audio
 from svc.errors import DataError, SvcError, printable
-from svc.inference.converter import ConversionOptions, Converter
+
+if TYPE_CHECKING:  # needs torch
+    from svc.inference.converter import ConversionOptions, Converter
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +43,22 @@ def list_jobs(folder: Path, out: Path, suffix: str) -> list[tuple[Path, Path]]:
     jobs = [(source, out / source.relative_to(folder).with_suffix(suffix)) for source in find_audio(folder)]
     if not jobs:
         raise DataError(f"{folder}: holds no audio files; name a folder of recordings")
+    return check_jobs(jobs)
+
+
+def check_jobs(jobs: list[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
+    """Sources and targets, if every target is one of its own and no source.
+
+    Raises:
+        DataError: two have the same target, or a target is one of the sources.
+    """
     sources = {source.resolve() for source, _ in jobs}
     for _, target in jobs:
         if target.resolve() in sources:
-            raise DataError(f"{target}: is a recording in {folder} and the target of another; choose another -o")
+            raise DataError(f"{target}: is one of the songs and the target of another; choose another -o")
     target, count = Counter(target for _, target in jobs).most_common(1)[0]
     if count > 1:
-        raise DataError(f"{target}: {count} files in {folder} would get this name; rename them")
+        raise DataError(f"{target}: {count} songs would get this name; rename them")
     return jobs
 
 
@@ -71,6 +84,7 @@ def convert_all(
             target.parent.mkdir(parents=True, exist_ok=True)
             report = converter.convert_file(source, target, options)
             message = f"{report.seconds:.1f} s, {report.transpose:+g} semitones"
+            message = ", ".join((message, *report.notes))
             yield BatchResult(source, target, "converted", message)
         except SvcError as error:
             yield BatchResult(source, target, "failed", printable(str(error)))

@@ -14,14 +14,16 @@ import torch
 from numpy.typing import NDArray
 
 from svc.audio import files
-from svc.audio.disk_buffer import resample_to_buffer
+from svc.audio.disk_buffer import buffer_samples, resample_to_buffer
 from svc.audio.files import Audio, Samples
 from svc.audio.resample import resample_stream
 from svc.errors import WeightsError, printable
-from svc.features import content, f0
+from svc.features import content
 from svc.features.conditioning import Conditioning, one_hot
 from svc.features.extract import FeatureExtractor, Features
+from svc.features.f0_csv import read_csv, write_csv
 from svc.features.transpose import Transpose, choose_transposition, share_outside_range, transpose_f0
+from svc.inference.level import match_level
 from svc.inference.loudness import Gain, Loudness, apply_gain, check_level, choose_gain
 from svc.inference.speaker_mix import SpeakerMix, parse_speaker
 from svc.inference.voice import VoiceFile
@@ -80,6 +82,14 @@ class ConversionReport:
     f0: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
     _lap_start: float = field(default_factory=time.perf_counter)
 
+    @property
+    def notes(self) -> list[str]:
+        """Lines for the user: what was done to the level, and whether there was no melody."""
+        lines = [self.gain.describe()]
+        if not self.f0.any():
+            lines.append("no melody was found, so all of it is a whisper; is it one voice alone, and not too quiet?")
+        return [line for line in lines if line]
+
     def lap(self, stage: str) -> None:
         """Add the time since the last lap to a stage."""
         now = time.perf_counter()
@@ -120,20 +130,20 @@ class Converter:
 
     def convert(
         self, audio: Audio, speaker: str | SpeakerMix, *, transpose: Transpose = "auto", f0_csv: Path | None = None,
-        progress: Progress = no_progress,
+        loudness: Loudness = "source", progress: Progress = no_progress,
     ) -> tuple[Audio, ConversionReport]:  # fmt: skip
         """Convert audio at any rate; the output has its rate and, to the sample, its length.
 
         Args:
             audio: the source.
-            speaker, transpose, f0_csv: see ``ConversionOptions``.
+            speaker, transpose, f0_csv, loudness: see ``ConversionOptions``.
             progress: called with the name of a stage, ``extract`` or ``synthesise``, and the share that is done.
 
         Raises:
             WeightsError: the voice has no such speaker.
             DataError: the mix or the CSV cannot be read.
         """
-        options = ConversionOptions(speaker, transpose, f0_csv=f0_csv)
+        options = ConversionOptions(speaker, transpose, loudness, f0_csv)
         report = ConversionReport()
         samples = np.concatenate(list(self._convert([audio], audio.rate, options, report, progress)))
         return Audio(samples, audio.rate), report
@@ -154,7 +164,7 @@ class Converter:
             for chunk in self._convert(chain([first], blocks), first.rate, options, report, progress):
                 file.write(chunk)
         if options.save_f0_csv:
-            f0.write_csv(options.save_f0_csv, report.source_f0)
+            write_csv(options.save_f0_csv, report.source_f0)
         report.lap("resample")
         return report
 
@@ -172,7 +182,7 @@ class Converter:
         self, blocks: Iterable[Audio], rate: int, options: ConversionOptions, report: ConversionReport,
         progress: Progress,
     ) -> Iterator[Samples]:  # fmt: skip
-        """Read → extract → transpose → synthesise → gain → resample: chunks at the source's rate."""
+        """Read → extract → transpose → synthesise → level → resample → gain: chunks at the source's rate."""
         mix = self.parse_speaker(options.speaker)
         check_level(options.loudness, mix)
         ours = self.voice.config.sample_rate
@@ -187,12 +197,11 @@ class Converter:
         report.share_below_range, report.share_above_range = share_outside_range(moved.f0[moved.voiced], low, high)
         conditioning = moved.conditioning(mix.weights_at(slice(0, frames)))
         report.lap("content")
-        samples: Iterable[Samples] = self._timed(self.synthesise(conditioning), frames, report, progress)
-        if options.loudness != "source":
-            whole = resample_to_buffer((Audio(chunk, ours) for chunk in samples), ours).audio.samples
-            report.gain = choose_gain(options.loudness, whole, conditioning, mix, (ours, rate))
-            samples = apply_gain(whole, report.gain)
-        yield from resample_stream(samples, ours, rate, source.length)
+        samples = self._timed(self.synthesise(conditioning), frames, report, progress)
+        levelled = match_level(samples, ours, moved.loudness)
+        whole = buffer_samples(resample_stream(levelled, ours, rate, source.length), rate)
+        report.gain = choose_gain(options.loudness, whole, rate, conditioning, mix)
+        yield from apply_gain(whole, report.gain)
         report.lap("resample")
 
     def parse_speaker(self, speaker: str | SpeakerMix) -> SpeakerMix:
@@ -205,7 +214,7 @@ class Converter:
     ) -> Features:  # fmt: skip
         """Features of audio at the voice's rate, whole frames long."""
         frames = len(audio.samples) // self.voice.config.hop
-        curve = f0.read_csv(f0_csv, frames) if f0_csv else None
+        curve = read_csv(f0_csv, frames) if f0_csv else None
 
         def show(stage: str, done: int) -> None:
             progress("extract", done / frames)

@@ -12,12 +12,18 @@ from svc import __version__
 from svc.config import Config, from_tree
 from svc.errors import ConfigError, TrainingError
 from svc.features import content, extract
+from svc.features.training_data import TrainingData
 from svc.inference.voice import VoiceFile, VoiceSpeaker
 from svc.models.generator import Generator
 
 
 def export_voice(
-    folder: Path, step: int, meta: Mapping[str, Any], weights: Mapping[str, Tensor], card: Mapping[str, str]
+    folder: Path,
+    step: int,
+    meta: Mapping[str, Any],
+    weights: Mapping[str, Tensor],
+    card: Mapping[str, str],
+    data: TrainingData,
 ) -> VoiceFile:
     """A voice from a checkpoint; without the WaveNet if the run ended before ``train.wavenet_start_step``.
 
@@ -27,6 +33,7 @@ def export_voice(
         meta: of the checkpoint: ``config``, ``speakers``, ``content_channels`` and ``features``.
         weights: averaged (EMA) weights of the generator by name.
         card: free text by headings.
+        data: what the voice was trained on; its licences and credits go into the card.
 
     Raises:
         TrainingError: config, weights or features are of another version of svc.
@@ -47,10 +54,11 @@ def export_voice(
     about = {
         "made": f"{datetime.date.today().isoformat()} by svc {__version__}, step {step} of {config.train.steps}",
         "data": f"{minutes:.1f} minutes of {len(speakers)} speakers",
+        **data.card,
         "limits": "words and breath follow the source; ask the speakers before you publish",
     }
     encoder = content.encoder_fingerprint(config.features.content)
-    return VoiceFile(generator.eval(), config, speakers, {**card, **about}, encoder, len(speakers))
+    return VoiceFile.of(generator.eval(), config, speakers, {**card, **about}, encoder, len(speakers), data)
 
 
 def _without_wavenet(config: Config, weights: Mapping[str, Tensor]) -> tuple[Config, dict[str, Tensor]]:

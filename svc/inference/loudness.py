@@ -10,7 +10,6 @@ import numpy as np
 from svc.audio import lufs
 from svc.audio.chunks import iter_chunks
 from svc.audio.files import Samples
-from svc.audio.resample import resample_stream
 from svc.errors import DataError, WeightsError
 from svc.features.conditioning import Conditioning
 from svc.features.extract import median_voiced_level
@@ -19,7 +18,7 @@ from svc.utils.units import db_to_gain
 
 Loudness = float | Literal["source", "target"]  # a number is LUFS
 
-MAX_PEAK = 0.99  # of full scale, of audio that was amplified
+MAX_PEAK = 0.99  # of full scale, of audio that would exceed it
 LUFS_RANGE = (-70.0, 0.0)
 
 
@@ -39,6 +38,8 @@ class Gain:
         """A line for the user; empty where the gain is 0."""
         if not self.gain_db:
             return ""
+        if self.gain_db == -self.limited_by_db:
+            return f"lowered by {self.limited_by_db:.1f} dB to avoid clipping"
         limited = f", {self.limited_by_db:.1f} dB less than requested to avoid clipping" if self.limited_by_db else ""
         return f"gain {self.gain_db:+.1f} dB{limited}"
 
@@ -74,27 +75,24 @@ def check_level(loudness: Loudness, mix: SpeakerMix) -> None:
         raise WeightsError(f"--loudness target: the level of {mix.label} is not recorded; give LUFS as -14LUFS")
 
 
-def choose_gain(
-    loudness: Loudness, audio: Samples, conditioning: Conditioning, mix: SpeakerMix, rates: tuple[int, int]
-) -> Gain:
+def choose_gain(loudness: Loudness, audio: Samples, rate: int, conditioning: Conditioning, mix: SpeakerMix) -> Gain:
     """The gain that brings converted audio to a loudness and leaves its peak below full scale.
 
     Args:
-        loudness: not ``source``.
-        audio: (T,) at the first rate.
+        loudness: see there.
+        audio: (T,) as it is written.
+        rate: its rate in Hz.
         conditioning: it was rendered from; its level is the source's.
         mix: the target speaker.
-        rates: Hz of the audio, and of the file in which nothing may clip.
     """
+    wanted = 0.0
     if loudness == "target":
         voiced = conditioning.voiced[0].numpy() > 0
         wanted = mix.stats.level - float(median_voiced_level(conditioning.loudness[0].numpy(), voiced))
-    else:
-        measured = lufs.integrated(audio, rates[0])
-        wanted = float(loudness) - measured if math.isfinite(measured) else 0.0
-    resampled = resample_stream(iter_chunks(audio), *rates)
-    peak = max((float(np.abs(chunk).max()) for chunk in resampled), default=0.0)
-    limited = max(0.0, 20 * math.log10(peak * db_to_gain(wanted) / MAX_PEAK)) if peak else 0.0
+    elif loudness != "source" and math.isfinite(measured := lufs.integrated(audio, rate)):
+        wanted = loudness - measured
+    peak = max((float(np.abs(chunk).max()) for chunk in iter_chunks(audio)), default=0.0) * db_to_gain(wanted)
+    limited = 20 * math.log10(peak / MAX_PEAK) if peak > 1 else 0.0
     return Gain(wanted - limited, limited)
 
 

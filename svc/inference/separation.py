@@ -17,7 +17,7 @@ from svc.audio.resample import fit_length, resample
 from svc.encoders import safetensors_io
 from svc.encoders.download import Download, weights_file
 from svc.errors import AudioError, WeightsError, printable
-from svc.features import f0
+from svc.features.f0_csv import write_csv
 from svc.inference.converter import ConversionOptions, ConversionReport, Converter, Progress, no_progress
 
 NAME = "hdemucs-high-musdb-plus"
@@ -122,7 +122,7 @@ def convert_full_mix(
         for start in range(0, output.shape[1], rate):
             file.write(output[:, start : start + rate].T)
     if options.save_f0_csv:
-        f0.write_csv(options.save_f0_csv, report.source_f0)
+        write_csv(options.save_f0_csv, report.source_f0)
     attenuated = f", output {attenuation_db:.1f} dB quieter to avoid clipping" if attenuation_db else ""
     return report, f"vocals {rms_db(mix) - level:.1f} dB below the mix{attenuated}"
 

@@ -1,20 +1,23 @@
 """Speaker selection: one speaker of a voice, a convex mix of some, or a mix that changes over time."""
 
+from __future__ import annotations
+
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from svc.errors import DataError, WeightsError
-from svc.features.conditioning import one_hot
 from svc.features.speaker import Speaker
-from svc.inference.voice import VoiceFile
+from svc.inference.voice_header import VoiceHeader
 from svc.utils.units import FRAMES_PER_SECOND
+
+if TYPE_CHECKING:  # a typing error is found before torch is imported
+    from torch import Tensor
 
 MAX_ROWS = 1_000_000  # of a CSV of mixes
 
@@ -35,13 +38,15 @@ class SpeakerMix:
 
     def weights_at(self, frames: slice) -> Tensor:
         """Weights (S,), or (S, N) at some frames, where the last of a changing mix holds to the end."""
+        import torch
+
         if self.weights.shape[1] == 1:
             return torch.from_numpy(self.weights[:, 0])
         index = np.arange(frames.start or 0, frames.stop)
         return torch.from_numpy(self.weights[:, np.minimum(index, self.weights.shape[1] - 1)])
 
 
-def parse_speaker(voice: VoiceFile, text: str) -> SpeakerMix:
+def parse_speaker(voice: VoiceHeader, text: str) -> SpeakerMix:
     """Speaker weights from a name, a number, a mix as ``Ann:0.6,Bob:0.4``, or the path of a CSV of mixes.
 
     Raises:
@@ -49,7 +54,8 @@ def parse_speaker(voice: VoiceFile, text: str) -> SpeakerMix:
         DataError: the mix or the CSV cannot be read.
     """
     try:
-        return _mix_from_weights(voice, "", one_hot(voice.speaker_index(text), len(voice.speakers)).numpy()[:, None])
+        alone = np.eye(len(voice.speakers), dtype=np.float32)[voice.speaker_index(text)]
+        return _mix_from_weights(voice, "", alone[:, None])
     except WeightsError:
         if Path(text).suffix.lower() == ".csv":
             return _mix_from_weights(voice, Path(text).stem, read_mix_csv(voice, Path(text)))
@@ -66,7 +72,7 @@ def parse_speaker(voice: VoiceFile, text: str) -> SpeakerMix:
     return _mix_from_weights(voice, "", weights / weights.sum())
 
 
-def _parse_shares(voice: VoiceFile, text: str) -> Iterator[tuple[int, str]]:
+def _parse_shares(voice: VoiceHeader, text: str) -> Iterator[tuple[int, str]]:
     """Indices and shares of a mix, 1 where none is given."""
     names: list[str] = []
     for part in text.split(","):
@@ -80,7 +86,7 @@ def _parse_shares(voice: VoiceFile, text: str) -> Iterator[tuple[int, str]]:
     yield from ((index, "1") for index in _parse_names(voice, names))
 
 
-def _parse_names(voice: VoiceFile, parts: list[str]) -> list[int]:
+def _parse_names(voice: VoiceHeader, parts: list[str]) -> list[int]:
     """Indices of names that were split at commas; the longest name that fits wins, for a name may hold commas."""
     indices: list[int] = []
     while parts:
@@ -91,7 +97,7 @@ def _parse_names(voice: VoiceFile, parts: list[str]) -> list[int]:
     return indices
 
 
-def _is_speaker(voice: VoiceFile, text: str) -> bool:
+def _is_speaker(voice: VoiceHeader, text: str) -> bool:
     try:
         voice.speaker_index(text)
     except WeightsError:
@@ -99,7 +105,7 @@ def _is_speaker(voice: VoiceFile, text: str) -> bool:
     return True
 
 
-def read_mix_csv(voice: VoiceFile, path: Path) -> NDArray[np.float32]:
+def read_mix_csv(voice: VoiceHeader, path: Path) -> NDArray[np.float32]:
     """Weights (S, N) from a CSV: a line ``seconds,Ann,Bob``, then times and the share of each speaker.
 
     Shares are interpolated linearly between lines; before the first and after the last they stay.
@@ -135,7 +141,7 @@ def read_mix_csv(voice: VoiceFile, path: Path) -> NDArray[np.float32]:
     return weights
 
 
-def _mix_from_weights(voice: VoiceFile, label: str, weights: NDArray[np.float32]) -> SpeakerMix:
+def _mix_from_weights(voice: VoiceHeader, label: str, weights: NDArray[np.float32]) -> SpeakerMix:
     mean = weights.mean(axis=1)
     parts = [(share, speaker) for share, speaker in zip(mean, voice.speakers, strict=True) if share > 0]
     if len(parts) == 1:

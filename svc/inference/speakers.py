@@ -1,45 +1,39 @@
 """Speakers of a voice: add, rename, remove and merge them; their own parameters."""
 
-import copy
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import torch
-from torch import Tensor, nn
+import numpy as np
+from numpy.typing import NDArray
 
 from svc.errors import DataError, WeightsError
 from svc.features.speaker import Speaker, checked_new_name
 from svc.inference.voice import MAX_SPEAKERS, VoiceFile, VoiceSpeaker
-from svc.models.source_filter import SPEAKER_FILM_OFFSET
+from svc.models.weight_names import SPEAKER_PARAM_NAMES
 
-EMBEDDING = "conditioner.embedding"
-SPEAKER_PARAM_NAMES = (EMBEDDING, SPEAKER_FILM_OFFSET)  # parameters with one row for each speaker
 ADAPTED_HEADING = "added later"  # heading of the card
 
-SpeakerParams = Mapping[str, Tensor]  # one row of each of these parameters
+SpeakerParams = Mapping[str, NDArray[np.float32]]  # one row of each of SPEAKER_PARAM_NAMES
 
 
 def shared_weights_hash(voice: VoiceFile) -> str:
     """Hash of all weights but the speakers' own; voices with the same hash can be merged."""
     digest = hashlib.sha256(repr(voice.config.model).encode() + voice.encoder.encode())
-    for name, value in sorted(voice.generator.state_dict().items()):
+    for name, value in sorted(voice.weights.items()):
         if name not in SPEAKER_PARAM_NAMES:
-            digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+            digest.update(name.encode() + value.tobytes())
     return digest.hexdigest()
 
 
 def speaker_params(voice: VoiceFile, index: int) -> SpeakerParams:
-    """Speaker embedding and FiLM offset of the speaker at an index, on the CPU."""
-    return {name: voice.generator.get_parameter(name)[index].detach().cpu() for name in SPEAKER_PARAM_NAMES}
+    """Speaker embedding and FiLM offset of the speaker at an index."""
+    return {name: voice.weights[name][index] for name in SPEAKER_PARAM_NAMES}
 
 
 def speaker_params_hash(voice: VoiceFile) -> str:
     """Hash of the parameters of all speakers."""
-    digest = hashlib.sha256()
-    for name in SPEAKER_PARAM_NAMES:
-        digest.update(voice.generator.get_parameter(name).detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+    return hashlib.sha256(b"".join(voice.weights[name].tobytes() for name in SPEAKER_PARAM_NAMES)).hexdigest()
 
 
 def check_new_name(voice: VoiceFile, name: str) -> str:
@@ -121,7 +115,8 @@ def merge(voice: VoiceFile, other: VoiceFile) -> tuple[VoiceFile, list[str]]:
     if len(rows) > MAX_SPEAKERS:
         raise DataError(f"together the voices have more than {MAX_SPEAKERS} speakers; remove some")
     next_id = voice.next_speaker_id + len(rows) - len(voice.speakers)
-    return _replace_speakers(voice, tuple(speakers), rows, next_id), messages
+    merged = _replace_speakers(voice, tuple(speakers), rows, next_id)
+    return replace(merged, training_data=voice.training_data | other.training_data), messages
 
 
 def _check_unused(name: str, speakers: Sequence[Speaker]) -> str:
@@ -131,18 +126,15 @@ def _check_unused(name: str, speakers: Sequence[Speaker]) -> str:
 
 
 def _params_key(params: SpeakerParams) -> bytes:
-    return b"".join(params[name].contiguous().numpy().tobytes() for name in SPEAKER_PARAM_NAMES)
+    return b"".join(params[name].tobytes() for name in SPEAKER_PARAM_NAMES)
 
 
 def _replace_speakers(
     voice: VoiceFile, speakers: tuple[VoiceSpeaker, ...], rows: Sequence[SpeakerParams], next_speaker_id: int
 ) -> VoiceFile:
-    generator = copy.deepcopy(voice.generator).cpu()
-    for name in SPEAKER_PARAM_NAMES:
-        stacked = torch.stack([row[name] for row in rows])
-        setattr(generator.conditioner, name.rpartition(".")[2], nn.Parameter(stacked, requires_grad=False))
-    card = _update_card(voice, speakers)
-    return replace(voice, generator=generator, speakers=speakers, next_speaker_id=next_speaker_id, card=card)
+    stacked = {name: np.stack([row[name] for row in rows]).astype(np.float32) for name in SPEAKER_PARAM_NAMES}
+    weights, card = {**voice.weights, **stacked}, _update_card(voice, speakers)
+    return replace(voice, weights=weights, speakers=speakers, next_speaker_id=next_speaker_id, card=card)
 
 
 def _update_card(voice: VoiceFile, speakers: Sequence[VoiceSpeaker]) -> dict[str, str]:

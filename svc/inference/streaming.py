@@ -148,15 +148,20 @@ def resampling_delay(old: int, new: int) -> float:
     return float((np.arange(1, 3001) * len(piece) / old - count / new).max()) + 1e-3 * (old != new)
 
 
-def convert_pcm_pipe(stream: StreamingConverter, source: BinaryIO, sink: BinaryIO) -> None:
+def convert_pcm_pipe(stream: StreamingConverter, source: BinaryIO, sink: BinaryIO) -> float:
     """Convert 16-bit little-endian mono PCM from a pipe to a pipe, until the source ends or the sink is closed.
+
+    Returns:
+        The peak of the output before it was clipped at ±1.
 
     Raises:
         AudioError: the source begins like a WAV file; nothing is written then.
     """
-    read, rest, head = getattr(source, "read1", source.read), b"", b""
+    read, rest, head, peak = getattr(source, "read1", source.read), b"", b"", 0.0
 
     def write(samples: Samples) -> None:
+        nonlocal peak
+        peak = max(peak, float(np.abs(samples).max(initial=0.0)))
         sink.write((samples * 2**15).round().clip(-(2**15), 2**15 - 1).astype("<i2").tobytes())
         sink.flush()
 
@@ -172,3 +177,4 @@ def convert_pcm_pipe(stream: StreamingConverter, source: BinaryIO, sink: BinaryI
     except BrokenPipeError:
         with suppress(OSError):
             sink.close()
+    return peak

@@ -1,90 +1,70 @@
 """Voice file: one safetensors file with averaged (EMA) generator weights, and the rest as JSON in its header.
 
-Nothing in a file from others is executed, and its shapes are compared with those of the configuration it names before
-a weight is read.
+Reading, changing and writing one needs no torch; ``VoiceFile.generator`` does.
 """
 
 from __future__ import annotations
 
-import json
-import struct
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from difflib import get_close_matches
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from safetensors.torch import save
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 
-from svc.config import Config, from_tree, to_tree
-from svc.encoders import safetensors_io
-from svc.errors import SvcError, WeightsError
-from svc.features.content import channels
-from svc.features.speaker import Speaker, checked_name
-from svc.models.generator import VERSION, Generator
+from svc.errors import ConfigError, WeightsError
+from svc.features.training_data import TrainingData
+from svc.inference.voice_header import MAX_SPEAKERS, VoiceHeader, VoiceSpeaker, read_header
+from svc.models.weight_names import SPEAKER_PARAM_NAMES
 from svc.utils.atomic import write_bytes
 
-MAX_HEADER = 4 << 20  # bytes
-MAX_SPEAKERS = 4096
-MAX_HZ = 20_000
-KINDS = ("trained", "adapted", "finetuned")
+if TYPE_CHECKING:  # needs torch
+    from svc.config import Config
+    from svc.models.generator import Generator
+
+__all__ = ["MAX_SPEAKERS", "VoiceFile", "VoiceHeader", "VoiceSpeaker"]
+
+Weights = Mapping[str, NDArray[np.float32]]
 
 
-@dataclass(frozen=True, slots=True)
-class VoiceSpeaker(Speaker):
-    """Speaker of a voice.
+@dataclass(frozen=True, kw_only=True)
+class VoiceFile(VoiceHeader):
+    """A voice: its header, and the weights of the generator by name."""
 
-    Attributes:
-        number: permanent; it is not used again when the speaker is removed.
-        kind: ``trained`` with the voice; ``adapted`` later, the generator unchanged; ``finetuned``, the generator too.
-    """
+    weights: Weights
 
-    number: int = 0
-    kind: str = "trained"
-
-
-@dataclass(frozen=True, slots=True)
-class VoiceFile:
-    """A voice: a generator with its speakers.
-
-    Attributes:
-        generator: in eval mode, on the CPU.
-        config: of the training.
-        speakers: in the order of their embeddings.
-        card: free text by headings: who made it from what data, for what use.
-        encoder: content encoder of the training, with the hash of its weights; empty if not recorded.
-        next_speaker_id: number of the next speaker that is added.
-    """
-
-    generator: Generator
-    config: Config
-    speakers: tuple[VoiceSpeaker, ...]
-    card: dict[str, str]
-    encoder: str
-    next_speaker_id: int
-
-    def speaker_index(self, speaker: str) -> int:
-        """Index of the speaker with a name or number; ``#7`` is always number 7.
+    @cached_property
+    def generator(self) -> Generator:
+        """The network, in eval mode, on the CPU; it shares its memory with the weights.
 
         Raises:
-            WeightsError: there is no such speaker, or one has the name and another the number.
+            WeightsError: the weights are not those of the network that the config describes.
         """
-        named = _index_of_name(self.speakers, speaker)
-        numbered = _index_of_number(self.speakers, speaker)
-        if named is not None and numbered is not None and named != numbered:
-            name, number = self.speakers[numbered].name, self.speakers[named].number
-            raise WeightsError(f"{speaker} is the name of #{number} and the number of {name}; write #{number} or "
-                               f"#{int(speaker)}")  # fmt: skip
-        index = named if named is not None else numbered
-        if index is not None:
-            return index
-        names = [s.name for s in self.speakers]
-        listed = ", ".join(f"{s.number} {s.name}" for s in self.speakers[:12])
-        near = get_close_matches(speaker.casefold(), [name.casefold() for name in names], 1)
-        meant = [name for name in names if name.casefold() in near]
-        guess = f"did you mean {meant[0]}? It" if meant else "it"
-        raise WeightsError(f"no speaker {speaker!r} in this voice; {guess} has {listed}")
+        from svc.inference.network import build_generator
+
+        return build_generator(self)
+
+    @staticmethod
+    def of(
+        generator: Generator, config: Config, speakers: tuple[VoiceSpeaker, ...], card: Mapping[str, str], encoder: str,
+        next_speaker_id: int, training_data: TrainingData | None = None,
+    ) -> VoiceFile:  # fmt: skip
+        """The voice of a generator; the rest as ``VoiceHeader``."""
+        return VoiceFile(
+            config=config, content_channels=generator.content_channels, speakers=speakers, card=dict(card),
+            encoder=encoder, next_speaker_id=next_speaker_id, training_data=training_data or TrainingData(), weights={},
+        ).with_generator(generator)  # fmt: skip
+
+    def with_generator(self, generator: Generator, **changes: Any) -> VoiceFile:
+        """The voice with another generator, and with other changes to its header."""
+        weights = {name: value.detach().cpu().contiguous().numpy() for name, value in generator.state_dict().items()}
+        voice = replace(self, weights=weights, **changes)
+        vars(voice)["generator"] = generator
+        return voice
 
     def save(self, path: Path) -> None:
         """Write the file; it appears whole or not at all.
@@ -92,110 +72,42 @@ class VoiceFile:
         Raises:
             WeightsError: the folder cannot be written.
         """
-        header = {
-            "format": VERSION,
-            "config": to_tree(self.config),
-            "content_channels": self.generator.content_channels,
-            "encoder": self.encoder,
-            "next_speaker_id": self.next_speaker_id,
-            "speakers": [asdict(speaker) for speaker in self.speakers],
-            "card": self.card,
-        }
-        tensors = {k: v.detach().cpu().contiguous() for k, v in self.generator.state_dict().items()}
-        data = save(tensors, metadata={"svc": json.dumps(header, ensure_ascii=False)})
         try:
-            write_bytes(path, data)
+            write_bytes(path, save(dict(self.weights), metadata={"svc": self.to_json()}))
         except OSError as error:
             raise WeightsError(f"{path}: cannot be written ({error.strerror}); choose another -o") from None
 
     @staticmethod
+    def read(path: Path) -> VoiceFile:
+        """Read a voice file without torch; the weights are compared with the network when ``generator`` is built.
+
+        Raises:
+            WeightsError: it is missing, not a voice, damaged, or its header is not consistent.
+        """
+        header = read_header(path)
+        try:
+            with safe_open(path, framework="numpy") as stored:
+                weights = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError, TypeError) as error:  # types that NumPy does not have
+            raise WeightsError(f"{path}: damaged ({error}); get another copy") from None
+        for name, value in weights.items():
+            if value.dtype != np.float32 or not np.isfinite(value).all():
+                raise WeightsError(f"{path}: {name} holds values that are not numbers or of the wrong type; "
+                                   "get another copy")  # fmt: skip
+        if any(weights.get(name, np.empty(0)).shape[:1] != (len(header.speakers),) for name in SPEAKER_PARAM_NAMES):
+            raise WeightsError(f"{path}: refused, its weights are of other speakers; get another copy")
+        return VoiceFile(**vars(header), weights=weights)
+
+    @staticmethod
     def load(path: Path) -> VoiceFile:
-        """Read a voice file.
+        """Read a voice file and build its generator.
 
         Raises:
             WeightsError: it is missing, not a voice, damaged, or not consistent.
         """
-        path = Path(path)
-        header = _read_header(path)
+        voice = VoiceFile.read(Path(path))
         try:
-            if header["format"] != VERSION:
-                newer = isinstance(header["format"], int) and header["format"] > VERSION
-                hint = "update svc to read it" if newer else "train it again, or use the svc that made it"
-                raise WeightsError(f"{path}: a voice of format {header['format']}; {hint}")
-            config = from_tree(header["config"])
-            speakers = tuple(_parse_speaker(row) for row in header["speakers"])
-            content, card = header["content_channels"], header["card"]
-            encoder = str(header["encoder"])
-            next_speaker_id = _parse_count(header["next_speaker_id"])
-            _check_consistent(speakers, next_speaker_id)
-        except WeightsError:
-            raise
-        except (SvcError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
-            raise WeightsError(f"{path}: refused, its header is not a voice's ({error}); get another copy") from None
-        if not 0 < len(speakers) <= MAX_SPEAKERS or content != channels(config.features.content):
-            raise WeightsError(f"{path}: refused, its header is not a voice's; get another copy")
-        with torch.device("meta"):
-            generator = Generator(config, content_channels=content, num_speakers=len(speakers))
-        expected = generator.state_dict()
-        tensors = safetensors_io.load_checked(path, expected, "get another copy")
-        generator = Generator(config, content_channels=content, num_speakers=len(speakers))
-        generator.load_state_dict(tensors)
-        card = {str(key): str(value) for key, value in card.items()} if isinstance(card, dict) else {}
-        return VoiceFile(generator.eval().requires_grad_(False), config, speakers, card, encoder, next_speaker_id)
-
-
-def _index_of_name(speakers: Sequence[Speaker], text: str) -> int | None:
-    """Index of a name, upper and lower case alike where only one fits."""
-    names = [speaker.name for speaker in speakers]
-    if text in names:
-        return names.index(text)
-    matches = [index for index, name in enumerate(names) if name.casefold() == text.casefold()]
-    return matches[0] if len(matches) == 1 else None
-
-
-def _index_of_number(speakers: Sequence[VoiceSpeaker], text: str) -> int | None:
-    digits = text.removeprefix("#")
-    numbers = [speaker.number for speaker in speakers]
-    if digits.isdecimal() and digits.isascii() and len(digits) < 9 and int(digits) in numbers:
-        return numbers.index(int(digits))
-    return None
-
-
-def _read_header(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as stream:
-            prefix = stream.read(8)
-            length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else 0
-            if not 2 <= length <= MAX_HEADER:
-                raise WeightsError(f"{path}: is not a safetensors file; make a voice with `svc export`")
-            metadata = json.loads(stream.read(length)).get("__metadata__", {})
-        header = json.loads(metadata["svc"])
-    except OSError as error:
-        raise WeightsError(f"{path}: cannot be read ({error.strerror}); name a voice made by `svc export`") from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise WeightsError(f"{path}: is not a voice; make one with `svc export`") from None
-    if not isinstance(header, dict):
-        raise WeightsError(f"{path}: is not a voice; make one with `svc export`")
-    return header
-
-
-def _parse_speaker(row: dict[str, Any]) -> VoiceSpeaker:
-    name = checked_name(row["name"])
-    seconds, median, low, high = (float(row[key]) for key in ("seconds", "median_f0", "low_f0", "high_f0"))
-    level, kind = float(row["level"]), row["kind"]
-    valid_range = median == low == high == 0 or 0 < low <= median <= high < MAX_HZ
-    if not (valid_range and 0 <= seconds < 1e9 and -200 <= level <= 50 and kind in KINDS):
-        raise ValueError(f"speaker {name} has values out of range")
-    return VoiceSpeaker(name, seconds, median, low, high, level, number=_parse_count(row["number"]), kind=kind)
-
-
-def _parse_count(value: Any) -> int:
-    if not isinstance(value, int) or not 0 <= value < 10**8:
-        raise ValueError("a count is out of range")
-    return value
-
-
-def _check_consistent(speakers: tuple[VoiceSpeaker, ...], next_speaker_id: int) -> None:
-    names, numbers = {s.name for s in speakers}, {s.number for s in speakers}
-    if not len(names) == len(numbers) == len(speakers) or max(numbers, default=0) >= next_speaker_id:
-        raise ValueError("two speakers have one name or number")
+            _ = voice.generator
+        except (WeightsError, ConfigError) as error:
+            raise WeightsError(f"{path}: refused, {error}; get another copy") from None
+        return voice

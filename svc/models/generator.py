@@ -11,7 +11,6 @@ from svc.models.wavenet import WaveNet, interpolate
 
 SINE_LEVEL = 0.1  # of the excitation without a source–filter stage, full scale
 ENVELOPE_SCALE = 3.0  # nepers of a log envelope at the input of the WaveNet are divided by it
-VERSION = 6  # of the weights; others are not read
 
 
 class Generator(nn.Module):

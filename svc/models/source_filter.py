@@ -15,7 +15,6 @@ from svc.audio.stft import frame, rfft_cheap_grad
 from svc.features.conditioning import Conditioning
 from svc.models.wavenet import dilated_taps
 
-SPEAKER_FILM_OFFSET = "conditioner.speaker_film_offset"  # its name in a generator
 KERNEL = 3
 DILATIONS = (1, 2, 4)
 WINDOW_FRAMES = 3  # of the analysis window; Hann windows that far apart add up to a constant

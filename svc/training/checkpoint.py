@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from svc.errors import TrainingError
-from svc.models.generator import VERSION
+from svc.models.weight_names import VERSION
 from svc.training.state import TrainState
 
 META = "meta.json"

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import TypeVar
@@ -13,6 +14,7 @@ from accelerate.tracking import GeneralTracker, TensorBoardTracker, get_availabl
 from torch import Tensor
 
 from svc.config import Config, flatten, to_tree
+from svc.errors import FULL_DISK, TrainingError, is_full
 from svc.training.validation import ValidationOutput, plot_output
 from svc.utils.atomic import write_bytes
 from svc.utils.optional import MissingExtra
@@ -77,19 +79,21 @@ class RunLogger:
         if not self.accelerator.is_main_process:
             return
         finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
-        _append(self.run / LOSSES, {"step": step, **finite})
-        self.accelerator.log(_tagged("loss", values) | _tagged("time", times), step=step)
+        with self._disk_errors():
+            _append(self.run / LOSSES, {"step": step, **finite})
+            self.accelerator.log(_tagged("loss", values) | _tagged("time", times), step=step)
 
     def validation(self, step: int, outputs: list[ValidationOutput], scores: dict[str, float]) -> None:
         """Log the scores of the validation clips, and in TensorBoard their audio and spectrograms."""
         if not self.accelerator.is_main_process:
             return
         finite = {name: value for name, value in scores.items() if math.isfinite(value)}
-        _append(self.run / SCORES, {"step": step, **finite})
-        self.accelerator.log(_tagged("valid", finite), step=step)
-        for tracker in self.accelerator.trackers:
-            if isinstance(tracker, TensorBoardTracker):
-                self._log_audio(tracker, step, outputs)
+        with self._disk_errors():
+            _append(self.run / SCORES, {"step": step, **finite})
+            self.accelerator.log(_tagged("valid", finite), step=step)
+            for tracker in self.accelerator.trackers:
+                if isinstance(tracker, TensorBoardTracker):
+                    self._log_audio(tracker, step, outputs)
 
     def _log_audio(self, tracker: TensorBoardTracker, step: int, outputs: list[ValidationOutput]) -> None:
         writer, rate = tracker.tracker, self.config.sample_rate
@@ -105,8 +109,23 @@ class RunLogger:
 
     def close(self) -> None:
         """Flush and close the trackers."""
-        for tracker in self.accelerator.trackers:
-            tracker.finish()
+        with self._disk_errors():
+            for tracker in self.accelerator.trackers:
+                tracker.finish()
+
+    @contextmanager
+    def _disk_errors(self) -> Iterator[None]:
+        """Turn a full disk into one line; the run goes on from its last checkpoint.
+
+        Raises:
+            TrainingError: the disk is full.
+        """
+        try:
+            yield
+        except OSError as error:
+            if not is_full(error):
+                raise
+            raise TrainingError(f"{self.run}: {FULL_DISK}") from None
 
 
 def _tagged(group: str, values: dict[str, float]) -> dict[str, float]:

@@ -3,7 +3,7 @@
 import contextlib
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from svc.config import Config, to_tree
 from svc.data import dataset, prepare
+from svc.data.batch import Batch
 from svc.data.manifest import Manifest
 from svc.data.provenance import training_data
 from svc.models.discriminators import Discriminator
@@ -27,6 +28,7 @@ from svc.training.signals import any_rank, stop_on_signal
 from svc.training.state import TrainState, create_state
 from svc.training.step import train_step
 from svc.utils import hardware
+from svc.utils.distributed import joined_state
 from svc.utils.progress import progress
 
 
@@ -69,7 +71,7 @@ def train(
     """
     prepare.check_config(prepared, config)
     segments = dataset.SegmentDataset(prepared, config)
-    process = PartialState(cpu=cpu)
+    process = joined_state(cpu)
     if process.is_main_process:
         check_trackers(config.train.trackers)
     with lock_run(run) if process.is_main_process else contextlib.nullcontext():
@@ -162,12 +164,12 @@ class Trainer:
         """Run all steps that are left."""
         accelerator, state, train = self.accelerator, self.state, self.config.train
         rank, world = accelerator.process_index, accelerator.num_processes
-        batches = self.throughput.wrap(dataset.loader(segments, step=state.step, rank=rank, world=world))
+        batches = self.throughput.wrap(dataset.batches(segments, step=state.step, rank=rank, world=world))
         bar = progress(batches, "train", "step", train.steps, state.step, not accelerator.is_main_process)
         with stop_on_signal() as stop:
             if state.step == 0 and state.best_step is None and self.validate():
                 self.save()
-            for batch in bar:
+            for batch in self.saving(bar):
                 losses = train_step(state, batch.to(accelerator.device), self.config, accelerator, self.perceptual)
                 self.after_step(losses, bar)
                 if any_rank(accelerator, stop.is_set()):
@@ -181,6 +183,15 @@ class Trainer:
         accelerator.wait_for_everyone()
         interrupted = state.step < train.steps
         return TrainResult(self.run, state.step, state.best_step, state.best_score, interrupted, self.outputs)
+
+    def saving(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """The batches; the state is saved if loading one fails, so that nothing is lost with a worker."""
+        try:
+            yield from batches
+        except Exception:
+            if self.saved_step != self.state.step:
+                self.save()
+            raise
 
     def after_step(self, losses: dict[str, torch.Tensor], bar: Any) -> None:
         """Log, validate and save where it is due."""

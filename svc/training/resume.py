@@ -44,9 +44,12 @@ def check_config_unchanged(
     Raises:
         TrainingError: they differ; the message names the differences.
     """
-    names = [speaker["name"] for speaker in checkpoint.meta["speakers"]]
-    if names != [speaker.name for speaker in prepared.speakers]:
-        raise TrainingError(f"{checkpoint.folder}: trained on other speakers; choose another -o")
+    old, new = [row["name"] for row in checkpoint.meta["speakers"]], [speaker.name for speaker in prepared.speakers]
+    if old != new:
+        gone, added = (", ".join(name for name in one if name not in other) for one, other in ((old, new), (new, old)))
+        parts = [f"without {gone}"] * bool(gone) + [f"with {added} besides"] * bool(added)
+        raise TrainingError(f"{checkpoint.folder}: trained on other speakers; now they are "
+                            f"{' and '.join(parts) or 'in another order'}; undo that or choose another -o")  # fmt: skip
     changed = differences(_with_new_defaults(checkpoint.meta["config"]), to_tree(config))
     if checkpoint.meta.get("data") != prepared.sha256:
         changed.append("the prepared clips")

@@ -118,13 +118,32 @@ def process_group(cpu: bool = True) -> ProcessGroup:
     return _GROUP[0]
 
 
-def _join(cpu: bool) -> ProcessGroup:
-    if all(int(os.environ.get(name) or 1) == 1 for name in _SIZES):
-        return ProcessGroup()
+def joined_state(cpu: bool) -> Any:
+    """Accelerate's ``PartialState``, in which all processes that were launched have joined.
+
+    Raises:
+        DataError: they have not, because there are too few GPUs for them.
+    """
     from accelerate import PartialState
 
+    state, size = PartialState(cpu=cpu), _launched_processes()
+    if state.num_processes != size:
+        raise DataError(
+            f"{size} processes were launched, but each works alone, because there are no GPUs here; on CPUs begin "
+            f"with ACCELERATE_USE_CPU=1 accelerate launch --multi_gpu --num_processes {size}, or unset WORLD_SIZE"
+        )
+    return state
+
+
+def _launched_processes() -> int:
+    return max(int(os.environ.get(name) or 1) for name in _SIZES)
+
+
+def _join(cpu: bool) -> ProcessGroup:
+    if _launched_processes() == 1:
+        return ProcessGroup()
     with _translate_errors(_NOT_CONNECTED):
-        state = PartialState(cpu=cpu)
+        state = joined_state(cpu)
         group = torch.distributed.new_group(timeout=_TIMEOUT, backend="gloo")
     atexit.register(state.destroy_process_group)  # left to the interpreter, it aborts now and then
     return ProcessGroup(state.process_index, state.num_processes, state.local_process_index, group)

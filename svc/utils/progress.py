@@ -1,5 +1,6 @@
 """Progress bars (tqdm) with the time left: live in a terminal, a line now and then in a log."""
 
+import os
 import sys
 from collections.abc import Iterable
 from typing import Any, TypeVar
@@ -23,4 +24,5 @@ def bar(name: str, total: float, unit: str) -> "tqdm[Any]":
 def _tqdm_options() -> dict[str, Any]:
     if sys.stderr.isatty():
         return {"dynamic_ncols": True, "mininterval": 0.2, "smoothing": 0.05}
-    return {"ncols": 100, "mininterval": 20.0, "maxinterval": 60.0, "smoothing": 0.05}
+    interval = float(os.environ.get("SVC_PROGRESS_SECONDS", "20"))
+    return {"ncols": 100, "mininterval": interval, "maxinterval": 3 * interval, "smoothing": 0.05}

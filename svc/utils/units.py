@@ -4,6 +4,7 @@ Frame n covers the samples [n·hop, (n+1)·hop); its centre is sample (n + 1/2)�
 """
 
 FRAMES_PER_SECOND = 100
+F0_RANGE_HZ = (20.0, 4000.0)  # of a transposed f0
 
 
 def hop_samples(sample_rate: int) -> int:

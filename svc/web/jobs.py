@@ -1,24 +1,29 @@
-"""Jobs: fits as processes beside the page, which show their progress and end with it."""
+"""Fit job: ``svc fit`` as a process beside the page, which goes on when the page is closed."""
 
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from svc.audio.files import FORMATS
 from svc.errors import DataError, printable
-from svc.web.limits import Deadline
 
-POLL_SECONDS = 0.5
 TERMINATE_SECONDS = 5.0  # that a process gets to end by itself
-MAX_LINES = 12
 MAX_BYTES = 1 << 16  # read from the end of the log
-PROGRESS_BAR = re.compile(r"^([^|]+): +(\d+)%\|.*<([\d:?]+), .*$")  # of tqdm
+PROGRESS_BAR = re.compile(
+    r"([^|\r\n]+): +(\d+)%\|[^\r\n]*?(?:<([\d:]+),|, ([\d:]+) left)?[^\r\n<]*(?=[\r\n]|$)"
+)  # tqdm
+STAGES = {  # start and length in the whole, and what the page calls it
+    "prepare": (0.0, 0.1, "Reading the recordings"),
+    "shift pitch": (0.1, 0.15, "Raising speech to the pitch of singing"),
+    "train": (0.3, 0.7, "Learning the voice"),
+}
 
 
 def fit_command(voice: Path, clips: Path, name: str, out: Path) -> list[str]:
@@ -34,63 +39,61 @@ def safe_name(number: int, name: str) -> str:
     return f"{number:03d} {stem[:40].strip()}{suffix}"
 
 
-class Jobs:
-    """Running processes."""
+class Job:
+    """A process with a time limit and a folder, which is removed with it.
 
-    def __init__(self) -> None:
-        self._running: set[subprocess.Popen[bytes]] = set()
+    Args:
+        command: list of words.
+        folder: to run in; gets the log.
+        seconds: limit.
+    """
 
-    def run(self, command: Sequence[str], folder: Path, deadline: Deadline) -> Iterator[str]:
-        """Run a command in a folder and yield its last lines of output twice a second until it ends.
+    def __init__(self, command: Sequence[str], folder: Path, seconds: float):
+        self.folder, self._end, self._log = folder, time.monotonic() + seconds, folder / "log.txt"
+        self.stage, self.share = "Starting", 0.0
+        environment = os.environ | {"SVC_PROGRESS_SECONDS": "1"}
+        with self._log.open("wb") as output:
+            self._process = subprocess.Popen(  # noqa: S603, a list, and our own program
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=folder, env=environment,
+                start_new_session=True,
+            )  # fmt: skip
+
+    def is_running(self) -> bool:
+        """Whether it goes on; updates ``stage`` (with the time left) and ``share``, 0 to 1.
 
         Raises:
             DataError: it failed, with its message, or took too long.
         """
-        log = folder / "log.txt"
-        with log.open("wb") as output:
-            process = subprocess.Popen(  # noqa: S603, a list, and our own program
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=folder, start_new_session=True
-            )
-        self._running.add(process)
-        try:
-            while process.poll() is None:
-                deadline.check()
-                yield "\n".join(_last_lines(log))
-                time.sleep(POLL_SECONDS)
-            yield "\n".join(_last_lines(log))
-            if process.returncode:
-                raise DataError(_error_message(_last_lines(log)))
-        finally:
-            _terminate(process)
-            self._running.discard(process)
+        bars = list(PROGRESS_BAR.finditer(self._text()))
+        if bars:
+            name, percent, *left = bars[-1].groups()
+            start, length, label = STAGES.get(name.strip(), (self.share, 0.0, name.strip().capitalize()))
+            remaining = next(filter(None, left), "")
+            self.stage = f"{label}, {remaining} left" if remaining and "?" not in remaining else label
+            self.share = max(self.share, start + length * int(percent) / 100)
+        if self._process.poll() is None:
+            if time.monotonic() > self._end:
+                raise DataError("the fit took too long; give fewer recordings")
+            return True
+        if self._process.returncode:
+            errors = [line.removeprefix("svc: ") for line in self._text().splitlines() if line.startswith("svc: ")]
+            raise DataError(printable(errors[-1]) if errors else "the fit failed; try other recordings")
+        return False
 
     def close(self) -> None:
-        """End all processes."""
-        for process in list(self._running):
-            _terminate(process)
+        """End the process and those that it started, and remove the folder."""
+        process = self._process
+        if process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(TERMINATE_SECONDS)
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # its children may still be there
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
-
-def _last_lines(log: Path) -> list[str]:
-    with log.open("rb") as stream:
-        stream.seek(max(0, log.stat().st_size - MAX_BYTES))
-        text = stream.read().decode(errors="replace")
-    lines = [printable(line.rstrip("\r").rpartition("\r")[2]).rstrip() for line in text.split("\n")]
-    lines = [PROGRESS_BAR.sub(r"\1: \2 %, \3 left", line).removesuffix(", ? left") for line in lines]
-    return [line for line in lines if line and not line.startswith("next: ")][-MAX_LINES:]
-
-
-def _error_message(lines: list[str]) -> str:
-    errors = [line.removeprefix("svc: ") for line in lines if line.startswith("svc: ")]
-    return errors[-1] if errors else "the fit failed; try other clips, or `svc fit` in a terminal"
-
-
-def _terminate(process: "subprocess.Popen[bytes]") -> None:
-    """End a process and those that it started."""
-    if process.poll() is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(TERMINATE_SECONDS)
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # its children may still be there
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    def _text(self) -> str:
+        with self._log.open("rb") as stream:
+            stream.seek(max(0, self._log.stat().st_size - MAX_BYTES))
+            return stream.read().decode(errors="replace")

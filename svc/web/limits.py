@@ -1,6 +1,5 @@
 """Limits of uploads and computing."""
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import soundfile
 from svc.audio import files
 from svc.audio.files import Audio
 from svc.audio.integrity import is_complete
-from svc.errors import AudioError, DataError, file_error
+from svc.errors import AudioError, file_error
 
 BYTES_PER_MINUTE = 24_000_000  # 48 kHz, two channels of 32 bits
 MAX_QUEUE = 8  # requests that wait
@@ -38,34 +37,6 @@ class Limits:
     def bytes(self) -> int:
         """Of one uploaded file."""
         return round(self.minutes * BYTES_PER_MINUTE)
-
-
-class Deadline:
-    """A time limit of a job, which can also be cancelled.
-
-    Args:
-        seconds: from now.
-        what: name of the job for messages.
-    """
-
-    def __init__(self, seconds: float, what: str):
-        self._end, self._seconds, self._what = time.monotonic() + seconds, seconds, what
-        self._cancelled = False
-
-    def cancel(self) -> None:
-        """Let the next check fail."""
-        self._cancelled = True
-
-    def check(self) -> None:
-        """Stop the job if its time is over or it was cancelled.
-
-        Raises:
-            DataError: it is.
-        """
-        if self._cancelled:
-            raise DataError(f"{self._what} was cancelled because its page was closed; open it again")
-        if time.monotonic() > self._end:
-            raise DataError(f"{self._what} took longer than {self._seconds / 60:g} minutes; give something shorter")
 
 
 def read(path: Path, minutes: float) -> Audio:
@@ -103,4 +74,4 @@ def check_length(path: Path, minutes: float) -> float:
 
 
 def _too_long(path: Path, minutes: float) -> AudioError:
-    return file_error(path, f"longer than {minutes:g} minutes; cut it, or start the page with a larger --max-minutes")
+    return file_error(path, f"longer than {minutes:g} minutes; cut it into parts")

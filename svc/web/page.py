@@ -1,30 +1,32 @@
 """Gradio page: layout, and the handlers of its buttons."""
 
 import base64
-from collections.abc import Callable, Iterator
 from html import escape
 from typing import Any
 
 from svc.features.transpose import MAX_SEMITONES
+from svc.web import melody
+from svc.web.conversion import ConversionRequest, Result
 from svc.web.limits import MAX_QUEUE
-from svc.web.service import ConversionRequest, Result, Service
+from svc.web.service import FitStatus, Service
 
-TRANSPOSITIONS = [("Auto (by octaves)", "auto"), ("Match (changes the key)", "match"), ("By semitones", "semitones")]
-NONE = ("none", "")
-STAGES = {
-    "extract": (0.0, 0.6, "extracting features"),
-    "synthesise": (0.6, 0.4, "synthesising"),
-}  # start, length, label
+KEYS = [("In the speaker's range, same key", "auto"), ("In the middle of the range, other key", "match"),
+        ("By semitones", "semitones")]  # fmt: skip
+LOUDNESS = [("The song", "source"), ("The speaker's recordings", "target"), ("Streaming (−14 LUFS)", -14.0)]
+NONE = ("nobody", "")
+STAGES = {"extract": (0.0, 0.6, "Reading the song"), "synthesise": (0.6, 0.4, "Singing")}  # start, length, label
 CSS = """
 .message, .message .html-container { padding: 0 !important; }
 .message p { margin: 0; padding: 10px 14px; border-radius: 4px; border: 1px solid var(--border-color-primary); }
 .message p.error { border-color: #b91c1c; border-left-width: 6px; }
 .message img { width: 100%; margin-top: 12px; border-radius: 4px; background: white; }
+.message progress { width: 100%; height: 14px; margin-top: 12px; accent-color: #2563eb; }
 body:not(.dark) { --neutral-400: #52525b; }
 #title { overflow: visible !important; }
 footer { display: none !important; }
 """
 WAVE = {"waveform_color": "#71717a", "waveform_progress_color": "#2563eb"}
+INSTANT: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
 
 def theme(gr: Any) -> Any:
@@ -46,17 +48,20 @@ def build(gr: Any, service: Service, fitting: bool) -> Any:
         service: conversions and fits.
         fitting: whether speakers can be fitted.
     """
+    voice = service.voice
+    card = [f"{key}: {text}" for key, text in voice.card.items() if text != "not stated"]
     with gr.Blocks(title="svc", analytics_enabled=False, delete_cache=(600, 3600)) as page:
         gr.Markdown("# Convert a song to another speaker", elem_id="title")
+        about = "; ".join([f"{len(voice.speakers)} speakers", *card])
+        gr.HTML(f"Voice <b>{escape(service.name)}</b>: {escape(about)}.", elem_id="about", padding=False)
         with gr.Tabs():
             with gr.Tab("Convert a song"):
                 menus = _convert_tab(gr, service)
             if fitting:
                 with gr.Tab("New speaker"):
-                    file = _fit_tab(gr, service, menus)
-                page.load(lambda: _saved_voice(gr, service), None, file, queue=False, api_visibility="private")
-        page.unload(_on_unload(gr, service))
-        page.load(lambda: _menu_choices(gr, service), None, menus, queue=False, api_visibility="private")
+                    _fit_tab(gr, service, menus, page)
+        page.load(lambda: _menu_choices(gr, service), None, menus, **INSTANT)
+        page.unload(_with_request(gr, lambda request: service.cancel(request.session_hash)))
     return page.queue(max_size=MAX_QUEUE)
 
 
@@ -70,56 +75,79 @@ def _convert_tab(gr: Any, service: Service) -> list[Any]:
                 sources=["upload", "microphone"], type="filepath", label="Your song", editable=False, buttons=[],
                 waveform_options=WAVE, elem_id="song",
             )  # fmt: skip
+            example = gr.Button("Take an example song", size="sm", elem_id="example")
             with gr.Row():
-                speaker = gr.Dropdown(speakers, value=speakers[0][1], label="Speaker", elem_id="speaker")
+                speaker = gr.Dropdown(speakers, value=speakers[0][1], label="Speaker and range", elem_id="speaker")
                 second = gr.Dropdown([NONE, *speakers], value="", label="Mixed with", elem_id="second")
             share = gr.Slider(0, 100, 50, step=5, label="How much of the second, %", visible=False, elem_id="share")
-            mode = gr.Radio(TRANSPOSITIONS, value="auto", label="Transpose", elem_id="transpose")
+            key = gr.Radio(KEYS, value="auto", label="Key", elem_id="transpose")
             limit = MAX_SEMITONES // 2
             semitones = gr.Slider(-limit, limit, 0, step=1, label="Semitones", visible=False, elem_id="semitones")
-            button = gr.Button("Convert", variant="primary", elem_id="convert")
+            loudness = gr.Radio(LOUDNESS, value="source", label="As loud as", elem_id="loudness")
+            with gr.Row():
+                button = gr.Button("Convert", variant="primary", elem_id="convert")
+                cancel = gr.Button("Cancel", visible=False, elem_id="cancel")
         with gr.Column():
             result = gr.Audio(
                 label="Result", type="filepath", interactive=False, buttons=["download"], waveform_options=WAVE,
                 elem_id="result",
             )  # fmt: skip
-            message = gr.HTML(
-                _message_html("Nothing converted yet."), padding=False, elem_id="message", elem_classes="message"
-            )
+            message = gr.HTML(_message("Nothing converted yet."), padding=False, elem_id="message",
+                              elem_classes="message")  # fmt: skip
+            with gr.Accordion("Mend the melody", open=False, visible=False, elem_id="mend") as mend:
+                gr.Markdown("Wrong note? Write by how many semitones to shift it, or add a row, and convert again.")
+                notes = gr.Dataframe(
+                    headers=["from, s", "to, s", "note", "shift"], datatype=["number", "number", "str", "number"],
+                    type="array", column_count=4, max_height=260, elem_id="notes", interactive=True, buttons=[],
+                )  # fmt: skip
+                with gr.Row():
+                    again = gr.Button("Convert again", elem_id="again")
+                    save = gr.DownloadButton("Save the melody", elem_id="save")
+    curve = gr.State()  # f0 of the song, as it was found or mended last
+    outputs = [result, message, mend, notes, save, curve, cancel]
 
-    def convert(
-        song: str | None, speaker: str, second: str | None, share: float, mode: str, semitones: float,
-        request: Any, bar: Any = gr.Progress(),  # noqa: B008, gradio finds it here
-    ) -> tuple[str | None, str]:  # fmt: skip
-        def progress(stage: str, part: float) -> None:
-            begin, size, name = STAGES.get(stage, (0.0, 1.0, stage))
-            bar(begin + size * part, desc=name)
+    def converting(mended: bool) -> Any:
+        def convert(request: Any, bar: Any = gr.Progress(), *values: Any) -> tuple[Any, ...]:  # noqa: B008, for gradio
+            song, speaker, second, share, key, semitones, loudness, rows, curve = values
 
-        try:
-            conversion = ConversionRequest(
-                speaker, second or "", share / 100, f"{semitones:g}" if mode == "semitones" else mode
-            )
-            converted = service.convert(song, conversion, progress, request.session_hash)
-        except Exception as failure:  # whatever it is, the page goes on
-            return None, _message_html(service.error_message(failure), error=True)
-        return str(converted.audio), _result_html(converted)
+            def progress(stage: str, part: float) -> None:
+                start, length, label = STAGES[stage]
+                bar(start + length * part, desc=label)
 
-    convert.__annotations__["request"] = gr.Request  # by which gradio finds it
-    instant: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-    second.change(lambda chosen: gr.update(visible=bool(chosen)), second, share, **instant)
-    mode.change(lambda chosen: gr.update(visible=chosen == "semitones"), mode, semitones, **instant)
-    cleared = button.click(
-        lambda: (None, _message_html("Converting; earlier requests come first …")), None, [result, message], **instant
-    )
-    cleared.then(
-        convert, [song, speaker, second, share, mode, semitones], [result, message],
-        concurrency_limit=1, concurrency_id="convert", show_progress_on=result, api_visibility="private",
-    )  # fmt: skip
+            try:
+                shift = f"{semitones:g}" if key == "semitones" else key
+                conversion = ConversionRequest(speaker, second or "", share / 100, shift, loudness)
+                f0 = melody.shift_notes(curve, rows) if mended else None
+                converted = service.convert(song, conversion, progress, request.session_hash, f0)
+            except Exception as failure:  # whatever it is, the page goes on
+                return None, _message(service.error_message(failure), True), *[gr.skip()] * 4, gr.update(visible=False)
+            return (str(converted.audio), _result(converted), gr.update(visible=True), melody.find_notes(converted.f0),
+                    str(converted.melody), converted.f0, gr.update(visible=False))  # fmt: skip
+
+        return _with_request(gr, convert)
+
+    inputs = [song, speaker, second, share, key, semitones, loudness, notes, curve]
+    for press, mended in ((button, False), (again, True)):
+        started = press.click(
+            lambda: (None, _message("Converting …"), gr.update(visible=True)),
+            None,
+            [result, message, cancel],
+            **INSTANT,
+        )
+        started.then(
+            converting(mended), inputs, outputs, concurrency_limit=1, concurrency_id="convert",
+            show_progress_on=result, api_visibility="private",
+        )  # fmt: skip
+    cancel.click(_with_request(gr, lambda request: service.cancel(request.session_hash)), None, None, **INSTANT)
+    song.change(lambda: gr.update(visible=False), None, mend, **INSTANT)
+    example.click(lambda: str(service.example()), None, song, **INSTANT)
+    second.change(lambda chosen: gr.update(visible=bool(chosen)), second, share, **INSTANT)
+    key.change(lambda chosen: gr.update(visible=chosen == "semitones"), key, semitones, **INSTANT)
     return [speaker, second]
 
 
-def _fit_tab(gr: Any, service: Service, menus: list[Any]) -> Any:
-    """The second tab; returns its file to download."""
+def _fit_tab(gr: Any, service: Service, menus: list[Any], page: Any) -> None:
+    """The second tab, which shows the fit of the server, whoever started it."""
     limits = service.limits
     gr.Markdown(
         "Add a speaker from a minute or more of their recordings, speech or singing, without accompaniment. "
@@ -134,44 +162,44 @@ def _fit_tab(gr: Any, service: Service, menus: list[Any]) -> Any:
             )  # fmt: skip
             button = gr.Button("Fit", variant="primary", elem_id="fit")
         with gr.Column():
-            message = gr.HTML(
-                _message_html("A fit takes some minutes."), padding=False, elem_id="fit-message", elem_classes="message"
-            )
-            lines = gr.Textbox(label="Progress", lines=8, interactive=False, elem_id="lines")
+            message = gr.HTML("", padding=False, elem_id="fit-message", elem_classes="message")
+            cancel = gr.Button("Cancel", visible=False, elem_id="cancel-fit")
             file = gr.File(label="The voice with the new speaker, to download", visible=False, elem_id="voice")
+    timer = gr.Timer(1.0, active=False)
+    outputs = [message, cancel, timer, file, *menus]
 
-    def fit(name: str, clips: Any) -> Iterator[tuple[Any, ...]]:
-        same = (gr.skip(),) * 3
+    def show(choose: bool = False) -> list[Any]:
+        status = service.fit_status()
+        running = status.state == "running"
+        shown = [_fit_message(status), gr.update(visible=running), gr.Timer(active=running)]
+        if running:
+            return [*shown, *[gr.skip()] * 3]
+        saved, choices = service.saved_voice, _menu_choices(gr, service)
+        if choose and status.state == "finished":
+            choices[0] = gr.update(choices=service.speakers(), value=service.speakers()[-1][1])
+        return [*shown, gr.update(value=saved and str(saved), visible=bool(saved)), *choices]
+
+    def start(name: str | None, clips: Any) -> list[Any]:
         try:
-            for text in service.fit(name or "", clips or []):
-                yield _message_html("Fitting; you can convert songs meanwhile."), text, *same
+            service.start_fit(name or "", clips or [])
         except Exception as failure:  # whatever it is, the page goes on
-            yield _message_html(service.error_message(failure), error=True), gr.skip(), *same
-            return
-        speakers = service.speakers()
-        update = gr.update(choices=speakers, value=speakers[-1][1])
-        ready = f"{speakers[-1][0]} is ready, and chosen under Convert a song."
-        note = _message_html(f"{ready} Download the voice to keep it: it is gone when the server ends.")
-        yield note, gr.skip(), _saved_voice(gr, service), update, gr.update(choices=[NONE, *speakers], value=NONE[1])
+            return [_message(service.error_message(failure), True), *[gr.skip()] * 5]
+        return show()
 
-    button.click(
-        fit, [name, clips], [message, lines, file, *menus],
-        concurrency_limit=1, concurrency_id="fit", show_progress_on=lines, api_visibility="private",
-    )  # fmt: skip
-    return file
+    def end() -> list[Any]:
+        service.cancel_fit()
+        return show()
+
+    button.click(start, [name, clips], outputs, **INSTANT)
+    cancel.click(end, None, outputs, **INSTANT)
+    timer.tick(lambda: show(choose=True), None, outputs, **INSTANT)
+    page.load(show, None, outputs, **INSTANT)
 
 
-def _saved_voice(gr: Any, service: Service) -> Any:
-    """Update of the download with the fitted speakers, if there are any."""
-    return gr.update(value=str(service.saved_voice), visible=True) if service.saved_voice else gr.skip()
-
-
-def _on_unload(gr: Any, service: Service) -> Callable[..., None]:
-    def cancel(request: Any) -> None:
-        service.cancel(request.session_hash)
-
-    cancel.__annotations__["request"] = gr.Request
-    return cancel
+def _with_request(gr: Any, handler: Any) -> Any:
+    """The handler, whose argument ``request`` gradio fills in."""
+    handler.__annotations__["request"] = gr.Request
+    return handler
 
 
 def _menu_choices(gr: Any, service: Service) -> list[Any]:
@@ -179,12 +207,17 @@ def _menu_choices(gr: Any, service: Service) -> list[Any]:
     return [gr.update(choices=speakers), gr.update(choices=[NONE, *speakers])]
 
 
-def _message_html(text: str, error: bool = False) -> str:
+def _message(text: str, error: bool = False) -> str:
     role, kind = ("alert", ' class="error"') if error else ("status", "")
     return f'<p role="{role}"{kind}>{escape(text)}</p>'
 
 
-def _result_html(result: Result) -> str:
+def _fit_message(status: FitStatus) -> str:
+    bar = f'<progress max="1" value="{status.share:.3f}"></progress>' if status.state == "running" else ""
+    return _message(status.message, status.state == "failed") + bar
+
+
+def _result(result: Result) -> str:
     data = base64.b64encode(result.plot).decode()
-    alt = "f0 over time: of the source and of the conversion, over the range of the speaker"
-    return f'{_message_html(result.message)}<img alt="{alt}" src="data:image/png;base64,{data}">'
+    alt = "melody over time: of the song and of the result, over the range of the speaker"
+    return f'{_message(result.message)}<img alt="{alt}" src="data:image/png;base64,{data}">'

@@ -3,62 +3,45 @@
 import re
 import secrets
 import shutil
+import threading
+import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from svc.audio import files
+from svc.audio.files import Audio
+from svc.data.synthetic.phrases import recorded_phrase
+from svc.data.synthetic.singers import SINGERS, render
 from svc.errors import DataError, SvcError, printable
+from svc.features import f0_csv
 from svc.features.transpose import parse_transpose
-from svc.inference.converter import ConversionReport, Converter, Progress, no_progress
-from svc.inference.speaker_mix import SpeakerMix
+from svc.inference.converter import Converter, Progress, no_progress
 from svc.inference.speakers import check_new_name
 from svc.inference.voice import VoiceFile
-from svc.web import f0_plot, jobs
-from svc.web.limits import Deadline, Limits, check_length, read
+from svc.web import jobs, melody
+from svc.web.conversion import ConversionRequest, Result, summarise
+from svc.web.limits import Limits, check_length, read
 
 UNEXPECTED = "This did not work, and it is not your fault: the reason is in the terminal where svc serve runs."
-OUTSIDE_HINT = 0.2  # share of the notes outside the range above which another transposition is suggested
+EXAMPLE_SEED = 9_001
 
 
 @dataclass(frozen=True, slots=True)
-class ConversionRequest:
-    """A conversion as chosen on the page.
+class FitStatus:
+    """What the page shows of the fit.
 
     Attributes:
-        first: name or number of a speaker.
-        second: of the one that is mixed in; empty for none.
-        share: of the second, 0 to 1.
-        transpose: ``auto``, ``match`` or semitones, as text.
+        state: ``idle`` before the first one.
+        message: a sentence.
+        share: of the work that is done, 0 to 1.
     """
 
-    first: str
-    second: str = ""
-    share: float = 0.0
-    transpose: str = "auto"
-
-    @property
-    def speaker(self) -> str:
-        """Text for ``svc.inference.speaker_mix.parse_speaker``."""
-        if not self.second or self.share <= 0 or self.second == self.first:
-            return self.first
-        return f"{self.first}:{1 - self.share:.4f},{self.second}:{self.share:.4f}"
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """A conversion.
-
-    Attributes:
-        audio: file to play and download.
-        plot: PNG of the f0 curves.
-        message: summary in sentences.
-    """
-
-    audio: Path
-    plot: bytes
+    state: Literal["idle", "running", "finished", "failed"]
     message: str
+    share: float = 0.0
 
 
 class Service:
@@ -78,9 +61,12 @@ class Service:
         self.folder, self.served = folder, folder / "served"
         self.served.mkdir(exist_ok=True)
         self.voice_file = voice
-        self._jobs = jobs.Jobs()
+        self.name = voice.stem if voice.stem != "voice" else voice.resolve().parent.name
         self._converter = Converter(VoiceFile.load(voice))
-        self._running: list[tuple[str, Deadline]] = []  # conversions, and the pages that wait for them
+        self._cancelled: dict[str, threading.Event] = {}  # the conversion of a page that is running
+        self._job: tuple[str, jobs.Job] | None = None  # the fit of a name
+        self._fit_status = FitStatus("idle", "A fit takes some minutes. It goes on when you close the page.")
+        self._lock = threading.Lock()
 
     @property
     def voice(self) -> VoiceFile:
@@ -93,12 +79,26 @@ class Service:
         return self.voice_file if self.voice_file.is_relative_to(self.folder) else None
 
     def speakers(self) -> list[tuple[str, str]]:
-        """Label and value of a menu of all speakers."""
-        return [(f"{speaker.number} {speaker.name}", f"#{speaker.number}") for speaker in self.voice.speakers]
+        """Label, with the range, and value of a menu of all speakers."""
+        return [
+            (f"{s.name} · {melody.note_name(s.low_f0)} to {melody.note_name(s.high_f0)}" if s.high_f0 else s.name,
+             f"#{s.number}")
+            for s in self.voice.speakers
+        ]  # fmt: skip
+
+    def example(self) -> Path:
+        """A short song, by a synthetic tenor."""
+        path = self.served / "example" / "example song.wav"
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True)
+            song = render(SINGERS[-1], recorded_phrase(EXAMPLE_SEED))
+            files.write(path, Audio(song.samples, song.rate))
+        return path
 
     def convert(
-        self, song: str | None, request: ConversionRequest, progress: Progress = no_progress, page: str = ""
-    ) -> Result:
+        self, song: str | None, request: ConversionRequest, progress: Progress = no_progress, page: str = "",
+        f0_curve: melody.Curve | None = None,
+    ) -> Result:  # fmt: skip
         """Convert an uploaded song.
 
         Args:
@@ -106,86 +106,113 @@ class Service:
             request: see there.
             progress: called with the name of a stage and the share of it that is done.
             page: who waits, for ``cancel``.
+            f0_curve: (N,) Hz, 0 where unvoiced, to sing instead of the song's own melody.
 
         Raises:
             SvcError: there is no song, it is refused or takes too long, or the request is not valid.
         """
-        path, converter = self._uploaded(song, "drop a song first, or record one"), self._converter
+        path, converter = self._uploaded(song, "Drop a song first, or record one"), self._converter
         if not {request.first, request.second} <= {value for _, value in self.speakers()} | {""}:
             raise DataError("choose a speaker from the menu; reload the page if they have changed")
-        deadline = Deadline(self.limits.convert_seconds, "the conversion")
+        end, cancelled = time.monotonic() + self.limits.convert_seconds, threading.Event()
 
         def show(stage: str, share: float) -> None:
-            deadline.check()
+            if cancelled.is_set():
+                raise DataError("the conversion was cancelled")
+            if time.monotonic() > end:
+                raise DataError("the conversion took too long; give a shorter song")
             progress(stage, min(1.0, share))
 
-        running = page, deadline
-        self._running.append(running)
+        out, self._cancelled[page] = self.served / secrets.token_hex(16), cancelled
         try:
             mix = converter.parse_speaker(request.speaker)
             audio = read(path, self.limits.minutes)
             transpose = parse_transpose(request.transpose)
-            converted, report = converter.convert(audio, mix, transpose=transpose, progress=show)
-            out = self.served / secrets.token_hex(16)
             out.mkdir()
-            target = out / f"{_short(path.stem)}_{_short(mix.label)}.wav"
-            try:
-                files.write(target, converted)
-            except SvcError:
-                shutil.rmtree(out)
-                raise
-            plot = f0_plot.plot_f0(report.source_f0, report.f0, mix.stats.range, mix.label)
-            return Result(target, plot, _summary(mix, report))
+            csv = out / f"{_short(path.stem)}_melody.csv"
+            if f0_curve is not None:
+                f0_csv.write_csv(csv, f0_curve.astype("float32"))
+            converted, report = converter.convert(
+                audio, mix, transpose=transpose, loudness=request.loudness, progress=show,
+                f0_csv=csv if f0_curve is not None else None,
+            )  # fmt: skip
+            f0_csv.write_csv(csv, report.source_f0)
+            label = request.label(converter.voice)
+            target = out / f"{_short(path.stem)}_{_short(label.replace('%', ''))}.wav"
+            files.write(target, converted)
+            plot = melody.plot_f0(report.source_f0, report.f0, mix.stats.range, label)
+            return Result(target, csv, report.source_f0, plot, summarise(label, mix, report))
+        except SvcError:
+            shutil.rmtree(out, ignore_errors=True)
+            raise
         finally:
-            self._running.remove(running)
+            self._cancelled.pop(page, None)
 
     def cancel(self, page: str) -> None:
-        """Stop the conversion of a page that was closed."""
-        for waiting, deadline in list(self._running):
-            if waiting == page:
-                deadline.cancel()
+        """Stop the conversion of a page."""
+        if page in self._cancelled:
+            self._cancelled[page].set()
 
-    def fit(self, name: str, clips: Sequence[str]) -> Iterator[str]:
-        """Fit a new speaker, and yield the progress; afterwards the voice has one more.
+    def start_fit(self, name: str, clips: Sequence[str]) -> None:
+        """Fit a new speaker beside the page; see ``fit_status``.
 
         Raises:
-            SvcError: the name is in use or not allowed, a clip is refused, or the fit failed.
+            SvcError: the name is in use or not allowed, a clip is refused, or another fit is running.
         """
+        if self.fit_status().state == "running":
+            raise DataError("another fit is running; wait for it, or cancel it")
         if not name.strip():
-            raise DataError("give the speaker a name first")
+            raise DataError("Give the speaker a name first")
         name = check_new_name(self.voice, name.strip())
-        paths = [self._uploaded(clip, "drop some clips of the speaker first") for clip in clips or [""]]
+        paths = [self._uploaded(clip, "Drop some recordings of the speaker first") for clip in clips or [""]]
         seconds = [check_length(path, self.limits.minutes) for path in paths]
         if len(paths) > self.limits.clips or sum(seconds) > 60 * self.limits.clip_minutes:
-            raise DataError(f"give {self.limits.clips} clips of {self.limits.clip_minutes:g} minutes at most")
+            raise DataError(f"give {self.limits.clips} recordings of {self.limits.clip_minutes:g} minutes at most")
         work = self.folder / f"fit-{secrets.token_hex(8)}"
-        try:
-            (work / "clips").mkdir(parents=True)
-            for number, path in enumerate(paths):
-                shutil.copyfile(path, work / "clips" / jobs.safe_name(number, path.name))
-            out = work / "voice.safetensors"
-            command = jobs.fit_command(self.voice_file.absolute(), work / "clips", name, out)
-            for text in self._jobs.run(command, work, Deadline(self.limits.fit_seconds, "the fit")):
-                yield self._without_folders(text)
-            converter = Converter(VoiceFile.load(out))
-            saved = out.replace(self.folder / f"voice_{_short(name)}.safetensors")
-            self.voice_file, self._converter = saved, converter
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
+        (work / "clips").mkdir(parents=True)
+        for number, path in enumerate(paths):
+            shutil.copyfile(path, work / "clips" / jobs.safe_name(number, path.name))
+        command = jobs.fit_command(self.voice_file.absolute(), work / "clips", name, work / "voice.safetensors")
+        self._job = name, jobs.Job(command, work, self.limits.fit_seconds)
+
+    def fit_status(self) -> FitStatus:
+        """State of the last fit; after it has finished the voice has one more speaker."""
+        with self._lock:
+            if self._job is None:
+                return self._fit_status
+            name, job = self._job
+            try:
+                if job.is_running():
+                    return FitStatus("running", f"{name}: {job.stage}. You can convert songs meanwhile.", job.share)
+                converter = Converter(VoiceFile.load(job.folder / "voice.safetensors"))
+                saved = (job.folder / "voice.safetensors").replace(self.folder / f"voice_{_short(name)}.safetensors")
+                self.voice_file, self._converter = saved, converter
+                text = f"{name} is ready, under Convert a song. Download the voice: it is gone when the server ends."
+                self._end_fit(FitStatus("finished", text, 1.0))
+            except Exception as failure:  # whatever it is, the page goes on
+                self._end_fit(FitStatus("failed", self.error_message(failure)))
+            return self._fit_status
+
+    def cancel_fit(self) -> None:
+        """End a fit that is running."""
+        with self._lock:
+            self._end_fit(FitStatus("failed", "The fit was cancelled."))
+
+    close = cancel_fit
+
+    def _end_fit(self, status: FitStatus) -> None:
+        if self._job:
+            self._job[1].close()
+            self._job, self._fit_status = None, status
 
     def error_message(self, error: Exception) -> str:
-        """Message for the page: without folders, and without details of unexpected errors."""
+        """Message for the page: without folders, options, or details of unexpected errors."""
         if not isinstance(error, SvcError):
             traceback.print_exception(error)
             return UNEXPECTED
-        return f"{self._without_folders(printable(str(error)))}."
-
-    def close(self) -> None:
-        """End all jobs."""
-        self._jobs.close()
-
-    def _without_folders(self, text: str) -> str:
-        return re.sub(rf"{re.escape(str(self.folder))}/(?:[\w.-]+/)*", "", text)
+        text = re.sub(rf"{re.escape(str(self.folder))}/(?:[\w.-]+/)*", "", printable(str(error)))
+        parts = [part for part in re.sub(r"--[\w-]+ \S+: ", "", text).split("; ") if "--" not in part]
+        return f"{'; '.join(parts)}."
 
     def _uploaded(self, upload: str | None, missing: str) -> Path:
         """The file of an upload; no other file of this machine is read for a browser."""
@@ -200,15 +227,3 @@ class Service:
 def _short(name: str) -> str:
     """The part of a name that fits into a file name."""
     return name.encode()[:100].decode(errors="ignore")
-
-
-def _summary(mix: SpeakerMix, report: ConversionReport) -> str:
-    shift = f"transposed by {report.transpose:+g} semitones" if report.transpose else "not transposed"
-    computing = sum(report.timings.values())
-    text = f"Converted to {mix.label}, {shift}; {report.seconds:.1f} s of song took {computing:.1f} s."
-    if mix.stats.high_f0 <= 0:
-        return f"{text} The range of the speaker is not known."
-    shares = {"below": report.share_below_range, "above": report.share_above_range}
-    outside = ", ".join(f"{share:.0%} {side}" for side, share in shares.items() if share >= 0.005)
-    text += f" Notes more than a semitone outside the speaker's range: {outside or 'none'}."
-    return f"{text} Another transposition may sound better." if sum(shares.values()) > OUTSIDE_HINT else text

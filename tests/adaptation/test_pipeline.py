@@ -23,9 +23,11 @@ from svc.features.speaker import Speaker
 from svc.inference import speakers
 from svc.inference.converter import Converter
 from svc.inference.voice import VoiceFile
+from svc.models.weight_names import EMBEDDING, SPEAKER_FILM_OFFSET
 from svc.training import loop
 
-QUICK = {"train.steps": 4, "train.validate_every": 2, "train.checkpoint_every": 2, "train.log_every": 2}
+SMALL = {"train.batch_size": 2, "train.segment_seconds": 0.4}
+QUICK = SMALL | {"train.steps": 4, "train.validate_every": 2, "train.checkpoint_every": 2, "train.log_every": 2}
 SETS = [part for name, value in QUICK.items() for part in ("--set", f"{name}={value}")]
 
 
@@ -33,7 +35,7 @@ SETS = [part for name, value in QUICK.items() for part in ("--set", f"{name}={va
 def clips(tmp_path_factory):
     """A third synthetic singer's phrases, and a file that is none."""
     folder = tmp_path_factory.mktemp("clips")
-    for number in range(4):
+    for number in range(2):
         save_rendition(folder / f"{number}.wav", render(SINGERS[2], phrase(number)))
     (folder / "broken.wav").write_bytes(b"nothing")
     return folder
@@ -75,16 +77,14 @@ def test_only_the_speakers_own_parameters_are_trained(voice, ready, tmp_path):
     before, after = voice.generator.state_dict(), new.generator.state_dict()
     for name, value in before.items():
         assert torch.equal(after[name][:2] if name in speakers.SPEAKER_PARAM_NAMES else after[name], value)
-    assert not torch.equal(
-        speakers.speaker_params(new, 2)[speakers.SPEAKER_FILM_OFFSET], start.params[speakers.SPEAKER_FILM_OFFSET]
-    )
+    assert (speakers.speaker_params(new, 2)[SPEAKER_FILM_OFFSET] != start.params[SPEAKER_FILM_OFFSET]).any()
     assert new.speakers[2].median_f0 == ready.speakers[0].median_f0
-    assert torch.isfinite(speakers.speaker_params(new, 2)[speakers.EMBEDDING]).all()
+    assert np.isfinite(speakers.speaker_params(new, 2)[EMBEDDING]).all()
 
 
 def test_the_held_out_distance_falls(voice, ready, tmp_path):
     config = speaker_embedding.adaptation_config(
-        voice, {"train.steps": 30, "train.validate_every": 5, "train.learning_rate": 0.02}
+        voice, SMALL | {"train.steps": 20, "train.validate_every": 5, "train.learning_rate": 0.02}
     )
     train_embedding(voice, ready, tmp_path / "run", config)
     lines = (tmp_path / "run" / "validation.jsonl").read_text().splitlines()
@@ -115,7 +115,7 @@ class TestCommand:
         arguments = ["fit", str(clips), "-n", "Cat", "-o", "new.safetensors", "--cpu", "--type", "singing", *SETS]
         code, out, _ = svc(monkeypatch, capsys, *arguments)
         assert code == 0
-        assert "Cat: 4 files, " in out
+        assert "Cat: 2 files, " in out
         assert "rejected: 1" in out
         assert "less than a minute" in out
         assert "new.safetensors: Cat is number 2" in out
@@ -123,10 +123,9 @@ class TestCommand:
         assert not (world / "new.fit").exists()
         code, out, _ = svc(monkeypatch, capsys, "convert", "-v", "new.safetensors", "-s", "2", "song.wav")
         assert code == 0
-        for number in ("0", "1"):
-            for name in ("runs/a/voice.safetensors", "new.safetensors"):
-                svc(monkeypatch, capsys, "convert", "-v", name, "-s", number, "song.wav", "-o", f"{name[:3]}.wav", "-f")
-            assert (world / "run.wav").read_bytes() == (world / "new.wav").read_bytes()
+        for name in ("runs/a/voice.safetensors", "new.safetensors"):
+            svc(monkeypatch, capsys, "convert", "-v", name, "-s", "1", "song.wav", "-o", f"{name[:3]}.wav")
+        assert (world / "run.wav").read_bytes() == (world / "new.wav").read_bytes()
 
     def test_interrupted_it_goes_on(self, world, clips, monkeypatch, capsys):
         """Half the steps, then all of them: the same voice as without the pause."""
@@ -197,7 +196,7 @@ def test_training_that_did_not_help_is_left_out(quick, monkeypatch):
     assert (joined.outcome.best_step, joined.outcome.step) == (0, QUICK["train.steps"])
     assert joined.voice.speakers[-1].kind == "adapted"
     for name, mixed in joined.initial.params.items():
-        assert torch.equal(joined.voice.generator.get_parameter(name)[-1], mixed)
+        assert np.array_equal(joined.voice.weights[name][-1], mixed)
 
 
 def test_another_voice_is_another_run(voice, quick, tmp_path, monkeypatch):
@@ -206,11 +205,7 @@ def test_another_voice_is_another_run(voice, quick, tmp_path, monkeypatch):
         patch.setattr(loop, "any_rank", lambda *_: True)
         assert quick().outcome.interrupted
     other = speakers.with_renamed(voice, "0", "Zoe")
-    other.generator.conditioner.embedding.data += 1
-    try:
-        joined = quick(voice=other)
-    finally:
-        other.generator.conditioner.embedding.data -= 1
+    joined = quick(voice=replace(other, weights=other.weights | {EMBEDDING: other.weights[EMBEDDING] + 1}))
     assert joined.outcome.step == QUICK["train.steps"]
     assert len([path for path in (tmp_path / "work").iterdir() if (path / "checkpoints").exists()]) == 2
 

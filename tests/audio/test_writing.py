@@ -30,7 +30,7 @@ def test_blocks_are_the_file(tmp_path, length, channels, size):
         found = list(read_blocks(tmp_path / "x.wav"))
     assert {block.rate for block in found} == {RATE}
     assert all(len(block.samples) % 160 == 0 for block in found[:-1])
-    assert max(len(block.samples) for block in found) <= max(160, size // channels)
+    assert max(len(block.samples) for block in found) <= max(1600, size // channels)
     np.testing.assert_array_equal(np.concatenate([block.samples for block in found]), whole.samples)
 
 
@@ -39,14 +39,13 @@ def test_blocks_are_the_file(tmp_path, length, channels, size):
     [
         (noise(40_000, 1e-5), "silent"),
         (noise(4_000), "only 0.250 s"),
-        (np.stack([noise(40_000), -noise(40_000)], axis=1), "cancel"),
     ],
 )
 def test_what_the_end_decides_is_told_at_the_end(tmp_path, monkeypatch, samples, reason):
     soundfile.write(tmp_path / "x.wav", samples, RATE, "FLOAT")
     monkeypatch.setattr(files, "_READ_SAMPLES", 3_200)
     found = read_blocks(tmp_path / "x.wav")
-    assert len(next(found).samples) in (1_600, 3_200)
+    assert len(next(found).samples) == 3_200
     with pytest.raises(AudioError, match=reason):
         list(found)
 

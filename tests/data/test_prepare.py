@@ -49,12 +49,21 @@ def files_of(folder):
     }
 
 
-def test_twice_is_once_and_processes_do_not_matter(singers_folder, tiny, tmp_path):
-    prepare.prepare(singers_folder, tmp_path / "a", tiny, jobs=1)
+@pytest.fixture
+def two_clips(singers_folder, tmp_path):
+    """One by each of two speakers."""
+    for name in ("alto", "bass"):
+        (tmp_path / "two" / name).mkdir(parents=True)
+        shutil.copy(singers_folder / name / "0.wav", tmp_path / "two" / name)
+    return tmp_path / "two"
+
+
+def test_twice_is_once_and_processes_do_not_matter(two_clips, tiny, tmp_path):
+    prepare.prepare(two_clips, tmp_path / "a", tiny, jobs=1)
     once = files_of(tmp_path / "a")
-    prepare.prepare(singers_folder, tmp_path / "a", tiny, jobs=1)
+    prepare.prepare(two_clips, tmp_path / "a", tiny, jobs=1)
     assert files_of(tmp_path / "a") == once
-    prepare.prepare(singers_folder, tmp_path / "b", tiny, jobs=2)
+    prepare.prepare(two_clips, tmp_path / "b", tiny, jobs=2)
     assert files_of(tmp_path / "b") == once
 
 
@@ -169,12 +178,12 @@ def test_names_of_all_the_world(singers_folder, tiny, tmp_path):
     assert "holds a comma" in reasons["Ann,Bob"]  # which separates the speakers of a mix
 
 
-def test_damaged_entry_is_made_again(singers_folder, tiny, tmp_path):
-    prepare.prepare(singers_folder, tmp_path / "out", tiny, jobs=1)
+def test_damaged_entry_is_made_again(two_clips, tiny, tmp_path):
+    prepare.prepare(two_clips, tmp_path / "out", tiny, jobs=1)
     whole = files_of(tmp_path / "out")
     for victim in (tmp_path / "out" / "store").rglob("*.safetensors"):
         victim.write_bytes(b"half")
-    prepare.prepare(singers_folder, tmp_path / "out", tiny, jobs=1)
+    prepare.prepare(two_clips, tmp_path / "out", tiny, jobs=1)
     assert files_of(tmp_path / "out") == whole
 
 

@@ -65,7 +65,7 @@ def one_rank(data: str, mishap) -> None:
 
 
 def files_of(folder: Path) -> dict[Path, bytes]:
-    found = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
+    found = (path for path in folder.rglob("*") if path.is_file() and path.name not in {".lock", "overview.png"})
     return {path.relative_to(folder): path.read_bytes() for path in found}
 
 

@@ -8,10 +8,12 @@ import torch
 import torchaudio
 
 from svc import encoders
+from svc.encoders.autoencoder import AutoencoderEncoder
 from svc.encoders.base import Encoder
 from svc.encoders.ecapa import EcapaEncoder
 from svc.encoders.ge2e import GE2ESpeakerEncoder
 from svc.encoders.phone_classifier import PhoneEncoder
+from svc.encoders.spectrogram import AudioSetEncoder
 from svc.encoders.ssl import SSLEncoder
 
 NAMES = list(encoders.classes())
@@ -39,6 +41,8 @@ def build(name: str) -> Encoder:
         pytest.skip(f"needs {NEEDED[cls]}")
     with pytest.MonkeyPatch.context() as patch, torch.random.fork_rng():
         torch.manual_seed(0)
+        if issubclass(cls, AudioSetEncoder | AutoencoderEncoder):
+            return cls(file=None)
         if issubclass(cls, SSLEncoder):
             shrink(patch, cls)
             return cls(None)

@@ -10,7 +10,7 @@ from svc import encoders
 from svc.encoders.base import Encoder
 from svc.encoders.ssl import SSLEncoder
 
-COUNT = 9  # registered encoders: one that vanishes is noticed
+COUNT = 15  # registered encoders: one that vanishes is noticed
 
 
 @pytest.fixture(params=NAMES)
@@ -116,7 +116,7 @@ def test_the_fingerprint_is_that_of_the_network(encoder, name):
     again = build(name)
     assert again.fingerprint() == encoder.fingerprint()
     values = [value for value in again.state_dict().values() if value.is_floating_point() or value.is_complex()]
-    for value in values[:40]:
+    for value in values[:: max(1, len(values) // 4)]:
         value.view(-1)[0] += 1e-3
         assert again.weight_hash() != encoder.weight_hash()
         value.view(-1)[0] -= 1e-3

@@ -92,11 +92,6 @@ class TestSentences:
         with pytest.raises(DataError, match=rf"^{NETWORK} is not installed; run `pip install -e '\.\[ecapa\]'"):
             EcapaEncoder()
 
-    def test_no_weights(self, small, path):
-        with pytest.raises(WeightsError, match=rf"^ecapa\.safetensors is not in {path.parent}; {HINT}"):
-            EcapaEncoder()
-        assert not path.parent.exists()
-
     def test_what_it_says_makes_the_weights(self, small, path, tmp_path):
         torch.save(small, tmp_path / "embedding_model.ckpt")
         subprocess.run([sys.executable, *shlex.split(CONVERT)[1:]], cwd=tmp_path, check=True)
@@ -128,11 +123,6 @@ class TestSentences:
         put(path, small | {"fc.bias": torch.full((192,), torch.nan)})
         with pytest.raises(WeightsError, match=rf"^{path}: fc\.bias holds values that are not .*; {HINT}"):
             EcapaEncoder()
-
-    def test_too_short(self, small, path):
-        put(path, small)
-        with pytest.raises(DataError, match=r"^0\.020 s are too short for ecapa; give at least 0\.04 s$"):
-            EcapaEncoder().embed(noise(320))
 
 
 def test_the_weights_of_the_file_are_those_that_speak(small, path):

@@ -1,5 +1,6 @@
 """Which recordings an evaluation finds, and which songs are converted to which targets."""
 
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -119,3 +120,22 @@ class TestExistingConversions:
             protocol.match_existing_conversions(self.songs, touch(tmp_path, "Bob/other.wav"), (), [])
         with pytest.raises(DataError, match="no conversions to Kim; choose another --speaker: Bob, Eve"):
             protocol.match_existing_conversions(self.songs, touch(tmp_path, "Bob/two.wav", "Eve/two.wav"), ["Kim"], [])
+
+
+def test_decomposed_names_are_those_of_composed_ones(tmp_path):
+    """A Mac's names (NFD), beside those of another system."""
+    bjork, song = "Björk", "Jóga"
+    decomposed = [unicodedata.normalize("NFD", name) for name in (bjork, song)]
+    place, name = decomposed
+    assert place != bjork
+    touch(tmp_path / "songs", f"{place}/{name}.wav")
+    touch(tmp_path / "takes", f"{bjork}/{song}.wav", f"{bjork}/{name}.2.wav")
+    touch(tmp_path / "converted", f"{place}/{place}/{name}.wav")
+    (found,) = protocol.find_songs(tmp_path / "songs", [])
+    assert (found.id, found.speaker) == (f"{bjork}/{song}", bjork)
+    assert list(protocol.find_recordings(tmp_path / "songs", "--enrolment", [])) == [bjork]
+    takes = protocol.find_parallel_takes(tmp_path / "takes", bjork, found)
+    assert [path.name for path in takes] == [f"{song}.wav", f"{name}.2.wav"]
+    (pair,) = protocol.match_existing_conversions([found], tmp_path / "converted", [bjork], [])
+    assert (pair.song, pair.target) == (found, bjork)
+    assert protocol.find_parallel_takes(tmp_path / "songs", bjork, found) == [found.path]

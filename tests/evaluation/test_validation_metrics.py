@@ -86,7 +86,7 @@ class TestInTraining:
         advice = validation_metrics.write_training_report(run, evaluator, outcome.outputs)
         page = (run / "report.html").read_text()
         assert advice.split(":")[0] in page
-        assert page.count("data:image/png;base64,") == 2
+        assert page.count("data:image/png;base64,") == 2 + len(clips[0].targets) + 1
         assert page.count("data:audio/flac;base64,") == 2 + len(clips[0].targets)
 
 

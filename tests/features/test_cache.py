@@ -1,6 +1,6 @@
 """The feature store: what goes in comes out, whole or not at all, and nothing in it can be stale."""
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -66,32 +66,12 @@ def test_a_failed_write_keeps_the_old_entry_and_leaves_no_new_one(store, monkeyp
 
 def test_writers_of_one_key_do_not_disturb_readers(store):
     store.put("ab", ARRAYS)
-    faults: list[Exception] = []
-    done = threading.Event()
-
-    def write():
-        try:
-            for _ in range(5):
-                store.put("ab", ARRAYS)
-        except Exception as fault:
-            faults.append(fault)
-
-    def read():
-        while not done.is_set():
-            try:
-                np.testing.assert_array_equal(store.get("ab", "audio"), ARRAYS["audio"])
-            except Exception as fault:
-                faults.append(fault)
-
-    writers = [threading.Thread(target=write) for _ in range(2)]
-    reader = threading.Thread(target=read)
-    for thread in (*writers, reader):
-        thread.start()
-    for thread in writers:
-        thread.join()
-    done.set()
-    reader.join()
-    assert faults == []
+    with ThreadPoolExecutor(2) as pool:
+        writers = [pool.submit(store.put, "ab", ARRAYS) for _ in range(10)]
+        while not all(writer.done() for writer in writers):
+            np.testing.assert_array_equal(store.get("ab", "audio"), ARRAYS["audio"])
+        for writer in writers:
+            writer.result()
     assert files(store) == [store.path("ab")]
 
 

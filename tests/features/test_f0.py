@@ -3,14 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from svc.audio.files import Audio
 from svc.audio.resample import resample
 from svc.config import F0Config
 from svc.encoders.crepe import BINS
-from svc.errors import DataError
 from svc.features import f0, f0_refinement
 
 RATE = 24_000
@@ -97,7 +96,7 @@ def test_what_is_not_audible_is_not_listened_to():
 def test_the_larger_network_is_asked_where_the_smaller_is_unsure(monkeypatch):
     tone = sung(np.full(RATE, 220.0)).samples
     noise = np.random.default_rng(0).standard_normal(RATE).astype(np.float32)
-    audio = Audio(tone + np.linspace(0, 0.3, RATE, dtype=np.float32) * noise, RATE)
+    audio = Audio(tone + np.linspace(0, 1, RATE, dtype=np.float32) * noise, RATE)
     heard = []
     listen = f0._run_network
 
@@ -112,7 +111,7 @@ def test_the_larger_network_is_asked_where_the_smaller_is_unsure(monkeypatch):
     (_, _, tiny), (_, _, full), (_, everywhere, _), (model, asked, both) = heard
     assert model == "full"
     assert len(everywhere) == 100
-    np.testing.assert_array_equal(asked, np.flatnonzero((sure > 0.1) & (sure < 0.7)))
+    np.testing.assert_array_equal(asked, np.flatnonzero((sure > 0.1) & (sure < 0.5)))
     assert 5 < len(asked) < 95
     np.testing.assert_allclose(both[asked], full[asked], atol=1e-5)
     others = np.setdiff1d(np.arange(100), asked)
@@ -142,7 +141,7 @@ def test_voicing_needs_periodicity_and_level():
 
 
 @pytest.mark.parametrize(
-    ("frames", "level", "stays"), [(2, -41, False), (3, -41, False), (4, -41, True), (2, -39, True)]
+    ("frames", "level", "stays"), [(2, -41, False), (5, -41, False), (6, -41, True), (2, -39, True)]
 )
 @pytest.mark.parametrize("start", [0, 60])
 def test_short_islands_far_below_the_notes_are_unvoiced(frames, level, stays, start):
@@ -169,14 +168,6 @@ def decoded_cents(table: np.ndarray, fmin: float = 31.0, fmax: float = 2006.0) -
     return 1200 * np.log2(f0.decode(table, fmin, fmax)[0] / 10)
 
 
-@settings(max_examples=30, deadline=None)
-@given(place=st.integers(4, BINS - 5), frames=st.integers(1, 5), height=st.floats(0.1, 1))
-def test_a_peak_is_its_bin(place, frames, height):
-    found, periodicity = f0.decode(peaks(place, height=height, frames=frames), 20, 4000)
-    np.testing.assert_allclose(1200 * np.log2(found / 10), CENTRES[place], atol=0.01)
-    np.testing.assert_allclose(periodicity, height, rtol=1e-6)
-
-
 def test_between_two_bins_is_their_mean():
     table = peaks(100, height=0.75)
     table[0, 101] = 0.25
@@ -198,98 +189,3 @@ def test_the_range_is_kept():
     table = peaks(50, height=0.4) + peaks(200, height=0.6) + peaks(300)
     for fmin, fmax, wanted in ((50, 2006, 300), (50, 800, 200), (50, 100, 50), (400, 2006, 300)):
         np.testing.assert_allclose(decoded_cents(table, fmin, fmax), CENTRES[wanted], atol=0.01)
-
-
-# --- curves of the user ---
-
-
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(curve=st.lists(st.just(0.0) | st.floats(20, 4000), min_size=1, max_size=40))
-def test_table_round_trip(tmp_path, curve):
-    f0.write_csv(tmp_path / "x.csv", np.array(curve, np.float32))
-    np.testing.assert_allclose(f0.read_csv(tmp_path / "x.csv", len(curve)), curve, atol=1e-3)
-
-
-def read(tmp_path, text: str | bytes, frames: int = 3) -> list[float]:
-    path = tmp_path / "x.csv"
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return f0.read_csv(path, frames).tolist()
-
-
-ROWS = "0.005,100\n0.015,200\n0.025,0\n"
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        ROWS,
-        "seconds,hz\n" + ROWS,
-        "time,f0,confidence\n" + ROWS.replace("\n", ",1\n"),
-        ROWS.replace("\n", "\r\n"),
-        ROWS.replace("\n", "\n\n"),
-        "\ufeff" + ROWS,
-        '"0.005","100"\n 0.015, 200\n2.5e-2,0',
-    ],
-    ids=["bare", "header", "three columns", "windows", "blank lines", "byte-order mark", "quotes and spaces"],
-)
-def test_tables_as_people_write_them(tmp_path, text):
-    assert read(tmp_path, text) == [100, 200, 0]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "seconds,hz\n",
-        "0.1,x\n",
-        "0.1;220\n0.2;230\n",
-        "0.1,220\n0.1,220\n",
-        "0.1,-220\n",
-        "nan,220\n",
-        "0.1,1e300\n",
-        b"0.1,220\n\xff\xfe\n",
-    ],
-)
-def test_bad_tables_are_one_sentence(tmp_path, text):
-    with pytest.raises(DataError) as caught:
-        read(tmp_path, text)
-    message = str(caught.value)
-    assert message.startswith(str(tmp_path / "x.csv: "))
-    assert "; " in message
-    assert len(message.splitlines()) == 1
-
-
-def test_a_curve_that_ends_a_second_early_is_refused(tmp_path):
-    (tmp_path / "x.csv").write_text("0.005,200\n2.005,200\n")
-    assert len(f0.read_csv(tmp_path / "x.csv", 300)) == 300
-    with pytest.raises(DataError, match=r"ends at 2.0 s of 3.1 s; continue it to the end, with 0 Hz"):
-        f0.read_csv(tmp_path / "x.csv", 310)
-
-
-CELLS = st.text("0123456789.,-+eE \"'\r\n\t;nainfxé_\0", max_size=40) | st.text(max_size=20)
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(text=CELLS, frames=st.integers(0, 20))
-def test_any_text_is_a_curve_or_a_sentence(tmp_path, text, frames):
-    path = tmp_path / "x.csv"
-    path.write_text(text, encoding="utf-8", errors="replace", newline="")
-    try:
-        curve = f0.read_csv(path, frames)
-    except DataError:
-        return
-    assert curve.shape == (frames,)
-    assert curve.dtype == np.float32
-    assert (np.isfinite(curve) & (curve >= 0)).all()
-
-
-def test_between_points_in_cents_and_over_gaps_by_the_nearest():
-    def at(*points: tuple[float, float]) -> list[float]:
-        return f0._on_clock(*map(np.array, zip(*points, strict=True)), 5).tolist()  # 0.005 … 0.045 s
-
-    assert at((0.005, 100), (0.045, 400)) == pytest.approx([100 * 2 ** (n / 2) for n in range(5)])
-    assert at((0.005, 100.0), (0.045, 0)) == [100, 100, 0, 0, 0]
-    assert at((0.005, 0.0), (0.045, 100)) == [0, 0, 100, 100, 100]
-    assert at((0.02, 0.0), (0.03, 0)) == [0] * 5
-    assert at((0.02, 300.0)) == [300] * 5
-    assert at((0.015, 100.0), (0.025, 200)) == pytest.approx([100, 100, 200, 200, 200])

@@ -89,7 +89,7 @@ def test_the_current_folder(folder, monkeypatch, capsys):
 
 def test_two_files_with_one_target(folder):
     (folder / "one.flac").write_bytes(b"x")
-    with pytest.raises(DataError, match=r"one\.wav: 2 files in .* would get this name"):
+    with pytest.raises(DataError, match=r"one\.wav: 2 songs would get this name"):
         list_jobs(folder, folder.parent / "out", ".wav")
 
 
@@ -97,7 +97,7 @@ def test_a_target_that_is_a_recording_is_refused(tmp_path):
     for name in ("album/x.wav", "album/album/x.wav"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    with pytest.raises(DataError, match="is a recording in"):
+    with pytest.raises(DataError, match="is one of the songs"):
         list_jobs(tmp_path / "album", tmp_path, ".wav")
 
 

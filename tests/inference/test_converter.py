@@ -69,8 +69,8 @@ def test_recording_level_changes_only_the_gain(voice, db):
     time = np.arange(44_100) / 22_050
     swell = 0.02 * 10 ** (0.5 * time) * np.sin(2 * np.pi * (220 * time + 20 * time**2))
     plain, _ = Converter(voice).convert(Audio(swell.astype(np.float32), 22_050), "Ann")
-    moved, _ = Converter(voice).convert(Audio((swell * 10 ** (db / 20)).astype(np.float32), 22_050), "Ann")
-    back = moved.samples * 10 ** (-db / 20)
+    moved, report = Converter(voice).convert(Audio((swell * 10 ** (db / 20)).astype(np.float32), 22_050), "Ann")
+    back = moved.samples * 10 ** (-(db + report.gain.gain_db) / 20)
     assert np.abs(back - plain.samples).max() < 0.01 * np.abs(plain.samples).max()
 
 
@@ -200,6 +200,21 @@ def test_louder_than_full_scale_is_not_clipped(voice, convert, tmp_path):
     assert np.abs(files.read(tmp_path / "out.wav").samples).max() == pytest.approx(loudness.MAX_PEAK, abs=0.005)
     assert gain.limited_by_db > 0
     assert f"{gain.limited_by_db:.1f} dB less than requested to avoid clipping" in gain.describe()
+
+
+@pytest.mark.parametrize("ending", [".flac", ".mp3"])
+def test_an_output_above_full_scale_is_lowered_instead_of_clipped(voice, tone, tmp_path, monkeypatch, ending):
+    """By one gain for the whole song, which the report names."""
+    files.write(tmp_path / "song.wav", tone)
+    plain = Converter(voice).convert(files.read(tmp_path / "song.wav"), "Ann")[0].samples
+    peak, synthesise = float(np.abs(plain).max()), Converter.synthesise
+    monkeypatch.setattr(Converter, "synthesise", lambda *given: (4 / peak * chunk for chunk in synthesise(*given)))
+    target = tmp_path / f"out{ending}"
+    gain = Converter(voice).convert_file(tmp_path / "song.wav", target, ConversionOptions("Ann")).gain
+    assert gain.gain_db == -gain.limited_by_db == pytest.approx(-20 * math.log10(4 / loudness.MAX_PEAK), abs=1e-3)
+    assert gain.describe() == "lowered by 12.1 dB to avoid clipping"
+    error = files.read(target).samples - plain * (loudness.MAX_PEAK / peak)
+    assert np.square(error).mean() < (1e-10 if ending == ".flac" else 0.1) * np.square(plain).mean()
 
 
 def test_as_loud_as_the_speaker(voice, long, tmp_path):

@@ -12,8 +12,9 @@ from test_voice import stored
 from svc.config import to_tree
 from svc.features import extract
 from svc.features.speaker import Speaker
+from svc.features.training_data import TrainingData
 from svc.inference.voice import VoiceFile
-from svc.models.generator import VERSION
+from svc.models.weight_names import VERSION
 from svc.training import checkpoint, state
 
 
@@ -51,6 +52,21 @@ def test_a_wavenet_that_was_never_trained_is_left_out(voice, tmp_path, monkeypat
     assert shorter.generator.wavenet is None
     assert shorter.config.model.wavenet.layers == 0
     assert longer.generator.wavenet is not None
+
+
+def test_what_the_voice_was_trained_on_goes_into_it(voice, tmp_path, monkeypatch, capsys):
+    """Licences and credits stand in the card; the voice of non-commercial recordings is not free."""
+    data = TrainingData(frozenset({b"12345"}), {"CC BY-NC-SA 4.0": 2.5}, ("RAVDESS",))
+    write_run(tmp_path / "run", voice, lambda meta: meta.update(training_data=data.to_tree()))
+    out = tmp_path / "v.safetensors"
+    code, _, err = svc(monkeypatch, capsys, "export", tmp_path / "run", "-o", out, "--licence", "MIT")
+    assert (code, out.exists()) == (2, False)
+    assert "--licence MIT: 2.5 minutes of the recordings are CC BY-NC-SA 4.0; give a non-commercial licence" in err
+    code, _, err = svc(monkeypatch, capsys, "export", tmp_path / "run", "-o", out, "--licence", "CC BY-NC-SA 4.0")
+    assert code == 0, err
+    assert VoiceFile.load(out).training_data == data
+    _, listed, _ = svc(monkeypatch, capsys, "speakers", out)
+    assert "licences of the recordings: CC BY-NC-SA 4.0 (2.5 min)\ncredits: RAVDESS\n" in listed
 
 
 def without_lowest_f0(meta):

@@ -10,13 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from svc.audio.files import Audio
-from svc.audio.resample import resample
 from svc.data.synthetic.phrases import phrase
 from svc.data.synthetic.singers import SINGERS, render
 from svc.errors import AudioError, WeightsError
 from svc.features.conditioning import phase_track
 from svc.inference import streaming as streams
-from svc.inference import streaming_features
 from svc.inference.converter import Converter
 from svc.inference.streaming import StreamingConverter, convert_pcm_pipe
 
@@ -121,22 +119,6 @@ def test_one_call_of_the_generator_sings_the_same(converter, long):
     assert peak > 1e-2
     np.testing.assert_allclose(made[: 3 * RATE], whole[: 3 * RATE], atol=1e-5 * peak)
     np.testing.assert_allclose(made, whole, atol=1e-4 * peak)  # the longer the call, the less exact its interpolation
-
-
-def test_windows_equal_the_whole():
-    samples = np.random.default_rng(0).normal(0, 0.1, 3 * RATE).astype(np.float32)
-    past = streaming_features.AudioBuffer(RATE)
-    for part in np.split(samples, [1, 7_000, 50_000]):
-        past.add(part)
-    past.drop(40)
-    for rate in (16_000, 8_000, RATE):
-        hop, whole = rate // 100, resample(Audio(samples, RATE), rate).samples
-        window, inner = past.window(100, 200, 5, rate)
-        np.testing.assert_allclose(window, whole[95 * hop : 205 * hop], atol=1e-5)
-        assert inner == slice(5, 105)
-        end, inner = past.window(250, 300, 5, rate)
-        np.testing.assert_allclose(end, whole[245 * hop :], atol=1e-5)
-        assert inner == slice(5, 55)
 
 
 def test_a_pause_keeps_the_f0(converter):

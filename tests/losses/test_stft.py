@@ -28,11 +28,6 @@ def test_a_gain(gain):
     assert both(gain * noise(0), noise(0)) == pytest.approx(expected, rel=1e-4)
 
 
-def test_scales_are_averaged():
-    alone = [both(noise(1), noise(0), (s,)) for s in SCALES]
-    assert both(noise(1), noise(0)) == pytest.approx([sum(t) / 3 for t in zip(*alone, strict=True)], rel=1e-5)
-
-
 @pytest.mark.parametrize("size", [512, 64])
 def test_magnitude_of_a_sine_is_a_quarter_of_the_size_and_of_silence_the_floor(size):
     sine = torch.sin(2 * torch.pi / 8 * torch.arange(4 * size))[None]
@@ -70,12 +65,6 @@ def test_pinned():
     torch.manual_seed(0)
     real, fake = torch.randn(2, 3_000), torch.randn(2, 3_000)
     assert both(fake, real, (2048, 512, 64)) == pytest.approx([0.66185004, 0.70885754], abs=1e-6)
-
-
-def test_reconstruction_is_the_sum_of_both():
-    losses = reconstruction_losses(fake=noise(1), real=noise(0), config=LossConfig(scales=SCALES))
-    assert list(losses) == ["spectral"]
-    assert float(losses["spectral"]) == pytest.approx(sum(both(noise(1), noise(0))), rel=1e-5)
 
 
 def test_every_loss_has_a_weight():

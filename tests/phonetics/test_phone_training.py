@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from svc.encoders import phone_classifier
-from svc.encoders.phone_classifier import PhoneClassifier, log_mel, mel_bank
+from svc.encoders.phone_classifier import log_mel, mel_bank
 from svc.features.cache import FeatureCache, to_int16
 from svc.phonetics import corpus
 from svc.phonetics.corpus import CACHE_KEY, Utterance
@@ -96,18 +96,6 @@ def test_resumed_equals_uninterrupted(tmp_path, small, utterances):
         assert torch.equal(one, other)
 
 
-def test_pairs_that_agree_cost_nothing_and_unknown_frames_neither(small):
-    torch.manual_seed(0)
-    audio = 0.1 * torch.randn(1, 16_000).repeat(2, 1)
-    labels = torch.full((2, 100), UNKNOWN)
-    labels[:, :3] = SILENCE
-    batch = crops(audio, labels, [100, 100])
-    with torch.no_grad():
-        terms = phone_losses(PhoneClassifier(), batch, TINY)
-    assert float(terms["cosine"]) == pytest.approx(0, abs=1e-5)
-    assert float(terms["cross_entropy"]) > 0
-
-
 class Pointing:
     """In place of the network: the directions that it is given, and no opinion on sounds."""
 
@@ -132,17 +120,6 @@ def test_padding_costs_nothing():
     told = math.log1p(math.exp(-1 / TINY.temperature))  # frames 0 and 4 of the longer; of the shorter 0 is the only one
     assert float(terms["info_nce"]) == pytest.approx(2 * told / 3, rel=1e-3)
     assert float(terms["cross_entropy"]) == 0
-
-
-def test_the_middle_warp_is_none_and_an_equaliser_adds_its_cosine():
-    audio = 0.1 * torch.randn(2, 1_600)
-    equaliser = torch.tensor([[0.0] * 4, [1.0, 0, 0, 0]])
-    batch = crops(audio, torch.zeros(2, 10), [10, 10], equaliser)
-    plain = log_mel(audio, mel_bank())
-    found = augmented_log_mel(batch, 1.2)
-    torch.testing.assert_close(found[0], plain[0])
-    place = (torch.arange(80) + 0.5) / 80
-    torch.testing.assert_close(found[1] - plain[1], torch.cos(torch.pi * place).expand(10, 80), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("half", [False, True])

@@ -67,7 +67,7 @@ def test_demo_from_singers_to_report(config_file, tmp_path, capsys):
     assert (tmp_path / "demo" / "conversion.png").read_bytes().startswith(b"\x89PNG")
     page = (tmp_path / "demo" / "evaluation" / "report.html").read_text()
     assert page.count("data:audio/flac;base64,") == 12 * 3
-    assert page.count("data:image/png;base64,") == 12 + 1
+    assert page.count("data:image/png;base64,") == 12 * 3 + 1
     assert [s.name for s in VoiceFile.load(tmp_path / "demo" / "voice.safetensors").speakers] == [
         "alto",
         "bass",

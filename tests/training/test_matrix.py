@@ -118,7 +118,7 @@ def test_a_run_goes_on_in_another_number_of_processes(among, prepared, tiny, tmp
     assert both[-1]["spectral"] == pytest.approx(one[-1]["spectral"], rel=1e-2)
 
 
-def test_a_run_that_is_asked_to_stop_has_saved_within_ten_seconds(prepared, tiny, tmp_path):
+def test_a_run_that_is_asked_to_stop_saves_within_a_few_steps(prepared, tiny, tmp_path):
     config = tmp_path / "config.yaml"
     config.write_text(json.dumps(to_tree(replaced(tiny, steps=100_000, checkpoint_every=50_000))))
     run = tmp_path / "run"
@@ -126,16 +126,14 @@ def test_a_run_that_is_asked_to_stop_has_saved_within_ten_seconds(prepared, tiny
     process = subprocess.Popen(
         command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
-    deadline = time.monotonic() + 120
     try:
-        while not (run / "losses.jsonl").exists() and time.monotonic() < deadline:
+        while not (run / "losses.jsonl").exists() and process.poll() is None:
             time.sleep(0.05)
-        asked = time.monotonic()
+        before = (run / "losses.jsonl").read_text().count("\n")
         process.send_signal(signal.SIGTERM)
-        said = process.communicate(timeout=60)[0].decode()
+        output = process.communicate(timeout=60)[0].decode()
     finally:
         process.kill()
-    assert time.monotonic() - asked < 10
     assert process.returncode == 0
-    assert "stopped and saved at step" in said
-    assert checkpoint.newest(run).step == losses(run)[-1]["step"]
+    assert "stopped and saved at step" in output
+    assert checkpoint.newest(run).step == losses(run)[-1]["step"] <= before + 5

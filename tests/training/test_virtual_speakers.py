@@ -159,14 +159,3 @@ def test_the_complete_objective_has_every_loss(batch):
         *("conversion/adversarial", "conversion/crepe", "conversion/phones"),
         *("discriminator", "total", "grad_norm", "skipped_updates"),
     }
-
-
-def test_losses_without_weight_change_nothing(batch, tiny):
-    """They draw no random numbers that others would get."""
-    early = replace(tiny, train=replace(tiny.train, wavenet_start_step=0, adversarial_start_step=0))
-    perceptual = {"crepe": PerceptualLoss(encoders.load("crepe-tiny"), tiny.perceptual["crepe"], tiny.sample_rate)}
-    totals = []
-    for losses in ({}, perceptual):
-        current = create_state(early, content_channels=20, num_speakers=2, device=torch.device("cpu"))
-        totals.append(float(train_step(current, batch, early, Accelerator(cpu=True), losses)["total"]))
-    assert totals[0] == totals[1]

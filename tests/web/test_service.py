@@ -17,15 +17,16 @@ from zoo import chunk, fmt, make_zoo, riff, tone
 from svc.audio import files
 from svc.audio.files import Audio
 from svc.errors import DataError, SvcError
-from svc.features import f0
+from svc.features import f0_csv
 from svc.features.speaker import Speaker
 from svc.inference import speakers
 from svc.inference.voice import VoiceFile
 from svc.utils.optional import MissingExtra
 from svc.web import jobs, limits, melody, server
-from svc.web.limits import Deadline, Limits
+from svc.web.conversion import ConversionRequest
+from svc.web.limits import Limits
 from svc.web.origin_check import OriginCheck
-from svc.web.service import UNEXPECTED, ConversionRequest, FitStatus, Service
+from svc.web.service import UNEXPECTED, FitStatus, Service
 
 
 @pytest.fixture
@@ -82,7 +83,7 @@ def test_a_mended_melody_is_sung_and_saved(service):
     second = service.convert(path, ConversionRequest("#0", transpose="0"), f0_curve=mended)
     assert cents_of(second.f0[42:58]) == pytest.approx(300, abs=5)
     np.testing.assert_allclose(second.f0, mended, rtol=1e-4)
-    np.testing.assert_allclose(f0.read_csv(second.melody, len(mended)), mended, rtol=1e-4)
+    np.testing.assert_allclose(f0_csv.read_csv(second.melody, len(mended)), mended, rtol=1e-4)
     assert not np.array_equal(files.read(first.audio).samples, files.read(second.audio).samples)
 
 
@@ -175,7 +176,7 @@ def test_the_unexpected_is_told_without_its_text(service, capsys):
     [
         ("a.wav: too long; cut it, or use --max-minutes", "a.wav: too long."),
         ("a.wav: is silent; give another", "a.wav: is silent; give another."),
-        ("--loudness target: not recorded", "this cannot be converted so; choose otherwise."),
+        ("--loudness target: is not recorded", "is not recorded."),
     ],
 )
 def test_messages_name_no_options(service, error, sentence):
@@ -226,7 +227,7 @@ def test_a_header_that_claims_less_is_no_way_in(tmp_path, monkeypatch):
 def test_who_computes_too_long_gives_up(service, voice):
     hasty = Service(service.voice_file, service.folder, Limits(convert_seconds=0))
     before = everything(service.folder)
-    with pytest.raises(DataError, match="took longer than 0 minutes"):
+    with pytest.raises(DataError, match="took too long"):
         hasty.convert(upload(service), ConversionRequest("#0"))
     assert everything(service.folder) - before == {service.served / "0a1b", service.served / "0a1b" / "song.wav"}
 
@@ -425,12 +426,6 @@ def test_names_of_uploads_do_no_harm(name, kept):
     assert jobs.safe_name(7, name) == kept
 
 
-def test_a_deadline():
-    Deadline(60, "it").check()
-    with pytest.raises(DataError, match="it took longer than -1 minutes"):
-        Deadline(-60, "it").check()
-
-
 # Melody and the gate ---------------------------------------------------------------------------------------
 
 
@@ -463,14 +458,14 @@ def test_note_names():
 
 
 def test_notes_are_found_through_vibrato():
-    """A4 with a vibrato of a semitone up and down, C5 after it without a gap, a rest, E4; 50 ms are no note."""
+    """A4 with a vibrato of 60 cents, C5 after it without a gap, a rest, E4; 50 ms are no note."""
     time_ = np.arange(100) / 100
-    wide = 440 * 2 ** (np.sin(2 * np.pi * 5.5 * time_) / 12)
+    wide = 440 * 2 ** (0.6 * np.sin(2 * np.pi * 5.5 * time_) / 12)
     f0 = np.concatenate([np.zeros(20), wide, np.full(60, 523.25), np.zeros(30), np.full(50, 329.63), np.zeros(10),
                          np.full(5, 200.0), np.zeros(5)])  # fmt: skip
     notes = melody.find_notes(f0)
     assert [name for _, _, name, _ in notes] == ["A4", "C5", "E4"]
-    np.testing.assert_allclose([note[:2] for note in notes], [[0.2, 1.2], [1.2, 1.8], [2.1, 2.6]], atol=0.08)
+    np.testing.assert_allclose([note[:2] for note in notes], [[0.2, 1.2], [1.2, 1.8], [2.1, 2.6]], atol=0.03)
     assert melody.find_notes(np.zeros(50)) == melody.find_notes(np.zeros(0)) == []
 
 

@@ -95,7 +95,7 @@ def _random_voice() -> VoiceFile:
     config = configured(BASE)
     speakers = tuple(VoiceSpeaker(f"speaker {n}", 600.0, 220.0, 110.0, 440.0, number=n) for n in range(SPEAKERS))
     generator = random_generator(config, "cpu").requires_grad_(False)
-    return VoiceFile(generator, config, speakers, {"note": "random weights"}, "", SPEAKERS)
+    return VoiceFile.of(generator, config, speakers, {"note": "random weights"}, "", SPEAKERS)
 
 
 def _convert(converter: Converter, song: Audio) -> dict[str, float]:

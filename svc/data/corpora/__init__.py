@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Protocol
 
+from svc.audio.find import is_audio
 from svc.data.corpora import (
     csd,
     folder,
@@ -19,7 +20,7 @@ from svc.data.corpora import (
     vctk,
     vocalset,
 )
-from svc.data.corpora.base import Layout, Recording, check_folder, has_audio, is_audio, subfolders
+from svc.data.corpora.base import Layout, Recording, check_folder, has_audio, subfolders
 from svc.errors import DataError
 
 __all__ = ["CORPORA", "Corpus", "Recording", "detect", "find"]

@@ -1,6 +1,5 @@
 """Recording of a corpus, directory layout of a corpus, and what all corpus readers share."""
 
-import os
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -8,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from svc.audio.find import find_audio, is_audio, is_hidden
 from svc.data.corpora.split import Side
 from svc.errors import DataError, printable
 
@@ -18,10 +18,6 @@ UNKNOWN_LICENCE = "unknown"
 NO_LANGUAGE = "zxx"  # ISO 639-2: no linguistic content
 UNKNOWN_LANGUAGE = "und"  # ISO 639-2: undetermined
 MAX_DEPTH = 3  # levels below the given folder where a corpus is searched
-_PCM = (".wav", ".w64", ".rf64", ".flac", ".aif", ".aiff", ".aifc", ".au", ".caf")
-_LOSSY = (".ogg", ".oga", ".opus", ".mp2", ".mp3", ".m4a", ".mp4", ".aac", ".wma", ".webm")
-AUDIO = frozenset((*_PCM, *_LOSSY))  # also formats that the audio reader may refuse with its reason
-_SYSTEM_FOLDERS = {"__MACOSX", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
 _MAX_SPEAKER = 64  # characters of a name
 _MAX_NAMES = 4  # names in a message
 
@@ -132,7 +128,7 @@ def levels(folder: Path) -> Iterator[list[Path]]:
 
 def subfolders(folder: Path) -> list[Path]:
     """Folders directly in a folder, without hidden ones and those of an operating system, sorted."""
-    return sorted(path for path in folder.iterdir() if not _is_hidden(path.name) and path.is_dir())
+    return sorted(path for path in folder.iterdir() if not is_hidden(path.name) and path.is_dir())
 
 
 def audio_files(folder: Path) -> Iterator[Path]:
@@ -142,26 +138,12 @@ def audio_files(folder: Path) -> Iterator[Path]:
         DataError: it is not a folder.
     """
     check_folder(folder)
-    real_paths: set[str] = set()
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(parent)
-        if real in real_paths:
-            folders.clear()
-            continue
-        real_paths.add(real)
-        visible = [name for name in folders if not _is_hidden(name)]
-        folders[:] = sorted(visible, key=lambda name: (Path(parent, name).is_symlink(), name))
-        yield from (Path(parent, name) for name in sorted(names) if is_audio(name))
+    yield from (path for path in find_audio(folder) if is_audio(path.name))
 
 
 def has_audio(folder: Path) -> bool:
     """Whether there is an audio file in a folder, however deep."""
     return next(audio_files(folder), None) is not None
-
-
-def is_audio(name: str) -> bool:
-    """Whether a file's name is that of an audio file, and not of a hidden one."""
-    return not name.startswith(".") and Path(name).suffix.lower() in AUDIO
 
 
 def check_folder(folder: Path) -> None:
@@ -226,9 +208,5 @@ def read_fields(path: Path, separator: str = "|") -> dict[str, list[str]]:
     return {first.strip(): [field.strip() for field in others] for first, *others in lines}
 
 
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name in _SYSTEM_FOLDERS
-
-
 def _is_visible(path: Path, folder: Path) -> bool:
-    return not any(_is_hidden(part) for part in path.relative_to(folder).parts)
+    return not any(is_hidden(part) for part in path.relative_to(folder).parts)

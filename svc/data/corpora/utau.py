@@ -9,13 +9,13 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from svc.audio.find import is_audio
 from svc.data.corpora.base import (
     UNKNOWN_LICENCE,
     Layout,
     Recording,
     audio_files,
     check_folder,
-    is_audio,
     read_text,
     speaker_name,
 )

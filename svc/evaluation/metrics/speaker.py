@@ -2,14 +2,14 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import librosa
 import numpy as np
 from numpy.typing import NDArray
 
-from svc.audio.files import Audio
+from svc.audio.files import Audio, Samples
 from svc.audio.resample import resample
 from svc.encoders.ecapa import EcapaEncoder
 from svc.errors import DataError
@@ -24,6 +24,7 @@ RATE = 16_000  # Hz for every encoder, so that the sample rate identifies nobody
 TRIM = 30.0  # dB below the loudest frame; quieter ends are cut
 LOUD = 20.0  # dB below the loudest frame, for the cepstral statistics
 MAX_SECONDS = 30.0  # of a recording
+ENCODERS = ("campplus", "resemblyzer", "ecapa", "cepstral")
 SAME = 1e-6  # difference between embeddings of one recording
 
 
@@ -102,55 +103,28 @@ class SpeakerSimilarity(ABC):
         return np.asarray(standard / max(1e-9, float(np.linalg.norm(standard))), dtype=np.float64)
 
 
-class ResemblyzerSimilarity(SpeakerSimilarity):
-    """Resemblyzer (GE2E, Wan et al. 1710.10467); the weights come with the package."""
-
-    def __init__(self, enrolment: Enrolment, cached_embeddings: Mapping[str, Vector] | None = None):
-        self.encoder = import_optional("resemblyzer").VoiceEncoder("cpu", verbose=False)
-        super().__init__(enrolment, cached_embeddings)
-
-    def raw_embedding(self, audio: Audio) -> Vector:
-        """(256,)."""
-        samples, _ = librosa.effects.trim(resample(audio, RATE).samples, top_db=TRIM)
-        level = max(1e-6, float(np.abs(samples).max(initial=0.0)))
-        return np.asarray(self.encoder.embed_utterance(samples / level / 2), dtype=np.float64)
-
-
-class EcapaSimilarity(SpeakerSimilarity):
-    """ECAPA-TDNN (Desplanques et al. 2005.07143); see ``EcapaEncoder`` for its weights."""
-
-    def __init__(self, enrolment: Enrolment, cached_embeddings: Mapping[str, Vector] | None = None):
-        self.encoder = EcapaEncoder()
-        super().__init__(enrolment, cached_embeddings)
-
-    def raw_embedding(self, audio: Audio) -> Vector:
-        """(192,)."""
-        samples, _ = librosa.effects.trim(resample(audio, RATE).samples, top_db=TRIM)
-        return self.encoder.embed(samples)
-
-
-class CamPlusPlusSimilarity(SpeakerSimilarity):
-    """CAM++ (Wang et al. 2303.00332); see ``CamPlusPlusEncoder`` for its weights.
+class NetworkSimilarity(SpeakerSimilarity):
+    """Embeddings of a network, without the silence at both ends.
 
     Args:
+        embed: from samples (T,) at 16 kHz to (D,).
         enrolment: as ``SpeakerSimilarity``.
         cached_embeddings: as ``SpeakerSimilarity``.
-        folder: of the weights; the cache if not given.
     """
 
     def __init__(
         self,
+        embed: Callable[[Samples], Vector],
         enrolment: Enrolment,
         cached_embeddings: Mapping[str, Vector] | None = None,
-        folder: Path | None = None,
     ):
-        self.encoder = CamPlusPlusEncoder(folder)
+        self._network = embed
         super().__init__(enrolment, cached_embeddings)
 
     def raw_embedding(self, audio: Audio) -> Vector:
-        """(192,)."""
+        """(D,)."""
         samples, _ = librosa.effects.trim(resample(audio, RATE).samples, top_db=TRIM)
-        return self.encoder.embed(samples)
+        return np.asarray(self._network(samples), dtype=np.float64)
 
 
 class CepstralSimilarity(SpeakerSimilarity):
@@ -167,29 +141,41 @@ class CepstralSimilarity(SpeakerSimilarity):
         return embeddings.mean(axis=0), np.maximum(embeddings.std(axis=0), 1e-6)
 
 
-ENCODERS: dict[str, type[SpeakerSimilarity]] = {
-    "campplus": CamPlusPlusSimilarity,
-    "resemblyzer": ResemblyzerSimilarity,
-    "ecapa": EcapaSimilarity,
-    "cepstral": CepstralSimilarity,
-}
-
-
 def load_speaker_similarity(
     name: str, enrolment: Enrolment, cached_embeddings: Mapping[str, Vector] | None = None
 ) -> SpeakerSimilarity:
     """Speaker similarity by the name of an encoder; ``campplus:FOLDER`` names the folder of the weights.
+
+    ``campplus`` is CAM++ (Wang et al. 2303.00332), ``resemblyzer`` GE2E (Wan et al. 1710.10467), ``ecapa`` ECAPA-TDNN
+    (Desplanques et al. 2005.07143).
 
     Raises:
         DataError: no such encoder, or its library is not installed.
         WeightsError: its weights are missing or damaged.
     """
     encoder, _, folder = name.partition(":")
-    if encoder == "campplus" and folder:
-        return CamPlusPlusSimilarity(enrolment, cached_embeddings, Path(folder))
-    if name not in ENCODERS:
+    if name == "cepstral":
+        return CepstralSimilarity(enrolment, cached_embeddings)
+    if encoder == "campplus":
+        embed: Callable[[Samples], Vector] = CamPlusPlusEncoder(Path(folder) if folder else None).embed
+    elif name == "resemblyzer":
+        embed = _resemblyzer()
+    elif name == "ecapa":
+        embed = EcapaEncoder().embed
+    else:
         raise DataError(f"--speaker-encoder {name}: no such encoder; choose one of {', '.join(ENCODERS)}")
-    return ENCODERS[name](enrolment, cached_embeddings)
+    return NetworkSimilarity(embed, enrolment, cached_embeddings)
+
+
+def _resemblyzer() -> Callable[[Samples], Vector]:
+    """Its weights come with the package; it takes audio with its peak at a half."""
+    encoder = import_optional("resemblyzer").VoiceEncoder("cpu", verbose=False)
+
+    def embed(samples: Samples) -> Vector:
+        level = max(1e-6, float(np.abs(samples).max(initial=0.0)))
+        return np.asarray(encoder.embed_utterance(samples / level / 2))
+
+    return embed
 
 
 def _leave_one_out(rows: Vector) -> Vector:

@@ -97,12 +97,6 @@ class TestF0Scores:
         assert (scores["gpe"], scores["ffe"]) == (gross, gross)
         assert math.isnan(scores["log_f0_pcc"])  # the reference is constant
 
-    def test_cents_not_hertz(self):
-        wrong = np.tile([30.0, -30.0], 25)
-        low, high = (score(up(np.full(50, f0), wrong), np.full(50, f0))["f0_rmse"] for f0 in (100.0, 800.0))
-        assert low == pytest.approx(30)
-        assert high == pytest.approx(30)
-
     def test_lateness_is_wrong_notes(self):
         """Vibrato of 100 cents and 20 frames, late by d: another of 200·sin(π·d/20) cents; warping would find none."""
         reference = up(220.0, 100 * np.sin(2 * np.pi * np.arange(200) / 20))
@@ -147,10 +141,6 @@ class TestLoudnessScores:
         assert scores["lag"] == late
         assert scores["loudness"] < 0.99
 
-    def test_hiss_in_the_rests_does_not_count(self):
-        hiss = np.random.default_rng(0).normal(0, 1e-5, len(self.source.samples))
-        assert self.score(self.source.samples + hiss) == pytest.approx({"loudness": 1, "gain": 0, "lag": 0}, abs=0.01)
-
     @pytest.mark.parametrize("length", [0, RATE])
     def test_silence(self, length):
         silence = Audio(np.zeros(length, dtype=np.float32), RATE)
@@ -186,11 +176,6 @@ class TestTrackers:
         """At 20 cents a frame, the error says how late the tracker is: less than half a frame."""
         reference = up(200.0, 20.0 * np.arange(50))
         assert abs(np.median(cents(tracked(reference)[5:-5], reference[5:-5]))) < 8
-
-
-def test_unknown_tracker():
-    with pytest.raises(DataError, match=r"--f0-tracker ear: no such tracker; give one of praat, pyin, crepe$"):
-        f0_metric.load_tracker("ear")
 
 
 def test_without_the_extra(monkeypatch):

@@ -145,13 +145,6 @@ class TestEncoders:
 
 
 class TestWithout:
-    def test_unknown_encoder(self):
-        with pytest.raises(
-            DataError,
-            match=r"--speaker-encoder ear: no such encoder; choose one of campplus, resemblyzer, ecapa, cepstral$",
-        ):
-            speaker_metric.load_speaker_similarity("ear", {"Ann": [at(0)]})
-
     @pytest.mark.parametrize(
         ("name", "module"), [("resemblyzer", "resemblyzer"), ("ecapa", "speechbrain.lobes.models.ECAPA_TDNN")]
     )

@@ -54,9 +54,6 @@ class TestCepstralDistance:
     def distance(self, output, truth):
         return spectral.mcd(output=output, truth=truth)
 
-    def test_of_a_copy(self):
-        assert self.distance(voice(), voice()) == 0
-
     @pytest.mark.parametrize(("ripple", "periods"), [(6.0, 3.5), (-3.0, 2.0)])
     def test_of_a_filter_is_its_rms(self, ripple, periods):
         found = self.distance(coloured(noise(2.0), ripple, periods), noise(2.0))
@@ -69,10 +66,6 @@ class TestCepstralDistance:
         output = Audio(np.concatenate([truth[:half], other]), RATE)
         assert self.distance(output, Audio(truth, RATE)) < 0.5  # the window at the seam
         assert self.distance(Audio(truth, RATE), output) > 3
-
-    def test_nothing_is_warped(self):
-        late = Audio(np.roll(voice().samples, RATE // 10), RATE)
-        assert self.distance(late, voice()) > 5
 
 
 @pytest.mark.parametrize("order", [1, 24])

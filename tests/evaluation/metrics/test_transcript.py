@@ -184,15 +184,6 @@ class TestSphinx:
             backwards = Audio(audio.samples[::-1].copy(), audio.rate)
             assert error_rates(TEXT, sphinx.transcribe(backwards))["wer"] > 6 / 8
 
-    def test_no_memory(self, sphinx, spoken):
-        audio, *others = spoken.values()
-        alone = sphinx.transcribe(audio)
-        noise = np.random.default_rng(0).normal(0, 0.3, 20_000).astype(np.float32)
-        for other in (*others, Audio(noise, 24_000), Audio(np.zeros(2400, dtype=np.float32), 24_000)):
-            sphinx.transcribe(other)
-            assert sphinx.transcribe(audio) == alone
-        assert sphinx.transcribe(Audio(audio.samples * np.float32(0.01), audio.rate)) == alone
-
     def test_unusable_vocabulary(self):
         pytest.importorskip("pocketsphinx")
         with pytest.raises(DataError, match=r"no English words to recognise; put <song>\.txt beside the songs"):

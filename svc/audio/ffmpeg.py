@@ -1,0 +1,75 @@
+"""Files that libsndfile cannot read, as AAC in MP4, which phones record, by the program ffmpeg."""
+
+import secrets
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from svc.audio.codecs import Codec
+from svc.errors import file_error, printable
+
+WRITABLE = {".m4a", ".mp4", ".aac"}
+BIT_RATE = "192k"
+
+
+def check(path: Path, codec: str = "") -> str:
+    """The program.
+
+    Raises:
+        AudioError: it is not installed.
+    """
+    program = shutil.which("ffmpeg")
+    if program is None:
+        needs = f"{codec or path.suffix.lower()} needs ffmpeg, which is not installed"
+        raise file_error(path, f"{needs}; install it, or convert it to .wav")
+    return program
+
+
+@contextmanager
+def decoded(path: Path, codec: Codec) -> Iterator[Path]:
+    """The first audio track as a temporary WAV file.
+
+    Args:
+        path: the file.
+        codec: of it.
+
+    Raises:
+        AudioError: ffmpeg is not installed, or cannot read the file.
+    """
+    check(path, codec.name)
+    with tempfile.TemporaryDirectory() as folder:
+        wav = Path(folder) / "decoded.wav"
+        source = ("-protocol_whitelist", "file", "-format_whitelist", codec.demuxers, "-i", f"file:{path.resolve()}")
+        _run(path, "read", [*source, "-map", "0:a:0", "-c:a", "pcm_s24le", str(wav)])
+        yield wav
+
+
+@contextmanager
+def encoded(path: Path) -> Iterator[Path]:
+    """A temporary WAV file to write; at the end of the block the file is made of it, whole or not at all.
+
+    Raises:
+        AudioError: ffmpeg is not installed, or cannot write the file.
+    """
+    check(path)
+    temporary = path.with_name(f".svc-{secrets.token_hex(8)}{path.suffix}")
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            wav = Path(folder) / "source.wav"
+            yield wav
+            arguments = ["-i", str(wav), "-c:a", "aac", "-b:a", BIT_RATE, f"file:{temporary.resolve()}"]
+            _run(path, "written", arguments)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _run(path: Path, action: str, arguments: Sequence[str]) -> None:
+    command = [check(path), "-nostdin", "-hide_banner", "-loglevel", "error", "-y", *arguments]
+    ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)  # noqa: S603
+    if ran.returncode:
+        lines = ran.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
+        raise file_error(path, f"cannot be {action} by ffmpeg ({printable(lines[-1])[:200]}); give or name a .wav file")

@@ -1,0 +1,74 @@
+"""``svc style``: neural style transfer of two clips."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from svc.cli.app import Force, app, check_output
+from svc.errors import DataError
+
+PRESET_HELP = (
+    "default; random-cnn-2d, ulyanov, shallow, autoencoder; vggish, cnn14 (these two need weights that are published)"
+)
+
+
+@app.command()
+def style(
+    content: Annotated[Path, typer.Argument(help="recording whose words, timing and melody are kept; 1 s or more")],
+    style_clip: Annotated[Path, typer.Argument(metavar="STYLE", help="recording whose texture is transferred")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="audio file to write; OUT.json and OUT.png are the report")],
+    preset: Annotated[str, typer.Option("-p", "--preset", help=PRESET_HELP)] = "default",
+    as_published: Annotated[
+        bool, typer.Option("--as-published", help="the preset exactly as its authors had it; slow, for comparison")
+    ] = False,
+    pitch: Annotated[
+        str, typer.Option(help="match: transpose the content to the median f0 of the style first (by Praat); or keep")
+    ] = "match",
+    seed: Annotated[int, typer.Option(help="of random weights and noise")] = 0,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="option=value, e.g. evaluations=200; see svc/style/presets.py")
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Transfer the texture of one clip to another by optimisation. Nothing is trained, no data is needed.
+
+    This transfers texture: the spectral colour and its local patterns. It is no singer conversion. A trained voice
+    (`svc train`, `svc convert`) converts singers better.
+    """
+    from svc.audio import files
+    from svc.config import parse_overrides
+
+    if pitch not in ("keep", "match"):
+        raise DataError(f"--pitch {pitch}: give match or keep")
+    files.check_format(out)
+    outputs = [out, out.with_suffix(".json"), out.with_suffix(".png")]
+    for path in outputs:
+        check_output(path, force)
+    if {path.resolve() for path in outputs} & {content.resolve(), style_clip.resolve()}:
+        raise DataError(f"{out}: is an input of this command; give another name")
+    from svc.style.presets import make_config
+    from svc.style.report import measure, write_report
+    from svc.style.transfer import check_clips, transfer
+    from svc.utils.progress import bar
+
+    config = make_config(preset, parse_overrides(overrides or []) | {"seed": seed}, as_published=as_published)
+    source, texture = files.read(content), files.read(style_clip)
+    check_clips(source, texture)
+    with bar("style", 100, "%") as meter:
+
+        def show(share: float, losses: dict[str, float]) -> None:
+            meter.set_description_str(f"style {losses['style']:.2e} content {losses['content']:.2e}", refresh=False)
+            meter.update(100 * share - meter.n)
+
+        result = transfer(source, texture, config, match_pitch=pitch == "match", progress=show)
+    files.write(out, result.audio)
+    measures = measure(result, texture, config)
+    write_report(out, result, texture, measures)
+    typer.echo(f"{out}: {result.audio.seconds:.1f} s, preset {preset}, {result.semitones:+.1f} semitones")
+    typer.echo("  style loss {style_start:.3g} → {style_end:.3g}, content loss {content_end:.3g}".format(**measures))
+    typer.echo("  f0 {f0_median_error_cents:.0f} cents off, loudness correlation {loudness_correlation:.3f}, "
+               "nearest speaker by {judge}: {nearest_speaker}".format(**measures))  # fmt: skip
+    claim = " (published: 5–10 minutes on a Tesla P40)" if as_published and preset == "random-cnn-2d" else ""
+    typer.echo(f"computed in {result.seconds:.1f} s{claim}; report: {outputs[1]}, {outputs[2]}")
+    typer.echo(f"next: listen to {out}")

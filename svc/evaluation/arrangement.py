@@ -1,0 +1,159 @@
+"""Evaluation protocols: which recordings of a corpus are sources, enrolment and truths, by what a voice was trained on.
+
+- ``seen-speakers``: songs that were not trained on, by speakers of the voice; targets are its speakers.
+- ``unseen-sources``: speakers and songs that were not trained on; targets are the speakers of the voice.
+- ``one-minute``: a minute of speech of each speaker that was not trained on is for `svc fit`; targets are these.
+- ``harmony``: as ``seen-speakers``, with inputs by ``svc.evaluation.harmony``.
+"""
+
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from svc.audio import files
+from svc.audio.files import Audio
+from svc.audio.segment import read_segment
+from svc.data import corpora
+from svc.data.corpora import Recording
+from svc.errors import DataError
+from svc.evaluation.exposure import trained_groups
+from svc.evaluation.run import MAX_ENROLMENT_FILES, EvaluationRequest, evenly_spaced
+from svc.features.training_data import TrainingData
+
+PROTOCOLS = ("seen-speakers", "unseen-sources", "one-minute", "harmony")
+FOLDER = "recordings"  # in the output folder
+MAX_SOURCES = 32
+SPEECH_SECONDS = 60.0
+Takes = Mapping[tuple[str, str], Sequence[Recording]]  # by speaker and group, in order
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Sources of a protocol, and the speakers to convert to."""
+
+    sources: list[Recording]
+    targets: list[str]
+
+
+def select(protocol: str, recordings: Sequence[Recording], speakers: Sequence[str], data: TrainingData) -> Selection:
+    """Sources and targets of a protocol; sources evenly spaced, at most 32.
+
+    Args:
+        protocol: name.
+        recordings: of a corpus.
+        speakers: of the voice.
+        data: what the voice was trained on.
+
+    Raises:
+        DataError: there is no such protocol, or no source or target.
+    """
+    if protocol not in PROTOCOLS:
+        raise DataError(f"--protocol {protocol}: no such protocol; choose one of {', '.join(PROTOCOLS)}")
+    if not data.hashes:
+        raise DataError("the voice does not say what it was trained on; export it again with --prepared")
+    present = dict.fromkeys(recording.speaker for recording in recordings)
+    own, new = ([name for name in present if (name in speakers) is inside] for inside in (True, False))
+    trained = {group for _, group in trained_groups(recordings, data)}
+    songs = [r for r in recordings if r.kind == "song" and r.group not in trained]
+    targets = own
+    if protocol == "one-minute":
+        sung = {song.speaker for song in songs}
+        targets = [name for name in new if name in sung and _speech(recordings, name)]
+    else:
+        wanted = new if protocol == "unseen-sources" else own
+        songs = [song for song in songs if song.speaker in wanted]
+    if not songs or not targets:
+        missing = "songs that fit" if targets else "targets"
+        raise DataError(f"--protocol {protocol}: the corpus has no {missing}; see svc/evaluation/README.md")
+    return Selection(evenly_spaced(songs, MAX_SOURCES), targets)
+
+
+def arrange(
+    protocol: str, request: EvaluationRequest, speakers: Sequence[str], data: TrainingData
+) -> EvaluationRequest:
+    """Write ``OUT/recordings/{songs,enrolment,truths,speech}/<speaker>/`` as links, and the request to evaluate them.
+
+    Args:
+        protocol: name.
+        request: its sources are a corpus.
+        speakers: of the voice.
+        data: what the voice was trained on.
+
+    Raises:
+        DataError: see ``select``; or the folder cannot be written.
+    """
+    recordings = corpora.find(request.sources)
+    chosen = select(protocol, recordings, speakers, data)
+    takes: dict[tuple[str, str], list[Recording]] = {}
+    for recording in sorted(recordings, key=lambda one: (one.path, one.start or 0.0)):
+        takes.setdefault((recording.speaker, recording.group), []).append(recording)
+    root = request.out / FOLDER
+    shutil.rmtree(root, ignore_errors=True)
+    try:
+        for source in chosen.sources:
+            _place(source, root / "songs" / source.speaker / _name(source, takes))
+            for name in dict.fromkeys([source.speaker, *chosen.targets]):
+                _place_truths(source, name, takes, root / "truths")
+        for name in dict.fromkeys([*chosen.targets, *(source.speaker for source in chosen.sources)]):
+            own = [r for r in recordings if r.speaker == name and r.kind == "song"] or _speech(recordings, name)
+            for number, recording in enumerate(evenly_spaced(own, MAX_ENROLMENT_FILES)):
+                _place(recording, root / "enrolment" / name / f"{number:02d}")
+            if protocol == "one-minute" and name in chosen.targets:
+                for number, recording in enumerate(_first_minute(_speech(recordings, name))):
+                    _place(recording, root / "speech" / name / f"{number:02d}")
+    except OSError as error:
+        raise DataError(f"{root}: cannot be written ({error.strerror}); choose another -o") from None
+    places = {"sources": root / "songs", "enrolment": root / "enrolment", "parallel": root / "truths"}
+    return replace(request, speakers=tuple(chosen.targets), **places)
+
+
+def _name(recording: Recording, takes: Takes) -> str:
+    """Group and number of the take: the voice's fingerprints are found by it."""
+    return f"{recording.group}/{takes[recording.speaker, recording.group].index(recording) + 1}"
+
+
+def _place_truths(source: Recording, speaker: str, takes: Takes, folder: Path) -> None:
+    """Up to two performances of a source's song by a speaker: the same take first, then its neighbour."""
+    own = takes.get((speaker, source.group), [])
+    number = takes[source.speaker, source.group].index(source)
+    wanted = [own[n] for n in (number, number ^ 1) if n < len(own)] or own[:1]
+    for take, suffix in zip(wanted, ("", ".2"), strict=False):
+        _place(take, folder / speaker / f"{_name(source, takes)}{suffix}")
+
+
+def _place(recording: Recording, path: Path) -> None:
+    """A link to a recording, or a file of its segment, at a path without its suffix; the text beside it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    target = path.parent / f"{path.name}{recording.path.suffix if recording.start is None else '.wav'}"
+    if target.exists():  # sources by several speakers have the same truths
+        return
+    if recording.text:
+        (path.parent / f"{path.name}.txt").write_text(f"{recording.text}\n", encoding="utf-8")
+    if recording.start is not None:
+        blocks = list(read_segment(recording.path, recording.start, recording.end))
+        files.write(target, Audio(np.concatenate([block.samples for block in blocks]), blocks[0].rate))
+        return
+    try:
+        target.symlink_to(recording.path.resolve())
+    except NotImplementedError:
+        shutil.copyfile(recording.path, target)
+
+
+def _speech(recordings: Iterable[Recording], speaker: str) -> list[Recording]:
+    return [recording for recording in recordings if recording.speaker == speaker and recording.kind == "speech"]
+
+
+def _first_minute(recordings: Iterable[Recording]) -> list[Recording]:
+    """As many whole recordings as make up a minute."""
+    chosen, seconds = [], 0.0
+    for recording in recordings:
+        if seconds >= SPEECH_SECONDS:
+            break
+        chosen.append(recording)
+        end = recording.end or soundfile.info(recording.path).duration
+        seconds += end - (recording.start or 0.0)
+    return chosen

@@ -1,0 +1,61 @@
+"""Generator of a voice file, with a limit on what a config from others may allocate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from svc.config import from_tree, to_tree
+from svc.errors import WeightsError
+from svc.features.content import channels
+from svc.models.generator import Generator
+
+if TYPE_CHECKING:
+    from svc.inference.voice import VoiceFile
+
+BUFFERS = 1 << 20  # numbers that a network may hold beyond its weights
+DIFFERENT = "its weights are not those of its config"
+
+
+class _AllocationLimit(TorchFunctionMode):
+    """Raises as soon as more numbers are allocated than allowed; ``torch.empty`` has not touched the memory by then.
+
+    The meta device would tell the shapes as well, but to fill tensors there torch imports its compiler.
+    """
+
+    def __init__(self, numbers: int):
+        super().__init__()
+        self.left = numbers
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result, given = func(*args, **(kwargs or {})), [*args, *(kwargs or {}).values()]
+        if isinstance(result, Tensor) and not any(isinstance(argument, Tensor) for argument in given):
+            self.left -= result.numel()
+            if self.left < 0:
+                raise WeightsError(DIFFERENT)
+        return result
+
+
+def build_generator(voice: VoiceFile) -> Generator:
+    """The generator in eval mode, its weights frozen and in the memory of ``voice.weights``.
+
+    Raises:
+        ConfigError: an option is out of range.
+        WeightsError: the weights are not those of the network that the config describes.
+    """
+    config = from_tree(to_tree(voice.config))
+    if voice.content_channels != channels(config.features.content):
+        raise WeightsError("its content features have another number of channels")
+    try:
+        with _AllocationLimit(sum(value.size for value in voice.weights.values()) + BUFFERS):
+            generator = Generator(
+                config, content_channels=voice.content_channels, num_speakers=len(voice.speakers)
+            )  # fmt: skip
+        weights = {name: torch.from_numpy(value) for name, value in voice.weights.items()}
+        generator.load_state_dict(weights, assign=True)
+    except RuntimeError:
+        raise WeightsError(DIFFERENT) from None
+    return generator.eval().requires_grad_(False)

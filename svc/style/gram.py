@@ -1,0 +1,59 @@
+"""Gram matrices over time (Gatys et al. 1508.06576), and their distance by the T × T kernel identity.
+
+For features X (D, N) and Y (D, M): ‖XXᵀ − YYᵀ‖² = ‖XᵀX‖² − 2 ‖YᵀX‖² + ‖YᵀY‖². With D in the thousands and N in the
+hundreds the right side costs a fraction of the left one, and no D × D matrix is held.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def gram(x: Tensor) -> Tensor:
+    """Gram matrix X Xᵀ (D, D) of features (D, N)."""
+    return x @ x.T
+
+
+class GramTarget:
+    """The Gram matrix of the style clip, YYᵀ divided by a number, to which others are compared.
+
+    Args:
+        y: features (D, M).
+        divisor: M makes the matrix independent of the clip's length; 1 leaves it as published.
+        kernel: by the identity, else by D × D matrices; what is cheaper if not given.
+    """
+
+    def __init__(self, y: Tensor, divisor: float, kernel: bool | None = None) -> None:
+        self.kernel = y.shape[1] < y.shape[0] if kernel is None else kernel
+        self.y = y / divisor**0.5
+        self.matrix = None if self.kernel else gram(self.y)
+        self.norm = _squared(self.y.T @ self.y if self.matrix is None else self.matrix)
+
+    def distance(self, x: Tensor, divisor: float) -> Tensor:
+        """Squared Frobenius distance () in double precision to XXᵀ / divisor of features (D, N)."""
+        x = x / divisor**0.5
+        if self.matrix is not None:
+            return _squared(gram(x) - self.matrix)
+        distance: Tensor = _KernelDistance.apply(x, self.y, self.norm)
+        return distance
+
+
+class _KernelDistance(torch.autograd.Function):
+    """The right side of the identity; its gradient in X is 4 (X XᵀX − Y YᵀX)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, y: Tensor, norm: Tensor) -> Tensor:
+        inner, cross = x.T @ x, y.T @ x
+        ctx.save_for_backward(x, y, inner, cross)
+        return _squared(inner) - 2 * _squared(cross) + norm
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        x, y, inner, cross = ctx.saved_tensors
+        return 4 * gradient.to(x.dtype) * (x @ inner - y @ cross), None, None
+
+
+def _squared(matrix: Tensor) -> Tensor:
+    """Sum of squares in double precision: the three traces cancel near convergence."""
+    return matrix.double().square().sum()

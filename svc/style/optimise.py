@@ -1,0 +1,75 @@
+"""Optimisation of a spectrogram: L-BFGS with a strong Wolfe line search, Adam or plain gradient descent."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from svc.errors import DataError
+from svc.style.presets import StyleConfig
+
+Losses = dict[str, float]
+Objective = Callable[[Tensor], dict[str, Tensor]]
+CHUNK = 20  # evaluations between two looks at the stopping rule
+HISTORY = 20  # pairs of L-BFGS
+
+
+def optimise(
+    start: Tensor,
+    objective: Objective,
+    config: StyleConfig,
+    progress: Callable[[int, Losses], None] = lambda _count, _losses: None,
+) -> tuple[Tensor, list[Losses]]:
+    """Minimise ``total`` of an objective.
+
+    Args:
+        start: initial values; not changed.
+        objective: losses () by name of a tensor of that shape.
+        config: optimizer, evaluations, learning rate and ``stop_at``.
+        progress: called with the number and the losses of every evaluation.
+
+    Returns:
+        The last values, and the losses of all evaluations.
+
+    Raises:
+        DataError: the loss is not finite.
+    """
+    variable = start.clone().requires_grad_()
+    trace: list[Losses] = []
+
+    def closure() -> Tensor:
+        losses = objective(variable)
+        (gradient,) = torch.autograd.grad(losses["total"], variable)
+        variable.grad = gradient.contiguous()  # as L-BFGS needs it
+        trace.append({name: value.item() for name, value in losses.items()})
+        progress(len(trace), trace[-1])
+        return losses["total"].float()
+
+    optimizer = _make_optimizer(variable, config)
+    while len(trace) < config.evaluations:
+        before = len(trace)
+        for group in optimizer.param_groups:
+            left = config.evaluations - before
+            if config.optimizer == "lbfgs":
+                group["max_eval"] = group["max_iter"] = min(CHUNK, left)
+            elif config.lr_decay:
+                progress_share = before / config.evaluations
+                group["lr"] = config.learning_rate * (0.505 + 0.495 * math.cos(math.pi * progress_share))
+        optimizer.step(closure)
+        if not math.isfinite(trace[-1]["total"]):
+            raise DataError(
+                f"the loss is not finite after {len(trace)} evaluations; lower --set learning_rate or use lbfgs"
+            )
+        converged = config.optimizer == "lbfgs" and len(trace) - before <= 1
+        if converged or trace[-1]["style"] < config.stop_at * trace[0]["style"]:
+            break
+    return variable.detach(), trace
+
+
+def _make_optimizer(variable: Tensor, config: StyleConfig) -> torch.optim.Optimizer:
+    if config.optimizer == "lbfgs":
+        return torch.optim.LBFGS(
+            [variable], history_size=HISTORY, tolerance_grad=0, tolerance_change=0, line_search_fn="strong_wolfe"
+        )
+    return {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[config.optimizer]([variable], lr=config.learning_rate)

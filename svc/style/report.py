@@ -1,0 +1,80 @@
+"""Report of a style transfer beside its output: measures as JSON, and a picture of spectrograms and losses."""
+
+import importlib.util
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from svc.audio.files import Audio
+from svc.audio.plot import plot_spectrogram
+from svc.audio.resample import resample
+from svc.encoders.download import cache_folder
+from svc.evaluation.metrics import campplus
+from svc.evaluation.metrics.f0 import f0_scores, load_tracker, loudness_scores
+from svc.evaluation.metrics.speaker import load_speaker_similarity
+from svc.style.presets import StyleConfig
+from svc.style.transfer import StyleResult
+from svc.utils.atomic import write_bytes
+
+RATE = 16_000  # Hz, of all measures
+CURVE = 200  # points of a loss curve
+
+
+def measure(result: StyleResult, style: Audio, config: StyleConfig) -> dict[str, Any]:
+    """Losses, f0 and loudness against the content, and the nearest speaker by a judge that no loss used.
+
+    The judge is CAM++ if its weights are in the cache, else Resemblyzer, else cepstral statistics.
+    """
+    output, content, other = (resample(audio, RATE) for audio in (result.audio, result.content, style))
+    tracker = "praat" if importlib.util.find_spec("parselmouth") else "pyin"
+    track = load_tracker(tracker)
+    f0 = f0_scores(output_f0=track(output), reference_f0=track(content))
+    judge = _judge()
+    similarity = load_speaker_similarity(judge, {"content": [content], "style": [other]})
+    cosines = similarity.cosines(similarity.embed(output))
+    step = max(1, len(result.trace) // CURVE)
+    losses: dict[str, Any] = {"evaluations": len(result.trace), "curve_step": step}
+    for name in ("style", "content"):
+        curve = [row[name] for row in result.trace]
+        losses |= {f"{name}_start": curve[0], f"{name}_end": curve[-1], f"{name}_curve": curve[::step]}
+    return {
+        **losses,
+        "f0_tracker": tracker,
+        "f0_shift_cents": f0["shift"],
+        "f0_median_error_cents": f0["f0_median"],
+        "loudness_correlation": loudness_scores(output=output, source=content)["loudness"],
+        "judge": judge,
+        "cosine_to_content": cosines["content"],
+        "cosine_to_style": cosines["style"],
+        "nearest_speaker": max(cosines, key=lambda name: cosines[name]),
+        "transposed_semitones": result.semitones,
+        "seconds": result.seconds,
+        "options": asdict(config),
+    }
+
+
+def _judge() -> str:
+    if (cache_folder() / campplus.FILE).is_file():
+        return "campplus"
+    return "resemblyzer" if importlib.util.find_spec("resemblyzer") else "cepstral"
+
+
+def write_report(path: Path, result: StyleResult, style: Audio, measures: dict[str, Any]) -> None:
+    """Write ``<path>.json`` and ``<path>.png`` in the place of the output's ending."""
+    from matplotlib.figure import Figure
+
+    text = json.dumps(measures, indent=1, ensure_ascii=False)
+    write_bytes(path.with_suffix(".json"), text.encode())
+    figure = Figure(figsize=(10, 9), layout="constrained")
+    axes = figure.subplots(4, 1)
+    clips = {"content": result.content, "style": style, "output": result.audio}
+    for place, (name, audio) in zip(axes, clips.items(), strict=False):
+        plot_spectrogram(place, resample(audio.first(30), RATE).samples, RATE, None, name)
+    for name in ("style", "content"):
+        axes[3].semilogy([max(losses[name], 1e-12) for losses in result.trace], label=f"{name} loss")
+    axes[3].set_xlabel("evaluation")
+    axes[3].legend()
+    temporary = path.with_name(f".{path.stem}.png")
+    figure.savefig(temporary, dpi=80)
+    temporary.replace(path.with_suffix(".png"))
