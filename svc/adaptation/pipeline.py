@@ -33,12 +33,14 @@ class AdaptOptions:
         voice_type: ``speech`` or ``song``; detected if not given.
         finetune_model: also train the generator, see ``svc.adaptation.finetuning``.
         overrides: options of the config by their dotted names.
+        about: licence and note for the card.
     """
 
     name: str
     voice_type: VoiceType | None = None
     finetune_model: bool = False
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ def adapt(
     if outcome.interrupted:
         return AdaptResult(voice, initial, outcome, voice_type)
     stats = singing_range(prepared.speakers[0], voice_type)
-    adapted = speakers.with_speaker(voice, stats, speaker_embedding.trained_params(run))
+    adapted = speakers.with_speaker(voice, stats, speaker_embedding.trained_params(run), about=options.about)
     adapted = replace(adapted, training_data=voice.training_data | training_data(prepared.clips))
 
     # 5. Fine-tune the source–filter stage, if requested, while the other speakers are replayed.

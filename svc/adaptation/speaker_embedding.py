@@ -28,6 +28,7 @@ from svc.training.loop import TrainResult, train
 from svc.training.state import TrainState
 from svc.utils.distributed import process_group
 from svc.utils.optional import MissingExtra
+from svc.utils.progress import progress
 
 DISABLED = 10**6  # a step that no adaptation reaches
 EMBEDDING_DEFAULTS = {
@@ -104,10 +105,12 @@ def nearest_speaker_mix(voice: VoiceFile, segments: Batch, config: Config) -> In
         return reconstruction_losses(fake=fake, real=segments.audio, config=config.loss)["spectral"]
 
     with torch.no_grad():
-        alone = torch.stack([spectral_loss(one_hot) for one_hot in torch.eye(len(voice.speakers))])
+        each = progress(torch.eye(len(voice.speakers)), "compare", "speaker", len(voice.speakers))
+        alone = torch.stack([spectral_loss(one_hot) for one_hot in each])
     logits = nn.Parameter((alone.min() - alone) * 20)
     optimizer = torch.optim.Adam([logits], lr=MIX_LEARNING_RATE)
-    for _ in range(MIX_STEPS if len(voice.speakers) > 1 else 0):
+    steps = MIX_STEPS if len(voice.speakers) > 1 else 0
+    for _ in progress(range(steps), "nearest mix", "step", steps):
         optimizer.zero_grad()
         spectral_loss(logits.softmax(dim=0)).backward()
         optimizer.step()

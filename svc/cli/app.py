@@ -32,6 +32,7 @@ ALIASES = {  # by command: what people try first, not shown in --help
     "export": {"--license": "--licence"},
     "fit": {"--license": "--licence", "--speaker": "--name", "--singer": "--name", "--model": "--voice"},
     "prepare": {"--license": "--licence"},
+    "train": {"--license": "--licence"},
     "serve": {"--model": "--voice"},
 }
 VOICE_COMMANDS = {"speakers", "rename", "remove", "merge"}  # that also take the voice as their first argument
@@ -56,6 +57,9 @@ RENAMED_OPTIONS = {  # by command
     "train": {"--accept-changes": "--allow-config-change"},
 }
 VoiceOption = Annotated[Path | None, typer.Option("-v", "--voice", help=VOICE_HELP)]
+NOT_STATED = "not stated"
+Licence = Annotated[str, typer.Option(help="of the voice, for its card")]
+Note = Annotated[str, typer.Option(help="for the card: whose voices, with whose consent")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="option=value, e.g. features.f0.model=full")]
 Force = Annotated[bool, typer.Option("-f", "--force", "--overwrite", help="overwrite the output")]
 

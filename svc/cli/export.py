@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from svc.cli.app import Force, app, check_output, check_voice_output
+from svc.cli.app import NOT_STATED, Force, Licence, Note, app, check_output, check_voice_output
 from svc.errors import DataError
 
 if TYPE_CHECKING:
@@ -17,11 +17,11 @@ def export(
     run: Annotated[Path, typer.Argument(help="folder of a training run")],
     out: Annotated[Path, typer.Option("-o", "--out", help="voice file to write, NAME.safetensors")],
     checkpoint: Annotated[str, typer.Option(help="last, or best by the validation scores")] = "last",
-    licence: Annotated[str, typer.Option(help="of the voice, for its card")] = "not stated",
+    licence: Licence = NOT_STATED,
     prepared: Annotated[
         Path | None, typer.Option(help="prepared folder of the run, if it was trained before voices knew their data")
     ] = None,
-    note: Annotated[str, typer.Option(help="for the card: whose voices, with whose consent")] = "not stated",
+    note: Note = NOT_STATED,
     onnx: Annotated[Path | None, typer.Option(help="also write the generator for ONNX Runtime, NAME.onnx")] = None,
     force: Force = False,
 ) -> None:

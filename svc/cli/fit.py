@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from svc.cli.app import VOICE_HELP, Force, Overrides, app, check_voice_output, newest_voice
+from svc.cli.app import (
+    NOT_STATED,
+    Force,
+    Licence,
+    Note,
+    Overrides,
+    VoiceOption,
+    app,
+    check_output,
+    check_voice_output,
+    newest_voice,
+)
 from svc.errors import DataError
 
 if TYPE_CHECKING:
@@ -22,7 +33,7 @@ def fit(
     clips: Annotated[Path, typer.Argument(help="folder of recordings of one speaker, speech or singing, any formats")],
     name: Annotated[str, typer.Option("-n", "--name", help="name of the new speaker")],
     out: Annotated[Path, typer.Option("-o", "--out", help="voice file to write, NAME.safetensors")],
-    voice: Annotated[Path | None, typer.Option("-v", "--voice", help=VOICE_HELP)] = None,
+    voice: VoiceOption = None,
     type_: Annotated[
         str, typer.Option("--type", help="speech, singing or auto; the range of speech is shifted up for singing")
     ] = "auto",
@@ -35,9 +46,13 @@ def fit(
     overrides: Overrides = None,
     jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="processes that prepare")] = None,
     cpu: Annotated[bool, typer.Option("--cpu", help="do not use accelerators")] = False,
+    licence: Licence = NOT_STATED,
+    note: Note = NOT_STATED,
     force: Force = False,
 ) -> None:
     """Add a speaker to a voice, from a minute or more of speech or singing. The other speakers do not change.
+
+    Writes the voice, and beside it a WAV file to listen to: a held-out clip re-synthesised, and a phrase.
 
     On several GPUs: accelerate launch -m svc fit CLIPS --name NAME -o NEW.safetensors
     """
@@ -49,10 +64,12 @@ def fit(
         raise DataError(f"--type {type_}: give {', '.join(TYPES)}")
     if main:
         check_voice_output(out, force)
+        check_output(out.with_suffix(".wav"), force)
     from svc.adaptation.pipeline import AdaptOptions, adapt
     from svc.inference.voice import VoiceFile
 
-    options = AdaptOptions(name, TYPES[type_], finetune_model, parse_overrides(overrides or []))
+    about = "; ".join(text for text in (note, f"licence {licence}") if not text.endswith(NOT_STATED))
+    options = AdaptOptions(name, TYPES[type_], finetune_model, parse_overrides(overrides or []), about)
     path, work_dir = voice or newest_voice(), out.with_suffix(".fit")
 
     def print_prepared(summary: "Summary", voice_type: "VoiceType") -> None:
@@ -70,8 +87,32 @@ def fit(
         typer.echo("next: run the same command again to continue")
         return
     result.voice.save(out)
-    shutil.rmtree(work_dir)
     _print_result(result, out)
+    _listen(result, work_dir, out.with_suffix(".wav"))
+    shutil.rmtree(work_dir)
+    typer.echo(f"next: svc convert --voice {out} --speaker {result.voice.speakers[-1].name!r} SONG.wav")
+
+
+def _listen(result: "AdaptResult", work_dir: Path, preview: Path) -> None:
+    """Write the preview, and print the likeness of the new speaker."""
+    from svc.adaptation.preview import convert_phrase, write_preview
+    from svc.data import manifest
+    from svc.evaluation.likeness import measure_likeness
+    from svc.inference.converter import Converter
+    from svc.utils.optional import MissingExtra
+
+    converter, prepared = Converter(result.voice), manifest.read(work_dir / "prepared")
+    phrase = convert_phrase(converter)
+    write_preview(preview, converter, prepared, phrase)
+    try:
+        likeness = measure_likeness(converter, prepared, phrase, [name for name, _ in result.initial.shares])
+    except MissingExtra as error:
+        typer.echo(f"likeness not measured: {error}")
+    else:
+        lines = likeness.describe(result.voice.speakers[-1].name) if likeness else ["likeness not measured: no clip is "
+            "held out; give several clips"]  # fmt: skip
+        typer.echo("\n".join(lines))
+    typer.echo(f"{preview}: a clip re-synthesised, and a phrase converted; listen to it")
 
 
 def _print_summary(summary: "Summary") -> None:
@@ -104,4 +145,3 @@ def _print_result(result: "AdaptResult", out: Path) -> None:
         "the other speakers changed a little" if speaker.kind == "finetuned" else "the other speakers are unchanged"
     )
     typer.echo(f"{out}: {speaker.name} is number {speaker.number}; {others}")
-    typer.echo(f"next: svc convert --voice {out} --speaker {speaker.name!r} SONG.wav")

@@ -1,16 +1,20 @@
 """``svc train``: train a voice on recordings or on a prepared folder."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from svc.cli.app import Overrides, app
+from svc.cli.app import NOT_STATED, Licence, Note, Overrides, app
 
 if TYPE_CHECKING:
     from svc.config import Config
     from svc.data.manifest import Manifest
     from svc.evaluation.validation_metrics import ValidationEvaluator
+
+VOICE = "voice.safetensors"  # of the last checkpoint, in the folder of the run
 
 
 @app.command()
@@ -28,8 +32,10 @@ def train(
     allow_config_change: Annotated[
         bool, typer.Option("--allow-config-change", help="resume although the config changed")
     ] = False,
+    licence: Licence = NOT_STATED,
+    note: Note = NOT_STATED,
 ) -> None:
-    """Train a voice. Run the same command again to resume exactly.
+    """Train a voice, OUT/voice.safetensors; Ctrl-C stops early. Run the same command again to resume exactly.
 
     On several GPUs: accelerate launch -m svc train DATA
     """
@@ -40,7 +46,8 @@ def train(
     if data.is_dir() and not (data / MANIFEST).exists():
         prepared = run / "prepared"
         prepare_data(data, prepared, config, overrides, jobs, cpu)
-    train_voice(prepared, run, config, overrides, cpu=cpu, allow_config_change=allow_config_change)
+    card = {"licence": licence, "speakers": note}
+    train_voice(prepared, run, config, overrides, cpu=cpu, allow_config_change=allow_config_change, card=card)
 
 
 def prepare_data(
@@ -68,13 +75,17 @@ def train_voice(
     *,
     cpu: bool = False,
     allow_config_change: bool = False,
+    card: Mapping[str, str] = MappingProxyType({"licence": NOT_STATED, "speakers": NOT_STATED}),
 ) -> None:
-    """Train on a prepared folder, and print the result; also the recipe."""
+    """Train on a prepared folder, write the voice, finished or not, and print the result; also the recipe."""
+    from svc.cli.export import export_run
     from svc.config import load, parse_overrides
     from svc.data import manifest
     from svc.data.prepare import check_config
+    from svc.data.provenance import training_data
     from svc.evaluation.independence import independence_notes
     from svc.evaluation.validation_metrics import write_training_report
+    from svc.features.training_data import check_licence
     from svc.training import loop
     from svc.utils.distributed import joined_state
 
@@ -82,6 +93,7 @@ def train_voice(
     clips = manifest.read(prepared)
     main_process = joined_state(cpu).is_main_process
     check_config(clips, options)
+    check_licence(card["licence"], training_data(clips.clips))
     evaluator = validation_evaluator(clips, options) if main_process else None
     outcome = loop.train(clips, run, options, cpu=cpu, allow_config_change=allow_config_change, score=evaluator)
     if not main_process:
@@ -98,8 +110,11 @@ def train_voice(
             write_training_report(run, evaluator, outcome.outputs, independence_notes(evaluator.metrics, options))
         )
     typer.echo(f"open {run}/report.html, or run tensorboard --logdir {run}")
-    export = f"svc export {run} -o {run}/voice.safetensors"
-    typer.echo(f"next: {'run the same command again to continue' if outcome.interrupted else export}")
+    voice = export_run(run, "last", dict(card))
+    voice.save(run / VOICE)
+    typer.echo(f"{run / VOICE}: {len(voice.speakers)} speakers")
+    more = "; to continue, run the same command again" if outcome.interrupted else ""
+    typer.echo(f"next: svc convert --voice {run / VOICE} --speaker {voice.speakers[0].name!r} SONG.wav{more}")
 
 
 def validation_evaluator(prepared: "Manifest", config: "Config") -> "ValidationEvaluator | None":

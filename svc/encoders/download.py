@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ from svc.utils.progress import bar
 TIMEOUT = 30.0  # s without a byte
 CHUNK_BYTES = 2**20
 MAX_BYTES = 2**31
-SCALARS = [  # a NumPy number in a pickle, by the names of NumPy 2 and 1
+SCALARS: list[Any] = [  # a NumPy number in a pickle, by the names of NumPy 2 and 1
     (np.float64(0).__reduce__()[0], "numpy._core.multiarray.scalar"),
     (np.float64(0).__reduce__()[0], "numpy.core.multiarray.scalar"),
     np.dtype,

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from pathlib import Path
+from types import EllipsisType
 from typing import ClassVar
 
 import numpy as np
@@ -59,7 +60,7 @@ class AudioSetEncoder(SpectrogramEncoder):
 
     download: ClassVar[Download]
 
-    def __init__(self, file: Path | None = ...) -> None:  # type: ignore[assignment]
+    def __init__(self, file: Path | EllipsisType | None = ...) -> None:
         """Weights of the publisher by default, of a safetensors file, or random ones if that is None.
 
         Raises:

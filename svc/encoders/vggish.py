@@ -58,8 +58,11 @@ class VGGish(AudioSetEncoder):
 
     def layers(self, spectrogram: Tensor) -> dict[str, Tensor]:
         """``conv1`` (B, 64, 64 bands, N) … ``conv6`` (B, 512, 8, N // 8)."""
-        hidden, outputs = self.log_mel(spectrogram)[:, None].transpose(2, 3), {}  # the file's rows are frames
-        for layer in self.network.get_submodule("features"):
+        hidden = self.log_mel(spectrogram)[:, None].transpose(2, 3)  # the file's rows are frames
+        outputs: dict[str, Tensor] = {}
+        features = self.network.get_submodule("features")
+        assert isinstance(features, nn.Sequential)
+        for layer in features:
             if isinstance(layer, nn.MaxPool2d) and len(outputs) == len(self.channels):
                 break
             hidden = layer(hidden)

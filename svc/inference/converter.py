@@ -168,13 +168,15 @@ class Converter:
         report.lap("resample")
         return report
 
-    def convert_clip(self, features: Features, speaker: int, use_wavenet: bool = True) -> tuple[Conditioning, Samples]:
-        """A clip converted from its stored features to the speaker at an index, by whole octaves into their range.
+    def convert_clip(
+        self, features: Features, speaker: int, use_wavenet: bool = True, transpose: Transpose = "auto"
+    ) -> tuple[Conditioning, Samples]:
+        """A clip converted from its stored features to the speaker at an index, by default by octaves into the range.
 
         Returns:
             The conditioning (B = 1), and samples (T,) at the voice's rate.
         """
-        moved, _ = self._transpose(features, "auto", self.voice.speakers[speaker].range)
+        moved, _ = self._transpose(features, transpose, self.voice.speakers[speaker].range)
         conditioning = moved.conditioning(one_hot(speaker, len(self.voice.speakers)))
         return conditioning, np.concatenate(list(self.synthesise(conditioning, use_wavenet=use_wavenet)))
 

@@ -1,9 +1,11 @@
 """Output loudness of a conversion: as the source, as the speaker, or a loudness in LUFS (ITU-R BS.1770)."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -11,10 +13,11 @@ from svc.audio import lufs
 from svc.audio.chunks import iter_chunks
 from svc.audio.files import Samples
 from svc.errors import DataError, WeightsError
-from svc.features.conditioning import Conditioning
-from svc.features.extract import median_voiced_level
 from svc.inference.speaker_mix import SpeakerMix
 from svc.utils.units import db_to_gain
+
+if TYPE_CHECKING:  # needs torch
+    from svc.features.conditioning import Conditioning
 
 Loudness = float | Literal["source", "target"]  # a number is LUFS
 
@@ -87,6 +90,8 @@ def choose_gain(loudness: Loudness, audio: Samples, rate: int, conditioning: Con
     """
     wanted = 0.0
     if loudness == "target":
+        from svc.features.extract import median_voiced_level
+
         voiced = conditioning.voiced[0].numpy() > 0
         wanted = mix.stats.level - float(median_voiced_level(conditioning.loudness[0].numpy(), voiced))
     elif loudness != "source" and math.isfinite(measured := lufs.integrated(audio, rate)):

@@ -12,7 +12,8 @@ from svc.features.speaker import Speaker, checked_new_name
 from svc.inference.voice import MAX_SPEAKERS, VoiceFile, VoiceSpeaker
 from svc.models.weight_names import SPEAKER_PARAM_NAMES
 
-ADAPTED_HEADING = "added later"  # heading of the card
+ADAPTED_HEADING = "added later"  # headings of the card
+ABOUT = "about "  # and the name of a speaker
 
 SpeakerParams = Mapping[str, NDArray[np.float32]]  # one row of each of SPEAKER_PARAM_NAMES
 
@@ -47,8 +48,10 @@ def check_new_name(voice: VoiceFile, name: str) -> str:
     return _check_unused(checked_new_name(name), voice.speakers)
 
 
-def with_speaker(voice: VoiceFile, speaker: Speaker, params: SpeakerParams, kind: str = "adapted") -> VoiceFile:
-    """The voice with one more speaker, the last; all others stay the same to the bit.
+def with_speaker(
+    voice: VoiceFile, speaker: Speaker, params: SpeakerParams, kind: str = "adapted", about: str = ""
+) -> VoiceFile:
+    """The voice with one more speaker, the last, described in the card; all others stay the same to the bit.
 
     Raises:
         DataError: the name is in use or not allowed, or the voice is full.
@@ -56,6 +59,8 @@ def with_speaker(voice: VoiceFile, speaker: Speaker, params: SpeakerParams, kind
     name = check_new_name(voice, speaker.name)
     stats = (speaker.seconds, *speaker.range, speaker.level)
     added = VoiceSpeaker(name, *stats, number=voice.next_speaker_id, kind=kind)
+    if about:
+        voice = replace(voice, card=voice.card | {ABOUT + name: about})
     rows = [speaker_params(voice, index) for index in range(len(voice.speakers))]
     return _replace_speakers(voice, (*voice.speakers, added), [*rows, params], voice.next_speaker_id + 1)
 
@@ -112,6 +117,8 @@ def merge(voice: VoiceFile, other: VoiceFile) -> tuple[VoiceFile, list[str]]:
         rows.append(params)
         names[key] = speaker.name
         messages.append(f"{speaker.name} is now number {number}")
+        if ABOUT + speaker.name in other.card:
+            voice = replace(voice, card=voice.card | {ABOUT + speaker.name: other.card[ABOUT + speaker.name]})
     if len(rows) > MAX_SPEAKERS:
         raise DataError(f"together the voices have more than {MAX_SPEAKERS} speakers; remove some")
     next_id = voice.next_speaker_id + len(rows) - len(voice.speakers)
@@ -138,7 +145,13 @@ def _replace_speakers(
 
 
 def _update_card(voice: VoiceFile, speakers: Sequence[VoiceSpeaker]) -> dict[str, str]:
-    """The card, with a heading for the speakers it does not describe: those added after the training."""
-    later = ", ".join(speaker.name for speaker in speakers if speaker.kind != "trained")
-    card = {heading: text for heading, text in voice.card.items() if heading != ADAPTED_HEADING}
+    """The card: what it says about speakers follows their names; one heading names those it says nothing of."""
+    names, old = {s.number: s.name for s in speakers}, {ABOUT + s.name: s.number for s in voice.speakers}
+    card = {}
+    for heading, text in voice.card.items():
+        if heading in old and old[heading] in names:
+            card[ABOUT + names[old[heading]]] = text
+        elif heading not in old and heading != ADAPTED_HEADING:
+            card[heading] = text
+    later = ", ".join(s.name for s in speakers if s.kind != "trained" and ABOUT + s.name not in card)
     return card | ({ADAPTED_HEADING: f"{later}; this card does not describe them, ask them"} if later else {})

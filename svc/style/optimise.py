@@ -12,7 +12,8 @@ from svc.style.presets import StyleConfig
 Losses = dict[str, float]
 Objective = Callable[[Tensor], dict[str, Tensor]]
 CHUNK = 20  # evaluations between two looks at the stopping rule
-HISTORY = 20  # pairs of L-BFGS
+HISTORY = 100  # pairs of L-BFGS
+FIRST_STEP = 0.01  # mean change of a value that the first line search begins with
 
 
 def optimise(
@@ -38,13 +39,13 @@ def optimise(
     variable = start.clone().requires_grad_()
     trace: list[Losses] = []
 
-    def closure() -> Tensor:
+    def closure() -> float:
         losses = objective(variable)
         (gradient,) = torch.autograd.grad(losses["total"], variable)
         variable.grad = gradient.contiguous()  # as L-BFGS needs it
         trace.append({name: value.item() for name, value in losses.items()})
         progress(len(trace), trace[-1])
-        return losses["total"].float()
+        return trace[-1]["total"]
 
     optimizer = _make_optimizer(variable, config)
     while len(trace) < config.evaluations:
@@ -52,7 +53,9 @@ def optimise(
         for group in optimizer.param_groups:
             left = config.evaluations - before
             if config.optimizer == "lbfgs":
-                group["max_eval"] = group["max_iter"] = min(CHUNK, left)
+                group["max_iter"] = min(CHUNK, left) if trace else 1
+                group["max_eval"] = min(CHUNK, left)
+                group["lr"] = 1.0 if trace else FIRST_STEP * variable.numel()  # torch divides the first by Σ|gradient|
             elif config.lr_decay:
                 progress_share = before / config.evaluations
                 group["lr"] = config.learning_rate * (0.505 + 0.495 * math.cos(math.pi * progress_share))

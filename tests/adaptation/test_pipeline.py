@@ -10,6 +10,8 @@ import torch
 from test_cli import svc
 
 from svc.adaptation import finetuning, pipeline, speaker_embedding, speech_or_singing
+from svc.audio import files
+from svc.cli import fit
 from svc.data import manifest
 from svc.data.batch import Batch
 from svc.data.dataset import SegmentDataset, read_features
@@ -113,7 +115,7 @@ def test_gliding_f0_is_speech_and_steady_f0_is_singing():
 class TestCommand:
     def test_a_speaker_is_added(self, world, clips, monkeypatch, capsys):
         arguments = ["fit", str(clips), "-n", "Cat", "-o", "new.safetensors", "--cpu", "--type", "singing", *SETS]
-        code, out, _ = svc(monkeypatch, capsys, *arguments)
+        code, out, _ = svc(monkeypatch, capsys, *arguments, "--note", "a test", "--license", "CC0")
         assert code == 0
         assert "Cat: 2 files, " in out
         assert "rejected: 1" in out
@@ -121,6 +123,10 @@ class TestCommand:
         assert "new.safetensors: Cat is number 2" in out
         assert out.splitlines()[-1] == "next: svc convert --voice new.safetensors --speaker 'Cat' SONG.wav"
         assert not (world / "new.fit").exists()
+        assert VoiceFile.read(world / "new.safetensors").card["about Cat"] == "a test; licence CC0"
+        assert "of 1 held-out clips" in out or "likeness not measured" in out
+        assert "new.wav: a clip re-synthesised, and a phrase converted; listen to it" in out
+        assert files.read(world / "new.wav").seconds > 4
         code, out, _ = svc(monkeypatch, capsys, "convert", "-v", "new.safetensors", "-s", "2", "song.wav")
         assert code == 0
         for name in ("runs/a/voice.safetensors", "new.safetensors"):
@@ -129,6 +135,7 @@ class TestCommand:
 
     def test_interrupted_it_goes_on(self, world, clips, monkeypatch, capsys):
         """Half the steps, then all of them: the same voice as without the pause."""
+        monkeypatch.setattr(fit, "_listen", lambda *_: None)
         arguments = ["fit", str(clips), "-n", "Cat", "--cpu", *SETS]
         svc(monkeypatch, capsys, *arguments, "-o", "a.safetensors")
         with monkeypatch.context() as patch:
@@ -285,6 +292,7 @@ class TestFinetuning:
         assert 0 < np.sqrt(np.mean((after - before) ** 2)) < 0.3 * np.sqrt(np.mean(before**2))
 
     def test_the_command(self, world, clips, monkeypatch, capsys):
+        monkeypatch.setattr(fit, "_listen", lambda *_: None)
         arguments = ["fit", str(clips), "-n", "Cat", "-o", "new.safetensors", "--cpu", "--finetune-model", *SETS]
         code, out, _ = svc(monkeypatch, capsys, *arguments)
         assert code == 0

@@ -1,5 +1,6 @@
 """The command line: it answers at once, names the next command, and errors are one line."""
 
+import json
 import resource
 import shutil
 import subprocess
@@ -18,6 +19,9 @@ from svc.audio import files
 from svc.audio.files import Audio
 from svc.cli import main, train
 from svc.cli.app import RENAMED_OPTIONS, app
+from svc.config import to_tree
+from svc.inference.voice import VoiceFile
+from svc.training import loop
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,6 +76,20 @@ def test_train_prepares_a_folder_of_recordings_first(prepared, tmp_path, monkeyp
     calls.clear()
     assert svc(monkeypatch, capsys, "train", prepared.folder, "-o", "mine")[0] == 0
     assert calls == [("train", prepared.folder, Path("mine"))]
+
+
+def test_training_leaves_a_voice_and_a_licence_that_fits(prepared, tiny, tmp_path, monkeypatch, capsys):
+    """Stopped before its end, as by Ctrl-C."""
+    (tmp_path / "config.yaml").write_text(json.dumps(to_tree(tiny)))
+    monkeypatch.setattr(train, "validation_evaluator", lambda *_: None)
+    monkeypatch.setattr(loop, "any_rank", lambda *_: True)
+    options = ("-c", tmp_path / "config.yaml", "-o", tmp_path / "run", "--cpu", "--license", "CC0", "--note", "of me")
+    code, out, err = svc(monkeypatch, capsys, "train", prepared.folder, *options)
+    assert code == 0, err
+    assert "stopped and saved at step 1" in out
+    assert "to continue, run the same command again" in out.splitlines()[-1]
+    card = VoiceFile.read(tmp_path / "run" / "voice.safetensors").card
+    assert (card["licence"], card["speakers"]) == ("CC0", "of me")
 
 
 def test_speakers(world, monkeypatch, capsys):

@@ -205,16 +205,21 @@ def test_louder_than_full_scale_is_not_clipped(voice, convert, tmp_path):
 @pytest.mark.parametrize("ending", [".flac", ".mp3"])
 def test_an_output_above_full_scale_is_lowered_instead_of_clipped(voice, tone, tmp_path, monkeypatch, ending):
     """By one gain for the whole song, which the report names."""
-    files.write(tmp_path / "song.wav", tone)
+    files.write(tmp_path / "song.wav", Audio(tone.samples * np.float32(0.1), tone.rate))
+    factor = 1.0
+    monkeypatch.setattr(
+        "svc.inference.converter.match_level", lambda parts, *level: (np.float32(factor) * part for part in parts)
+    )
     plain = Converter(voice).convert(files.read(tmp_path / "song.wav"), "Ann")[0].samples
-    peak, synthesise = float(np.abs(plain).max()), Converter.synthesise
-    monkeypatch.setattr(Converter, "synthesise", lambda *given: (4 / peak * chunk for chunk in synthesise(*given)))
+    peak = float(np.abs(plain).max())
+    factor = 4 / peak
     target = tmp_path / f"out{ending}"
     gain = Converter(voice).convert_file(tmp_path / "song.wav", target, ConversionOptions("Ann")).gain
     assert gain.gain_db == -gain.limited_by_db == pytest.approx(-20 * math.log10(4 / loudness.MAX_PEAK), abs=1e-3)
     assert gain.describe() == "lowered by 12.1 dB to avoid clipping"
-    error = files.read(target).samples - plain * (loudness.MAX_PEAK / peak)
-    assert np.square(error).mean() < (1e-10 if ending == ".flac" else 0.1) * np.square(plain).mean()
+    expected = plain * (loudness.MAX_PEAK / peak)
+    error = files.read(target).samples - expected
+    assert np.square(error).mean() < (1e-10 if ending == ".flac" else 0.3) * np.square(expected).mean()
 
 
 def test_as_loud_as_the_speaker(voice, long, tmp_path):

@@ -138,6 +138,6 @@ def phones_of(phrase: Phrase) -> list[Phone]:
         phones.append(Phone(note.rest, VOWELS[note.vowel]))
     if not phrase.inhale:
         return [Phone(phrase.lead, phones[0].formants), *phones]
-    gap, vowel = Phone(INHALE_GAP, VOWELS["uh"]), phones[0].formants
+    gap = Phone(INHALE_GAP, VOWELS["uh"])
     breath = replace(gap, seconds=phrase.lead - 2 * INHALE_GAP, breath=phrase.inhale)
-    return [gap, breath, replace(gap, formants=vowel), *phones]
+    return [gap, breath, replace(gap, formants=phones[0].formants), *phones]

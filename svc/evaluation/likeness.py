@@ -1,0 +1,115 @@
+"""Likeness of an adapted speaker: speaker similarity of held-out clips that the voice re-synthesises."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from svc.audio.files import Audio
+from svc.data.dataset import read_features
+from svc.data.manifest import Clip, Manifest
+from svc.evaluation.metrics.speaker import load_speaker_similarity
+from svc.features.cache import FeatureCache, from_int16
+from svc.inference.converter import Converter
+from svc.utils.progress import progress
+
+ENCODER = "resemblyzer"
+MAX_CLIPS, MAX_OTHERS, NUM_ENROLMENT = 6, 4, 3  # held-out clips, other speakers, and clips of each of these
+MIN_SHARE = 0.4  # of the way from the floor to the ceiling, below which no likeness is to be expected
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """Means over held-out clips.
+
+    Attributes:
+        clips: number of clips.
+        identified: of those, re-synthesised as the speaker, nearer to the speaker than to others of the voice.
+        song_identified: the same of a phrase by somebody else, converted to the speaker.
+        cosine: of the re-synthesised clips to the speaker's recordings.
+        floor: of the same clips as other speakers of the voice.
+        ceiling: of the clips themselves.
+    """
+
+    clips: int
+    identified: int
+    song_identified: bool
+    cosine: float
+    floor: float
+    ceiling: float
+
+    @property
+    def is_expected(self) -> bool:
+        """Whether most clips are identified, and their cosine is well above the floor."""
+        share = (self.cosine - self.floor) / max(1e-6, self.ceiling - self.floor)
+        return 2 * self.identified > self.clips and share >= MIN_SHARE
+
+    def describe(self, name: str) -> list[str]:
+        """Lines for the user."""
+        song = f"a song converted to it is{'' if self.song_identified else ' not'} taken for {name}"
+        lines = [
+            f"likeness: {self.identified} of {self.clips} held-out clips are taken for {name}, {song} ({ENCODER})",
+            f"  cosine to {name} {self.cosine:.2f}; other speakers of this voice {self.floor:.2f}, "
+            f"{name}'s own clips {self.ceiling:.2f}",
+        ]
+        if not (self.is_expected and self.song_identified):
+            lines.append(
+                f"  warning: do not expect conversions to sound like {name}: the speakers of this voice are too "
+                "different; add --finetune-model, give more clips, or use a voice of more, and real, speakers"
+            )
+        return lines
+
+
+def measure_likeness(converter: Converter, prepared: Manifest, song: Audio, nearest: Sequence[str]) -> Likeness | None:
+    """Likeness of the last speaker of a voice; None where no clip is held out.
+
+    Recordings of the voice's other speakers are not at hand, so that training clips converted to them stand for them.
+
+    Args:
+        converter: of the voice.
+        prepared: clips of the new speaker.
+        song: converted to that speaker from somebody else's.
+        nearest: names of the voice's speakers, the most similar first.
+
+    Raises:
+        MissingExtra: Resemblyzer is not installed.
+    """
+    cache, voice = FeatureCache(prepared.folder / "store"), converter.voice
+    new = len(voice.speakers) - 1
+    others = [voice.speaker_index(name) for name in nearest[:MAX_OTHERS]]
+    held_out, train = prepared.split("valid")[:MAX_CLIPS], prepared.split("train")
+    if not held_out or not train:
+        return None
+
+    def recorded(clip: Clip) -> Audio:
+        return Audio(from_int16(cache.get(clip.key, "audio")), voice.config.sample_rate)
+
+    def synthesised(clip: Clip, speaker: int) -> Audio:
+        transpose = 0.0 if speaker == new else "auto"
+        features = read_features(cache, clip, 0, clip.frames)
+        return Audio(converter.convert_clip(features, speaker, transpose=transpose)[1], voice.config.sample_rate)
+
+    names = [speaker.name for speaker in voice.speakers]
+    jobs = [(clip, other) for other in others for clip in train[:NUM_ENROLMENT]]
+    enrolment = {names[new]: [recorded(clip) for clip in train]}
+    for clip, other in progress(jobs, "likeness", "clip", len(jobs)):
+        enrolment.setdefault(names[other], []).append(synthesised(clip, other))
+    similarity = load_speaker_similarity(ENCODER, enrolment)
+
+    def cosines(audio: Audio) -> dict[str, float]:
+        return similarity.cosines(similarity.embed(audio))
+
+    as_new = [cosines(synthesised(clip, new)) for clip in progress(held_out, "likeness", "clip", len(held_out))]
+    as_others = [cosines(synthesised(clip, other))[names[new]] for clip in held_out for other in others]
+    return Likeness(
+        clips=len(held_out),
+        identified=sum(_is_largest(row, names[new]) for row in as_new),
+        song_identified=_is_largest(cosines(song), names[new]),
+        cosine=float(np.mean([row[names[new]] for row in as_new])),
+        floor=float(np.mean(as_others)),
+        ceiling=float(np.mean([cosines(recorded(clip))[names[new]] for clip in held_out])),
+    )
+
+
+def _is_largest(cosines: dict[str, float], name: str) -> bool:
+    return max(cosines, key=cosines.__getitem__) == name

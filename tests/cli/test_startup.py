@@ -1,0 +1,59 @@
+"""Start-up: what needs no torch does not import it, and a conversion imports no compiler and no SciPy."""
+
+import json
+import subprocess
+import sys
+
+from test_cli import ROOT
+
+PROGRAM = """
+import json, sys
+from svc.cli import main
+
+def run(*arguments):
+    sys.argv = ["svc", *arguments]
+    try:
+        main()
+    except SystemExit as end:
+        codes.append(end.code)
+
+codes = []
+for arguments in json.loads(sys.argv[1]):
+    run(*arguments)
+heavy = {"torch", "torch._dynamo", "scipy", "sympy", "librosa", "numba", "torchaudio", "torchcrepe", "accelerate"}
+print(json.dumps([codes, sorted(heavy & sys.modules.keys())]))
+"""
+V = "runs/a/voice.safetensors"
+
+
+def modules(world, *commands):
+    """Exit codes of commands run in one new interpreter, and which of the slow modules are imported at its end."""
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(world), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", PROGRAM, json.dumps(commands)]
+    ran = subprocess.run(command, cwd=world, capture_output=True, text=True, env=environment, check=True)
+    return json.loads(ran.stdout.splitlines()[-1])
+
+
+def test_no_torch_for_what_needs_none(world):
+    (world / "there.wav").touch()
+    codes, imported = modules(
+        world,
+        ("speakers",),
+        ("rename", "Ann", "Anna", "-o", "b.safetensors"),
+        ("remove", "0", "-v", V, "-o", "c.safetensors"),
+        ("merge", V, "b.safetensors", "-o", "d.safetensors"),
+        ("convert", "-s", "Zoe", "song.wav"),
+        ("convert", "-s", "Ann", "song.wav", "-o", "there.wav"),
+        ("convert", "-s", "Ann", "song.wav", "-o", "song.xyz"),
+        ("convert", "-s", "Ann", "nothing.wav"),
+        ("convert", "-s", "Ann", "song.wav", "--loudness", "loud"),
+    )
+    assert codes == [0] * 4 + [2] * 5
+    assert imported == []
+    assert {path.name for path in world.glob("*.safetensors")} == {"b.safetensors", "c.safetensors", "d.safetensors"}
+
+
+def test_a_conversion_imports_only_torch(world):
+    codes, imported = modules(world, ("convert", "-s", "Ann", "song.wav"))
+    assert codes == [0]
+    assert imported == ["torch"]
