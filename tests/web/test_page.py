@@ -153,6 +153,12 @@ class Page:
         """Drop files."""
         wait(lambda: self.all(f"{where} input[type=file]"))[0].send_keys("\n".join(map(str, paths)))
 
+    def open_notes(self) -> None:
+        """Open the notes, if they are not open from before."""
+        wait(lambda: [each for each in self.all("#mend button") if each.is_displayed()])
+        if not [each for each in self.all("#notes") if each.is_displayed()]:
+            self.click("#mend button", "Mend")
+
     def write_shift(self, row: int, text: str) -> None:
         """Write by how much a note is to be shifted."""
         cell = wait(lambda: self.all(f"#notes [data-testid=cell-{row}-3]"))[0]
@@ -223,7 +229,7 @@ def test_the_example_is_converted(page, site, folder):
     page.click("#convert")
     wait(lambda: page.all("#message img"))
     assert page.text("#message").startswith("Bob Ö., ")
-    page.click("#mend button", "Mend")
+    page.open_notes()
     assert len(wait(lambda: page.all("#notes [role=row] [data-col='3']"))) > 3
 
 
@@ -241,7 +247,7 @@ def test_a_song_is_converted(page, site, folder):
 
 def test_a_note_is_mended(page, site, folder):
     """The tone of 220 Hz, an A3, raised by two semitones, and saved."""
-    page.click("#mend button", "Mend")
+    page.open_notes()
     wait(lambda: "A3" in page.text("#notes"))
     page.write_shift(0, "2")
     wait(lambda: page.text("#notes [data-testid=cell-0-3]") == "2")

@@ -168,8 +168,8 @@ def describe(folder: Path) -> str:
 
 def speaker_name(text: str) -> str:
     """A speaker's name from a table or a folder, fit for file names and command lines; empty if nothing is left."""
-    words = " ".join(nfc(text).split())
-    fit = re.sub(r'[/\\:*?"<>|]+|[.]{2,}', "-", "".join(c for c in words if c.isprintable()))
+    words = "".join(c if c.isprintable() else " " for c in nfc(text)).split()
+    fit = re.sub(r'[/\\:*?"<>|]+|[.]{2,}', "-", " ".join(words))
     return fit.strip(" .-")[:_MAX_SPEAKER].strip(" .-")
 
 
