@@ -61,8 +61,8 @@ def select(protocol: str, recordings: Sequence[Recording], speakers: Sequence[st
     songs = [r for r in recordings if r.kind == "song" and r.group not in trained]
     targets = own
     if protocol == "one-minute":
-        sung = {song.speaker for song in songs}
-        targets = [name for name in new if name in sung and _speech(recordings, name)]
+        singing = {song.speaker for song in songs}
+        targets = [name for name in new if name in singing and _speech(recordings, name)]
     else:
         wanted = new if protocol == "unseen-sources" else own
         songs = [song for song in songs if song.speaker in wanted]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from svc.errors import DataError
 
 HASH_BYTES = 5
-NOT_KNOWN = "not known"
+UNKNOWN_LICENCE = "not known"
 _NON_COMMERCIAL = re.compile(r"\bnc\b|non[- ]?commercial|research only", re.IGNORECASE)
 _FREE = re.compile(
     r"\b(mit|isc|zlib|unlicense|bsd|apache|l?gpl|agpl|mpl|cc0|cc[- ]by)\b|public domain|permissive|commercial",
@@ -101,7 +101,7 @@ def minutes_by_licence(recordings: Iterable[tuple[str, float]]) -> dict[str, flo
     """Minutes by licence, the most first, of recordings (licence, seconds)."""
     minutes: dict[str, float] = {}
     for licence, seconds in recordings:
-        name = licence or NOT_KNOWN
+        name = licence or UNKNOWN_LICENCE
         minutes[name] = minutes.get(name, 0.0) + seconds / 60
     return {name: round(minutes[name], 2) for name in sorted(minutes, key=lambda name: -minutes[name])}
 

@@ -31,8 +31,8 @@ class _AllocationLimit(TorchFunctionMode):
         self.left = numbers
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result, given = func(*args, **(kwargs or {})), [*args, *(kwargs or {}).values()]
-        if isinstance(result, Tensor) and not any(isinstance(argument, Tensor) for argument in given):
+        result, arguments = func(*args, **(kwargs or {})), [*args, *(kwargs or {}).values()]
+        if isinstance(result, Tensor) and not any(isinstance(argument, Tensor) for argument in arguments):
             self.left -= result.numel()
             if self.left < 0:
                 raise WeightsError(DIFFERENT)
