@@ -23,6 +23,7 @@ from svc.data.pitch_augmentation import add_pitch_shifted_clips
 from svc.inference import speakers
 from svc.inference.voice import VoiceFile
 from svc.losses.total import reconstruction_losses
+from svc.models.weight_names import SPEAKER_PARAM_NAMES
 from svc.training import checkpoint
 from svc.training.loop import TrainResult, train
 from svc.training.state import TrainState
@@ -116,7 +117,7 @@ def nearest_speaker_mix(voice: VoiceFile, segments: Batch, config: Config) -> In
         optimizer.step()
     shares = logits.detach().softmax(dim=0)
     order = shares.argsort(descending=True).tolist()
-    params = {name: (shares @ generator.get_parameter(name)).numpy() for name in speakers.SPEAKER_PARAM_NAMES}
+    params = {name: (shares @ generator.get_parameter(name)).numpy() for name in SPEAKER_PARAM_NAMES}
     return InitialSpeaker(params, [(voice.speakers[n].name, float(shares[n])) for n in order])
 
 
@@ -139,7 +140,7 @@ def train_embedding(
         for generator in (state.generator, state.ema_generator):
             generator.load_state_dict(voice.generator.state_dict() | params)
             generator.requires_grad_(False)
-        for name in speakers.SPEAKER_PARAM_NAMES:
+        for name in SPEAKER_PARAM_NAMES:
             state.generator.get_parameter(name).requires_grad_(True)
 
     return train(prepared, run, config, cpu=cpu, initialise=initialise)
@@ -152,4 +153,4 @@ def trained_params(run: Path) -> speakers.SpeakerParams:
         TrainingError: the run holds no checkpoint.
     """
     weights = checkpoint.ema_weights(checkpoint.best_or_last(run))
-    return {name: weights[name][0].numpy() for name in speakers.SPEAKER_PARAM_NAMES}
+    return {name: weights[name][0].numpy() for name in SPEAKER_PARAM_NAMES}

@@ -10,6 +10,7 @@ from svc.data.dataset import read_features
 from svc.data.manifest import Clip, Manifest
 from svc.evaluation.metrics.speaker import load_speaker_similarity
 from svc.features.cache import FeatureCache, from_int16
+from svc.features.transpose import Transpose
 from svc.inference.converter import Converter
 from svc.utils.progress import progress
 
@@ -85,7 +86,7 @@ def measure_likeness(converter: Converter, prepared: Manifest, song: Audio, near
         return Audio(from_int16(cache.get(clip.key, "audio")), voice.config.sample_rate)
 
     def synthesised(clip: Clip, speaker: int) -> Audio:
-        transpose = 0.0 if speaker == new else "auto"
+        transpose: Transpose = 0.0 if speaker == new else "auto"
         features = read_features(cache, clip, 0, clip.frames)
         return Audio(converter.convert_clip(features, speaker, transpose=transpose)[1], voice.config.sample_rate)
 

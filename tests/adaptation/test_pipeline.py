@@ -25,7 +25,7 @@ from svc.features.speaker import Speaker
 from svc.inference import speakers
 from svc.inference.converter import Converter
 from svc.inference.voice import VoiceFile
-from svc.models.weight_names import EMBEDDING, SPEAKER_FILM_OFFSET
+from svc.models.weight_names import EMBEDDING, SPEAKER_FILM_OFFSET, SPEAKER_PARAM_NAMES
 from svc.training import loop
 
 SMALL = {"train.batch_size": 2, "train.segment_seconds": 0.4}
@@ -78,7 +78,7 @@ def test_only_the_speakers_own_parameters_are_trained(voice, ready, tmp_path):
     assert [s.name for s in new.speakers] == ["Ann", "Bob Ö.", "Cat"]
     before, after = voice.generator.state_dict(), new.generator.state_dict()
     for name, value in before.items():
-        assert torch.equal(after[name][:2] if name in speakers.SPEAKER_PARAM_NAMES else after[name], value)
+        assert torch.equal(after[name][:2] if name in SPEAKER_PARAM_NAMES else after[name], value)
     assert (speakers.speaker_params(new, 2)[SPEAKER_FILM_OFFSET] != start.params[SPEAKER_FILM_OFFSET]).any()
     assert new.speakers[2].median_f0 == ready.speakers[0].median_f0
     assert np.isfinite(speakers.speaker_params(new, 2)[EMBEDDING]).all()
@@ -130,8 +130,8 @@ class TestCommand:
         code, out, _ = svc(monkeypatch, capsys, "convert", "-v", "new.safetensors", "-s", "2", "song.wav")
         assert code == 0
         for name in ("runs/a/voice.safetensors", "new.safetensors"):
-            svc(monkeypatch, capsys, "convert", "-v", name, "-s", "1", "song.wav", "-o", f"{name[:3]}.wav")
-        assert (world / "run.wav").read_bytes() == (world / "new.wav").read_bytes()
+            svc(monkeypatch, capsys, "convert", "-v", name, "-s", "1", "song.wav", "-o", f"as_{name[:3]}.wav")
+        assert (world / "as_run.wav").read_bytes() == (world / "as_new.wav").read_bytes()
 
     def test_interrupted_it_goes_on(self, world, clips, monkeypatch, capsys):
         """Half the steps, then all of them: the same voice as without the pause."""
