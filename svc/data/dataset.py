@@ -18,6 +18,7 @@ from svc.features.conditioning import Conditioning, one_hot
 from svc.features.extract import Features
 
 ItemIndex = tuple[int, int]  # epoch, index
+_Arrays = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]  # conditioning by name, audio and band of a batch
 PERTURBED_SHARE = 0.9  # of the training segments have perturbed content
 
 
@@ -218,11 +219,12 @@ def _load(loader: DataLoader[Any]) -> Iterator[Any]:
         signal.signal(signal.SIGCHLD, notice)
 
 
-def _stack_arrays(items: Sequence[Batch]) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def _stack_arrays(items: Sequence[Batch]) -> _Arrays:
     batch = Batch.stack(items)
-    return {f.name: getattr(batch.conditioning, f.name).numpy() for f in fields(Conditioning)}, batch.audio.numpy()
+    conditioning = {f.name: getattr(batch.conditioning, f.name).numpy() for f in fields(Conditioning)}
+    return conditioning, batch.audio.numpy(), batch.band.numpy()
 
 
-def _from_arrays(arrays: tuple[dict[str, np.ndarray], np.ndarray]) -> Batch:
+def _from_arrays(arrays: _Arrays) -> Batch:
     conditioning = {name: torch.from_numpy(array) for name, array in arrays[0].items()}
-    return Batch(Conditioning(**conditioning), torch.from_numpy(arrays[1]))
+    return Batch(Conditioning(**conditioning), torch.from_numpy(arrays[1]), torch.from_numpy(arrays[2]))

@@ -118,7 +118,9 @@ def process_file(job: PrepareJob) -> list[Clip] | Rejected:
             last - first,
             active,
             split,
-            **{"band": band, "audio_hash": audio_hash(cache.get(key, "audio")).hex()} | dict(job.labels),
+            band=band,
+            audio_hash=audio_hash(cache.get(key, "audio").astype(np.int16)).hex(),
+            **job.labels,
         )
         for key, first, last, active in entries
     ]

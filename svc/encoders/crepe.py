@@ -164,6 +164,7 @@ class _NarrowConv(nn.Module):
         before, after = min(_BEFORE, width - 1), min(_AFTER, width - 1)
         self.register_buffer("weight", weight[..., _BEFORE - before : _BEFORE + after + 1].detach().clone())
         self.register_buffer("bias", bias.detach().clone())
+        self.weight: Tensor
         kernel = functional.pad(self.weight.flip(-1), (0, 2 * width - before - after - 1)).double()
         spectrum = torch.fft.rfft(kernel.roll(-after, dims=-1)).permute(2, 1, 0)
         self.register_buffer("spectrum", spectrum.to(torch.complex64).contiguous(), persistent=False)

@@ -117,7 +117,7 @@ def _read(path: Path, display_name: str, source: Download) -> Mapping[str, Tenso
     if source.sha256 not in (None, actual):
         raise WeightsError(f"{display_name}: is another file, SHA-256 {actual[:12]}…; {hint}")
     try:
-        with torch.serialization.safe_globals(SCALARS if source.key else []):
+        with torch.serialization.safe_globals(list(SCALARS) if source.key else []):
             tensors = torch.load(path, map_location="cpu", weights_only=True)
         tensors = tensors[source.key] if source.key else tensors
     except Exception as error:  # a broken file raises all kinds

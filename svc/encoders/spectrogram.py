@@ -72,7 +72,7 @@ class AudioSetEncoder(SpectrogramEncoder):
         self.network = self.make_network()
         if file is not None:
             tensors = self.network.state_dict()
-            path = weights_file(self.download, tensors) if file is ... else file
+            path = weights_file(self.download, tensors) if isinstance(file, EllipsisType) else file
             self.network.load_state_dict(safetensors_io.load_checked(path, tensors, "delete it to have it made again"))
         self.freeze()
 

@@ -107,8 +107,13 @@ def arrange(
                     _place(recording, root / "speech" / name / f"{number:02d}")
     except OSError as error:
         raise DataError(f"{root}: cannot be written ({error.strerror}); choose another -o") from None
-    places = {"sources": root / "songs", "enrolment": root / "enrolment", "parallel": root / "truths"}
-    return replace(request, speakers=tuple(chosen.targets), **places)
+    return replace(
+        request,
+        speakers=tuple(chosen.targets),
+        sources=root / "songs",
+        enrolment=root / "enrolment",
+        parallel=root / "truths",
+    )
 
 
 def _name(recording: Recording, takes: Takes) -> str:

@@ -106,8 +106,8 @@ def f0_scores(*, output_f0: Curve, reference_f0: Curve) -> Scores:
     if not both.any():
         names = ("shift", "f0_rmse", "f0_median", "f0_over50", "log_f0_pcc", "f0_corr", "gpe")
         accuracy = 0.0 if (reference_f0 > 0).any() else math.nan
-        errors = {"vuv_error": vuv_error, "ffe": vuv_error, "raw_pitch_accuracy": accuracy}
-        return dict.fromkeys(names, math.nan) | errors
+        voicing = {"vuv_error": vuv_error, "ffe": vuv_error, "raw_pitch_accuracy": accuracy}
+        return dict.fromkeys(names, math.nan) | voicing
     cents = 1200 * np.log2(output_f0[both] / reference_f0[both])
     shift = float(np.median(cents))
     errors = np.abs(cents - shift)
