@@ -22,6 +22,7 @@ from svc.data.manifest import Manifest
 from svc.data.pitch_augmentation import add_pitch_shifted_clips
 from svc.inference import speakers
 from svc.inference.voice import VoiceFile
+from svc.losses.band_limit import limit_band
 from svc.losses.total import reconstruction_losses
 from svc.models.weight_names import SPEAKER_PARAM_NAMES
 from svc.training import checkpoint
@@ -36,6 +37,7 @@ EMBEDDING_DEFAULTS = {
     "train.steps": 300,
     "train.wavenet_start_step": DISABLED,  # source–filter stage alone: it defines the timbre
     "train.adversarial_start_step": DISABLED,
+    "loss.limit_widest_band": True,  # above the recordings the speaker keeps what the voice has
     "train.learning_rate": 5e-2,
     "train.warmup_steps": 10,
     "train.ema_decay": 0.95,
@@ -98,12 +100,13 @@ def sample_segments(prepared: Manifest, config: Config) -> Batch:
 def nearest_speaker_mix(voice: VoiceFile, segments: Batch, config: Config) -> InitialSpeaker:
     """The convex mix of a voice's speakers with the lowest spectral loss on segments, by gradient descent."""
     generator = copy.deepcopy(voice.generator).cpu().requires_grad_(False)
-    count = len(segments.audio)
+    count, rate = len(segments.audio), config.sample_rate
+    real = limit_band(segments.audio, segments.band, rate)
 
     def spectral_loss(weights: Tensor) -> Tensor:
         conditioning = segments.conditioning.with_speaker(weights.expand(count, -1))
-        fake = generator(conditioning, use_wavenet=False)
-        return reconstruction_losses(fake=fake, real=segments.audio, config=config.loss)["spectral"]
+        fake = limit_band(generator(conditioning, use_wavenet=False), segments.band, rate)
+        return reconstruction_losses(fake=fake, real=real, config=config.loss)["spectral"]
 
     with torch.no_grad():
         each = progress(torch.eye(len(voice.speakers)), "compare", "speaker", len(voice.speakers))

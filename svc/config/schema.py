@@ -149,6 +149,7 @@ class LossConfig:
 
     scales: tuple[int, ...] = (4096, 2048, 1024, 512, 256, 128)  # FFT sizes, samples; the hop is a quarter
     spectral: float = 1.0  # logged even if the weight is 0
+    limit_widest_band: bool = False  # no loss above the band of the widest recordings; else silence is learnt there
     energy_repulsion: float = 0.25  # of the energy distance, 0.5 being the full one; 0 saves its cost
     adversarial: float = 4.0
     feature_matching: float = 4.0

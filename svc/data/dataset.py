@@ -42,7 +42,7 @@ class SegmentDataset(torch.utils.data.Dataset[Batch]):
             raise DataError(
                 f"{prepared.folder}: no training clip of {names} is as long as train.segment_seconds; lower it"
             )
-        self.band_limits = prepared.band_limits(config.sample_rate)
+        self.band_limits = prepared.band_limits(config)
         counts = [max(1, round(clip.active / config.segment_frames)) for clip in self.clips]
         self.epoch_items = np.repeat(np.arange(len(self.clips)), counts)
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from svc.config import Config
 from svc.errors import DataError
 from svc.features.speaker import Speaker
 from svc.utils.atomic import write_bytes
@@ -67,13 +68,16 @@ class Manifest:
         """The clips of ``train``, ``valid`` or ``test``."""
         return [clip for clip in self.clips if clip.split == name]
 
-    def band_limits(self, sample_rate: int) -> dict[str, float]:
+    def band_limits(self, config: Config) -> dict[str, float]:
         """Frequency in Hz up to which a clip can be compared with what is generated, by the key of the clip.
 
-        A clip that reaches as high as any has no limit but Nyquist: above, silence is learnt.
+        A clip that reaches as high as any has no limit but Nyquist, unless ``loss.limit_widest_band``: above, silence is
+        learnt.
         """
+        sample_rate = config.sample_rate
         bands = {clip.key: clip.band or sample_rate / 2 for clip in self.clips}
-        full = FULL_BAND * max(bands.values(), default=0.0)
+        widest = sample_rate / 2 if config.loss.limit_widest_band else max(bands.values(), default=0.0)
+        full = FULL_BAND * widest
         return {key: band if band < full else sample_rate / 2 for key, band in bands.items()}
 
     def speaker_index(self, name: str) -> int:

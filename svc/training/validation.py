@@ -82,7 +82,7 @@ def _read_clip(prepared: Manifest, clip: Clip, config: Config) -> ValidationClip
             semitones = choose_transposition("auto", features.f0[features.voiced], target.range)
             converted = conditioning.transposed(semitones)
             targets[name] = converted.with_speaker(one_hot(names.index(name), len(names))[None])
-    band = torch.tensor([prepared.band_limits(config.sample_rate)[clip.key]])
+    band = torch.tensor([prepared.band_limits(config)[clip.key]])
     audio = limit_band(read_audio(cache, clip, 0, length, config.hop), band, config.sample_rate)
     return ValidationClip(clip.path, clip.speaker, conditioning, targets, audio, band)
 

@@ -66,7 +66,7 @@ def test_the_initial_mix_recovers_a_mix_of_speakers(voice, ready):
     weights = torch.tensor([[0.7, 0.3]]).expand(4, -1)
     with torch.no_grad():
         audio = voice.generator(crops.conditioning.with_speaker(weights), use_wavenet=False)
-    start = speaker_embedding.nearest_speaker_mix(voice, Batch(crops.conditioning, audio), config)
+    start = speaker_embedding.nearest_speaker_mix(voice, Batch(crops.conditioning, audio, crops.band), config)
     assert dict(start.shares)["Ann"] == pytest.approx(0.7, abs=0.1)
     assert start.shares[0][0] == "Ann"
 

@@ -73,7 +73,7 @@ def test_the_distribution_of_the_mix(batch, alpha, low, high):
 @pytest.mark.parametrize("speakers", [1, 7])
 def test_any_number_of_singers(batch, speakers, tiny):
     config = replace(tiny, virtual_speakers=VirtualSpeakersConfig(fraction=0.5))
-    batch = Batch(repeat(speakers, 4, batch.conditioning), batch.audio)
+    batch = Batch(repeat(speakers, 4, batch.conditioning), batch.audio, batch.band)
     (part,) = sample_micro_batches(batch, config, {})
     assert part.converted_from == ([] if speakers == 1 else [1, 3])
     assert len(part.conditioning.speaker) == 4 + len(part.converted_from)
@@ -105,7 +105,7 @@ def test_a_share_that_is_no_whole_number_is_an_error(tiny):
 def test_micro_batches_and_processes_sample_what_the_whole_batch_would(batch, tiny, world, accumulate):
     config = replace(tiny, virtual_speakers=VirtualSpeakersConfig(fraction=0.5))
     flipped = batch.conditioning.with_speaker(batch.conditioning.speaker.flip(1))
-    eight = Batch.stack([batch, Batch(flipped, batch.audio)])
+    eight = Batch.stack([batch, Batch(flipped, batch.audio, batch.band)])
     torch.manual_seed(3)
     (whole,) = sample_micro_batches(eight, config, {"crepe": 0.1})
     parts: list[MicroBatch] = []
