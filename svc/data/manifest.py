@@ -71,8 +71,8 @@ class Manifest:
     def band_limits(self, config: Config) -> dict[str, float]:
         """Frequency in Hz up to which a clip can be compared with what is generated, by the key of the clip.
 
-        A clip that reaches as high as any has no limit but Nyquist, unless ``loss.limit_widest_band``: above, silence is
-        learnt.
+        A clip that reaches as high as any has no limit but Nyquist, so that silence is learnt above; unless
+        ``loss.limit_widest_band``.
         """
         sample_rate = config.sample_rate
         bands = {clip.key: clip.band or sample_rate / 2 for clip in self.clips}
