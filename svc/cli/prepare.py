@@ -60,7 +60,8 @@ def prepare(
     )
     if main:
         print_summary(summary, out)
-        typer.echo(f"durations, ranges, levels: {overview.write(out, summary.clips, summary.speakers)}")
+        if summary.clips:
+            typer.echo(f"durations, ranges, levels: {overview.write(out, summary.clips, summary.speakers)}")
         typer.echo(f"next: svc train {out}{f' -c {config}' if config else ''} -o runs/NAME")
 
 

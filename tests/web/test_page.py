@@ -250,7 +250,7 @@ def test_a_note_is_mended(page, site, folder):
     page.open_notes()
     wait(lambda: "A3" in page.text("#notes"))
     page.write_shift(0, "2")
-    wait(lambda: page.text("#notes [data-testid=cell-0-3]") == "2")
+    wait(lambda: "2" in page.text("#notes [data-testid=cell-0-3]"), 60)
     page.click("#again")
     wait(lambda: "B3" in page.text("#notes"))
     assert "Bob Ö., 12 semitones lower" in page.text("#message")

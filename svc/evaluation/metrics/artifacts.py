@@ -84,6 +84,8 @@ def breath_kept(source: Audio, output: Audio, breath: NDArray[np.bool_]) -> floa
 
     Both levels are relative to the mean power of their recording, so a gain does not count.
     """
+    if not (_frames(source) and _frames(output)):
+        return math.nan
     own, converted = (_breath_level(audio) - 10 * np.log10(_mean_power(audio)) for audio in (source, output))
     count = min(len(own), len(converted), len(breath))
     where = np.flatnonzero(breath[:count])
@@ -117,7 +119,7 @@ def _breath_level(audio: Audio) -> Curve:
     band = (BREATH_BAND[0], min(BREATH_BAND[1], 0.45 * audio.rate))
     filtered = signal.sosfilt(signal.butter(4, band, "bandpass", fs=audio.rate, output="sos"), audio.samples)
     power = _frame_power(Audio(filtered.astype(np.float32), audio.rate))
-    return 10 * np.log10(np.maximum(ndimage.uniform_filter1d(power, 5, mode="nearest"), 1e-20)) if len(power) else power
+    return 10 * np.log10(np.maximum(ndimage.uniform_filter1d(power, 5, mode="nearest"), 1e-20))
 
 
 def _mean_power(audio: Audio) -> float:
