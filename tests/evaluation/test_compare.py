@@ -87,10 +87,9 @@ def test_what_one_lacks_is_left_out():
 
 def test_reconstructions_stand_apart():
     a = rows(3, speaker="Bob", cosine=0.5) + [row | {"song": f"{row['song']}x"} for row in rows(3, cosine=0.1)]
-    assert {kind: differences[0].estimate.files for kind, differences in compare(a, a).items()} == {
-        "converted": 3,
-        "reconstructed": 3,
-    }
+    for kind in ("converted", "reconstructed"):
+        cosine = next(each for each in compare(a, a)[kind] if each.measure.key == "cosine")
+        assert cosine.estimate.files == 3
 
 
 def test_nothing_in_common():

@@ -166,10 +166,14 @@ class Page:
         keys = ActionChains(self.driver).double_click(cell).key_down(Keys.CONTROL).send_keys("a").key_up(Keys.CONTROL)
         keys.send_keys(text, Keys.ENTER).perform()
 
-    def sing(self, song: Path) -> None:
-        """Drop a song in the place of the one that is there, and press the button."""
+    def clear(self) -> None:
+        """Take the song away."""
         for close in self.all("#song button[aria-label=Clear]"):
             close.click()
+
+    def sing(self, song: Path) -> None:
+        """Drop a song in the place of the one that is there, and press the button."""
+        self.clear()
         self.give("#song", song)
         wait(lambda: self.all("#song button[aria-label=Clear]"))  # not before it has arrived
         self.click("#convert")
@@ -294,6 +298,7 @@ def test_what_goes_wrong_is_a_sentence_and_the_page_goes_on(page, site, folder, 
 
 def test_files_of_too_many_bytes_are_not_taken(page, site, folder):
     before = {path for path in site.served.rglob("*") if path.is_file()}
+    page.clear()
     page.give("#song", folder / "huge.wav")
     wait(lambda: "maximum" in page.text("body").lower())
     left = {path for path in site.served.rglob("*") if path.is_file()} - before
