@@ -123,7 +123,7 @@ def test_statistics_of_a_singer(prepared):
 
 
 def test_other_features_than_prepared_are_refused(prepared, tiny):
-    with pytest.raises(DataError, match="prepared with other content"):
+    with pytest.raises(DataError, match="prepared with other sample_rate, content"):
         prepare.check_config(
             prepared, load(None, {"features.f0.model": "tiny", "features.content.perturbation_factors": [1.5]})
         )

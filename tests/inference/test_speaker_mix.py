@@ -112,6 +112,8 @@ def test_a_changing_mix_ends_as_its_speakers_alone(voice, tone, tmp_path):
     mixed, ann, bob = (converter.convert(tone, who, transpose=0)[0].samples for who in (str(table), "Ann", "1"))
     edge = (voice.generator.margin + 1) * 441
     assert np.abs(ann - bob).max() > 1e-3
-    np.testing.assert_allclose(mixed[: 22_050 - edge], ann[: 22_050 - edge], atol=1e-5)
-    np.testing.assert_allclose(mixed[30_870 + edge :], bob[30_870 + edge :], atol=1e-5)
+    np.testing.assert_allclose(
+        mixed[: 22_050 - edge], ann[: 22_050 - edge], atol=1e-5, rtol=0.01
+    )  # one gain keeps all below full scale
+    np.testing.assert_allclose(mixed[30_870 + edge :], bob[30_870 + edge :], atol=1e-5, rtol=0.01)
     assert np.abs(mixed - ann).max() > 1e-3

@@ -77,12 +77,12 @@ def interrupt(monkeypatch):
 def test_again_it_goes_by_the_costs_that_it_measured(search, capsys):
     search.run()
     done = {
-        "2_bands": SOURCE_FILTER_STEPS + 4,
+        "8_channels": SOURCE_FILTER_STEPS + 4,
         "source-filter": SOURCE_FILTER_STEPS + 2,
         "source_filter_alone": SOURCE_FILTER_STEPS,
     }
     assert search.steps() == done
-    assert search.voices() == ["2_bands", "source-filter"]
+    assert search.voices() == ["8_channels", "source-filter"]
     assert "8 channels: 0.250 s a step, " in capsys.readouterr().out
     written = (search.out / "costs.json").read_bytes()
     assert json.loads(written) == COSTS
@@ -105,7 +105,7 @@ def test_interrupted_in_a_variant_it_goes_on_there(search, interrupt, capsys):
     search.costs = {"source-filter": 0.1, "8 channels": 0.1}
     search.run()
     assert search.steps() == {
-        "2_bands": SOURCE_FILTER_STEPS + 4,
+        "8_channels": SOURCE_FILTER_STEPS + 4,
         "source-filter": SOURCE_FILTER_STEPS + 2,
         "source_filter_alone": SOURCE_FILTER_STEPS,
     }

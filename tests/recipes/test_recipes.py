@@ -163,5 +163,5 @@ def test_accelerate_launch(config_file, prepared, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "finished at step 2" in done.stdout
-    assert f"next: svc export {run}" in done.stdout
+    assert f"next: svc convert --voice {run / 'voice.safetensors'}" in done.stdout
     assert [json.loads(line)["step"] for line in (run / "losses.jsonl").read_text().splitlines()] == [1, 2]

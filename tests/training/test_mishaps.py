@@ -88,10 +88,11 @@ def test_workers_send_no_tensors(prepared, short):
     """Those would go through /dev/shm."""
     segments = dataset.SegmentDataset(prepared, short)
     items = [segments[0, 0], segments[0, 1]]
-    arrays, audio = dataset._stack_arrays(items)
-    assert {type(array) for array in (*arrays.values(), audio)} == {np.ndarray}
-    batch, expected = dataset._from_arrays((arrays, audio)), dataset.Batch.stack(items)
+    arrays, audio, band = dataset._stack_arrays(items)
+    assert {type(array) for array in (*arrays.values(), audio, band)} == {np.ndarray}
+    batch, expected = dataset._from_arrays((arrays, audio, band)), dataset.Batch.stack(items)
     assert torch.equal(batch.audio, expected.audio)
+    assert torch.equal(batch.band, expected.band)
     for name in arrays:
         assert torch.equal(getattr(batch.conditioning, name), getattr(expected.conditioning, name))
 

@@ -25,7 +25,8 @@ from svc.training.virtual_speakers import DISCRIMINATOR, MicroBatch, sample_micr
 def micro_batch_of(audio: torch.Tensor, window: slice, others: int = 0) -> MicroBatch:
     """Segments with a window for the discriminator; the first ``others`` of them are also converted."""
     conditioning = Conditioning(**{f.name: torch.zeros(len(audio) + others, 1) for f in fields(Conditioning)})
-    return MicroBatch(audio, conditioning, list(range(others)), None, {DISCRIMINATOR: window})
+    band = torch.full((len(audio) + others,), 12_000.0)
+    return MicroBatch(audio, conditioning, list(range(others)), None, band, {DISCRIMINATOR: window})
 
 
 def test_windows_are_normalised(tiny):
@@ -160,8 +161,8 @@ def test_a_batch_is_overfitted(tiny, prepared):
 
 
 def _gradient(network):
-    """Of all trained parameters: FiLM offsets are not."""
-    return torch.cat([p.grad.flatten() for p in network.parameters() if p.requires_grad])
+    """Of all parameters that this step trains: not the source–filter stage, where the WaveNet is."""
+    return torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None])
 
 
 def test_micro_batches_add_up_to_the_batch(tiny, prepared):
