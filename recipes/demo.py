@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # torch is imported inside the functions, so that --help answ
     from svc.inference.converter import Converter
 
 HELD_OUT = 9_000  # seed of the first test phrase
-PHRASES = 40  # training phrases of each singer, 4 to 5 s each
+PHRASES = 24  # training phrases of each singer, 4 to 5 s each
 MARKER = ".made-by-demo"  # in a folder that the demo may delete
 SECONDS = "seconds.json"  # of computing, summed over interrupted runs
 
