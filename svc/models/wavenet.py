@@ -1,14 +1,14 @@
 """Non-causal WaveNet (van den Oord et al. 2016; non-causal as in 2008.02830): gated dilated convolutions.
 
-The convolutions are computed as matrix products. No bias is added to the signal: in a sub-band a constant is a tone at
-the band's edge, and silence must stay silence. The conditioning acts on the gates only.
+The convolutions are computed as matrix products. No bias is added to the signal, so that on a waveform silence stays
+silence. The conditioning acts on the gates only.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-COND_CHANNELS = 32  # of the conditioning at the sample rate
+COND_CHANNELS = 32  # of the conditioning at the rate of the signal
 
 
 class WaveNet(nn.Module):
