@@ -26,7 +26,7 @@ def prepare(
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="prepared folder")],
     config: Annotated[
-        Path | None, typer.Option("-c", "--config", help="YAML file, or base, 24k, demo or paper")
+        Path | None, typer.Option("-c", "--config", help="YAML file, or base, 24k, demo, paper, pretrain")
     ] = None,
     overrides: Overrides = None,
     corpus: Annotated[

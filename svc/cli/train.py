@@ -21,7 +21,7 @@ VOICE = "voice.safetensors"  # of the last checkpoint, in the folder of the run
 def train(
     data: Annotated[Path, typer.Argument(help="folder made by `svc prepare`, or DATA/<speaker>/**/* to prepare first")],
     config: Annotated[
-        Path | None, typer.Option("-c", "--config", help="YAML file, or base, 24k, demo or paper")
+        Path | None, typer.Option("-c", "--config", help="YAML file, or base, 24k, demo, paper, pretrain")
     ] = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="folder of the run, runs/DATA if not given; resumed if it exists")

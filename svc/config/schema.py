@@ -224,7 +224,7 @@ def load(path: Path | None, overrides: Mapping[str, Any] | None = None) -> Confi
     """A configuration from a YAML file of differences and dotted overrides such as ``{"train.steps": 10}``.
 
     Args:
-        path: of the file, or the name of a config of the package: ``base``, ``24k``, ``demo`` or ``paper``.
+        path: of the file, or the name of a config of the package, such as ``base`` or ``24k``.
         overrides: values by dotted names.
 
     Raises:

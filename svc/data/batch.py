@@ -22,8 +22,8 @@ class Batch:
     band: Tensor
 
     def to(self, device: torch.device | str) -> Batch:
-        """The same on another device."""
-        return Batch(self.conditioning.to(device), self.audio.to(device), self.band.to(device))
+        """The same on another device; the band stays on the CPU, so that comparing it is no host sync."""
+        return Batch(self.conditioning.to(device), self.audio.to(device), self.band)
 
     def micro_batches(self, count: int) -> list[Batch]:
         """Split into ``count`` batches of equal size, for gradient accumulation."""

@@ -19,8 +19,8 @@ class Generator(nn.Module):
     The source–filter stage predicts log envelopes of a harmonic and a noise excitation. It is trained by distances, so
     it predicts their average: formants are wide and move slowly. The WaveNet runs on these envelopes at the frame rate
     and adds what the average lacks; it is trained against a discriminator, while the stage stays as it is: no gradient
-    passes from the WaveNet's output to the stage. The loudness is the gain of the shaped
-    excitation: all levels are rendered alike, and silence stays silent.
+    passes from the WaveNet's output to the stage. The loudness is the gain of the shaped excitation: all levels are
+    rendered alike, and silence stays silent.
 
     Without a source–filter stage (the paper's form) the WaveNet runs on the bare sine and noise excitation at the
     sample rate, and the gain is the median level of the recording.
