@@ -14,6 +14,7 @@ from svc.utils.hardware import tune_glibc_malloc
 
 app = typer.Typer(
     no_args_is_help=True,
+    rich_markup_mode=None,  # rich takes as long to import as all else
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Singing voice conversion: convert the voice of a song to another speaker.",

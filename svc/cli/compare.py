@@ -14,7 +14,10 @@ def compare(
     a: Annotated[Path, typer.Argument(help="scores.json of `svc evaluate`, or its folder")],
     b: Annotated[Path, typer.Argument(help="the same of another voice or system, on the same songs")],
 ) -> None:
-    """Compare two evaluations song by song, with a significance test for each measure."""
+    """Compare two evaluations song by song.
+
+    Each measure has a paired significance test.
+    """
     from svc.evaluation import compare as comparison
     from svc.evaluation.report import load_scores
 

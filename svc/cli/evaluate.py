@@ -53,7 +53,10 @@ def evaluate(
     ] = None,
     force: Force = False,
 ) -> None:
-    """Evaluate a voice, or existing conversions, and write a report with tables, figures and audio."""
+    """Evaluate a voice, or existing conversions.
+
+    Writes a report with tables, figures and audio.
+    """
     if voice and converted:
         raise DataError("give --voice to convert, or --converted for existing conversions, not both")
     if protocol and not voice:

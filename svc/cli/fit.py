@@ -50,7 +50,9 @@ def fit(
     note: Note = NOT_STATED,
     force: Force = False,
 ) -> None:
-    """Add a speaker to a voice, from a minute or more of speech or singing. The other speakers do not change.
+    """Add a speaker to a voice, from clips of speech or singing.
+
+    A minute is enough, three are better. The other speakers do not change.
 
     Writes the voice, and beside it a WAV file to listen to: a held-out clip re-synthesised, and a phrase.
 

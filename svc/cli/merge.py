@@ -16,7 +16,10 @@ def merge(
     voice: VoiceOption = None,
     force: Force = False,
 ) -> None:
-    """Merge the speakers of two voices that were fitted to the same one; those of the first keep their numbers."""
+    """Merge the speakers of two voices fitted to the same one.
+
+    Those of the first keep their numbers.
+    """
     check_voice_output(out, force)
     from svc.inference import speakers
     from svc.inference.voice import VoiceFile

@@ -40,7 +40,9 @@ def prepare(
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, or cuda where there is one, with one process on each")] = "cpu",
 ) -> None:
-    """Check recordings, resample them and extract features: corpora, or DATA/<speaker>/**/*, any names, any formats.
+    """Check recordings, resample them and extract features.
+
+    Takes corpora, or DATA/<speaker>/**/*, any names, any formats.
 
     The split is by song or sentence; a folder without songs is split by file.
     On several GPUs or machines: accelerate launch -m svc prepare DATA -o OUT --device cuda

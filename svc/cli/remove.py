@@ -6,7 +6,10 @@ from svc.cli.speakers import SpeakerName, VoiceOut, save_voice
 
 @app.command()
 def remove(speaker: SpeakerName, out: VoiceOut, voice: VoiceOption = None, force: Force = False) -> None:
-    """Remove a speaker; the others keep their numbers, and this one is not used again."""
+    """Remove a speaker; the others keep their numbers.
+
+    Its number is not used again.
+    """
     check_voice_output(out, force)
     from svc.inference.speakers import without
     from svc.inference.voice import VoiceFile

@@ -17,7 +17,10 @@ def serve(
     max_minutes: Annotated[float, typer.Option(min=0.1, max=600, help="length limit of one song or clip")] = 10,
     no_fit: Annotated[bool, typer.Option("--no-fit", help="convert only, without fitting speakers")] = False,
 ) -> None:
-    """Convert songs and fit speakers in the browser, on a page that only this machine can open."""
+    """Convert songs and fit speakers in the browser.
+
+    Only this machine can open the page.
+    """
     from svc.web.limits import Limits
     from svc.web.server import serve_page
 

@@ -17,7 +17,7 @@ SpeakerName = Annotated[str, typer.Argument(help="name or number, see `svc speak
 
 @app.command()
 def speakers(voice: VoiceOption = None) -> None:
-    """List the speakers of a voice with numbers and ranges, and its card."""
+    """List the speakers of a voice, and its card."""
     from svc.inference.voice_header import read_header
 
     path = voice or newest_voice()

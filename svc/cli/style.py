@@ -31,7 +31,9 @@ def style(
     ] = None,
     force: Force = False,
 ) -> None:
-    """Transfer the texture of one clip to another by optimisation. Nothing is trained, no data is needed.
+    """Transfer the texture of one clip to another.
+
+    By optimisation: nothing is trained, no data is needed.
 
     This transfers texture: the spectral colour and its local patterns. It is no singer conversion. A trained voice
     (`svc train`, `svc convert`) converts singers better.

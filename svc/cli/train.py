@@ -35,7 +35,9 @@ def train(
     licence: Licence = NOT_STATED,
     note: Note = NOT_STATED,
 ) -> None:
-    """Train a voice, OUT/voice.safetensors; Ctrl-C stops early. Run the same command again to resume exactly.
+    """Train a voice, OUT/voice.safetensors.
+
+    Ctrl-C stops early. Run the same command again to resume exactly.
 
     On several GPUs: accelerate launch -m svc train DATA
     """

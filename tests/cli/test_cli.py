@@ -36,19 +36,23 @@ def svc(monkeypatch, capsys, *arguments) -> tuple[int, str, str]:
 
 
 def test_help_answers_in_half_a_second():
-    """Of the processor, so that other programs do not count."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-m", "svc", "--help"], cwd=ROOT, check=True, capture_output=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5
+    """Of the processor, and the best of three, so that other programs do not count."""
+    times = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-m", "svc", "--help"], cwd=ROOT, check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(times) < 0.5
 
 
 def test_commands_are_these(monkeypatch, capsys):
     _, out, _ = svc(monkeypatch, capsys, "--help")
     order = ["prepare", "train", "export", "convert", "fit", "evaluate", "compare"]
     order += ["speakers", "rename", "remove", "merge", "style", "serve"]
-    lines = [line.split()[1] for line in out.splitlines() if line.startswith("│ ") and len(line.split()) > 2]
-    assert [name for name in lines if name in order] == order
+    lines = out.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
+    assert [line.split()[0] for line in lines] == order
+    assert not any(line.endswith("...") for line in lines)  # cut by click: shorten the first line of its docstring
 
 
 OLD = [(command, old, new) for command, options in RENAMED_OPTIONS.items() for old, new in options.items()]
