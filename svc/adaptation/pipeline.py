@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from svc.adaptation import finetuning, speaker_embedding
-from svc.adaptation.speech_or_singing import VoiceType, classify_speech_or_singing, singing_range
+from svc.adaptation.speech_or_singing import VoiceType, classify_speech_or_singing, read_tracks, singing_range
 from svc.config import Config
 from svc.data import manifest
 from svc.data.manifest import Manifest
@@ -92,7 +92,7 @@ def adapt(
     # 1. Prepare: check the clips and extract their features.
     summary = _prepare(voice, clips, options.name, work_dir, jobs)
     prepared = manifest.read(work_dir / "prepared")
-    voice_type = options.voice_type or classify_speech_or_singing(prepared)
+    voice_type = options.voice_type or classify_speech_or_singing(read_tracks(prepared))
     on_prepared(summary, voice_type)
 
     # 2. Augment: speech is pitch-shifted up, because singing is higher.

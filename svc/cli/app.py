@@ -21,7 +21,7 @@ app = typer.Typer(
     epilog="Prepare recordings, train, export a voice, convert songs, fit more speakers.",
 )
 
-VOICE_HELP = "voice file made by `svc export`; the newest runs/*/voice.safetensors if not given"
+VOICE_HELP = "voice file, or base; if not given, the newest runs/*/voice.safetensors, else base"
 PROGRESS_SPANS = {"separate": (0, 40), "extract": (0, 60), "synthesise": (60, 100)}  # of the bar, %
 OUT_OF_MEMORY = (
     "the GPU is out of memory; end what else runs on it, use --device cpu, "
@@ -97,14 +97,6 @@ def check_voice_output(path: Path, force: bool) -> None:
     if path.suffix != ".safetensors":
         raise DataError(f"{path}: is no name of a voice file; end it in .safetensors")
     check_output(path, force)
-
-
-def newest_voice() -> Path:
-    """The default voice file."""
-    voices = sorted(Path("runs").glob("*/voice.safetensors"), key=lambda path: path.stat().st_mtime)
-    if not voices:
-        raise DataError("no voice in runs/*/voice.safetensors; name one with --voice, or make one with tools/demo")
-    return voices[-1]
 
 
 def check_device(device: str) -> None:

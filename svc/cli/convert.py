@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from svc.cli.app import Force, VoiceOption, app, check_device, check_output, newest_voice, progress_stages
+from svc.cli.app import Force, VoiceOption, app, check_device, check_output, progress_stages
 from svc.errors import DataError, WeightsError, printable
+from svc.inference.base_voice import find_voice
 
 if TYPE_CHECKING:
     from svc.features.transpose import Transpose
@@ -78,7 +79,7 @@ def convert(
     if several and (f0_files or separate or PIPE in (*songs, out)):
         raise DataError("-r: cannot be combined with --f0-csv, --save-f0-csv, --separate or -; convert single songs")
     _check_songs(songs, recursive, out)
-    path = voice or newest_voice()
+    path = find_voice(voice)
     try:
         mix = parse_speaker(read_header(path), speaker)
     except WeightsError as error:

@@ -16,9 +16,9 @@ from svc.cli.app import (
     app,
     check_output,
     check_voice_output,
-    newest_voice,
 )
 from svc.errors import DataError
+from svc.inference.base_voice import find_voice
 
 if TYPE_CHECKING:
     from svc.adaptation.pipeline import AdaptResult
@@ -72,7 +72,7 @@ def fit(
 
     about = "; ".join(text for text in (note, f"licence {licence}") if not text.endswith(NOT_STATED))
     options = AdaptOptions(name, TYPES[type_], finetune_model, parse_overrides(overrides or []), about)
-    path, work_dir = voice or newest_voice(), out.with_suffix(".fit")
+    path, work_dir = find_voice(voice), out.with_suffix(".fit")
 
     def print_prepared(summary: "Summary", voice_type: "VoiceType") -> None:
         if main:
@@ -128,8 +128,6 @@ def _print_summary(summary: "Summary") -> None:
 
 
 def _print_result(result: "AdaptResult", out: Path) -> None:
-    from svc.adaptation.speech_or_singing import SINGING_ABOVE_SPEECH
-
     speaker, outcome = result.voice.speakers[-1], result.outcome
     nearest = ", ".join(f"{name} {share:.0%}" for name, share in result.initial.shares[:3] if share > 0.01)
     if outcome.best_step is None:
@@ -141,7 +139,7 @@ def _print_result(result: "AdaptResult", out: Path) -> None:
         if outcome.best_step == outcome.step:
             best += f", so more steps may help: --set train.steps={2 * outcome.step}"
     typer.echo(f"nearest speakers: {nearest}; {best}")
-    shifted = f", {SINGING_ABOVE_SPEECH:.0f} semitones above the speech" if result.voice_type == "speech" else ""
+    shifted = ", a guess from speech" if result.voice_type == "speech" else ""
     typer.echo(f"range for --transpose auto: {speaker.low_f0:.0f}–{speaker.high_f0:.0f} Hz{shifted}")
     others = (
         "the other speakers changed a little" if speaker.kind == "finetuned" else "the other speakers are unchanged"

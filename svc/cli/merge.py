@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from svc.cli.app import Force, VoiceOption, app, check_voice_output, newest_voice
+from svc.cli.app import Force, VoiceOption, app, check_voice_output
 from svc.cli.speakers import VoiceOut, save_voice
+from svc.inference.base_voice import find_voice
 
 
 @app.command()
@@ -24,7 +25,7 @@ def merge(
     from svc.inference import speakers
     from svc.inference.voice import VoiceFile
 
-    merged, messages = speakers.merge(VoiceFile.read(voice or newest_voice()), VoiceFile.read(other))
+    merged, messages = speakers.merge(VoiceFile.read(find_voice(voice)), VoiceFile.read(other))
     for message in messages:
         typer.echo(f"  {message}")
     save_voice(merged, out)

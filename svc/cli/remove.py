@@ -1,7 +1,8 @@
 """``svc remove``: remove a speaker from a voice."""
 
-from svc.cli.app import Force, VoiceOption, app, check_voice_output, newest_voice
+from svc.cli.app import Force, VoiceOption, app, check_voice_output
 from svc.cli.speakers import SpeakerName, VoiceOut, save_voice
+from svc.inference.base_voice import find_voice
 
 
 @app.command()
@@ -14,4 +15,4 @@ def remove(speaker: SpeakerName, out: VoiceOut, voice: VoiceOption = None, force
     from svc.inference.speakers import without
     from svc.inference.voice import VoiceFile
 
-    save_voice(without(VoiceFile.read(voice or newest_voice()), speaker), out)
+    save_voice(without(VoiceFile.read(find_voice(voice)), speaker), out)

@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
-from svc.cli.app import Force, VoiceOption, app, check_voice_output, newest_voice
+from svc.cli.app import Force, VoiceOption, app, check_voice_output
 from svc.cli.speakers import SpeakerName, VoiceOut, save_voice
+from svc.inference.base_voice import find_voice
 
 
 @app.command()
@@ -21,5 +22,5 @@ def rename(
     from svc.inference.speakers import with_renamed
     from svc.inference.voice import VoiceFile
 
-    loaded = VoiceFile.read(voice or newest_voice())
+    loaded = VoiceFile.read(find_voice(voice))
     save_voice(with_renamed(loaded, speaker, name), out, loaded.speaker_index(speaker))

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from svc.cli.app import VOICE_HELP, app, newest_voice
+from svc.cli.app import VOICE_HELP, app
+from svc.inference.base_voice import find_voice
 
 
 @app.command()
@@ -24,7 +25,7 @@ def serve(
     from svc.web.limits import Limits
     from svc.web.server import serve_page
 
-    chosen = voice or newest_voice()
+    chosen = find_voice(voice)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # to end as by Ctrl-C, leaving nothing behind
     try:
         with serve_page(chosen, port, Limits(minutes=max_minutes), not no_fit) as address:

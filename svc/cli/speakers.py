@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from svc.cli.app import VoiceOption, app, newest_voice
+from svc.cli.app import VoiceOption, app
 from svc.errors import printable
+from svc.inference.base_voice import find_voice
 
 if TYPE_CHECKING:
     from svc.inference.voice import VoiceFile, VoiceHeader
@@ -20,7 +21,7 @@ def speakers(voice: VoiceOption = None) -> None:
     """List the speakers of a voice, and its card."""
     from svc.inference.voice_header import read_header
 
-    path = voice or newest_voice()
+    path = find_voice(voice)
     header = read_header(path)
     typer.echo(f"{path}:")
     print_speakers(header)

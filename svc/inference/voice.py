@@ -66,14 +66,16 @@ class VoiceFile(VoiceHeader):
         vars(voice)["generator"] = generator
         return voice
 
-    def save(self, path: Path) -> None:
-        """Write the file; it appears whole or not at all.
+    def save(self, path: Path, *, half: bool = False) -> None:
+        """Write the file, with 16-bit weights if ``half``; it appears whole or not at all.
 
         Raises:
             WeightsError: the folder cannot be written.
         """
         try:
-            write_bytes(path, save(dict(self.weights), metadata={"svc": self.to_json()}))
+            dtype = np.float16 if half else np.float32
+            weights = {name: value.astype(dtype) for name, value in self.weights.items()}
+            write_bytes(path, save(weights, metadata={"svc": self.to_json()}))
         except OSError as error:
             raise WeightsError(f"{path}: cannot be written ({error.strerror}); choose another -o") from None
 
@@ -91,11 +93,12 @@ class VoiceFile(VoiceHeader):
         except (SafetensorError, OSError, TypeError) as error:  # types that NumPy does not have
             raise WeightsError(f"{path}: damaged ({error}); get another copy") from None
         for name, value in weights.items():
-            if value.dtype != np.float32 or not np.isfinite(value).all():
+            if value.dtype not in (np.float16, np.float32) or not np.isfinite(value).all():
                 raise WeightsError(f"{path}: {name} holds values that are not numbers or of the wrong type; "
                                    "get another copy")  # fmt: skip
         if any(weights.get(name, np.empty(0)).shape[:1] != (len(header.speakers),) for name in SPEAKER_PARAM_NAMES):
             raise WeightsError(f"{path}: refused, its weights are of other speakers; get another copy")
+        weights = {name: value.astype(np.float32, copy=False) for name, value in weights.items()}
         return VoiceFile(**vars(header), weights=weights)
 
     @staticmethod

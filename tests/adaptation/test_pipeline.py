@@ -22,6 +22,7 @@ from svc.errors import DataError, WeightsError
 from svc.features.cache import FeatureCache, from_int16
 from svc.features.conditioning import one_hot
 from svc.features.speaker import Speaker
+from svc.features.transpose import choose_transposition
 from svc.inference import speakers
 from svc.inference.converter import Converter
 from svc.inference.voice import VoiceFile
@@ -94,12 +95,16 @@ def test_the_held_out_distance_falls(voice, ready, tmp_path):
     assert min(scores[1:]) < scores[0]
 
 
-def test_the_range_of_speech_is_shifted_up():
-    spoken = Speaker("Cat", 60.0, 100.0, 80.0, 150.0, -20.0)
-    assert speech_or_singing.singing_range(spoken, "song") == spoken
-    lifted = speech_or_singing.singing_range(spoken, "speech")
-    ratio = 2 ** (8 / 12)
-    assert lifted.range == pytest.approx((100 * ratio, 80 * ratio, 150 * ratio), abs=0.01)
+def test_the_range_of_singing_is_measured_and_that_of_speech_is_guessed():
+    """Median f0 of twelve actors' speech and songs: a song by a voice of the same sex stays where it is."""
+    cat = Speaker("Cat", 60.0, 100.0, 80.0, 150.0, -20.0)
+    assert speech_or_singing.singing_range(cat, "song") == cat
+    songs = {False: (174.0, 155.0, 221.0), True: (350.0, 315.0, 441.0)}  # by high voices
+    for median in (87, 105, 115, 141, 136, 196, 221, 277):  # 136 and 277 are lively
+        target = speech_or_singing.singing_range(replace(cat, median_f0=median), "speech")
+        for high, song in songs.items():
+            expected = 12 * ((median > 160) - high)
+            assert choose_transposition("auto", np.array(song), target.range) == expected
 
 
 def test_gliding_f0_is_speech_and_steady_f0_is_singing():
