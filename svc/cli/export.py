@@ -72,5 +72,6 @@ def export_run(run: Path, which: str, card: dict[str, str], prepared: Path | Non
         clips = manifest.read(prepared)
         if [speaker.name for speaker in clips.speakers] != [row["name"] for row in loaded.meta["speakers"]]:
             raise DataError(f"{prepared}: has other speakers than {run}; give the folder that it was trained on")
-        data = training_data(clips.clips)
+        initial = TrainingData.from_tree(loaded.meta.get("initial_data") or TrainingData().to_tree())
+        data = training_data(clips.clips) | initial
     return export_voice(loaded.folder, loaded.step, loaded.meta, checkpoint.ema_weights(loaded), card, data)

@@ -21,10 +21,14 @@ VOICE = "voice.safetensors"  # of the last checkpoint, in the folder of the run
 def train(
     data: Annotated[Path, typer.Argument(help="folder made by `svc prepare`, or DATA/<speaker>/**/* to prepare first")],
     config: Annotated[
-        Path | None, typer.Option("-c", "--config", help="YAML file, or base, 24k, demo, paper, pretrain")
+        Path | None, typer.Option("-c", "--config", help="YAML file, or base, 24k, demo, finetune, paper, pretrain")
     ] = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="folder of the run, runs/DATA if not given; resumed if it exists")
+    ] = None,
+    voice: Annotated[
+        Path | None,
+        typer.Option("--from", help="voice file, or base, to start from; the default of -c is then finetune"),
     ] = None,
     overrides: Overrides = None,
     jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="processes that prepare")] = None,
@@ -44,12 +48,15 @@ def train(
     from svc.data.manifest import MANIFEST
 
     run = out or Path("runs") / data.resolve().name
+    config = config or (Path("finetune") if voice else None)
     prepared = data
     if data.is_dir() and not (data / MANIFEST).exists():
         prepared = run / "prepared"
         prepare_data(data, prepared, config, overrides, jobs, cpu)
     card = {"licence": licence, "speakers": note}
-    train_voice(prepared, run, config, overrides, cpu=cpu, allow_config_change=allow_config_change, card=card)
+    train_voice(
+        prepared, run, config, overrides, voice=voice, cpu=cpu, allow_config_change=allow_config_change, card=card
+    )
 
 
 def prepare_data(
@@ -75,11 +82,13 @@ def train_voice(
     config: Path | None,
     overrides: list[str] | None = None,
     *,
+    voice: Path | None = None,
     cpu: bool = False,
     allow_config_change: bool = False,
     card: Mapping[str, str] = MappingProxyType({"licence": NOT_STATED, "speakers": NOT_STATED}),
 ) -> None:
     """Train on a prepared folder, write the voice, finished or not, and print the result; also the recipe."""
+    from svc.adaptation.initial_weights import initialise_from
     from svc.cli.export import export_run
     from svc.config import load, parse_overrides
     from svc.data import manifest
@@ -88,6 +97,7 @@ def train_voice(
     from svc.evaluation.independence import independence_notes
     from svc.evaluation.validation_metrics import write_training_report
     from svc.features.training_data import check_licence
+    from svc.inference.base_voice import find_voice
     from svc.training import loop
     from svc.utils.distributed import joined_state
 
@@ -96,8 +106,11 @@ def train_voice(
     main_process = joined_state(cpu).is_main_process
     check_config(clips, options)
     check_licence(card["licence"], training_data(clips.clips))
+    initialise = initialise_from(find_voice(voice), options) if voice else None
     evaluator = validation_evaluator(clips, options) if main_process else None
-    outcome = loop.train(clips, run, options, cpu=cpu, allow_config_change=allow_config_change, score=evaluator)
+    outcome = loop.train(
+        clips, run, options, cpu=cpu, allow_config_change=allow_config_change, score=evaluator, initialise=initialise
+    )
     if not main_process:
         return
     state = "stopped and saved" if outcome.interrupted else "finished"

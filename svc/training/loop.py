@@ -18,6 +18,7 @@ from svc.data import dataset, prepare
 from svc.data.batch import Batch
 from svc.data.manifest import Manifest
 from svc.data.provenance import training_data
+from svc.features.training_data import TrainingData
 from svc.models.discriminators import Discriminator
 from svc.models.wavenet import WaveNet
 from svc.training import checkpoint, gan_metrics, validation
@@ -108,6 +109,7 @@ def _start(
     if newest is not None:
         check_config_unchanged(newest, prepared, config, allow_config_change)
         checkpoint.restore(newest, state)
+        state.initial_data = TrainingData.from_tree(newest.meta.get("initial_data") or TrainingData().to_tree())
         if newest.meta.get("score_source") != _score_source(score):
             state.best_score, state.best_step = -math.inf, None
     check_ranks_agree(accelerator, state.step, run)
@@ -253,7 +255,8 @@ class Trainer:
                 "score_source": _score_source(self.score),
                 "content_channels": self.content_channels,
                 "speakers": [asdict(speaker) for speaker in self.prepared.speakers],
-                "training_data": training_data(self.prepared.clips).to_tree(),
+                "training_data": (training_data(self.prepared.clips) | self.state.initial_data).to_tree(),
+                "initial_data": self.state.initial_data.to_tree(),
             }
             checkpoint.write(self.run, self.state, extra, self.config.train.keep_checkpoints)
         self.saved_step = self.state.step

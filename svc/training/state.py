@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from svc.config import Config
 from svc.errors import TrainingError
+from svc.features.training_data import TrainingData
 from svc.models.discriminators import build_discriminator
 from svc.models.generator import Generator
 from svc.training.optim import make_optimizer
@@ -30,6 +31,7 @@ class TrainState:
         step: steps done.
         best_score: highest validation score so far.
         best_step: its step, if there is one.
+        initial_data: what the weights at step 0 were trained on, if they are those of a voice.
         num_skipped_updates: updates of either network with a gradient that was not finite.
         consecutive_skips: updates of each network that were skipped in a row.
     """
@@ -42,6 +44,7 @@ class TrainState:
     step: int = 0
     best_score: float = -math.inf
     best_step: int | None = None
+    initial_data: TrainingData = field(default_factory=TrainingData)
     num_skipped_updates: int = 0
     consecutive_skips: dict[str, int] = field(default_factory=lambda: {"generator": 0, "discriminator": 0})
 

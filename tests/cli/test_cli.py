@@ -11,17 +11,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 from test_recipes import run_recipe
 from typer.main import get_command
 from zoo import make_zoo
 
+from svc.adaptation.initial_weights import initialise_from
 from svc.audio import files
 from svc.audio.files import Audio
 from svc.cli import main, train
 from svc.cli.app import RENAMED_OPTIONS, app
-from svc.config import to_tree
+from svc.config import load, to_tree
+from svc.errors import WeightsError
+from svc.features.training_data import TrainingData
 from svc.inference.voice import VoiceFile
+from svc.models.weight_names import SPEAKER_PARAM_NAMES
 from svc.training import loop
+from svc.training.state import create_state
 
 ROOT = Path(__file__).parents[2]
 
@@ -94,6 +100,28 @@ def test_training_leaves_a_voice_and_a_licence_that_fits(prepared, tiny, tmp_pat
     assert "to continue, run the same command again" in out.splitlines()[-1]
     card = VoiceFile.read(tmp_path / "run" / "voice.safetensors").card
     assert (card["licence"], card["speakers"]) == ("CC0", "of me")
+
+
+def test_training_starts_from_a_voice(voice, prepared, tiny, tmp_path, monkeypatch, capsys):
+    """All weights but the speakers' are the voice's at step 0; another sample rate is refused."""
+    tree = to_tree(tiny)
+    (tmp_path / "config.yaml").write_text(json.dumps(tree))
+    (tmp_path / "other.yaml").write_text(json.dumps(tree | {"sample_rate": 16_000}))
+    replace(voice, training_data=TrainingData(frozenset([b"12345"]))).save(tmp_path / "ann.safetensors")
+    config = load(tmp_path / "config.yaml")
+    state = create_state(config, content_channels=20, num_speakers=3, device=torch.device("cpu"))
+    initialise_from(tmp_path / "ann.safetensors", config)(state)
+    for name, value in state.generator.state_dict().items():
+        own = torch.from_numpy(voice.weights[name])
+        assert torch.equal(value, own.mean(0).expand_as(value) if name in SPEAKER_PARAM_NAMES else own)
+    monkeypatch.setattr(train, "validation_evaluator", lambda *_: None)
+    monkeypatch.setattr(loop, "any_rank", lambda *_: True)
+    options = ("--from", tmp_path / "ann.safetensors", "-o", tmp_path / "run", "--cpu")
+    code, _, err = svc(monkeypatch, capsys, "train", prepared.folder, "-c", tmp_path / "config.yaml", *options)
+    assert code == 0, err
+    assert b"12345" in VoiceFile.read(tmp_path / "run" / "voice.safetensors").training_data.hashes
+    with pytest.raises(WeightsError, match="at 24000 Hz, and the config asks for 16000 Hz"):
+        initialise_from(tmp_path / "ann.safetensors", load(tmp_path / "other.yaml"))
 
 
 def test_speakers(world, monkeypatch, capsys):

@@ -1,0 +1,41 @@
+"""Start of a training: the generator of a voice, for other speakers."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from svc.config import Config
+from svc.errors import WeightsError
+from svc.inference.voice import VoiceFile
+from svc.models.weight_names import SPEAKER_PARAM_NAMES
+from svc.training.state import TrainState
+
+
+def initialise_from(path: Path, config: Config) -> Callable[[TrainState], None]:
+    """A function that gives a new training state the weights of a voice; each speaker starts at their mean.
+
+    Args:
+        path: of the voice file.
+        config: of the training.
+
+    Raises:
+        WeightsError: the voice cannot be read, or has another sample rate, other features or another model.
+    """
+    voice = VoiceFile.read(path)
+    if voice.config.sample_rate != config.sample_rate:
+        rates = f"is a voice at {voice.config.sample_rate} Hz, and the config asks for {config.sample_rate} Hz"
+        raise WeightsError(f"{path}: {rates}; choose another config with -c, or leave --from out")
+    if (voice.config.features, voice.config.model) != (config.features, config.model):
+        raise WeightsError(f"{path}: has other features or another model than the config; choose the config it was "
+                           "trained with by -c, or leave --from out")  # fmt: skip
+    weights = {name: torch.from_numpy(value) for name, value in voice.weights.items()}
+
+    def initialise(state: TrainState) -> None:
+        state.initial_data = voice.training_data
+        for generator in (state.generator, state.ema_generator):
+            new = generator.state_dict()
+            means = {name: weights[name].mean(0).expand_as(new[name]) for name in SPEAKER_PARAM_NAMES}
+            generator.load_state_dict(weights | means)
+
+    return initialise
