@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +20,11 @@ HIGH_SINGING = (370.0, 196.0, 784.0)  # and of high voices: G3 to G5
 VIBRATO_FRAMES, STEADY_FRAMES = 18, 12
 STEADY_SEMITONES, STEADY_SHARE = 0.3, 0.4
 
+S = TypeVar("S", bound=Speaker)
 F0Track = tuple[NDArray[np.floating], NDArray[np.bool_]]  # f0 (N,) in Hz and voicing (N,)
 
 
-def singing_range(speaker: Speaker, voice_type: str) -> Speaker:
+def singing_range(speaker: S, voice_type: str) -> S:
     """A speaker with the range to sing in: measured on songs, guessed from speech.
 
     Speech says whether a voice is low or high, and little more: lively speech lies higher, but sings no higher. So the

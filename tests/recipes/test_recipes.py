@@ -49,7 +49,7 @@ def config_file(tiny, tmp_path) -> Path:
 
 
 def test_demo_from_singers_to_report(config_file, tmp_path, capsys):
-    recipe("demo").main(tmp_path / "demo", config_file, phrases=2)
+    recipe("demo_train").main(tmp_path / "demo", config_file, phrases=2)
     out = capsys.readouterr().out
     assert "Mean:" in out
     assert "next: svc convert" in out
@@ -81,7 +81,7 @@ class TestDemoAgain:
 
     @pytest.fixture
     def demo(self):
-        return recipe("demo")
+        return recipe("demo_train")
 
     @pytest.fixture
     def shorter(self, tiny):
