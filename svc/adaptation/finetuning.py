@@ -22,7 +22,7 @@ from svc.features.speaker import Speaker
 from svc.inference import speakers
 from svc.inference.converter import Converter
 from svc.inference.voice import VoiceFile
-from svc.models.weight_names import SPEAKER_FILM_OFFSET
+from svc.models.weight_names import SPEAKER_FILM_OFFSET, SPEAKER_PARAM_NAMES
 from svc.training import checkpoint
 from svc.training.loop import TrainResult, train
 from svc.training.state import TrainState
@@ -30,6 +30,7 @@ from svc.utils.progress import progress
 from svc.utils.units import FRAMES_PER_SECOND
 
 REPLAY_SECONDS = 15.0  # of each other speaker
+REPLAY_SPEAKERS = 12  # at most
 FINETUNE_DEFAULTS = {
     "train.steps": 400,
     "train.learning_rate": 5e-4,
@@ -47,6 +48,13 @@ def finetune_config(voice: VoiceFile, overrides: Mapping[str, Any]) -> Config:
         ConfigError: an override is wrong.
     """
     return adaptation_config(voice, {**FINETUNE_DEFAULTS, **overrides})
+
+
+def with_replay_speakers(voice: VoiceFile) -> VoiceFile:
+    """The voice with its last speaker, the new one, and those of the others who were recorded longest."""
+    new = len(voice.speakers) - 1
+    longest = sorted(range(new), key=lambda n: -voice.speakers[n].seconds)[:REPLAY_SPEAKERS]
+    return speakers.subset(voice, [*sorted(longest), new])
 
 
 def make_replay_dataset(voice: VoiceFile, prepared: Manifest, out: Path) -> Manifest:
@@ -103,12 +111,22 @@ def finetune(voice: VoiceFile, replay: Manifest, run: Path, config: Config, *, c
 
 
 def apply_finetuned(voice: VoiceFile, run: Path) -> VoiceFile:
-    """The voice with the generator of a run's best checkpoint.
+    """The voice with the generator of a run's best checkpoint; speakers that were not replayed keep their parameters.
+
+    Args:
+        voice: of all speakers.
+        run: of ``finetune`` with the voice of ``with_replay_speakers``.
 
     Raises:
         TrainingError: the run holds no checkpoint.
     """
-    generator = copy.deepcopy(voice.generator).cpu()
-    generator.load_state_dict(checkpoint.ema_weights(checkpoint.best_or_last(run)))
+    generator, weights = copy.deepcopy(voice.generator).cpu(), checkpoint.ema_weights(checkpoint.best_or_last(run))
+    numbers = [speaker.number for speaker in voice.speakers]
+    rows = [numbers.index(speaker.number) for speaker in with_replay_speakers(voice).speakers]
+    for name in SPEAKER_PARAM_NAMES:
+        own = generator.get_parameter(name).detach().clone()
+        own[rows] = weights[name]
+        weights[name] = own
+    generator.load_state_dict(weights)
     *others, new = voice.speakers
     return voice.with_generator(generator, speakers=(*others, replace(new, kind="finetuned")))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from svc.adaptation import finetuning, speaker_embedding
+from svc.adaptation import finetuning, speaker_embedding, zero_shot
 from svc.adaptation.speech_or_singing import VoiceType, classify_speech_or_singing, read_tracks, singing_range
 from svc.config import Config
 from svc.data import manifest
@@ -49,7 +49,7 @@ class AdaptResult:
 
     Attributes:
         voice: with the new speaker, the last; the original if the training was interrupted.
-        initial: the mix of speakers from which the training started.
+        initial: where the training started.
         outcome: of the last training.
         voice_type: given or detected.
     """
@@ -100,9 +100,12 @@ def adapt(
     if voice_type == "speech":
         data = speaker_embedding.with_pitch_shifted_speech(voice, prepared, work_dir / "pitch_shifted")
 
-    # 3. Initialise: the nearest mix of the voice's speakers.
-    segments = speaker_embedding.sample_segments(data, embedding_config)
-    initial = speaker_embedding.nearest_speaker_mix(voice, segments, embedding_config)
+    # 3. Initialise: by the speaker encoder where its map is known, else the nearest mix of the voice's speakers.
+    if zero_shot.has_encodings(voice):
+        initial = zero_shot.initial_speaker(voice, zero_shot.training_audio(prepared))
+    else:
+        segments = speaker_embedding.sample_segments(data, embedding_config)
+        initial = speaker_embedding.nearest_speaker_mix(voice, segments, embedding_config)
 
     # 4. Train the speaker's own parameters; the generator stays as it is.
     run = work_dir / _run_name(voice, data, embedding_config)
@@ -116,8 +119,9 @@ def adapt(
     # 5. Fine-tune the source–filter stage, if requested, while the other speakers are replayed.
     if options.finetune_model:
         run = work_dir / _run_name(adapted, data, finetune_config)
-        replay = process_group().on_main(lambda: finetuning.make_replay_dataset(adapted, data, run / "replay"))
-        outcome = finetuning.finetune(adapted, replay, run / "run", finetune_config, cpu=cpu)
+        replayed = finetuning.with_replay_speakers(adapted)
+        replay = process_group().on_main(lambda: finetuning.make_replay_dataset(replayed, data, run / "replay"))
+        outcome = finetuning.finetune(replayed, replay, run / "run", finetune_config, cpu=cpu)
         if outcome.interrupted:
             return AdaptResult(voice, initial, outcome, voice_type)
         if outcome.best_step != 0:  # else no step was better than the start

@@ -56,12 +56,12 @@ class InitialSpeaker:
     """Start of an adaptation.
 
     Attributes:
-        params: of a mix of the voice's speakers.
-        shares: names of the speakers and their shares in the mix, largest first.
+        params: of the new speaker.
+        nearest: names of the voice's speakers, the most similar first.
     """
 
     params: speakers.SpeakerParams
-    shares: list[tuple[str, float]]
+    nearest: list[str]
 
 
 def adaptation_config(voice: VoiceFile, overrides: Mapping[str, Any]) -> Config:
@@ -121,7 +121,7 @@ def nearest_speaker_mix(voice: VoiceFile, segments: Batch, config: Config) -> In
     shares = logits.detach().softmax(dim=0)
     order = shares.argsort(descending=True).tolist()
     params = {name: (shares @ generator.get_parameter(name)).numpy() for name in SPEAKER_PARAM_NAMES}
-    return InitialSpeaker(params, [(voice.speakers[n].name, float(shares[n])) for n in order])
+    return InitialSpeaker(params, [voice.speakers[n].name for n in order])
 
 
 def train_embedding(

@@ -13,66 +13,104 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from svc import encoders
+from svc.adaptation.speaker_embedding import InitialSpeaker
 from svc.adaptation.speech_or_singing import classify_speech_or_singing, singing_range
 from svc.audio import files
 from svc.audio.files import Audio
 from svc.audio.find import is_audio
 from svc.audio.resample import resample
+from svc.data.manifest import Manifest
 from svc.encoders.speaker_encoder import SpeakerEncoder
 from svc.errors import DataError
+from svc.features.cache import FeatureCache, from_int16
 from svc.features.extract import median_voiced_level, shared_extractor
 from svc.features.speaker import Speaker
 from svc.inference.base_voice import BASE_VOICE
-from svc.inference.speakers import SpeakerParams, shared_weights_hash, speaker_params, with_speaker
+from svc.inference.speakers import SpeakerParams, shared_weights_hash, with_speaker
 from svc.inference.voice import VoiceFile
 from svc.models.weight_names import EMBEDDING, SPEAKER_FILM_OFFSET
 
 ENCODINGS = BASE_VOICE.with_name("base_encodings.safetensors")  # of the speakers of the base voice, by both
 MAX_SECONDS = 60.0  # of a recording that are used
-MIN_SECONDS = 2.0
+MIN_SECONDS, MIN_FILE = 2.0, 0.5  # of all recordings, and of the rest of one
 RIDGE = 0.3  # relative to the mean variance of an encoding
 F = NDArray[np.floating]
 
 
-def is_recording(voice_speaker: str) -> bool:
+def is_recording(speaker: str) -> bool:
     """Whether ``--speaker`` names an audio file."""
-    path = Path(voice_speaker)
-    return is_audio(path.name) and path.is_file()
+    return is_audio(Path(speaker).name) and Path(speaker).is_file()
 
 
 def add_recording(voice: VoiceFile, path: Path) -> VoiceFile:
-    """The voice with one more speaker, the last, who has the name of a recording's file.
+    """``add_speaker`` from one recording, whose file gives the name."""
+    taken = {speaker.name.casefold() for speaker in voice.speakers}
+    return add_speaker(voice, path.stem if path.stem.casefold() not in taken else f"{path.stem} (recording)", [path])
+
+
+def add_speaker(voice: VoiceFile, name: str, paths: Sequence[Path], about: str = "") -> VoiceFile:
+    """The voice with one more speaker, the last, from up to ``MAX_SECONDS`` of recordings, without training.
 
     Raises:
-        DataError: the voice is not the base voice or fitted to it, or the recording is too short or without pitch.
-        AudioError: the recording cannot be read.
+        DataError: the voice is not the base voice or fitted to it, or the recordings are too short or without pitch.
+        AudioError: a recording cannot be read.
     """
-    check_base(voice)
-    audio = files.read(path)
-    if audio.seconds < MIN_SECONDS:
-        raise DataError(f"{path}: lasts {audio.seconds:.1f} s; give {MIN_SECONDS:g} to {MAX_SECONDS:g} s of one voice")
-    audio = Audio(audio.samples[: round(MAX_SECONDS * audio.rate)], audio.rate)
-    features = shared_extractor(voice.config).extract(resample(audio, voice.config.sample_rate))
-    if not features.voiced.any():
-        raise DataError(f"{path}: no pitch was found; record speech or singing of one voice")
-    low, median, high = np.percentile(features.f0[features.voiced], (5, 50, 95))
-    level = float(median_voiced_level(features.loudness, features.voiced))
-    kind = classify_speech_or_singing([(features.f0, features.voiced)])
-    taken = {speaker.name.casefold() for speaker in voice.speakers}
-    name = path.stem if path.stem.casefold() not in taken else f"{path.stem} (recording)"
-    speaker = Speaker(name, audio.seconds, float(median), float(low), float(high), level)
-    return with_speaker(voice, singing_range(speaker, kind), map_encoding(voice, encode([audio])))
-
-
-def check_base(voice: VoiceFile) -> None:
-    """Raises DataError unless the voice is the base voice, or fitted to it without fine-tuning."""
     if not has_encodings(voice):
-        raise DataError("a recording as --speaker needs the base voice; use --voice base, or svc fit for this voice")
+        raise DataError("only the base voice takes a speaker from recordings without training; use --voice base, or "
+                        "svc fit")  # fmt: skip
+    recordings = _read(paths)
+    seconds = sum(audio.seconds for audio in recordings)
+    if seconds < MIN_SECONDS:
+        raise DataError(f"{paths[0]}: {seconds:.1f} s; give {MIN_SECONDS:g} to {MAX_SECONDS:g} s of one voice")
+    extractor, rate = shared_extractor(voice.config), voice.config.sample_rate
+    features = [extractor.extract(resample(audio, rate)) for audio in recordings]
+    pitch = np.concatenate([one.f0[one.voiced] for one in features])
+    if not len(pitch):
+        raise DataError(f"{paths[0]}: no pitch was found; record speech or singing of one voice")
+    low, median, high = np.percentile(pitch, (5, 50, 95)).tolist()
+    level = float(np.mean([median_voiced_level(one.loudness, one.voiced) for one in features]))
+    kind = classify_speech_or_singing((one.f0, one.voiced) for one in features)
+    speaker = singing_range(Speaker(name, seconds, median, low, high, level), kind)
+    return with_speaker(voice, speaker, map_encoding(encode(recordings)), about=about)
+
+
+def _read(paths: Sequence[Path]) -> list[Audio]:
+    recordings: list[Audio] = []
+    left = MAX_SECONDS
+    for path in paths:
+        audio = files.read(path)
+        recordings.append(Audio(audio.samples[: round(left * audio.rate)], audio.rate))
+        left -= recordings[-1].seconds
+        if left < MIN_FILE:
+            break
+    return recordings
 
 
 def has_encodings(voice: VoiceFile) -> bool:
     """Whether the embeddings of the speakers by the speaker encoder are known."""
-    return ENCODINGS.is_file() and shared_weights_hash(voice) == _base_hash()
+    return ENCODINGS.is_file() and shared_weights_hash(voice) == shared_weights_hash(_base())
+
+
+def initial_speaker(voice: VoiceFile, recordings: Sequence[Audio]) -> InitialSpeaker:
+    """Parameters of a speaker from recordings, and the voice's speakers by their similarity."""
+    encoding = encode(recordings)
+    known = load_file(ENCODINGS)["encodings"].astype(np.float64)
+    base = _base().speakers
+    order = np.argsort(-(known @ encoding))
+    names = {speaker.number: speaker.name for speaker in voice.speakers}
+    nearest = [names[base[n].number] for n in order.tolist() if base[n].number in names]
+    return InitialSpeaker(map_encoding(encoding), nearest)
+
+
+def training_audio(prepared: Manifest) -> list[Audio]:
+    """Training clips of a prepared folder, ``MAX_SECONDS`` at most or a little more."""
+    cache, rate = FeatureCache(prepared.folder / "store"), int(prepared.features["sample_rate"])
+    clips, seconds = [], 0.0
+    for clip in prepared.split("train"):
+        if seconds < MAX_SECONDS:
+            clips.append(Audio(from_int16(cache.get(clip.key, "audio")), rate))
+            seconds += clips[-1].seconds
+    return clips
 
 
 def encode(recordings: Sequence[Audio]) -> F:
@@ -83,11 +121,11 @@ def encode(recordings: Sequence[Audio]) -> F:
     return mean / np.linalg.norm(mean)
 
 
-def map_encoding(voice: VoiceFile, encoding: F) -> SpeakerParams:
-    """Parameters of a speaker from an embedding (128,) by the speaker encoder."""
+def map_encoding(encoding: F) -> SpeakerParams:
+    """Parameters of a speaker of the base voice from an embedding (128,) by the speaker encoder."""
     known = {name: value.astype(np.float64) for name, value in load_file(ENCODINGS).items()}
     predicted = ridge_regression(known["encodings"], known["embeddings"], encoding[None])[0]
-    offset = speaker_params(voice, 0)[SPEAKER_FILM_OFFSET]
+    offset = _base().weights[SPEAKER_FILM_OFFSET][0]
     return {EMBEDDING: predicted.astype(np.float32), SPEAKER_FILM_OFFSET: np.zeros_like(offset)}
 
 
@@ -100,5 +138,5 @@ def ridge_regression(x: F, y: F, new: F, ridge: float = RIDGE) -> F:
 
 
 @lru_cache(maxsize=1)
-def _base_hash() -> str:
-    return shared_weights_hash(VoiceFile.read(BASE_VOICE))
+def _base() -> VoiceFile:
+    return VoiceFile.read(BASE_VOICE)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from svc.adaptation.pipeline import AdaptResult
     from svc.adaptation.speech_or_singing import VoiceType
     from svc.data.prepare import Summary
+    from svc.inference.voice import VoiceFile
 
 TYPES: "dict[str, VoiceType | None]" = {"auto": None, "speech": "speech", "singing": "song"}
 
@@ -37,6 +38,9 @@ def fit(
     type_: Annotated[
         str, typer.Option("--type", help="speech, singing or auto; the range of speech is shifted up for singing")
     ] = "auto",
+    zero_shot: Annotated[
+        bool, typer.Option("--zero-shot", help="without training, in seconds, from up to a minute; base voice only")
+    ] = False,
     finetune_model: Annotated[
         bool,
         typer.Option(
@@ -81,6 +85,11 @@ def fit(
                        f"intermediate files in {work_dir}")  # fmt: skip
 
     loaded = VoiceFile.load(path)
+    if zero_shot:
+        if finetune_model:
+            raise DataError("--zero-shot: trains nothing; leave --finetune-model out")
+        _save_zero_shot(loaded, clips, name, out, about)
+        return
     result = adapt(loaded, clips, options, work_dir, jobs=jobs, cpu=cpu, on_prepared=print_prepared)
     if not main:
         return
@@ -95,6 +104,22 @@ def fit(
     typer.echo(f"next: svc convert --voice {out} --speaker {result.voice.speakers[-1].name!r} SONG.wav")
 
 
+def _save_zero_shot(voice: "VoiceFile", clips: Path, name: str, out: Path, about: str) -> None:
+    from svc.adaptation.zero_shot import add_speaker
+    from svc.audio.find import find_audio
+
+    paths = [clips] if clips.is_file() else list(find_audio(clips))
+    if not paths:
+        raise DataError(f"{clips}: holds no recordings; give a folder of clips, or one file")
+    voice = add_speaker(voice, name, paths, about)
+    voice.save(out)
+    speaker = voice.speakers[-1]
+    typer.echo(f"{out}: {speaker.name} is number {speaker.number}, from {speaker.seconds:.0f} s; nothing was trained")
+    typer.echo(
+        f"next: svc convert --voice {out} --speaker {speaker.name!r} SONG.wav; more alike: leave --zero-shot out"
+    )
+
+
 def _listen(result: "AdaptResult", work_dir: Path, preview: Path) -> None:
     """Write the preview, and print the likeness of the new speaker."""
     from svc.adaptation.preview import convert_phrase, write_preview
@@ -107,7 +132,7 @@ def _listen(result: "AdaptResult", work_dir: Path, preview: Path) -> None:
     phrase = convert_phrase(converter)
     write_preview(preview, converter, prepared, phrase)
     try:
-        likeness = measure_likeness(converter, prepared, phrase, [name for name, _ in result.initial.shares])
+        likeness = measure_likeness(converter, prepared, phrase, result.initial.nearest)
     except MissingExtra as error:
         typer.echo(f"likeness not measured: {error}")
     else:
@@ -129,7 +154,7 @@ def _print_summary(summary: "Summary") -> None:
 
 def _print_result(result: "AdaptResult", out: Path) -> None:
     speaker, outcome = result.voice.speakers[-1], result.outcome
-    nearest = ", ".join(f"{name} {share:.0%}" for name, share in result.initial.shares[:3] if share > 0.01)
+    nearest = ", ".join(result.initial.nearest[:3])
     if outcome.best_step is None:
         best = "there was no held-out clip to validate on"
     elif not outcome.best_step:

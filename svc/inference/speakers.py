@@ -88,9 +88,13 @@ def without(voice: VoiceFile, who: str) -> VoiceFile:
     index = voice.speaker_index(who)
     if len(voice.speakers) == 1:
         raise WeightsError(f"{voice.speakers[0].name} is the only speaker of this voice; a voice needs one")
-    kept = [n for n in range(len(voice.speakers)) if n != index]
-    rows = [speaker_params(voice, n) for n in kept]
-    return _replace_speakers(voice, tuple(voice.speakers[n] for n in kept), rows, voice.next_speaker_id)
+    return subset(voice, [n for n in range(len(voice.speakers)) if n != index])
+
+
+def subset(voice: VoiceFile, indices: Sequence[int]) -> VoiceFile:
+    """The voice with some of its speakers, who keep their numbers."""
+    rows = [speaker_params(voice, n) for n in indices]
+    return _replace_speakers(voice, tuple(voice.speakers[n] for n in indices), rows, voice.next_speaker_id)
 
 
 def merge(voice: VoiceFile, other: VoiceFile) -> tuple[VoiceFile, list[str]]:

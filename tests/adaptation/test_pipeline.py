@@ -68,8 +68,10 @@ def test_the_initial_mix_recovers_a_mix_of_speakers(voice, ready):
     with torch.no_grad():
         audio = voice.generator(crops.conditioning.with_speaker(weights), use_wavenet=False)
     start = speaker_embedding.nearest_speaker_mix(voice, Batch(crops.conditioning, audio, crops.band), config)
-    assert dict(start.shares)["Ann"] == pytest.approx(0.7, abs=0.1)
-    assert start.shares[0][0] == "Ann"
+    ann, bob = voice.weights[EMBEDDING]
+    share = (start.params[EMBEDDING] - bob) @ (ann - bob) / np.sum((ann - bob) ** 2)
+    assert share == pytest.approx(0.7, abs=0.1)
+    assert start.nearest[0] == "Ann"
 
 
 def test_only_the_speakers_own_parameters_are_trained(voice, ready, tmp_path):
@@ -115,6 +117,24 @@ def test_gliding_f0_is_speech_and_steady_f0_is_singing():
     glide = 57 + 3 * np.sin(2 * np.pi * time / 80)
     assert np.mean(speech_or_singing._f0_movement(glide, voiced) < 0.3) < 0.2
     assert not len(speech_or_singing._f0_movement(vibrato, time % 25 > 0))  # no stretch is long enough
+
+
+def test_a_large_voice_replays_some_speakers_and_the_others_keep_their_parameters(voice, monkeypatch, tmp_path):
+    """Of four speakers, one is replayed beside the new one; the generator and these two change."""
+    monkeypatch.setattr(finetuning, "REPLAY_SPEAKERS", 1)
+    params = {name: value[0] for name, value in voice.weights.items() if name in SPEAKER_PARAM_NAMES}
+    for name, seconds in (("Cat", 120.0), ("Dan", 30.0)):
+        voice = speakers.with_speaker(voice, Speaker(name, seconds, 200.0, 150.0, 300.0), params)
+    replayed = finetuning.with_replay_speakers(voice)
+    assert [speaker.name for speaker in replayed.speakers] == ["Cat", "Dan"]
+    weights = {name: torch.from_numpy(value) + 1 for name, value in replayed.weights.items()}
+    monkeypatch.setattr(finetuning.checkpoint, "best_or_last", lambda run: run)
+    monkeypatch.setattr(finetuning.checkpoint, "ema_weights", lambda _: weights)
+    tuned = finetuning.apply_finetuned(voice, tmp_path)
+    for name, value in voice.weights.items():
+        changed = np.array([0, 0, 1, 1])[:, None] if name in SPEAKER_PARAM_NAMES else 1
+        np.testing.assert_allclose(tuned.weights[name], value + changed, rtol=1e-6)
+    assert [speaker.kind for speaker in tuned.speakers] == ["trained", "trained", "adapted", "finetuned"]
 
 
 class TestCommand:
@@ -250,7 +270,7 @@ def test_the_training_options_of_a_voice_are_not_used(voice):
 
 def test_speech_and_singing_are_classified(ready, voice, tmp_path, monkeypatch):
     """Sung phrases hold their notes; the same glide once their melody is drawn out over two octaves."""
-    assert speech_or_singing.classify_speech_or_singing(ready) == "song"
+    assert speech_or_singing.classify_speech_or_singing(speech_or_singing.read_tracks(ready)) == "song"
     get = FeatureCache.get
 
     def gliding(store, key, name, *span):
@@ -258,7 +278,7 @@ def test_speech_and_singing_are_classified(ready, voice, tmp_path, monkeypatch):
         return found * 2 ** np.sin(np.arange(len(found)) / 20) if name == "f0" else found
 
     monkeypatch.setattr(FeatureCache, "get", gliding)
-    assert speech_or_singing.classify_speech_or_singing(ready) == "speech"
+    assert speech_or_singing.classify_speech_or_singing(speech_or_singing.read_tracks(ready)) == "speech"
 
 
 class TestFinetuning:
