@@ -13,9 +13,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from svc.data.manifest import Manifest
+    from svc.features.training_data import TrainingData
     from svc.inference.voice import VoiceFile
 
-LICENCE = "MIT; the recordings have licences of their own, see their credits"
+LICENCE = "MIT; the recordings have licences of their own"
+NOTE = "singers and readers who published their recordings under free licences; ask before you pass off as one of them"
+SOURCES = {  # licence and credit, by folder, of recordings that are no corpus with a reader
+    "kumi": ("free with credit", "Hitsuboku Kumi by Cubialpha"),
+    "scottpoid": ("free with credit", "SCOTTPOID by Scott"),
+    "yuki": ("public domain", "UTAU Yuki by Adios"),
+    "dorodoro": ("any use", "dorodoro by Cerenothoa"),
+    "iona": ("MIT", "Iona by titinko/utsu"),
+    "martin": ("MIT", "vocobox/human-voice-dataset"),
+    "erithacus": ("CC BY 4.0", "Erithacus by Robyn"),
+    "nit": ("CC BY 3.0", "NIT song database, Nagoya Institute of Technology"),
+}
 
 
 def main(
@@ -33,7 +45,9 @@ def main(
     from svc.models.weight_names import EMBEDDING
 
     clips = manifest.read(prepared)
-    voice = order_speakers(export_run(run, checkpoint, {"licence": LICENCE}), clips)
+    data = describe_sources(clips)
+    voice = export_run(run, checkpoint, {"licence": LICENCE, "speakers": NOTE})
+    voice = replace(order_speakers(voice, clips), training_data=data, card=voice.card | data.card)
     BASE_VOICE.parent.mkdir(exist_ok=True)
     voice.save(BASE_VOICE, half=True)
     encodings = encode_speakers(voice, clips)
@@ -41,6 +55,16 @@ def main(
     for path in (BASE_VOICE, ENCODINGS):
         typer.echo(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
     typer.echo("next: svc speakers -v base")
+
+
+def describe_sources(clips: "Manifest") -> "TrainingData":
+    """Fingerprints, licences and credits, also of the folders in ``SOURCES``."""
+    from svc.data.provenance import training_data
+
+    rows = [(clip, clip.path.partition("/")[0]) for clip in clips.clips]
+    data = training_data(replace(clip, licence=SOURCES[name][0]) if name in SOURCES else clip for clip, name in rows)
+    credits = tuple(SOURCES[name][1] for name in dict.fromkeys(name for _, name in rows) if name in SOURCES)
+    return replace(data, credits=data.credits + credits)
 
 
 def order_speakers(voice: "VoiceFile", clips: "Manifest") -> "VoiceFile":
