@@ -13,7 +13,7 @@ CHUNK_SAMPLES = 1 << 18  # samples
 
 
 def iter_chunks(samples: Samples) -> Iterator[Samples]:
-    """All samples (T,), some seconds at a time; those of a memory map do not stay in memory."""
+    """All samples (T,) or (T, C), some seconds at a time; those of a memory map do not stay in memory."""
     for start in range(0, len(samples), CHUNK_SAMPLES):
         yield np.ascontiguousarray(samples[start : start + CHUNK_SAMPLES], dtype=np.float32)
         drop_pages(samples)
@@ -65,11 +65,11 @@ def iter_spans(stream: Iterable[Samples], spans: Iterable[tuple[int, int]]) -> I
     """Samples [first, last) of a recording that comes in parts, for one span after the other.
 
     Args:
-        stream: the parts (T,) in order.
+        stream: the parts (T,) or (T, C) in order.
         spans: first and last may only rise; past the end of the recording there is silence.
     """
     rest = iter(stream)
-    buffer, start = np.zeros(0, dtype=np.float32), 0
+    buffer, start = next(rest, np.zeros(0, dtype=np.float32)), 0
     for first, last in spans:
         ready, end = [buffer], start + len(buffer)
         while end < last and (part := next(rest, None)) is not None:

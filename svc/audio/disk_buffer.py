@@ -70,7 +70,7 @@ def _framed(stream: Iterator[Samples], hop: int) -> Iterator[Samples]:
 
 
 def buffer_samples(stream: Iterator[Samples], rate: int) -> Samples:
-    """Samples (T,) that come in parts as one array, memory-mapped from a temporary file if they are long.
+    """Samples (T,) or (T, C) that come in parts as one array, memory-mapped from a temporary file if they are long.
 
     Raises:
         AudioError: there is no room on the disk.
@@ -93,9 +93,9 @@ def _on_disk(stream: Iterable[Samples]) -> Samples:
                 file.write(np.ascontiguousarray(part).data)
                 count += len(part)
             file.flush()
-            return np.memmap(file, dtype=np.float32, mode="r+", shape=(count,))
+            return np.memmap(file, dtype=np.float32, mode="r+", shape=(count, *part.shape[1:]))
     except OSError as error:
         raise AudioError(
             f"{tempfile.tempdir or 'temporary files'}: no room for a long recording, of which there were "
-            f"{4 * count / 1e6:.0f} MB so far ({error.strerror}); free some disk space or set TMPDIR to another folder"
+            f"{count * 4 / 1e6:.0f} MB so far ({error.strerror}); free some disk space or set TMPDIR to another folder"
         ) from None

@@ -32,7 +32,8 @@ MIN_LEVEL = -60.0  # dB, of the loudest 100 ms, above the rumble
 MIN_SUM = -40.0  # dB, of the averaged channels against the channels
 RUMBLE_HZ = 50  # and below
 VOICE_BAND_HZ = 150, 4000
-MAX_BELOW_LOUDEST = 12.0  # dB in that band; a quieter channel is left out of the average
+MAX_BELOW_LOUDEST = 12.0  # dB in that band; a quieter channel does not count
+SURROUND, OGG_ENDINGS = {3, 5, 6, 7, 8}, {".ogg", ".oga", ".opus"}  # channels with a centre, third, or second in Ogg
 SUBTYPES = {"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"}
 COMPRESSED = {"VORBIS", "OPUS", "MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III"} | {
     f"ALAC_{bits}" for bits in (16, 20, 24, 32)
@@ -78,7 +79,7 @@ class Audio:
 
 
 def read(path: Path) -> Audio:
-    """Read a file of any rate and channel count as checked mono samples: the average of the channels with the voice.
+    """Read a file of any rate and channel count as checked mono samples: the mix of ``channel_weights``.
 
     Raises:
         AudioError: the file is missing, not audio, cut short, silent, too short, or its samples are wild.
@@ -87,40 +88,68 @@ def read(path: Path) -> Audio:
     return Audio(np.concatenate([part.samples for part in parts]), parts[0].rate)
 
 
-def read_blocks(path: Path) -> Iterator[Audio]:
+def read_blocks(path: Path, weights: Samples | None = None) -> Iterator[Audio]:
     """What ``read`` reads, some seconds at a time; only at the end is known whether the file is good.
+
+    Args:
+        path: the file.
+        weights: of its channels, if they are known.
 
     Raises:
         AudioError: as ``read``.
     """
-    kept = None
+    weights = channel_weights(path) if weights is None else weights
     for samples, rate in read_channels(path):
-        if kept is None:
-            kept = _loud_channels(path) if samples.shape[1] > 1 else np.ones(1, np.bool_)
-        yield Audio(samples[:, kept].mean(axis=1), rate)
+        yield Audio(samples @ weights, rate)
 
 
-def _loud_channels(path: Path) -> NDArray[np.bool_]:
-    """Channels (C,) with the voice: an LFE, or a channel with no more than its reverberation, is none."""
-    power = sum(np.square(np.abs(_spectra(samples, rate, *VOICE_BAND_HZ))).sum(axis=(0, 1))
-                for samples, rate in read_channels(path))  # fmt: skip
-    return np.asarray(power >= np.max(power) * 10 ** (-MAX_BELOW_LOUDEST / 10))
+def channel_weights(path: Path) -> Samples:
+    """Weights (C,) of the channels in the mono mix: those with the voice count alike, of surround the centre alone.
 
-
-def read_channels(path: Path) -> Iterator[tuple[Samples, int]]:
-    """What ``read_blocks`` averages: samples (T, C) of all channels, and their rate in Hz.
+    A low-frequency channel, or one with no more than the reverberation of the voice, does not count.
 
     Raises:
         AudioError: as ``read``.
     """
     path = Path(path)
+    with _opened(path) as stream:
+        count = stream.channels
+    chunk = sample_chunk(path)
+    if chunk and not chunk.has_length:
+        _LOG.warning("%s", file_error(path, "its header does not hold its length (a recorder was stopped, or it came "
+                                            "through a pipe); read to the end of the file"))  # fmt: skip
+    if count == 1:
+        return np.ones(1, np.float32)
+    power = sum(np.square(np.abs(_spectra(samples, rate, *VOICE_BAND_HZ))).sum(axis=(0, 1))
+                for samples, rate in read_channels(path))  # fmt: skip
+    kept = np.asarray(power >= np.max(power) * 10 ** (-MAX_BELOW_LOUDEST / 10))
+    centre = (1 if path.suffix.lower() in OGG_ENDINGS else 2) if count in SURROUND else 0
+    if centre and kept[centre]:
+        kept = np.arange(count) == centre
+    return (kept / kept.sum()).astype(np.float32)
+
+
+def read_channels(path: Path) -> Iterator[tuple[Samples, int]]:
+    """What ``read_blocks`` mixes: samples (T, C) of all channels, and their rate in Hz.
+
+    Raises:
+        AudioError: as ``read``.
+    """
+    path = Path(path)
+    with _opened(path) as stream:
+        for samples in _decode(path, stream):
+            yield samples, stream.samplerate
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator["soundfile.SoundFile"]:
+    """A file to decode, its header checked."""
     check_file(path)
     with ExitStack() as opened:
         try:
             stream = _open(path, opened)
             _check_header(path, stream)
-            for samples in _decode(path, stream):
-                yield samples, stream.samplerate
+            yield stream
         except OSError as error:
             raise file_error(path, f"cannot be read ({error.strerror}); check its permissions") from None
         except (soundfile.SoundFileError, ValueError) as error:
@@ -137,11 +166,8 @@ def _open(path: Path, opened: ExitStack) -> "soundfile.SoundFile":
     chunk = sample_chunk(path)
     if chunk and not chunk.is_complete:
         raise file_error(path, "cut short (the header declares more than there is); copy it again")
-    if chunk and not chunk.has_length:
-        _LOG.warning("%s", file_error(path, "its header does not hold its length (a recorder was stopped, or it came "
-                                            "through a pipe); read to the end of the file"))  # fmt: skip
-        if chunk.declared == 0:
-            return opened.enter_context(soundfile.SoundFile(opened.enter_context(chunk.open(path))))
+    if chunk and not chunk.has_length and chunk.declared == 0:
+        return opened.enter_context(soundfile.SoundFile(opened.enter_context(chunk.open(path))))
     # By descriptor: libsndfile takes a name of - for standard input and guesses from extensions.
     file = opened.enter_context(path.open("rb", buffering=0))
     try:

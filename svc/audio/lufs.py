@@ -12,7 +12,7 @@ ABSOLUTE, RELATIVE = -70.0, -10.0  # gates: LUFS, and dB below the mean of what 
 
 
 def integrated(samples: Samples, rate: int) -> float:
-    """Integrated loudness of samples (T,) in LUFS; −inf where there is nothing to measure.
+    """Integrated loudness of samples (T,) or (T, 2) in LUFS; −inf where there is nothing to measure.
 
     Songs longer than ten minutes are measured in pieces, whose blocks are gated together.
     """

@@ -46,9 +46,9 @@ def resampled_length(length: int, old: int, new: int) -> int:
 
 
 def fit_length(samples: Samples, length: int) -> Samples:
-    """Make it exactly so many samples: cut, or padded with silence."""
+    """Make it exactly so many samples (T, …): cut, or padded with silence."""
     if len(samples) < length:
-        samples = np.pad(samples, (0, length - len(samples)))
+        samples = np.pad(samples, [(0, length - len(samples))] + [(0, 0)] * (samples.ndim - 1))
     return np.ascontiguousarray(samples[:length], dtype=np.float32)
 
 

@@ -46,6 +46,7 @@ def convert(
     ] = None,
     loudness: Annotated[str, typer.Option(help="source, target (level of the speaker), or LUFS as -14LUFS")] = "source",
     recursive: Annotated[bool, typer.Option("-r", "--recursive", help="convert all recordings below a folder")] = False,
+    mono: Annotated[bool, typer.Option("--mono", help="write one channel also of a stereo recording")] = False,
     separate: Annotated[
         bool, typer.Option("--separate", help="convert the vocals of a full mix and keep the rest")
     ] = False,
@@ -102,7 +103,7 @@ def convert(
     from svc.inference.converter import ConversionOptions, Converter
     from svc.inference.voice import VoiceFile
 
-    options = ConversionOptions(mix, semitones, target_loudness, f0_csv, save_f0_csv)
+    options = ConversionOptions(mix, semitones, target_loudness, f0_csv, save_f0_csv, mono)
     converter = Converter(VoiceFile.load(path), device)
     if stream:
         _convert_stream(converter, options, mix, stream_rate, stream_block_seconds)

@@ -26,6 +26,7 @@ from svc.features.transpose import Transpose, choose_transposition, share_outsid
 from svc.inference.level import match_level
 from svc.inference.loudness import Gain, Loudness, apply_gain, check_level, choose_gain
 from svc.inference.speaker_mix import SpeakerMix, parse_speaker
+from svc.inference.stereo import place as stereo_placement
 from svc.inference.voice import VoiceFile
 from svc.utils.units import FRAMES_PER_SECOND
 
@@ -46,6 +47,7 @@ class ConversionOptions:
         speaker: text for ``svc.inference.speaker_mix.parse_speaker``, or its result.
         transpose: see ``svc.features.transpose.choose_transposition``.
         loudness: ``source``, ``target`` (the speaker's), or LUFS.
+        mono: write one channel also where the source has two.
         f0_csv: CSV of ``seconds,hz`` to use as f0 of the source instead of tracking it.
         save_f0_csv: write the f0 of the source to this CSV, before transposition.
     """
@@ -55,6 +57,7 @@ class ConversionOptions:
     loudness: Loudness = "source"
     f0_csv: Path | None = None
     save_f0_csv: Path | None = None
+    mono: bool = False
 
 
 @dataclass(slots=True)
@@ -153,15 +156,23 @@ class Converter:
     ) -> ConversionReport:
         """Convert a file of any length in constant memory; the target appears whole or not at all.
 
+        Of a stereo file the mono mix is converted, and placed as the source is.
+
         Raises:
             SvcError: an input cannot be read, or the output not be written.
         """
-        blocks = files.read_blocks(source)
+        weights = files.channel_weights(source)
+        blocks = files.read_blocks(source, weights)
         first = next(blocks)
         files.check_format(target, first.rate)
-        report = ConversionReport()
-        with files.open_writer(target, first.rate) as file:
-            for chunk in self._convert(chain([first], blocks), first.rate, options, report, progress):
+        report, stereo = ConversionReport(), len(weights) == 2 and not options.mono
+
+        def place(mono: Iterator[Samples], length: int) -> Iterator[Samples]:
+            channels = (samples for samples, _ in files.read_channels(source))
+            return stereo_placement(mono, channels, weights, first.rate, length) if stereo else mono
+
+        with files.open_writer(target, first.rate, 1 + stereo) as file:
+            for chunk in self._convert(chain([first], blocks), first.rate, options, report, progress, place):
                 file.write(chunk)
         if options.save_f0_csv:
             write_csv(options.save_f0_csv, report.source_f0)
@@ -182,9 +193,9 @@ class Converter:
 
     def _convert(
         self, blocks: Iterable[Audio], rate: int, options: ConversionOptions, report: ConversionReport,
-        progress: Progress,
+        progress: Progress, place: Callable[[Iterator[Samples], int], Iterator[Samples]] = lambda mono, _length: mono,
     ) -> Iterator[Samples]:  # fmt: skip
-        """Read → extract → transpose → synthesise → level → resample → gain: chunks at the source's rate."""
+        """Read → extract → transpose → synthesise → level → resample → place → gain: chunks at the source's rate."""
         mix = self.parse_speaker(options.speaker)
         check_level(options.loudness, mix)
         ours = self.voice.config.sample_rate
@@ -201,7 +212,7 @@ class Converter:
         report.lap("content")
         samples = self._timed(self.synthesise(conditioning), frames, report, progress)
         levelled = match_level(samples, ours, moved.loudness)
-        whole = buffer_samples(resample_stream(levelled, ours, rate, source.length), rate)
+        whole = buffer_samples(place(resample_stream(levelled, ours, rate, source.length), source.length), rate)
         report.gain = choose_gain(options.loudness, whole, rate, conditioning, mix)
         yield from apply_gain(whole, report.gain)
         report.lap("resample")

@@ -83,7 +83,7 @@ def choose_gain(loudness: Loudness, audio: Samples, rate: int, conditioning: Con
 
     Args:
         loudness: see there.
-        audio: (T,) as it is written.
+        audio: (T,) or (T, 2) as it is written.
         rate: its rate in Hz.
         conditioning: it was rendered from; its level is the source's.
         mix: the target speaker.
@@ -102,5 +102,5 @@ def choose_gain(loudness: Loudness, audio: Samples, rate: int, conditioning: Con
 
 
 def apply_gain(audio: Samples, gain: Gain) -> Iterable[Samples]:
-    """Audio (T,) with a gain, in chunks."""
+    """Audio (T,) or (T, 2) with a gain, in chunks."""
     return (chunk * np.float32(db_to_gain(gain.gain_db)) for chunk in iter_chunks(audio))

@@ -32,6 +32,14 @@ def test_the_centre_keeps_its_level_and_the_lfe_is_left_out(tmp_path):
     np.testing.assert_allclose(in_channels(tmp_path, centre=VOICE, LFE=LFE, **reverberation), VOICE, atol=1e-6)
 
 
+def test_of_surround_the_centre_alone_is_read(tmp_path):
+    """Not the mean with an instrument in front; without a voice in the centre the channels in front."""
+    guitar = 0.5 * np.roll(VOICE, 99)
+    np.testing.assert_allclose(in_channels(tmp_path, centre=VOICE, left=guitar, right=guitar), VOICE, atol=1e-6)
+    both = in_channels(tmp_path, centre=1e-3 * VOICE, left=VOICE, right=VOICE)
+    np.testing.assert_allclose(both, VOICE, atol=1e-6)
+
+
 def test_channels_of_like_level_are_averaged(tmp_path):
     both = in_channels(tmp_path, left=VOICE, right=0.5 * VOICE)
     np.testing.assert_allclose(both, 0.75 * VOICE, atol=1e-6)

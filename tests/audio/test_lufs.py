@@ -20,6 +20,11 @@ def test_a_sine_of_997_hz():
     assert lufs.integrated(sine(-20, 5), 48_000) == pytest.approx(-23.01, abs=0.05)
 
 
+def test_two_channels_add_up():
+    both = np.stack([sine(-20, 1)] * 2, axis=1)
+    assert lufs.integrated(both, 48_000) == pytest.approx(-20.0, abs=0.05)
+
+
 def test_silence_and_what_is_too_short_have_none():
     assert lufs.integrated(np.zeros(48_000, np.float32), 48_000) == -math.inf
     assert lufs.integrated(sine(0, 0.39), 48_000) == -math.inf
