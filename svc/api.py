@@ -20,10 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svc.adaptation.pipeline import AdaptOptions, adapt
+from svc.adaptation.zero_shot import add_recording
 from svc.audio.files import MAX_RATE, MIN_RATE, Audio
 from svc.features.transpose import Transpose
 from svc.inference import speakers as voice_speakers
+from svc.inference.base_voice import find_voice
 from svc.inference.converter import ConversionReport, Converter
+from svc.inference.speaker_mix import is_recording
 from svc.inference.voice import VoiceFile, VoiceSpeaker
 from svc.style.presets import make_config
 from svc.style.transfer import transfer
@@ -48,12 +51,12 @@ class Voice:
 
     @staticmethod
     def load(path: str | Path, device: str = "cpu") -> Voice:
-        """Read a voice file.
+        """Read a voice file; ``base`` is the voice that ships with the package.
 
         Raises:
             WeightsError: it is missing, not a voice, damaged, or not consistent.
         """
-        return Voice(VoiceFile.load(Path(path)), device)
+        return Voice(VoiceFile.load(find_voice(path)), device)
 
     @property
     def speakers(self) -> tuple[VoiceSpeaker, ...]:
@@ -68,7 +71,7 @@ class Voice:
         Args:
             audio: (T,), full scale 1.
             rate: Hz.
-            speaker: name, number, or a mix as ``Ann:0.6,Bob:0.4``.
+            speaker: name, number, a mix as ``Ann:0.6,Bob:0.4``, or, of the base voice, the path of a recording.
             transpose: semitones, ``auto`` or ``match``, see ``svc.features.transpose.choose_transposition``.
 
         Returns:
@@ -78,7 +81,11 @@ class Voice:
             ValueError: the audio is not (T,), shorter than 10 ms, at a rate out of range, or not finite.
             WeightsError: there is no such speaker.
         """
-        converted, self.report = self.converter.convert(_audio(audio, rate), str(speaker), transpose=transpose)
+        converter, name = self.converter, str(speaker)
+        if is_recording(name):
+            converter = Converter(add_recording(self.file, Path(name)), self.device)
+            name = f"#{converter.voice.speakers[-1].number}"
+        converted, self.report = converter.convert(_audio(audio, rate), name, transpose=transpose)
         return converted.samples
 
     def fit(

@@ -17,7 +17,6 @@ from svc.adaptation.speaker_embedding import InitialSpeaker
 from svc.adaptation.speech_or_singing import classify_speech_or_singing, singing_range
 from svc.audio import files
 from svc.audio.files import Audio
-from svc.audio.find import is_audio
 from svc.audio.resample import resample
 from svc.data.manifest import Manifest
 from svc.encoders.speaker_encoder import SpeakerEncoder
@@ -35,11 +34,6 @@ MAX_SECONDS = 60.0  # of a recording that are used
 MIN_SECONDS, MIN_FILE = 2.0, 0.5  # of all recordings, and of the rest of one
 RIDGE = 0.3  # relative to the mean variance of an encoding
 F = NDArray[np.floating]
-
-
-def is_recording(speaker: str) -> bool:
-    """Whether ``--speaker`` names an audio file."""
-    return is_audio(Path(speaker).name) and Path(speaker).is_file()
 
 
 def add_recording(voice: VoiceFile, path: Path) -> VoiceFile:

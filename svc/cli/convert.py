@@ -31,7 +31,12 @@ def convert(
         list[Path], typer.Argument(help="recordings of one voice, any formats and rates; a folder with -r; or -")
     ],
     speaker: Annotated[
-        str, typer.Option("-s", "--speaker", help="name or number (see `svc speakers`), Ann:0.6,Bob:0.4, or MIX.csv")
+        str,
+        typer.Option(
+            "-s",
+            "--speaker",
+            help="name or number (see `svc speakers`), Ann:0.6,Bob:0.4, MIX.csv, or a recording, ME.wav",
+        ),
     ],
     voice: VoiceOption = None,
     transpose: Annotated[
@@ -66,8 +71,7 @@ def convert(
     from svc.features.transpose import parse_transpose
     from svc.inference.batch import check_jobs, list_jobs
     from svc.inference.loudness import parse_loudness
-    from svc.inference.speaker_mix import parse_speaker
-    from svc.inference.voice_header import read_header
+    from svc.inference.speaker_mix import is_recording, parse_speaker
 
     semitones, target_loudness = parse_transpose(transpose), parse_loudness(loudness)
     song, several = songs[0], recursive or len(songs) > 1
@@ -81,11 +85,9 @@ def convert(
         raise DataError("-r: cannot be combined with --f0-csv, --save-f0-csv, --separate or -; convert single songs")
     _check_songs(songs, recursive, out)
     path = find_voice(voice)
-    try:
-        mix = parse_speaker(read_header(path), speaker)
-    except WeightsError as error:
-        raise error if str(path) in str(error) else WeightsError(f"{path}: {error}") from None
-    label = f"{mix.label}{_key_suffix(semitones)}"
+    recording = Path(speaker) if is_recording(speaker) else None
+    name = recording.stem if recording else _check_speaker(path, speaker)
+    label = f"{name}{_key_suffix(semitones)}"
     jobs, target = [], PIPE
     if recursive:
         target = out or song.resolve().with_name(f"{song.resolve().name}_{label}")
@@ -103,8 +105,15 @@ def convert(
     from svc.inference.converter import ConversionOptions, Converter
     from svc.inference.voice import VoiceFile
 
+    file = VoiceFile.load(path)
+    if recording:
+        from svc.adaptation.zero_shot import add_recording
+
+        file = add_recording(file, recording)
+        speaker = f"#{file.speakers[-1].number}"
+    mix = parse_speaker(file, speaker)
     options = ConversionOptions(mix, semitones, target_loudness, f0_csv, save_f0_csv, mono)
-    converter = Converter(VoiceFile.load(path), device)
+    converter = Converter(file, device)
     if stream:
         _convert_stream(converter, options, mix, stream_rate, stream_block_seconds)
     elif several:
@@ -113,6 +122,17 @@ def convert(
         with _files_for_pipes(song, target) as (source, sink):
             report, levels = _convert_song(converter, source, sink, options, separate)
         _print_report(report, levels, target, mix, f"voice {path}")
+
+
+def _check_speaker(voice: Path, speaker: str) -> str:
+    """The label of a speaker or mix that a voice has; it is found before torch is imported."""
+    from svc.inference.speaker_mix import parse_speaker
+    from svc.inference.voice_header import read_header
+
+    try:
+        return parse_speaker(read_header(voice), speaker).label
+    except WeightsError as error:
+        raise error if str(voice) in str(error) else WeightsError(f"{voice}: {error}") from None
 
 
 def _check_songs(songs: Sequence[Path], recursive: bool, out: Path | None) -> None:

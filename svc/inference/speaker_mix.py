@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from svc.audio.find import is_audio
 from svc.errors import DataError, WeightsError
 from svc.features.speaker import Speaker
 from svc.inference.voice_header import VoiceHeader
@@ -44,6 +45,11 @@ class SpeakerMix:
             return torch.from_numpy(self.weights[:, 0])
         index = np.arange(frames.start or 0, frames.stop)
         return torch.from_numpy(self.weights[:, np.minimum(index, self.weights.shape[1] - 1)])
+
+
+def is_recording(text: str) -> bool:
+    """Whether a speaker is the path of an audio file, see ``svc.adaptation.zero_shot``."""
+    return is_audio(Path(text).name) and Path(text).is_file()
 
 
 def parse_speaker(voice: VoiceHeader, text: str) -> SpeakerMix:
