@@ -35,7 +35,7 @@ def convert(
         typer.Option(
             "-s",
             "--speaker",
-            help="name or number (see `svc speakers`), Ann:0.6,Bob:0.4, MIX.csv, or a recording, ME.wav",
+            help="name, number (see `svc speakers`), Ann:0.6,Bob:0.4, MIX.csv, or a recording ME.wav",
         ),
     ],
     voice: VoiceOption = None,
