@@ -136,7 +136,7 @@ def evaluate_voice(out: Path) -> "list[Row]":
         enrolment=out / "singers",
         parallel=folder / "truths",
         out=folder,
-        metrics=EvaluatorConfig(speaker_encoder="cepstral", content_metric="mfcc"),
+        metrics=EvaluatorConfig(speaker_encoder="cepstral"),
     )
     evaluation = evaluate(request, converter)
     write_report(evaluation, request, "Four synthetic singers", num_examples=len(evaluation.scores.pairs))

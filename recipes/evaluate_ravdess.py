@@ -14,7 +14,7 @@ import typer
 
 from svc import cli
 from svc.data.corpora.base import Recording
-from svc.data.corpora.ravdess import find
+from svc.data.corpora.ravdess import CORPUS
 from svc.errors import DataError
 
 STEP = 7  # every seventh song: prime, so that all melodies, statements and repetitions occur
@@ -35,7 +35,7 @@ def main(
     """
     if os.path.lexists(out):
         raise DataError(f"{out}: exists already; remove it or choose another -o")
-    recordings = find(data)
+    recordings = CORPUS.find(data)
     songs = [recording for recording in recordings if recording.kind == "song"]
     sources = songs[STEP - 1 :: STEP]
     if prepared:

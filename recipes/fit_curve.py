@@ -86,7 +86,6 @@ def adapt_from(voice: "VoiceFile", clips: Path, options: "AdaptOptions", seconds
 
 def evaluate_speaker(out: Path, name: str, layout: Path, songs: Path) -> "list[Row]":
     """Rows of the songs of the others converted to an adapted speaker."""
-    from svc.evaluation.evaluator import EvaluatorConfig
     from svc.evaluation.run import EvaluationRequest, evaluate
     from svc.inference.converter import Converter
     from svc.inference.voice import VoiceFile
@@ -97,7 +96,6 @@ def evaluate_speaker(out: Path, name: str, layout: Path, songs: Path) -> "list[R
         parallel=layout / "truths",
         out=out,
         speakers=(name,),
-        metrics=EvaluatorConfig(content_metric="mfcc"),
     )
     return evaluate(request, Converter(VoiceFile.load(out / "voice.safetensors"))).scores.rows
 

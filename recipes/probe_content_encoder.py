@@ -21,7 +21,7 @@ from svc import cli, encoders
 from svc.audio.files import Audio, read
 from svc.audio.resample import fit_length, resample
 from svc.data.corpora.base import Recording
-from svc.data.corpora.ravdess import find
+from svc.data.corpora.ravdess import CORPUS
 from svc.encoders.base import Encoder
 from svc.encoders.phone_classifier import PhoneEncoder
 from svc.errors import DataError
@@ -31,7 +31,7 @@ from svc.features.extract import measure_loudness
 from svc.phonetics.alignment import force_align
 from svc.phonetics.corpus import RATE, read_prepared
 from svc.phonetics.dataset import non_silent, read_voices
-from svc.phonetics.invariance import Take, abx_error, across_speakers, across_words, probe_accuracy, warped_distance
+from svc.phonetics.invariance import Take, abx_error, distances, probe_accuracy, warped_distance
 from svc.phonetics.phones import PHONES, SILENCE
 from svc.phonetics.train import WEIGHTS
 from svc.utils.optional import import_optional
@@ -126,7 +126,7 @@ def choose(data: Path, emotions: str) -> list[Recording]:
     Raises:
         DataError: an emotion has none, or speech or song has fewer than two actors.
     """
-    plain = [r for r in find(data) if (take := take_name(r)).intensity == "01" and take.repetition == "01"]
+    plain = [r for r in CORPUS.find(data) if (take := take_name(r)).intensity == "01" and take.repetition == "01"]
     wanted = {emotion.strip() for emotion in emotions.split(",")}
     there = {take_name(r).emotion for r in plain}
     if not wanted <= there:
@@ -198,8 +198,8 @@ def measure(extract: Extract, recordings: Sequence[Recording], title: str) -> Fi
     speakers, folds = [take.speaker for take in takes], [number % FOLDS for number in range(len(takes))]
     means, picked = [take.frames.mean(axis=1) for take in takes], [_spread(take.frames) for take in takes]
     return Figures(
-        same_words=float(np.mean(across_speakers(takes))),
-        same_speaker=float(np.mean(across_words(takes))),
+        same_words=float(np.mean(distances(takes, same_words=True))),
+        same_speaker=float(np.mean(distances(takes, same_words=False))),
         pitch=float(np.mean(shift_distances)),
         accuracy_by_mean=probe_accuracy(np.stack(means), speakers, folds),
         accuracy_by_frame=probe_accuracy(

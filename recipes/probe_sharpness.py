@@ -23,7 +23,7 @@ VARIANTS = {"as it is": (0.0, 0.0), "frequency": (0.5, 0.0), "time": (0.0, 0.5),
 def main(
     voice: Annotated[Path, typer.Argument(help="voice file with a source-filter stage")],
     songs: Annotated[Path, typer.Argument(help="SONGS/<speaker>/*, of speakers of the voice")],
-    mos: Annotated[str, typer.Option(help="predictor: distillmos, dnsmos or squim")] = "distillmos",
+    mos: Annotated[str, typer.Option(help="predictor: distillmos or dnsmos")] = "distillmos",
 ) -> None:
     """Print the mean MOS of the songs, and of their reconstructions with each kind of sharpening."""
     import numpy as np
@@ -35,14 +35,14 @@ def main(
     from svc.inference.converter import Converter
     from svc.inference.voice import VoiceFile
 
-    converter, predictor = Converter(VoiceFile.load(voice)), load_mos_predictor(mos)
+    converter, predict = Converter(VoiceFile.load(voice)), load_mos_predictor(mos)
     names = [speaker.name for speaker in converter.voice.speakers]
     paths = [path for path in find_audio(songs) if path.parent.name in names]
     if not paths or converter.generator.source_filter is None:
         raise DataError(f"{songs}: no songs of a speaker of this voice, or a voice without source-filter stage")
     sources = [resample(files.read(path), converter.voice.config.sample_rate) for path in paths]
     features = [converter.extract(source) for source in sources]
-    typer.echo(f"{'the songs themselves':22} {np.mean([first(predictor.scores(source)) for source in sources]):.2f}")
+    typer.echo(f"{'the songs themselves':22} {np.mean([first(predict(source)) for source in sources]):.2f}")
     for variant, factors in VARIANTS.items():
         hook = converter.generator.source_filter.output.register_forward_hook(
             lambda _module, _inputs, output, factors=factors: sharpen(output, *factors)
@@ -50,7 +50,7 @@ def main(
         scores = []
         for path, track in zip(paths, features, strict=True):
             _, samples = converter.convert_clip(track, names.index(path.parent.name))
-            scores.append(first(predictor.scores(files.Audio(samples, converter.voice.config.sample_rate))))
+            scores.append(first(predict(files.Audio(samples, converter.voice.config.sample_rate))))
         hook.remove()
         typer.echo(f"{variant:22} {np.mean(scores):.2f}")
     typer.echo(f"next: svc evaluate --voice {voice} --sources {songs} --mos {mos} -o OUT")

@@ -22,8 +22,7 @@ from svc.data.manifest import Manifest
 from svc.data.pitch_augmentation import add_pitch_shifted_clips
 from svc.inference import speakers
 from svc.inference.voice import VoiceFile
-from svc.losses.band_limit import limit_band
-from svc.losses.total import reconstruction_losses
+from svc.losses.stft import limit_band, reconstruction_losses
 from svc.models.weight_names import SPEAKER_PARAM_NAMES
 from svc.training import checkpoint
 from svc.training.loop import TrainResult, train

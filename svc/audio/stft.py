@@ -39,8 +39,8 @@ def power_spectrogram(audio: Tensor, size: int, hop: int, fft: int | None = None
     frames = frame(audio, size, hop)
     if not frames.numel():  # the FFT of the MKL refuses an empty batch
         return audio.new_zeros(*frames.shape[:-1], (fft or size) // 2 + 1)
-    window = torch.hann_window(size, dtype=audio.dtype, device=audio.device)
-    spectrum = rfft_cheap_grad(frames * window, fft or size)
+    window = torch.hann_window(size, dtype=audio.dtype)  # on the CPU, where its sum is no host sync
+    spectrum = rfft_cheap_grad(frames * window.to(audio.device), fft or size)
     return (spectrum.real.square() + spectrum.imag.square()) * (4.0 / float(window.sum()) ** 2)  # abs() is slow
 
 

@@ -47,7 +47,6 @@ RENAMED_OPTIONS = {  # by command
     "evaluate": {
         "--pitch": "--f0-tracker",
         "--identity": "--speaker-encoder",
-        "--words": "--content-metric",
         "--transcribe": "--asr",
         "--targets": "--num-targets",
         "--shown": "--num-examples",

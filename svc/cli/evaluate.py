@@ -26,7 +26,7 @@ def evaluate(
     ] = None,
     parallel: Annotated[
         Path | None,
-        typer.Option(help="DIR/<speaker>/<song>.*: the songs performed by the targets, and other takes of the sources"),
+        typer.Option(help="DIR/<speaker>/<song>.*: the songs performed by the targets"),
     ] = None,
     converted: Annotated[
         Path | None, typer.Option(help="existing conversions: DIR/<target>/<path of the source>.*")
@@ -37,19 +37,16 @@ def evaluate(
     speaker: Annotated[list[str] | None, typer.Option("-s", "--speaker", help="only this target; repeatable")] = None,
     num_targets: Annotated[int, typer.Option(min=1, help="other speakers that each song is converted to")] = 3,
     num_examples: Annotated[int, typer.Option(min=0, help="conversions to play in the report")] = 9,
-    f0_tracker: Annotated[str, typer.Option(help="praat, pyin or crepe")] = "praat",
+    f0_tracker: Annotated[str, typer.Option(help="praat or pyin")] = "praat",
     speaker_encoder: Annotated[
         str, typer.Option(help="campplus (campplus:FOLDER of its weights), resemblyzer, ecapa or cepstral")
     ] = "resemblyzer",
-    content_metric: Annotated[str, typer.Option(help="phone-classifier or mfcc")] = "phone-classifier",
-    mos: Annotated[list[str] | None, typer.Option(help="distillmos, dnsmos or squim; repeatable")] = None,
-    asr: Annotated[
-        str, typer.Option(help="compare transcripts: Whisper's size or FOLDER, or sphinx (words of <song>.txt)")
-    ] = "",
+    mos: Annotated[list[str] | None, typer.Option(help="distillmos or dnsmos; repeatable")] = None,
+    asr: Annotated[str, typer.Option(help="compare transcripts by Whisper: a size, or the FOLDER of a model")] = "",
     language: Annotated[str, typer.Option(help="of the lyrics, for --asr")] = "en",
     device: Annotated[str, typer.Option(help="cpu or cuda, for converting")] = "cpu",
     jobs: Annotated[
-        int | None, typer.Option("-j", "--jobs", min=1, help="processes; one for each core by default")
+        int | None, typer.Option("-j", "--jobs", min=1, help="threads; one for each core by default")
     ] = None,
     force: Force = False,
 ) -> None:
@@ -66,7 +63,7 @@ def evaluate(
     from svc.evaluation.run import EvaluationRequest
     from svc.inference.voice import VoiceFile
 
-    metrics = EvaluatorConfig(f0_tracker, speaker_encoder, content_metric, tuple(mos or ()), asr, language)
+    metrics = EvaluatorConfig(f0_tracker, speaker_encoder, tuple(mos or ()), asr, language)
     request = EvaluationRequest(
         sources=sources,
         enrolment=enrolment,
@@ -79,7 +76,7 @@ def evaluate(
         jobs=jobs,
     )
     loaded = VoiceFile.load(voice) if voice else None
-    path = (voice or converted or Path("source, baseline and truth")).absolute()
+    path = (voice or converted or Path("source and truth")).absolute()
     name = printable(path.parent.name if path.name == "voice.safetensors" else path.stem)
     if protocol and loaded:
         _check_new([request], protocol, force)

@@ -1,5 +1,6 @@
 """Configuration: typed schema, validation of ranges, and trees of plain values."""
 
+from svc.config.reading import from_tree, load, parse_overrides
 from svc.config.renamed import OLD_OPTIONS
 from svc.config.schema import (
     Config,
@@ -12,9 +13,6 @@ from svc.config.schema import (
     TrackerName,
     TrainConfig,
     VirtualSpeakersConfig,
-    from_tree,
-    load,
-    parse_overrides,
 )
 from svc.config.tree import differences, flatten, to_tree
 

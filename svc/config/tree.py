@@ -38,13 +38,9 @@ def build(
     for key, value in tree.items():
         if key not in hints:
             name = key if isinstance(key, str) else short_repr(key)
-            old = [f"{prefix}{name}.{leaf}" for leaf in value] if isinstance(value, dict) else [prefix + name]
-            moved = [f"{option} is now {renamed[option]}" for option in old if option in renamed]
-            if moved:
-                faults += moved
-                continue
             near = difflib.get_close_matches(name, hints, n=1)
-            faults.append(f"unknown option {prefix}{name}" + (f" (did you mean {near[0]}?)" if near else ""))
+            unknown = f"unknown option {prefix}{name}" + (f" (did you mean {near[0]}?)" if near else "")
+            faults += _moved(prefix + name, value, renamed) or [unknown]
         elif dataclasses.is_dataclass(hints[key]):
             values[key] = build(typing.cast(type, hints[key]), value, f"{prefix}{key}.", faults, renamed)
         elif typing.get_origin(hints[key]) is Mapping:
@@ -64,15 +60,19 @@ def _mapping(cls: type, key: str, tree: Any, prefix: str, faults: list[str], ren
         faults.append(f"{prefix.rstrip('.')} must hold `name: value` pairs, not {short_repr(tree)}")
         return None
     for name, entry in tree.items():
-        old = [f"{prefix}{name}.{leaf}" for leaf in entry] if isinstance(entry, dict) else []
-        moved = [f"{option} is now {renamed[option]}" for option in old if option in renamed]
-        if moved:
-            faults += moved
-        elif not isinstance(name, str):
+        if not isinstance(name, str):
             faults.append(f"{prefix.rstrip('.')}: {short_repr(name)} is not a name")
+        elif moved := _moved(prefix + name, entry, renamed):
+            faults += moved
         else:
             entries[name] = build(kind, entry, f"{prefix}{name}.", faults, renamed, entries.get(name, kind()))
     return entries
+
+
+def _moved(name: str, value: Any, renamed: Mapping[str, str]) -> list[str]:
+    """What an option, or those of a group, are called now."""
+    options = [f"{name}.{leaf}" for leaf in value] if isinstance(value, dict) else [name]
+    return [f"{option} is now {renamed[option]}" for option in options if option in renamed]
 
 
 def _value(hint: Any, value: Any, name: str, faults: list[str]) -> Any:

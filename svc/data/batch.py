@@ -10,8 +10,6 @@ from torch import Tensor
 
 from svc.features.conditioning import Conditioning
 
-ROUNDING = 1e-6
-
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -34,13 +32,6 @@ class Batch:
     @staticmethod
     def stack(items: Sequence[Batch]) -> Batch:
         """Concatenate batches of equal length; the collate function of the data loader."""
-        audio, band = (torch.cat([getattr(item, name) for item in items]) for name in ("audio", "band"))
-        return Batch(Conditioning.stack([item.conditioning for item in items]), audio, band)
-
-
-def evenly_spaced(share: float, count: int) -> list[int]:
-    """Indices of a share of ``count`` items, spread as evenly as possible: 0.25 of 8 are 3 and 7.
-
-    If the share of every micro-batch is a whole number, those of the micro-batches together are those of the batch.
-    """
-    return [number for number in range(count) if int((number + 1) * share + ROUNDING) > int(number * share + ROUNDING)]
+        conditioning = Conditioning.stack([item.conditioning for item in items])
+        audio, band = torch.cat([item.audio for item in items]), torch.cat([item.band for item in items])
+        return Batch(conditioning, audio, band)

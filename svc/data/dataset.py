@@ -1,16 +1,17 @@
 """Training segments of prepared clips. Item (epoch, index) is a pure function of the seed: resuming needs no state."""
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
-from typing import Any
+from functools import lru_cache
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Sampler
 
 from svc.config import Config
-from svc.data.batch import ROUNDING, Batch
+from svc.data.batch import Batch
 from svc.data.manifest import Clip, Manifest
 from svc.errors import DataError
 from svc.features.cache import CacheEntry, FeatureCache, from_int16
@@ -34,14 +35,10 @@ class SegmentDataset(torch.utils.data.Dataset[Batch]):
         self.config = config
         self.cache = FeatureCache(prepared.folder / "store")
         self.clips = [c for c in prepared.split("train") if c.frames >= config.segment_frames and c.active]
-        if not self.clips:
-            raise DataError(f"{prepared.folder}: no training clip is as long as train.segment_seconds; lower it")
-        missing = {speaker.name for speaker in prepared.speakers} - {clip.speaker for clip in self.clips}
-        if missing:
-            names = ", ".join(sorted(missing))
-            raise DataError(
-                f"{prepared.folder}: no training clip of {names} is as long as train.segment_seconds; lower it"
-            )
+        without = {speaker.name for speaker in prepared.speakers} - {clip.speaker for clip in self.clips}
+        if without or not self.clips:
+            names = f" of {', '.join(sorted(without))}" if self.clips else ""
+            raise DataError(f"{prepared.folder}: no training clip{names} is as long as train.segment_seconds; lower it")
         self.band_limits = prepared.band_limits(config)
         counts = [max(1, round(clip.active / config.segment_frames)) for clip in self.clips]
         self.epoch_items = np.repeat(np.arange(len(self.clips)), counts)
@@ -68,26 +65,23 @@ class SegmentDataset(torch.utils.data.Dataset[Batch]):
         features = _features(entry, first, last, self._content(entry, first, last, rng))
         speaker = one_hot(self.prepared.speaker_index(clip.speaker), len(self.prepared.speakers))
         conditioning = features.conditioning(speaker)
-        conditioning = replace(
-            conditioning,
-            phase=(conditioning.phase + float(rng.random())) % 1.0,
-            start_frame=torch.tensor([int(rng.integers(2**31))]),
+        phase = (conditioning.phase + float(rng.random())) % 1.0
+        start_frame = torch.tensor([int(rng.integers(2**31))])
+        return Batch(
+            replace(conditioning, phase=phase, start_frame=start_frame),
+            _audio(entry, first, last, self.config.hop),
+            torch.tensor([self.band_limits[clip.key]]),
         )
-        band = torch.tensor([self.band_limits[clip.key]])
-        return Batch(conditioning, _audio(entry, first, last, self.config.hop), band)
 
     def _content(self, entry: CacheEntry, first: int, last: int, rng: np.random.Generator) -> np.ndarray:
+        """Content between two neighbouring perturbation factors, or as it is."""
         count = len(self.config.features.content.perturbation_factors)
-        if count and rng.random() < PERTURBED_SHARE:
-            low, high = entry.get("perturbed_content", first, last)[_neighbours(rng, count)]
-            share = rng.random()
-            return (low * (1 - share) + high * share).astype(np.float32)
-        return entry.get("content", first, last).astype(np.float32)
-
-
-def _neighbours(rng: np.random.Generator, count: int) -> list[int]:
-    low = int(rng.integers(max(1, count - 1)))
-    return [low, min(low + 1, count - 1)]
+        if not count or rng.random() >= PERTURBED_SHARE:
+            return entry.get("content", first, last).astype(np.float32)
+        low = int(rng.integers(max(1, count - 1)))
+        perturbed = entry.get("perturbed_content", first, last)
+        share = rng.random()
+        return (perturbed[low] * (1 - share) + perturbed[min(low + 1, count - 1)] * share).astype(np.float32)
 
 
 def count_active(entry: CacheEntry, first: int, last: int) -> int:
@@ -100,12 +94,6 @@ def read_features(cache: FeatureCache, clip: Clip, first: int, last: int) -> Fea
     """Features of the frames [first, last) of a clip."""
     with cache.open(clip.key) as entry:
         return _features(entry, first, last, entry.get("content", first, last).astype(np.float32))
-
-
-def read_active_share(cache: FeatureCache, clip: Clip, first: int, last: int) -> np.float32:
-    """Share of the frames [first, last) of a clip that are active."""
-    with cache.open(clip.key) as entry:
-        return np.float32(count_active(entry, first, last) / (last - first))
 
 
 def read_audio(cache: FeatureCache, clip: Clip, first: int, last: int, hop: int) -> torch.Tensor:
@@ -142,7 +130,7 @@ class StepSampler(Sampler[list[ItemIndex]]):
             counts = f"train.gradient_accumulation_steps {train.gradient_accumulation_steps} × {world} processes"
             raise DataError(f"train.batch_size {train.batch_size} is no multiple of {counts}; choose a multiple")
         size = train.batch_size // count
-        if abs(fraction * size - round(fraction * size)) > ROUNDING:
+        if abs(fraction * size - round(fraction * size)) > 1e-6:
             raise DataError(
                 f"virtual_speakers.fraction {fraction} of {size} segments in a micro batch is not a whole number; "
                 "change it or train.batch_size"
@@ -157,19 +145,16 @@ class StepSampler(Sampler[list[ItemIndex]]):
 
     def _item(self, position: int) -> ItemIndex:
         epoch, index = divmod(position, self.items)
-        return epoch, int(self._order(epoch)[index])
+        return epoch, int(_order(self.config.train.seed, epoch, self.items)[index])
 
-    def _order(self, epoch: int) -> np.ndarray:
-        if getattr(self, "_epoch", None) != epoch:
-            self._epoch = epoch
-            self._permutation = np.random.default_rng([self.config.train.seed, epoch]).permutation(self.items)
-        return self._permutation
+
+@lru_cache(maxsize=2)
+def _order(seed: int, epoch: int, items: int) -> np.ndarray:
+    return np.random.default_rng([seed, epoch]).permutation(items)
 
 
 def batches(dataset: SegmentDataset, *, step: int, rank: int, world: int) -> Iterator[Batch]:
     """Batches of the steps from ``step`` on, for one process.
-
-    Workers send arrays, because tensors would go through /dev/shm, which is small in many containers.
 
     Raises:
         DataError: a worker was ended from outside.
@@ -180,7 +165,6 @@ def batches(dataset: SegmentDataset, *, step: int, rank: int, world: int) -> Ite
         batch_sampler=StepSampler(len(dataset), dataset.config, step=step, rank=rank, world=world),
         num_workers=workers,
         collate_fn=_stack_arrays if workers else Batch.stack,
-        persistent_workers=False,
     )
     try:
         yield from map(_from_arrays, _load(loader)) if workers else loader
@@ -194,37 +178,29 @@ def batches(dataset: SegmentDataset, *, step: int, rank: int, world: int) -> Ite
 
 
 def _load(loader: DataLoader[Any]) -> Iterator[Any]:
-    """What workers send; one that died is noticed here.
-
-    torch notices it by a signal handler, which would raise in the middle of a step.
-    """
-    items, loading = iter(loader), False
-    notice = signal.getsignal(signal.SIGCHLD)
-
-    def handle(number: int, frame: Any) -> None:
-        if loading and callable(notice):
-            notice(number, frame)
-
-    signal.signal(signal.SIGCHLD, handle)
+    """What workers send. Only here may torch's signal handler notice a dead worker: it would raise within a step."""
+    items, handler = iter(loader), cast(Callable[[int, None], object], signal.getsignal(signal.SIGCHLD))
     try:
         while True:
-            loading = True
-            handle(signal.SIGCHLD, None)
+            signal.signal(signal.SIGCHLD, handler)
+            handler(signal.SIGCHLD, None)  # of a worker that died in the meantime
             arrays = next(items, None)
-            loading = False
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             if arrays is None:
                 return
             yield arrays
     finally:
-        signal.signal(signal.SIGCHLD, notice)
+        signal.signal(signal.SIGCHLD, handler)
 
 
 def _stack_arrays(items: Sequence[Batch]) -> _Arrays:
+    """Workers send arrays, because tensors would go through /dev/shm, which is small in many containers."""
     batch = Batch.stack(items)
     conditioning = {f.name: getattr(batch.conditioning, f.name).numpy() for f in fields(Conditioning)}
     return conditioning, batch.audio.numpy(), batch.band.numpy()
 
 
 def _from_arrays(arrays: _Arrays) -> Batch:
-    conditioning = {name: torch.from_numpy(array) for name, array in arrays[0].items()}
-    return Batch(Conditioning(**conditioning), torch.from_numpy(arrays[1]), torch.from_numpy(arrays[2]))
+    conditioning, audio, band = arrays
+    tensors = {name: torch.from_numpy(array) for name, array in conditioning.items()}
+    return Batch(Conditioning(**tensors), torch.from_numpy(audio), torch.from_numpy(band))

@@ -9,8 +9,8 @@ from svc.audio import praat
 from svc.audio.files import Audio
 from svc.config import Config
 from svc.data import manifest
+from svc.data.extraction import extract_clip
 from svc.data.manifest import Clip, Manifest
-from svc.data.process_file import extract_clip
 from svc.features.cache import FeatureCache, from_int16
 from svc.utils.progress import progress
 

@@ -20,10 +20,11 @@ from filelock import FileLock, Timeout
 
 from svc.config import Config
 from svc.data import manifest
-from svc.data.corpora.split import Side, check_shares, sides
+from svc.data.corpora import Recording
+from svc.data.corpora.split import Side, check_shares, ensure_sides, sides
 from svc.data.manifest import Clip
-from svc.data.process_file import VALID_SHARE, PrepareJob, Rejected, process_file
-from svc.data.sources import Source, Sources, common_folder, find_by_speaker, find_single_speaker, find_sources
+from svc.data.process_file import PrepareJob, process_file
+from svc.data.sources import Rejected, Sources, common_folder, find_single_speaker, find_sources
 from svc.errors import DataError
 from svc.features.cache import FeatureCache
 from svc.features.extract import changed_features, feature_fingerprint
@@ -32,9 +33,6 @@ from svc.utils.distributed import ProcessGroup, process_group
 from svc.utils.progress import progress
 from svc.utils.workers import end_with_parent
 
-__all__ = ["Summary", "check_config", "find_by_speaker", "find_single_speaker", "prepare"]
-
-TEST_SHARE = 0.1
 _LOCK = ".lock"
 _Result = list[Clip] | Rejected
 
@@ -49,14 +47,6 @@ class Summary:
     notes: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    jobs: list[PrepareJob]
-    rejected: list[Rejected]
-    notes: list[str]
-    abort_file: Path
-
-
 def prepare(
     data: Path | Sequence[Path],
     out: Path,
@@ -67,8 +57,8 @@ def prepare(
     *,
     corpus: str | None = None,
     licence: str | None = None,
-    valid: float = VALID_SHARE,
-    test: float = TEST_SHARE,
+    valid: float = 0.1,
+    test: float = 0.1,
 ) -> Summary:
     """Prepare recordings of one or several corpora, or of a plain folder of speakers.
 
@@ -94,43 +84,32 @@ def prepare(
         DataError: there is nothing to prepare, nothing usable in it, or another run holds the folder.
     """
     check_shares(valid, test)
-    roots = _roots(data)
+    roots = [Path(data)] if isinstance(data, str | Path) else [Path(root) for root in data]
+    roots = roots if len(roots) == 1 else [root.resolve() for root in roots]
     group = process_group()
+
+    def plan() -> tuple[Sources, list[PrepareJob], Path]:
+        sources = find_single_speaker(roots[0], speaker) if speaker else find_sources(roots, corpus, licence)
+        abort_file = _lock(roots, out, sources, held)
+        return sources, _jobs(sources.recordings, roots, out, config, valid, 0.0 if speaker else test), abort_file
+
     try:
         with ExitStack() as held:
-            plan = group.on_main(
-                lambda: _plan(roots, out, config, held, _find(roots, speaker, corpus, licence), valid, test)
-            )
+            sources, work, abort_file = group.on_main(plan)
             group.on_all(lambda: _check_visible(roots, out))
-            results = group.map_sharded(plan.jobs, lambda part: _process(part, group, jobs, device), plan.abort_file)
-            return group.on_main(lambda: _write_tables(roots[0], out, plan, results, valid))
+            results = group.map_sharded(work, lambda part: _process(part, group, jobs, device), abort_file)
+            return group.on_main(lambda: _write_tables(out, sources, work, results))
     except Timeout:
         raise DataError(f"{out}: another `svc prepare` is working there; wait for it or choose another -o") from None
     except OSError as error:
         raise DataError(f"{out}: cannot be written ({error.strerror}); choose another folder with -o") from None
 
 
-def _roots(data: Path | Sequence[Path]) -> list[Path]:
-    roots = [Path(data)] if isinstance(data, str | Path) else [Path(root) for root in data]
-    if not roots:
-        raise DataError("no folder to prepare; name one or several")
-    return roots if len(roots) == 1 else [root.resolve() for root in roots]
-
-
-def _find(roots: Sequence[Path], speaker: str | None, corpus: str | None, licence: str | None) -> Sources:
-    if speaker is None:
-        return find_sources(roots, corpus, licence)
-    files = find_single_speaker(roots[0], speaker)
-    return Sources([Source(name, path) for name, path in files], [], [])
-
-
-def _plan(
-    roots: Sequence[Path], out: Path, config: Config, held: ExitStack, contents: Sources, valid: float, test: float
-) -> _Plan:
-    """The files to process; from now on the folder is locked."""
-    sources, rejected = contents.sources, contents.rejected
-    if not sources:
-        reason = rejected[0]["reason"] if rejected else f"put them as {roots[0]}/<speaker>/<anything>.wav"
+def _lock(roots: Sequence[Path], out: Path, sources: Sources, held: ExitStack) -> Path:
+    """Lock the prepared folder, if there is something to prepare; returns the file by which a process stops all."""
+    if not sources.recordings:
+        example = f"put them as {roots[0]}/<speaker>/<anything>.wav"
+        reason = sources.rejected[0]["reason"] if sources.rejected else example
         raise DataError(f"{roots[0]}: no files in speakers' folders; {reason}")
     if any(out.resolve().is_relative_to(root.resolve()) for root in roots):
         raise DataError(f"{out}: lies inside the data, where it would be taken for a speaker; choose another -o")
@@ -138,40 +117,26 @@ def _plan(
     held.enter_context(FileLock(out / _LOCK, timeout=0))
     abort_file = out / f".failed-{secrets.token_hex(4)}"  # a new name every time: networked folders cache old files
     held.callback(abort_file.unlink, missing_ok=True)
-    fingerprint = feature_fingerprint(config)
-    split, data = _group_sides(sources, valid, test), common_folder(roots)
-    jobs = [
-        PrepareJob(
-            source.speaker,
-            source.path,
-            data,
-            out / "store",
-            fingerprint,
-            config,
-            labels={name: getattr(source, name) for name in ("group", "kind", "language", "licence")},
-            split=split.get(source.group),
-            valid=valid,
-            test=test if source.corpus else 0.0,
-            start=source.start,
-            end=source.end,
-        )
-        for source in sources
+    return abort_file
+
+
+def _jobs(
+    recordings: Sequence[Recording], roots: Sequence[Path], out: Path, config: Config, valid: float, test: float
+) -> list[PrepareJob]:
+    data, fingerprint, split = common_folder(roots), feature_fingerprint(config), _group_sides(recordings, valid, test)
+    return [
+        PrepareJob(one, data, out / "store", fingerprint, config, split=split.get(one.group), valid=valid, test=test)
+        for one in recordings
     ]
-    return _Plan(jobs, rejected, contents.notes, abort_file)
 
 
-def _group_sides(sources: Sequence[Source], valid: float, test: float) -> dict[str, Side]:
+def _group_sides(recordings: Sequence[Recording], valid: float, test: float) -> dict[str, Side]:
     """Sides of all groups; a small corpus has songs, and sentences, on every side."""
-    groups: dict[tuple[str, str], set[str]] = {}
-    published: dict[str, Side] = {}
-    for source in sources:
-        if source.group:
-            groups.setdefault((source.corpus, source.kind), set()).add(source.group)
-            if source.split:
-                published[source.group] = source.split
     split: dict[str, Side] = {}
-    for names in groups.values():
-        split |= sides(names, valid, test, {name: own for name, own in published.items() if name in names})
+    grouped = [recording for recording in recordings if recording.group]
+    for corpus_and_kind in dict.fromkeys((one.group.partition("/")[0], one.kind) for one in grouped):
+        own = [one for one in grouped if (one.group.partition("/")[0], one.kind) == corpus_and_kind]
+        split |= sides({one.group for one in own}, valid, test, {one.group: one.split for one in own if one.split})
     return split
 
 
@@ -206,64 +171,41 @@ def _run(part: Sequence[PrepareJob], jobs: int) -> Iterator[_Result]:
         except BrokenProcessPool:
             if jobs == 1:  # else any of several files
                 job, done = part[done], done + 1
-                reason = f"{job.path}: its process was ended from outside, out of memory?; cut it into shorter files"
-                yield {"path": str(job.path.relative_to(job.data)), "speaker": job.speaker, "reason": reason}
+                path = job.recording.path
+                yield job.reject(
+                    f"{path}: its process was ended from outside, out of memory?; cut it into shorter files"
+                )
             jobs = 1
 
 
 def _start_worker() -> None:
     """Use one thread, and end with the parent, however that ends."""
-    _use_one_thread()
-    end_with_parent()
-
-
-def _use_one_thread() -> None:
     torch.set_num_threads(1)
+    end_with_parent()
 
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
     """As in a process of its own: the last bits of a sum depend on the number of threads."""
     threads = torch.get_num_threads()
-    _use_one_thread()
+    torch.set_num_threads(1)
     try:
         yield
     finally:
         torch.set_num_threads(threads)
 
 
-def _write_tables(data: Path, out: Path, plan: _Plan, results: list[_Result], valid: float) -> Summary:
+def _write_tables(out: Path, sources: Sources, work: list[PrepareJob], results: list[_Result]) -> Summary:
     clips = [clip for result in results if isinstance(result, list) for clip in result]
-    rejected = plan.rejected + [result for result in results if isinstance(result, dict)]
+    rejected = sources.rejected + [result for result in results if isinstance(result, dict)]
     if not clips:
-        raise DataError(f"{data}: none of {len(results)} files is usable, for example {rejected[0]['reason']}")
-    clips = _ensure_split(clips, valid)
+        raise DataError(f"{work[0].data}: none of {len(results)} files is usable, for example {rejected[0]['reason']}")
+    clips = ensure_sides(clips, work[0].valid)
     cache = FeatureCache(out / "store")
     own = groupby(sorted(clips, key=lambda clip: clip.speaker), key=lambda clip: clip.speaker)
     speakers = [_speaker_stats(name, list(group), cache) for name, group in own]
-    manifest.write(out, clips, speakers, rejected, plan.jobs[0].fingerprint)
-    return Summary(clips, speakers, rejected, plan.notes)
-
-
-def _ensure_split(clips: list[Clip], valid: float = VALID_SHARE) -> list[Clip]:
-    """Every speaker keeps something to train on, and something is held out, if asked for; groups stay whole."""
-    units: dict[str, list[Clip]] = {}
-    units_of: dict[str, set[str]] = {}  # names of units by speaker
-    for clip in clips:
-        units.setdefault(clip.split_unit, []).append(clip)
-        units_of.setdefault(clip.speaker, set()).add(clip.split_unit)
-    split = {name: unit[0].split for name, unit in units.items()}
-    order = {name: (unit[0].split == "test", min(clip.key for clip in unit)) for name, unit in units.items()}
-    for own in units_of.values():
-        if all(split[name] != "train" for name in own):
-            split[min(own, key=order.__getitem__)] = "train"
-    if valid > 0 and "valid" not in split.values():
-        count = {speaker: sum(split[name] == "train" for name in own) for speaker, own in units_of.items()}
-        training = (name for name in units if split[name] == "train")
-        spare = [name for name in training if all(count[clip.speaker] > 1 for clip in units[name])]
-        if spare:
-            split[min(spare, key=order.__getitem__)] = "valid"
-    return [replace(clip, split=split[clip.split_unit]) for clip in clips]
+    manifest.write(out, clips, speakers, rejected, work[0].fingerprint)
+    return Summary(clips, speakers, rejected, sources.notes)
 
 
 def _speaker_stats(name: str, clips: list[Clip], cache: FeatureCache) -> Speaker:

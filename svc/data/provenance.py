@@ -18,7 +18,7 @@ def training_data(clips: Iterable[Clip]) -> TrainingData:
     songs = {song_hash(clip.speaker, song_of(clip)) for clip in trained}
     audio = {bytes.fromhex(clip.audio_hash) for clip in trained if clip.audio_hash}
     corpora = dict.fromkeys(clip.group.partition("/")[0] for clip in trained if clip.group)
-    credits = tuple(CORPORA[name].CREDIT for name in corpora if name in CORPORA and CORPORA[name].CREDIT)
+    credits = tuple(CORPORA[name].credit for name in corpora if name in CORPORA and CORPORA[name].credit)
     licences = minutes_by_licence((clip.licence, clip.frames / FRAMES_PER_SECOND) for clip in trained)
     return TrainingData(frozenset(songs | audio), licences, credits)
 

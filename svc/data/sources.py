@@ -2,49 +2,26 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from svc.audio.find import enters, find_audio, is_hidden, may_be_audio
 from svc.data import corpora
-from svc.data.corpora import folder
-from svc.data.corpora.base import UNKNOWN_LANGUAGE, UNKNOWN_LICENCE, Recording
-from svc.data.corpora.split import Side
-from svc.data.process_file import Rejected
+from svc.data.corpora import Recording, folder
 from svc.errors import DataError
 from svc.features.speaker import checked_new_name
 
 MIN_GROUPS = 2  # of a plain folder that is split by group
+Rejected = dict[str, str]  # path, speaker, reason
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A recording to prepare, as ``svc.data.corpora.Recording``; empty fields are not known.
-
-    Attributes:
-        corpus: name of the reader.
-        group: empty: the file is split by itself.
-    """
-
-    speaker: str
-    path: Path
-    corpus: str = ""
-    group: str = ""
-    kind: str = ""
-    language: str = ""
-    licence: str = ""
-    start: float | None = None
-    end: float | None = None
-    split: Side | None = None
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Sources:
-    """Recordings of all roots, what was rejected, and notes to print."""
+    """Recordings, what was rejected, and notes to print."""
 
-    sources: list[Source]
-    rejected: list[Rejected]
-    notes: list[str]
+    recordings: list[Recording] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def common_folder(roots: Sequence[Path]) -> Path:
@@ -63,28 +40,28 @@ def find_sources(roots: Sequence[Path], corpus: str | None = None, licence: str 
     Raises:
         DataError: a root is no folder or lies in another, or two corpora have a speaker of the same name.
     """
-    _check_roots(roots)
-    parts = []
+    sources = Sources()
+    corpus_of: dict[str, str] = {}
     for root in roots:
+        if any(root.resolve().is_relative_to(other.resolve()) for other in roots if other is not root):
+            raise DataError(f"{root}: is or lies in another folder that you named; name it once")
         if not root.is_dir():
             raise DataError(f"{root}: no such folder; name one that holds a folder for each speaker")
-        name = corpora.detect(root) if corpus is None else corpus
-        parts.append(_plain_folder(root) if name == "folder" else _corpus(root, name))
-    sources = [source for part in parts for source in part.sources]
-    _check_speakers(sources)
-    if licence:
-        sources = [_with_licence(source, licence) for source in sources]
-    return Sources(sources, [r for part in parts for r in part.rejected], [n for part in parts for n in part.notes])
+        name = corpus or corpora.detect(root)
+        part = _plain_folder(root) if name == "folder" else _corpus(root, name)
+        for speaker in dict.fromkeys(recording.speaker for recording in part.recordings):
+            if corpus_of.setdefault(speaker, name) != name:
+                raise DataError(
+                    f"{speaker}: is a speaker of {corpus_of[speaker]} and of {name}; prepare them apart, or rename one"
+                )
+        sources.recordings += [replace(one, licence=one.licence or licence or "") for one in part.recordings]
+        sources.rejected += part.rejected
+        sources.notes += part.notes
+    return sources
 
 
 def find_by_speaker(data: Path) -> tuple[list[tuple[str, Path]], list[Rejected]]:
-    """(speaker, file) of everything below the speakers' folders that may be audio, and what belongs to no speaker.
-
-    Raises:
-        DataError: the folder is not there.
-    """
-    if not data.is_dir():
-        raise DataError(f"{data}: no such folder; name one that holds a folder for each speaker")
+    """(speaker, file) of everything below the speakers' folders that may be audio, and what belongs to no speaker."""
     files: list[tuple[str, Path]] = []
     reasons: dict[str, str] = {}
     linked: set[Path] = set()
@@ -105,8 +82,8 @@ def find_by_speaker(data: Path) -> tuple[list[tuple[str, Path]], list[Rejected]]
     return files, [{"path": name, "speaker": "", "reason": reason} for name, reason in reasons.items()]
 
 
-def find_single_speaker(data: Path, speaker: str) -> list[tuple[str, Path]]:
-    """(speaker, file) of everything in a folder of one speaker that may be audio.
+def find_single_speaker(data: Path, speaker: str) -> Sources:
+    """Everything in a folder of one speaker that may be audio.
 
     Raises:
         DataError: the folder is not there, or holds nothing that may be audio.
@@ -116,10 +93,10 @@ def find_single_speaker(data: Path, speaker: str) -> list[tuple[str, Path]]:
     if not data.is_dir():
         raise DataError(f"{data}: no such folder; name one that holds recordings of {speaker}")
     name = checked_new_name(speaker)
-    files = [(name, path) for path in find_audio(data)]
-    if not files:
+    recordings = [Recording(path, name) for path in find_audio(data)]
+    if not recordings:
         raise DataError(f"{data}: holds no recordings; put some of {speaker} there")
-    return files
+    return Sources(recordings)
 
 
 def _plain_folder(root: Path) -> Sources:
@@ -127,61 +104,26 @@ def _plain_folder(root: Path) -> Sources:
     files, rejected = find_by_speaker(root)
     below = Path()
     if not files and any(may_be_audio(path) for path in root.iterdir()):
-        below = Path(root.resolve().name)  # its only speaker
-        files, rejected = find_single_speaker(root, below.name), []
-    recordings = [replace(folder.recording(below / path.relative_to(root), Path()), path=path) for _, path in files]
-    groups = {recording.group for recording in recordings}
-    by_file = folder.is_split_by_file(recordings) or len(groups) < MIN_GROUPS
-    sources = [
-        _source(recording, speaker, "folder", "" if by_file else recording.group)
-        for (speaker, _), recording in zip(files, recordings, strict=True)
+        below, rejected = Path(root.resolve().name), []  # its only speaker
+        files = [(one.speaker, one.path) for one in find_single_speaker(root, below.name).recordings]
+    recordings = [
+        replace(folder.recording(path, below / path.relative_to(root)), speaker=speaker) for speaker, path in files
     ]
+    groups = {recording.group for recording in recordings}
+    if not (folder.is_split_by_file(recordings) or len(groups) < MIN_GROUPS):
+        return Sources(recordings, rejected)
     note = f"{root}: has no folders of songs, so it is split by file; takes of one song may be on both sides"
-    return Sources(sources, rejected, [note] if by_file and sources else [])
+    return Sources([replace(one, group="") for one in recordings], rejected, [note] if recordings else [])
 
 
 def _corpus(root: Path, name: str) -> Sources:
-    sources: list[Source] = []
-    reasons: dict[str, str] = {}
+    sources = Sources()
+    refused: set[str] = set()
     for recording in corpora.find(root, name):
         try:
-            sources.append(_source(recording, checked_new_name(recording.speaker), name, recording.group))
+            sources.recordings.append(replace(recording, speaker=checked_new_name(recording.speaker)))
         except DataError as error:
-            reasons.setdefault(recording.speaker, str(error))
-    return Sources(sources, [{"path": root.name, "speaker": "", "reason": reason} for reason in reasons.values()], [])
-
-
-def _source(recording: Recording, speaker: str, corpus: str, group: str) -> Source:
-    return Source(
-        speaker,
-        recording.path,
-        corpus,
-        group,
-        recording.kind,
-        "" if recording.language == UNKNOWN_LANGUAGE else recording.language,
-        "" if recording.licence == UNKNOWN_LICENCE else recording.licence,
-        recording.start,
-        recording.end,
-        recording.split,
-    )
-
-
-def _with_licence(source: Source, licence: str) -> Source:
-    return source if source.licence else replace(source, licence=licence)
-
-
-def _check_roots(roots: Sequence[Path]) -> None:
-    real = [root.resolve() for root in roots]
-    for number, root in enumerate(real):
-        if any(root.is_relative_to(other) for place, other in enumerate(real) if place != number):
-            raise DataError(f"{roots[number]}: is or lies in another folder that you named; name it once")
-
-
-def _check_speakers(sources: Sequence[Source]) -> None:
-    corpus_of: dict[str, str] = {}
-    for source in sources:
-        other = corpus_of.setdefault(source.speaker, source.corpus)
-        if other != source.corpus:
-            raise DataError(
-                f"{source.speaker}: is a speaker of {other} and of {source.corpus}; prepare them apart, or rename one"
-            )
+            if recording.speaker not in refused:
+                sources.rejected.append({"path": root.name, "speaker": "", "reason": str(error)})
+            refused.add(recording.speaker)
+    return sources

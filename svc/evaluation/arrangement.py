@@ -8,7 +8,7 @@
 
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,22 +31,12 @@ SPEECH_SECONDS = 60.0
 Takes = Mapping[tuple[str, str], Sequence[Recording]]  # by speaker and group, in order
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Sources of a protocol, and the speakers to convert to."""
+def select(
+    protocol: str, recordings: Sequence[Recording], speakers: Sequence[str], data: TrainingData
+) -> tuple[list[Recording], list[str]]:
+    """Sources of a protocol, at most 32, evenly spaced, and the speakers to convert to.
 
-    sources: list[Recording]
-    targets: list[str]
-
-
-def select(protocol: str, recordings: Sequence[Recording], speakers: Sequence[str], data: TrainingData) -> Selection:
-    """Sources and targets of a protocol; sources evenly spaced, at most 32.
-
-    Args:
-        protocol: name.
-        recordings: of a corpus.
-        speakers: of the voice.
-        data: what the voice was trained on.
+    Recordings are of a corpus, the speakers and the training data of the voice.
 
     Raises:
         DataError: there is no such protocol, or no source or target.
@@ -69,7 +59,7 @@ def select(protocol: str, recordings: Sequence[Recording], speakers: Sequence[st
     if not songs or not targets:
         missing = "songs that fit" if targets else "targets"
         raise DataError(f"--protocol {protocol}: the corpus has no {missing}; see svc/evaluation/README.md")
-    return Selection(evenly_spaced(songs, MAX_SOURCES), targets)
+    return evenly_spaced(songs, MAX_SOURCES), targets
 
 
 def arrange(
@@ -77,43 +67,34 @@ def arrange(
 ) -> EvaluationRequest:
     """Write ``OUT/recordings/{songs,enrolment,truths,speech}/<speaker>/`` as links, and the request to evaluate them.
 
-    Args:
-        protocol: name.
-        request: its sources are a corpus.
-        speakers: of the voice.
-        data: what the voice was trained on.
+    The sources of the request are a corpus. For the other arguments see ``select``.
 
     Raises:
         DataError: see ``select``; or the folder cannot be written.
     """
     recordings = corpora.find(request.sources)
-    chosen = select(protocol, recordings, speakers, data)
+    sources, targets = select(protocol, recordings, speakers, data)
     takes: dict[tuple[str, str], list[Recording]] = {}
     for recording in sorted(recordings, key=lambda one: (one.path, one.start or 0.0)):
         takes.setdefault((recording.speaker, recording.group), []).append(recording)
     root = request.out / FOLDER
     shutil.rmtree(root, ignore_errors=True)
     try:
-        for source in chosen.sources:
+        for source in sources:
             _place(source, root / "songs" / source.speaker / _name(source, takes))
-            for name in dict.fromkeys([source.speaker, *chosen.targets]):
+            for name in targets:
                 _place_truths(source, name, takes, root / "truths")
-        for name in dict.fromkeys([*chosen.targets, *(source.speaker for source in chosen.sources)]):
+        for name in dict.fromkeys([*targets, *(source.speaker for source in sources)]):
             own = [r for r in recordings if r.speaker == name and r.kind == "song"] or _speech(recordings, name)
             for number, recording in enumerate(evenly_spaced(own, MAX_ENROLMENT_FILES)):
                 _place(recording, root / "enrolment" / name / f"{number:02d}")
-            if protocol == "one-minute" and name in chosen.targets:
+            if protocol == "one-minute" and name in targets:
                 for number, recording in enumerate(_first_minute(_speech(recordings, name))):
                     _place(recording, root / "speech" / name / f"{number:02d}")
     except OSError as error:
         raise DataError(f"{root}: cannot be written ({error.strerror}); choose another -o") from None
-    return replace(
-        request,
-        speakers=tuple(chosen.targets),
-        sources=root / "songs",
-        enrolment=root / "enrolment",
-        parallel=root / "truths",
-    )
+    folders = {"sources": root / "songs", "enrolment": root / "enrolment", "parallel": root / "truths"}
+    return replace(request, speakers=tuple(targets), **folders)
 
 
 def _name(recording: Recording, takes: Takes) -> str:
@@ -142,10 +123,7 @@ def _place(recording: Recording, path: Path) -> None:
         blocks = list(read_segment(recording.path, recording.start, recording.end))
         files.write(target, Audio(np.concatenate([block.samples for block in blocks]), blocks[0].rate))
         return
-    try:
-        target.symlink_to(recording.path.resolve())
-    except NotImplementedError:
-        shutil.copyfile(recording.path, target)
+    target.symlink_to(recording.path.resolve())
 
 
 def _speech(recordings: Iterable[Recording], speaker: str) -> list[Recording]:

@@ -16,21 +16,13 @@ ALPHA = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A measure of two systems a and b.
+    """A measure of two systems a and b."""
 
-    Attributes:
-        measure: compared by its absolute value if it should be zero.
-        a: mean over outputs.
-        b: likewise.
-        estimate: of b − a, over the songs that both have.
-        p_value: of a sign-flip test over songs.
-    """
-
-    measure: Measure
-    a: float
+    measure: Measure  # compared by its absolute value if it should be zero
+    a: float  # mean over outputs
     b: float
-    estimate: Estimate
-    p_value: float
+    estimate: Estimate  # of b − a, over the songs that both have
+    p_value: float  # of a sign-flip test over songs
 
     @property
     def verdict(self) -> str:
@@ -46,7 +38,7 @@ class Difference:
 
 
 def compare(a: Sequence[Row], b: Sequence[Row]) -> dict[str, list[Difference]]:
-    """Differences of every measure, separately for conversions and reconstructions, over outputs that both have.
+    """Differences of every measure that both have, for conversions and reconstructions, over outputs that both have.
 
     Raises:
         DataError: they share none.
@@ -55,34 +47,29 @@ def compare(a: Sequence[Row], b: Sequence[Row]) -> dict[str, list[Difference]]:
     common = [key for key in first if key in second]
     if not common:
         raise DataError("the two evaluations share no conversion; evaluate both with the same sources and targets")
-    kinds = {
-        "converted": [key for key in common if first[key]["speaker"] != key[1]],
-        "reconstructed": [key for key in common if first[key]["speaker"] == key[1]],
-    }
-    return {
-        kind: [_difference(measure, [first[k] for k in keys], [second[k] for k in keys]) for measure in MEASURES]
-        for kind, keys in kinds.items()
-        if keys
-    }
+    differences = {}
+    for kind, same in (("converted", False), ("reconstructed", True)):
+        keys = [key for key in common if (first[key]["speaker"] == key[1]) is same]
+        if keys:
+            differences[kind] = _differences([first[key] for key in keys], [second[key] for key in keys])
+    return differences
 
 
 def tabulate(differences: Sequence[Difference], name_a: str, name_b: str) -> Table:
     """A line for each measure that both systems have."""
     rows = []
-    for difference in differences:
-        measure = difference.measure
-        if difference.estimate.files:
-            bar = "|" if measure.better == "zero" else ""
-            means = [measure.text(difference.a), measure.text(difference.b), measure.interval(difference.estimate)]
-            test = [f"{difference.estimate.files}", f"{difference.p_value:.3f}", difference.verdict]
-            rows.append([f"{bar}{measure.title}{bar}", *means, *test])
+    for one in differences:
+        measure = one.measure
+        title = f"|{measure.title}|" if measure.better == "zero" else measure.title
+        means = [measure.text(one.a), measure.text(one.b), measure.interval(one.estimate)]
+        rows.append([title, *means, f"{one.estimate.files}", f"{one.p_value:.3f}", one.verdict])
     return Table(["", name_a, name_b, "difference", "songs", "p", f"{name_b} is"], rows)
 
 
 def summarise(differences: Sequence[Difference], name_b: str) -> str:
     """How many measures got better and worse, and how many would by chance."""
-    verdicts = [difference.verdict for difference in differences if difference.estimate.files]
-    if not verdicts or set(verdicts) == {"too few songs"}:
+    verdicts = [one.verdict for one in differences]
+    if set(verdicts) <= {"too few songs"}:
         return f"too few songs: at least {MIN_SONGS} are needed"
     better, worse = verdicts.count("better"), verdicts.count("worse")
     return (
@@ -95,12 +82,17 @@ def _outputs(rows: Sequence[Row]) -> dict[tuple[str, str], Row]:
     return {(row["song"], row["target"]): row for row in rows if row["system"] == "voice"}
 
 
-def _difference(measure: Measure, a: Sequence[Row], b: Sequence[Row]) -> Difference:
-    pair = np.array([values(a, measure.key), values(b, measure.key)])
-    pair[:, np.isnan(pair).any(axis=0)] = np.nan
-    if measure.better == "zero":
-        pair = np.abs(pair)
-    gains, songs = (pair[1] - pair[0]).tolist(), [row["song"] for row in a]
-    gain = estimate(gains, songs)
-    means = [float(np.nanmean(line)) if gain.files else float("nan") for line in pair]
-    return Difference(measure, means[0], means[1], gain, sign_flip_p_value(gains, songs))
+def _differences(a: Sequence[Row], b: Sequence[Row]) -> list[Difference]:
+    """Of every measure that both have."""
+    songs, differences = [row["song"] for row in a], []
+    for measure in MEASURES:
+        pair = np.array([values(a, measure.key), values(b, measure.key)])
+        pair[:, np.isnan(pair).any(axis=0)] = np.nan
+        if measure.better == "zero":
+            pair = np.abs(pair)
+        gains = (pair[1] - pair[0]).tolist()
+        gain = estimate(gains, songs)
+        if gain.files:
+            means = [float(np.nanmean(line)) for line in pair]
+            differences.append(Difference(measure, *means, gain, sign_flip_p_value(gains, songs)))
+    return differences

@@ -6,18 +6,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-
 from svc.audio import files
 from svc.audio.files import Audio
 from svc.audio.resample import resample
 from svc.errors import DataError
-from svc.evaluation.metrics import artifacts, mos, spectral, transcript
-from svc.evaluation.metrics import content as content_metric
-from svc.evaluation.metrics import f0 as f0_metric
-from svc.evaluation.metrics import speaker as speaker_metric
-from svc.evaluation.metrics.f0 import Curve, Scores
-from svc.evaluation.metrics.speaker import Vector
+from svc.evaluation.metrics import artifacts, spectral
+from svc.evaluation.metrics.content import Content, PhoneContent, content_distance
+from svc.evaluation.metrics.f0 import Curve, Scores, f0_scores, load_tracker, loudness_scores
+from svc.evaluation.metrics.mos import load_mos_predictor
+from svc.evaluation.metrics.speaker import Vector, load_speaker_similarity
+from svc.evaluation.metrics.transcript import WhisperASR, transcript_errors
 
 MIN_GAP = 0.05  # cosine between source and target below which progress is undefined
 MAX_LENGTH_DIFFERENCE = 0.05  # of the source's length
@@ -29,11 +27,9 @@ class EvaluatorConfig:
 
     f0_tracker: str = "praat"
     speaker_encoder: str = "resemblyzer"
-    content_metric: str = content_metric.DEFAULT
     mos: tuple[str, ...] = ()
-    asr: str = ""  # sphinx, or the size or folder of a Whisper model
-    language: str = "en"
-    vocabulary: tuple[str, ...] = ()  # for sphinx
+    asr: str = ""  # size or folder of a Whisper model
+    language: str = "en"  # of the lyrics
 
 
 @dataclass(frozen=True)
@@ -54,9 +50,9 @@ class AnalysedAudio:
         return self.evaluator.similarity.embed(self.audio)
 
     @cached_property
-    def content(self) -> content_metric.Content:
+    def content(self) -> Content:
         """Content features (C, N)."""
-        return self.evaluator.content_metric.content(self.audio)
+        return self.evaluator.content.extract(self.audio)
 
     @cached_property
     def transcript(self) -> str:
@@ -66,8 +62,7 @@ class AnalysedAudio:
     @cached_property
     def mos(self) -> Scores:
         """Predicted mean opinion scores by name."""
-        predictors = self.evaluator.mos_predictors
-        return {name: value for predictor in predictors for name, value in predictor.scores(self.audio).items()}
+        return {name: value for predict in self.evaluator.mos for name, value in predict(self.audio).items()}
 
 
 def read_audio(path: Path) -> Audio:
@@ -82,21 +77,15 @@ class Evaluator:
     Args:
         config: names of the metrics.
         enrolment: recordings of every speaker.
-        cached_embeddings: raw embeddings of those, if another evaluator of the same config has computed them.
     """
 
-    def __init__(
-        self,
-        config: EvaluatorConfig,
-        enrolment: Mapping[str, Sequence[Audio]],
-        cached_embeddings: Mapping[str, Vector] | None = None,
-    ):
+    def __init__(self, config: EvaluatorConfig, enrolment: Mapping[str, Sequence[Audio]]):
         self.config = config
-        self.track_f0 = f0_metric.load_tracker(config.f0_tracker)
-        self.content_metric = content_metric.load_content_metric(config.content_metric)
-        self.mos_predictors = [mos.load_mos_predictor(name) for name in config.mos]
-        self.asr = transcript.load_asr(config.asr, config.language, config.vocabulary)
-        self.similarity = speaker_metric.load_speaker_similarity(config.speaker_encoder, enrolment, cached_embeddings)
+        self.track_f0 = load_tracker(config.f0_tracker)
+        self.content = PhoneContent()
+        self.mos = [load_mos_predictor(name) for name in config.mos]
+        self.asr = WhisperASR(config.asr, config.language) if config.asr else None
+        self.similarity = load_speaker_similarity(config.speaker_encoder, enrolment)
 
     def analyse(self, audio: Audio) -> AnalysedAudio:
         """A recording whose analyses are computed on first use."""
@@ -105,10 +94,10 @@ class Evaluator:
     def score(
         self, output: AnalysedAudio, source: AnalysedAudio, speaker: str, target: str, text: str | None = None
     ) -> Scores:
-        """All scores of an output that keeps the timing of its source.
+        """All scores of an output that keeps the timing of its source; a reconstruction if ``speaker`` is ``target``.
 
         Args:
-            output: conversion, or reconstruction if ``speaker`` is ``target``.
+            output: of the voice.
             source: its source.
             speaker: speaker of the source, or an empty string.
             target: speaker that the output should sound like.
@@ -120,27 +109,21 @@ class Evaluator:
         if abs(output.audio.seconds / source.audio.seconds - 1) > MAX_LENGTH_DIFFERENCE:
             lengths = f"{output.audio.seconds:.1f} s long, its source {source.audio.seconds:.1f} s"
             raise DataError(f"{lengths}; give conversions that keep the timing")
-        scores = f0_metric.f0_scores(output_f0=output.f0, reference_f0=source.f0)
-        scores |= f0_metric.loudness_scores(output=output.audio, source=source.audio)
+        scores = f0_scores(output_f0=output.f0, reference_f0=source.f0)
+        scores |= loudness_scores(output=output.audio, source=source.audio)
         scores |= self.identify_speaker(output.embedding, speaker, target, source.embedding)
-        if speaker != target:
-            scores |= self.conversion_progress(output, source, target)
-        scores["content_distance"] = content_metric.content_distance(source.content, output.content, source.audio)
-        scores |= artifacts.measure(source.audio, output.audio, source.f0, output.f0)
+        scores["content_distance"] = content_distance(source.content, output.content, source.audio)
+        scores |= artifacts.measure(source.audio, output.audio, source.f0)
         if speaker == target:
             scores["stft"] = spectral.stft_distance(output=output.audio, truth=source.audio)
             scores["mcd_aligned"] = spectral.mcd(output=output.audio, truth=source.audio)
+        else:
+            scores |= self.conversion_progress(output, source, target)
         scores |= output.mos | {f"{name}_source": value for name, value in source.mos.items()}
         return scores | self.compare_transcripts(output, source, text)
 
     def identify_speaker(self, output: Vector, speaker: str, target: str, *exclude: Vector) -> Scores:
-        """Closed-set speaker identification of an output.
-
-        Args:
-            output: embedding of the output.
-            speaker: speaker of the source, or an empty string.
-            target: speaker that the output should sound like.
-            exclude: embeddings of recordings to leave out of the enrolment, such as the source.
+        """Closed-set speaker identification of an embedding; others to exclude are left out of the enrolment.
 
         Returns:
             ``cosine`` to the target, ``cosine_prompt`` to its longest enrolment recording; ``named_target`` and
@@ -172,20 +155,6 @@ class Evaluator:
             "progress": (self.similarity.mean_cosine(output.embedding, target) - floor) / gap,
         }
 
-    def score_other_take(self, take: AnalysedAudio, source: AnalysedAudio, text: str | None = None) -> Scores:
-        """Content distance (after DTW, NaN if too short) and transcript errors of another performance of a source.
-
-        DTW flatters: different words, too, come out below 1.
-        """
-        scores = self.compare_transcripts(take, source, text)
-        frames = spectral.dtw_frame_map(take=take.audio, source=source.audio)
-        if frames is None:
-            return scores | {"content_distance": math.nan}
-        content = take.content[:, np.minimum(frames, take.content.shape[1] - 1)]
-        return scores | {"content_distance": content_metric.content_distance(source.content, content, source.audio)}
-
     def compare_transcripts(self, output: AnalysedAudio, source: AnalysedAudio, text: str | None = None) -> Scores:
         """ASR error rates of an output beside those of its source; empty without ASR."""
-        if not self.asr:
-            return {}
-        return transcript.transcript_errors(output.transcript, source.transcript, text)
+        return transcript_errors(output.transcript, source.transcript, text) if self.asr else {}

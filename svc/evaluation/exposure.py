@@ -4,14 +4,13 @@ Scores on recordings that a voice was trained on say little about others. Anothe
 counts as one of them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from svc.config import Config
 from svc.data import corpora
 from svc.data.corpora import Recording
-from svc.data.process_file import load_audio
-from svc.data.slicing import slice_at_silence
+from svc.data.extraction import load_audio, slice_at_silence
 from svc.errors import SvcError
 from svc.evaluation.metrics.table import Row
 from svc.evaluation.protocol import ConversionPair, Song
@@ -21,12 +20,9 @@ from svc.features.training_data import TrainingData, audio_hash, song_hash
 
 
 class Exposure:
-    """What a voice was trained on, as seen from the folders of an evaluation.
+    """What a voice was trained on, as seen from the sources of an evaluation.
 
-    Args:
-        data: of the voice.
-        config: of the voice.
-        sources: folder of the sources; where it has the layout of a corpus, that says which song a file is.
+    Where their folder has the layout of a corpus, that says which song a file is.
     """
 
     def __init__(self, data: TrainingData, config: Config, sources: Path):
@@ -35,26 +31,25 @@ class Exposure:
         self.groups = {recording.path.resolve(): recording.group for recording in recordings}
         self.trained = trained_groups(recordings, data)
 
-    def mark(self, rows: Iterable[Row], pairs: Iterable[ConversionPair], truths: Mapping[Path, Path]) -> None:
-        """Add ``seen`` to all rows of a song: 1 where the source or the truth was trained on, else 0.
+    def mark(self, rows: Iterable[Row], pairs: Sequence[ConversionPair], truths: Mapping[Path, Path]) -> list[str]:
+        """Add ``seen`` to all rows of an evaluation: 1 where the source or the truth was trained on, else 0.
 
-        Args:
-            rows: of an evaluation.
-            pairs: of the rows.
-            truths: the target's own performance, by the file of the conversion.
+        The truths are files by the file of the conversion. Returns notes for the report.
         """
         if not self.data.hashes:
-            return
-        sources = {pair.song.id: pair.song for pair in pairs}
-        seen = {name: self.has(song.path, song.speaker, song) for name, song in sources.items()}
-        pair_seen = {(pair.song.id, pair.target): seen[pair.song.id] for pair in pairs}
+            return ["The voice does not say what it was trained on: these songs may be among it."]
+        songs = {pair.song.id: pair.song for pair in pairs}
+        song_seen = {name: self.has(song.path, song.speaker, song) for name, song in songs.items()}
+        seen = {}
         for pair in pairs:
             truth = truths.get(pair.output)
-            if truth and not pair_seen[pair.song.id, pair.target]:
-                pair_seen[pair.song.id, pair.target] = self.has(truth, pair.target, pair.song)
+            key = pair.song.id, pair.target
+            seen[key] = song_seen[pair.song.id] or (truth is not None and self.has(truth, pair.target, pair.song))
         for row in rows:
-            if row["song"] in seen and row["system"] != "reference":
-                row["seen"] = float(pair_seen.get((row["song"], row["target"]), seen[row["song"]]))
+            if row["system"] != "reference":
+                row["seen"] = float(seen[row["song"], row["target"]])
+        count = len({song for (song, _), is_seen in seen.items() if is_seen})
+        return [f"The voice was trained on {count} of {len(songs)} songs, or on their truths."] if count else []
 
     def has(self, path: Path, speaker: str, song: Song) -> bool:
         """Whether a speaker's performance of a song, or this very recording, was trained on."""
@@ -80,12 +75,9 @@ def trained_groups(recordings: Iterable[Recording], data: TrainingData) -> set[t
     A voice may have been prepared from a copy of them as a plain folder, where a song is a file.
     """
     return {
-        (recording.speaker, recording.group)
-        for recording in recordings
-        if any(
-            song_hash(recording.speaker, name) in data.hashes
-            for name in (recording.group, _in_plain_folder(recording.path))
-        )
+        (one.speaker, one.group)
+        for one in recordings
+        if any(song_hash(one.speaker, name) in data.hashes for name in (one.group, _in_plain_folder(one.path)))
     }
 
 

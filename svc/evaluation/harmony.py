@@ -32,13 +32,9 @@ ANCHORS = {  # LogF0PCC in per cent that YingMusic-SVC's report prints (table 2)
 def write_inputs(
     songs: Path, out: Path, skipped: list[str], separator: Separator | None = None
 ) -> dict[str, Path | None]:
-    """Folders of inputs, each with the paths of the songs: ``clean`` is none, the songs themselves.
+    """Folders of inputs below OUT, each with the paths of the songs: ``clean`` is none, the songs themselves.
 
-    Args:
-        songs: folder of clean songs.
-        out: folder for the others.
-        skipped: gets a sentence if there are no weights to separate with; then there is no ``separated``.
-        separator: the published one if not given.
+    Without weights to separate with there is no ``separated``, but a sentence among the skipped.
 
     Raises:
         SvcError: a song cannot be read, or Praat is not installed.

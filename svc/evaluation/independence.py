@@ -1,14 +1,14 @@
 """Whether a metric is independent of a voice: notes for the reports, and metrics to choose checkpoints by."""
 
 import importlib.util
-from dataclasses import replace
 
 from svc.config import Config
-from svc.errors import WeightsError
+from svc.encoders.download import cache_folder
 from svc.evaluation.evaluator import EvaluatorConfig
-from svc.evaluation.metrics.campplus import find_weights
+from svc.evaluation.metrics import campplus
 
 GE2E = "ge2e"  # the encoder behind resemblyzer
+PHONES = "phone-classifier"  # the encoder behind the content distance
 
 
 def loss_encoders(config: Config) -> set[str]:
@@ -21,18 +21,11 @@ def loss_encoders(config: Config) -> set[str]:
 def independence_notes(metrics: EvaluatorConfig, config: Config) -> list[str]:
     """A sentence for every metric that shares a network with the voice's losses or inputs."""
     losses, notes = loss_encoders(config), []
-    if {"resemblyzer": GE2E}.get(metrics.speaker_encoder, metrics.speaker_encoder) in losses:
-        name = metrics.speaker_encoder.capitalize()
-        notes.append(
-            f"The voice was trained with a loss on {name}, which also measures speaker similarity here: "
-            "use another --speaker-encoder."
-        )
-    if metrics.content_metric in losses | {config.features.content.encoder}:
-        notes.append(
-            f"The content distance uses {metrics.content_metric}, as the voice does; --asr is independent of it."
-        )
-    if metrics.f0_tracker == "crepe":
-        notes.append("CREPE measures f0, and the voice is conditioned on it: use another --f0-tracker.")
+    name = metrics.speaker_encoder
+    if (GE2E if name == "resemblyzer" else name) in losses:
+        notes.append(f"A loss of the voice used {name}, which measures similarity here: use another --speaker-encoder.")
+    if PHONES in losses | {config.features.content.encoder}:
+        notes.append("The content distance uses the phone classifier, as the voice does; --asr is independent of it.")
     return notes
 
 
@@ -42,9 +35,8 @@ def checkpoint_metrics(config: Config) -> EvaluatorConfig:
     Speaker similarity by CAM++ if its weights are in the cache, else by Resemblyzer, or by cepstra if a loss uses
     Resemblyzer's network; naturalness by Distill-MOS if it is installed.
     """
-    metrics = EvaluatorConfig(mos=("distillmos",) if importlib.util.find_spec("distillmos") else ())
-    try:
-        find_weights()
-    except WeightsError:
-        return replace(metrics, speaker_encoder="cepstral" if GE2E in loss_encoders(config) else "resemblyzer")
-    return replace(metrics, speaker_encoder="campplus")
+    encoder = "cepstral" if GE2E in loss_encoders(config) else "resemblyzer"
+    if (cache_folder() / campplus.FILE).is_file():
+        encoder = "campplus"
+    mos = ("distillmos",) if importlib.util.find_spec("distillmos") else ()
+    return EvaluatorConfig(speaker_encoder=encoder, mos=mos)

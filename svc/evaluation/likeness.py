@@ -21,23 +21,14 @@ MIN_SHARE = 0.4  # of the way from the floor to the ceiling, below which no like
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """Means over held-out clips.
-
-    Attributes:
-        clips: number of clips.
-        identified: of those, re-synthesised as the speaker, nearer to the speaker than to others of the voice.
-        song_identified: the same of a phrase by somebody else, converted to the speaker.
-        cosine: of the re-synthesised clips to the speaker's recordings.
-        floor: of the same clips as other speakers of the voice.
-        ceiling: of the clips themselves.
-    """
+    """Counts and mean cosines to the speaker's recordings, over held-out clips."""
 
     clips: int
-    identified: int
-    song_identified: bool
-    cosine: float
-    floor: float
-    ceiling: float
+    identified: int  # of those, re-synthesised as the speaker, nearer to the speaker than to others of the voice
+    song_identified: bool  # the same of a phrase by somebody else, converted to the speaker
+    cosine: float  # of the re-synthesised clips
+    floor: float  # of the same clips as other speakers of the voice
+    ceiling: float  # of the clips themselves
 
     @property
     def is_expected(self) -> bool:
@@ -64,19 +55,15 @@ class Likeness:
 def measure_likeness(converter: Converter, prepared: Manifest, song: Audio, nearest: Sequence[str]) -> Likeness | None:
     """Likeness of the last speaker of a voice; None where no clip is held out.
 
-    Recordings of the voice's other speakers are not at hand, so that training clips converted to them stand for them.
-
-    Args:
-        converter: of the voice.
-        prepared: clips of the new speaker.
-        song: converted to that speaker from somebody else's.
-        nearest: names of the voice's speakers, the most similar first.
+    Recordings of the voice's other speakers are not at hand, so that training clips converted to them stand for them:
+    to the nearest ones, by name, the most similar first. The song is somebody else's, converted to the new speaker.
 
     Raises:
         MissingExtra: Resemblyzer is not installed.
     """
-    cache, voice = FeatureCache(prepared.folder / "store"), converter.voice
-    new = len(voice.speakers) - 1
+    voice, cache = converter.voice, FeatureCache(prepared.folder / "store")
+    names = [speaker.name for speaker in voice.speakers]
+    new = len(names) - 1
     others = [voice.speaker_index(name) for name in nearest[:MAX_OTHERS]]
     held_out, train = prepared.split("valid")[:MAX_CLIPS], prepared.split("train")
     if not held_out or not train:
@@ -86,15 +73,13 @@ def measure_likeness(converter: Converter, prepared: Manifest, song: Audio, near
         return Audio(from_int16(cache.get(clip.key, "audio")), voice.config.sample_rate)
 
     def synthesised(clip: Clip, speaker: int) -> Audio:
-        transpose: Transpose = 0.0 if speaker == new else "auto"
         features = read_features(cache, clip, 0, clip.frames)
+        transpose: Transpose = 0.0 if speaker == new else "auto"
         return Audio(converter.convert_clip(features, speaker, transpose=transpose)[1], voice.config.sample_rate)
 
-    names = [speaker.name for speaker in voice.speakers]
-    jobs = [(clip, other) for other in others for clip in train[:NUM_ENROLMENT]]
     enrolment = {names[new]: [recorded(clip) for clip in train]}
-    for clip, other in progress(jobs, "likeness", "clip", len(jobs)):
-        enrolment.setdefault(names[other], []).append(synthesised(clip, other))
+    for other in progress(others, "likeness", "speaker", len(others)):
+        enrolment[names[other]] = [synthesised(clip, other) for clip in train[:NUM_ENROLMENT]]
     similarity = load_speaker_similarity(ENCODER, enrolment)
 
     def cosines(audio: Audio) -> dict[str, float]:

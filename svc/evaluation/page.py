@@ -1,14 +1,15 @@
-"""HTML report page in one file: a sentence, audio players with spectrograms, and folded tables and figures."""
+"""HTML report page in one file: a sentence, audio players with spectrograms, and folded tables."""
 
 import base64
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import soundfile
 from jinja2 import Environment
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -59,6 +60,10 @@ class AudioExample:
     f0: Curve | None = None
     reference_f0: Curve | None = None
 
+    def plot(self, axes: Axes, title: str) -> None:
+        """The spectrogram with f0."""
+        plot_spectrogram(axes, self.audio.samples, self.audio.rate, self.f0, title, self.reference_f0)
+
 
 @dataclass(frozen=True, slots=True)
 class Section:
@@ -71,13 +76,12 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Contents of a page: a sentence, sections of recordings; folded, tables and figures (PNG) by heading, notes."""
+    """Contents of a page: a sentence, sections of recordings; folded, tables by heading, and notes."""
 
     title: str
     intro: str
     tables: Mapping[str, Table]
     sections: Sequence[Section] = ()
-    figures: Mapping[str, bytes] = field(default_factory=dict)
     notes: Sequence[str] = ()
     order: str = ""  # of the sections, in words
 
@@ -87,28 +91,28 @@ def write(path: Path, page: Page) -> None:
     template = Environment(autoescape=True).from_string(
         Path(__file__).with_name("report.html.jinja").read_text(encoding="utf-8")
     )
-    shown = [
-        (
-            section,
-            [
-                {"title": e.title, "seconds": e.audio.seconds, "data": _flac(e.audio), "picture": _base64(_strip(e))}
-                for e in section.examples
-            ],
-        )
-        for section in page.sections
-    ]
-    figures = {heading: _base64(image) for heading, image in page.figures.items()}
-    atomic.write_bytes(path, template.render(page=page, sections=shown, figures=figures).encode())
+    sections = [(section, [_player(example) for example in section.examples]) for section in page.sections]
+    atomic.write_bytes(path, template.render(page=page, sections=sections).encode())
 
 
-def _strip(example: AudioExample) -> bytes:
-    """Spectrogram that fills its picture, so that its width is the length of the recording."""
+def _player(example: AudioExample) -> dict[str, str | float]:
+    """What the template shows of a recording: FLAC, no louder than full scale, and its spectrogram.
+
+    The picture fills its frame, so that its width is the length of the recording.
+    """
+    audio, title = example.audio, example.title
+    peak = float(np.abs(audio.samples).max(initial=0.0))
+    if peak > 1:
+        title += f" ({-20 * np.log10(peak):.1f} dB, to avoid clipping)"
+    sound = io.BytesIO()
+    soundfile.write(sound, audio.samples / max(1.0, peak), audio.rate, format="FLAC", subtype="PCM_16")
     figure = Figure(figsize=STRIP)
     axes = figure.add_axes((0, 0, 1, 1))
-    plot_spectrogram(axes, example.audio.samples, example.audio.rate, example.f0, "", example.reference_f0)
+    example.plot(axes, "")
     axes.tick_params("y", direction="in", pad=-18, colors="white")
     axes.tick_params("x", bottom=False, labelbottom=False)
-    return png(figure)
+    picture = _base64(png(figure))
+    return {"title": title, "seconds": audio.seconds, "data": _base64(sound.getvalue()), "picture": picture}
 
 
 def plot_section(section: Section) -> bytes:
@@ -116,9 +120,7 @@ def plot_section(section: Section) -> bytes:
     figure = Figure(figsize=(11, 1.9 * len(section.examples)), layout="constrained")
     rows = figure.subplots(len(section.examples), squeeze=False)[:, 0]
     for axes, example in zip(rows, section.examples, strict=True):
-        plot_spectrogram(
-            axes, example.audio.samples, example.audio.rate, example.f0, example.title, example.reference_f0
-        )
+        example.plot(axes, example.title)
     return png(figure)
 
 
@@ -131,9 +133,3 @@ def png(figure: Figure) -> bytes:
 
 def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
-
-
-def _flac(audio: Audio) -> str:
-    stream = io.BytesIO()
-    soundfile.write(stream, np.clip(audio.samples, -1, 1), audio.rate, format="FLAC", subtype="PCM_16")
-    return _base64(stream.getvalue())

@@ -10,26 +10,18 @@ from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
-from svc.audio.find import enters, find_audio, is_hidden
+from svc.audio.find import enters, find_audio
 from svc.data.corpora.base import nfc, subfolders
-from svc.errors import DataError
-
-MAX_TEXT = 100_000  # bytes
+from svc.errors import DataError, printable
 
 
 @dataclass(frozen=True, slots=True)
 class Song:
-    """A source recording.
-
-    Attributes:
-        path: its file.
-        speaker: the name of its folder, or an empty string.
-        name: path below the speaker's folder, without the suffix.
-    """
+    """A source recording."""
 
     path: Path
-    speaker: str
-    name: str
+    speaker: str  # the name of its folder, or an empty string
+    name: str  # path below the speaker's folder, without the suffix
 
     @property
     def id(self) -> str:
@@ -41,83 +33,64 @@ class Song:
         """The lyrics, if ``<song>.txt`` lies beside the file."""
         path = self.path.with_suffix(".txt")
         try:
-            if not path.is_file():
-                return None
-            if path.stat().st_size > MAX_TEXT:
-                raise DataError(f"{path}: too long for lyrics; shorten or remove it")
-            return path.read_text(encoding="utf-8-sig")
+            return path.read_text(encoding="utf-8-sig") if path.is_file() else None
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"{path}: cannot be read ({error}); save it as UTF-8 text or remove it") from None
 
 
 @dataclass(frozen=True, slots=True)
 class ConversionPair:
-    """A song and a target speaker.
-
-    Attributes:
-        song: the source.
-        target: speaker to convert it to.
-        output: file of the conversion.
-        source_filter: file of the same conversion by the source–filter stage alone, if there is one.
-    """
+    """A song and a target speaker."""
 
     song: Song
     target: str
-    output: Path
-    source_filter: Path | None = None
+    output: Path  # file of the conversion
+    source_filter: Path | None = None  # file of the same conversion by the source–filter stage alone
 
 
-def find_songs(folder: Path, skipped: list[str]) -> list[Song]:
-    """All sources of a folder; names that cannot be displayed are appended to the skipped.
+def find_songs(folder: Path) -> list[Song]:
+    """All sources of a folder.
 
     Raises:
         DataError: there are none, or two of one name.
     """
-    before, songs = len(skipped), dict[str, Song]()
-    folders = {"": folder} | {nfc(place.name): place for place in speaker_folders(folder, "--sources", skipped)}
-    for speaker, place in folders.items():
+    songs: dict[str, Song] = {}
+    for speaker, place in {"": folder, **speaker_folders(folder, "--sources")}.items():
         for path in find_audio(place) if speaker else _files_in(place):
-            if not _is_printable(path, place, skipped):
-                continue
-            song = Song(path, speaker, nfc(path.relative_to(place).with_suffix("").as_posix()))
+            song = Song(path, speaker, _name(path.relative_to(place).with_suffix("")))
             other = songs.setdefault(song.id, song)
             if other is not song:
                 raise DataError(f"{path}: {other.path.name} beside it has the same name; rename one of them")
     if not songs:
-        reason = next(iter(skipped[before:]), "put songs there, or choose another folder with --sources")
-        raise DataError(f"{folder}: no recordings; {reason}")
+        raise DataError(f"{folder}: no recordings; put songs there, or choose another folder with --sources")
     return list(songs.values())
 
 
-def find_recordings(folder: Path, option: str, skipped: list[str]) -> dict[str, list[Path]]:
-    """The recordings of every speaker of a folder; skipped as by ``find_songs``.
+def find_recordings(folder: Path, option: str) -> dict[str, list[Path]]:
+    """The recordings of every speaker of a folder.
 
     Raises:
         DataError: the folder does not exist, or has no speaker's folder.
     """
-    before = len(skipped)
-    recordings = {nfc(place.name): list(find_audio(place)) for place in speaker_folders(folder, option, skipped)}
+    recordings = {name: list(find_audio(place)) for name, place in speaker_folders(folder, option).items()}
     recordings = {name: paths for name, paths in recordings.items() if paths}
     if not recordings:
-        reason = next(iter(skipped[before:]), f"put recordings in {folder}/<speaker>/, see {option}")
-        raise DataError(f"{folder}: no folders of speakers; {reason}")
+        raise DataError(f"{folder}: no folders of speakers; put recordings in {folder}/<speaker>/, see {option}")
     return recordings
 
 
-def speaker_folders(folder: Path, option: str, skipped: list[str]) -> list[Path]:
-    """The folders in a folder, but hidden ones and links into it; skipped as by ``find_songs``.
+def speaker_folders(folder: Path, option: str) -> dict[str, Path]:
+    """The folders in a folder by name, but hidden ones and links into it.
 
     Raises:
         DataError: the folder does not exist or cannot be listed.
     """
-    try:
-        if not folder.is_dir():
-            raise DataError(f"{folder}: no such folder; choose another with {option}")
-        places = [place for place in sorted(folder.iterdir()) if place.is_dir() and not is_hidden(place.name)]
-    except OSError as error:
-        raise DataError(f"{folder}: cannot be listed ({error.strerror}); choose another with {option}") from None
     linked: set[Path] = set()
-    return [place for place in places if _is_printable(place, folder, skipped) and enters(place, folder, linked)]
+    try:
+        return {_name(Path(place.name)): place for place in subfolders(folder) if enters(place, folder, linked)}
+    except OSError as error:
+        reason = "no such folder" if isinstance(error, FileNotFoundError) else error.strerror
+        raise DataError(f"{folder}: {reason}; choose another with {option}") from None
 
 
 def find_parallel_takes(folder: Path, speaker: str, song: Song) -> list[Path]:
@@ -146,54 +119,42 @@ def plan_conversions(songs: Sequence[Song], speakers: Sequence[str], count: int,
 def match_existing_conversions(
     songs: Sequence[Song], converted: Path, targets: Sequence[str], skipped: list[str]
 ) -> list[ConversionPair]:
-    """Pairs of the conversions in a folder.
+    """Pairs of the conversions in a folder, to some targets only unless these are empty.
 
-    Args:
-        songs: the sources.
-        converted: the folder.
-        targets: only these; all if empty.
-        skipped: gets a sentence for every file without a source, every second conversion of one name, and one for all
-            sources without a conversion.
+    Files without a source, second conversions of one name, and sources without a conversion are added to the skipped.
 
     Raises:
         DataError: the folder does not exist, or has no conversion of any source, or none to these targets.
     """
     by_id = {song.id: song for song in songs}
     pairs: dict[tuple[str, str], ConversionPair] = {}
-    for name, paths in find_recordings(converted, "--converted", skipped).items():
+    for target, paths in find_recordings(converted, "--converted").items():
         for path in paths:
-            song_id = nfc(Path(*path.relative_to(converted).with_suffix("").parts[1:]).as_posix())
-            if not _is_printable(path, converted, skipped):
-                continue
+            song_id = _name(Path(*path.relative_to(converted).with_suffix("").parts[1:]))
             if song_id not in by_id:
                 skipped.append(f"{path}: no source {song_id}")
                 continue
-            pair = ConversionPair(by_id[song_id], name, path)
-            other = pairs.setdefault((name, song_id), pair)
+            pair = ConversionPair(by_id[song_id], target, path)
+            other = pairs.setdefault((target, song_id), pair)
             if other is not pair:
                 skipped.append(f"{path}: {other.output.name} beside it has the same name; rename one of them")
     if not pairs:
         raise DataError(f"{converted}: no conversion of any source; put them in <target>/<path of the source>.wav")
     chosen = [pair for pair in pairs.values() if not targets or pair.target in targets]
     if not chosen:
-        there = ", ".join(dict.fromkeys(pair.target for pair in pairs.values()))
-        raise DataError(f"{converted}: no conversions to {', '.join(targets)}; choose another --speaker: {there}")
+        names = ", ".join(dict.fromkeys(pair.target for pair in pairs.values()))
+        raise DataError(f"{converted}: no conversions to {', '.join(targets)}; choose another --speaker: {names}")
     missing = sorted(by_id.keys() - {pair.song.id for pair in chosen})
     if missing:
-        skipped.append(
-            f"{converted}: no conversion of {len(missing)} of {len(by_id)} sources, the first is {missing[0]}"
-        )
+        skipped.append(f"{converted}: no conversion of {len(missing)} of {len(by_id)} sources, as of {missing[0]}")
     return chosen
+
+
+def _name(path: Path) -> str:
+    """A relative path as text that can be displayed, the same from every operating system."""
+    return printable(nfc(path.as_posix()))
 
 
 def _files_in(folder: Path) -> list[Path]:
     """Candidate audio files directly in a folder; ``find_audio`` yields them first."""
     return list(takewhile(lambda path: path.parent == folder, find_audio(folder)))
-
-
-def _is_printable(path: Path, folder: Path, skipped: list[str]) -> bool:
-    """Whether a path can be displayed; if not, append it to the skipped."""
-    if str(path.relative_to(folder)).isprintable():
-        return True
-    skipped.append(f"{str(path)!a}: its name cannot be displayed; rename it")
-    return False

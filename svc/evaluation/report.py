@@ -8,17 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib import colormaps
-from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from svc import __version__
 from svc.errors import DataError, printable
 from svc.evaluation.evaluator import EvaluatorConfig, read_audio
-from svc.evaluation.metrics.speaker import Vector
-from svc.evaluation.metrics.table import GROUPS, HINTS, MEASURES, Row, by_exposure, group_rows, summarise, values
-from svc.evaluation.page import AudioExample, Page, Section, Table, png, write
-from svc.evaluation.protocol import ConversionPair
+from svc.evaluation.metrics.table import GROUPS, MEASURES, Row, by_exposure, group_rows, summarise, values
+from svc.evaluation.page import AudioExample, Page, Section, Table, write
 from svc.evaluation.run import EvaluationRequest, evenly_spaced
 from svc.evaluation.scoring import Evaluation
 from svc.evaluation.summary import marks, summary_lines
@@ -28,8 +23,6 @@ from svc.utils.progress import progress
 SCORES, TABLE, PAGE = "scores.json", "scores.md", "report.html"
 NAMES = ("system", "song", "speaker", "target")
 MAX_SECONDS = 15.0  # of a recording on the page
-MAX_CONVERSIONS = 60  # in the t-SNE plot
-PERPLEXITY = 12.0
 KEY_CENTS = 50.0  # of shift above which a heading names the key
 LEGEND = (
     "Means over songs; ± half of the 95 % bootstrap interval over songs. f0 is compared after removing one constant "
@@ -60,7 +53,7 @@ def write_report(evaluation: Evaluation, request: EvaluationRequest, name: str, 
     content = {
         "svc": __version__,
         "name": name,
-        "metrics": asdict(evaluation.evaluator.config),
+        "metrics": asdict(request.metrics),
         "enrolment": {name: round(sum(a.seconds for a in clips), 1) for name, clips in evaluation.enrolment.items()},
         "summary": {
             label: {m.key: asdict(s) for m in MEASURES if (s := summarise(rows, m.key)).files}
@@ -70,17 +63,16 @@ def write_report(evaluation: Evaluation, request: EvaluationRequest, name: str, 
         "skipped": scores.skipped,
         "rows": scores.rows,
     }
-    chosen = _choose_examples(evaluation, num_examples)
-    setup = f"{_describe_setup(request)} {LEGEND}"
-    notes = [setup, *evaluation.notes, *(printable(f"skipped: {reason}") for reason in scores.skipped)]
+    rows = _choose_examples(scores.rows, num_examples)
+    notes = [_describe_setup(request), LEGEND, *evaluation.notes]
+    notes += [printable(f"skipped: {reason}") for reason in scores.skipped]
     lines = summary_lines(top)
     text = f"# {name}\n\n{lines[0]}\n\n{markdown}\n\n" + "".join(f"- {note}\n" for note in notes)
-    order = f"{len(chosen)} of {len(scores.pairs)} outputs, the least similar to its target first." if chosen else ""
-    sections = [_section(evaluation, pair) for pair in progress(chosen, "plot", "song", len(chosen))]
-    figures = {"Speaker embeddings (t-SNE)": plot_tsne(evaluation)}
+    order = f"{len(rows)} of {len(scores.pairs)} outputs, the least similar to its target first." if rows else ""
+    sections = [_section(evaluation, row) for row in progress(rows, "plot", "song", len(rows))]
     try:
         request.out.mkdir(parents=True, exist_ok=True)
-        write(request.out / PAGE, Page(name, lines[0], tables, sections, figures, notes, order))
+        write(request.out / PAGE, Page(name, lines[0], tables, sections, notes, order))
         atomic.write_bytes(request.out / TABLE, text.encode())
         atomic.write_bytes(request.out / SCORES, (json.dumps(_without_nan(content), indent=1) + "\n").encode())
     except OSError as error:
@@ -99,7 +91,7 @@ def tabulate(rows: Sequence[Row]) -> dict[str, Table]:
             if any(mean.files for mean in means):
                 lines.append([label, f"{len(own)}", *(m.interval(e) for m, e in zip(measures, means, strict=True))])
         if lines:
-            hints = ["", "outputs", *(HINTS.get(m.key, "") for m in measures)]
+            hints = ["", "outputs", *(m.hint for m in measures)]
             tables[group] = Table(["", "n", *(m.title for m in measures)], lines, hints)
     return tables
 
@@ -116,65 +108,21 @@ def load_scores(path: Path) -> tuple[list[Row], dict[str, Any]]:
         setup = json.loads(json.dumps(asdict(EvaluatorConfig()))) | content["metrics"]
         setup["speaker_encoder"] = setup["speaker_encoder"].partition(":")[0]  # without the folder of its weights
         rows = content["rows"]
-        for row in rows:
-            if not all(isinstance(row[key], str) for key in NAMES):
-                raise ValueError("rows without names")
-            if not all(value is None or math.isfinite(value) for key, value in row.items() if key not in NAMES):
-                raise ValueError("scores that are no numbers")
+        if not all(isinstance(row[key], str) for row in rows for key in NAMES):
+            raise ValueError("rows without names")
         setup["enrolment"] = content["enrolment"]
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); make one with `svc evaluate -o`") from None
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise DataError(f"{path}: no scores of this version; make them with `svc evaluate -o`") from None
     return list(rows), setup
-
-
-def plot_tsne(evaluation: Evaluation) -> bytes:
-    """t-SNE plot (van der Maaten and Hinton 2008) of speaker embeddings as PNG.
-
-    Dots are enrolment recordings in the colour of their speaker; a line leads from a source to its conversion, a star
-    in the colour of the target. Only small distances mean anything.
-    """
-    similarity = evaluation.evaluator.similarity
-    names = [name for name, rows in similarity.clips.items() for _ in rows]
-    conversions = evaluation.scores.source_to_output
-    conversions = conversions[:: max(1, -(-len(conversions) // MAX_CONVERSIONS))]
-    vectors = np.concatenate([*similarity.clips.values(), *(np.stack([a, b]) for _, a, b in conversions)])
-    points = _tsne(vectors)
-    colours = {name: colormaps["tab20"](number % 20) for number, name in enumerate(similarity.names)}
-    figure = Figure(figsize=(9, 7), layout="constrained")
-    axes = figure.subplots()
-    for (x, y), name in zip(points, names, strict=False):
-        axes.scatter(x, y, color=colours[name], s=14)
-    for name in similarity.names:
-        x, y = np.median(points[: len(names)][[name == own for own in names]], axis=0)
-        axes.annotate(name, (x, y), fontsize=9, weight="bold", ha="center", parse_math=False)
-    for (target, *_), start, end in zip(conversions, points[len(names) :: 2], points[len(names) + 1 :: 2], strict=True):
-        axes.plot(*np.stack([start, end]).T, color=colours[target], alpha=0.3, linewidth=0.8)
-        axes.scatter(end[0], end[1], color=colours[target], marker="*", s=90, edgecolors="black", linewidths=0.4)
-    axes.set_title("dots: enrolment · lines: from source to conversion ★, in the target's colour", fontsize=10)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    return png(figure)
-
-
-def _tsne(vectors: Vector) -> NDArray[np.float64]:
-    """Coordinates (count, 2) of unit vectors (count, D); deterministic."""
-    from sklearn.manifold import TSNE
-
-    count = len(vectors)
-    if count < 4:
-        return np.stack([np.arange(count), np.zeros(count)], axis=1)
-    perplexity = min(PERPLEXITY, (count - 1) / 3)
-    points = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(vectors.astype(np.float32))
-    return np.asarray(points, dtype=np.float64)
 
 
 def _describe_setup(request: EvaluationRequest) -> str:
     """Metrics and folders in a sentence each."""
     metrics = request.metrics
-    names = [metrics.f0_tracker, metrics.speaker_encoder, metrics.content_metric, *metrics.mos]
-    names += [f"ASR {metrics.asr}"] if metrics.asr else []
+    names = [metrics.f0_tracker, metrics.speaker_encoder, *metrics.mos]
+    names += [f"Whisper {metrics.asr}"] if metrics.asr else []
     folders = {"Sources": request.sources, "enrolment": request.enrolment or request.sources}
     folders |= {"parallel performances": request.parallel} if request.parallel else {}
     places = ", ".join(f"{name}: {folder}" for name, folder in folders.items())
@@ -190,31 +138,30 @@ def _without_nan(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _choose_examples(evaluation: Evaluation, count: int) -> list[ConversionPair]:
-    rows = evaluation.scores.rows
-    cosines = {(row["song"], row["target"]): row["cosine"] for row in rows if row["system"] == "voice"}
-    pairs = [p for p in evaluation.scores.pairs if (p.song.id, p.target) in cosines and p.song.speaker != p.target]
-    return evenly_spaced(sorted(pairs, key=lambda pair: cosines[pair.song.id, pair.target]), count)
+def _choose_examples(rows: Sequence[Row], count: int) -> list[Row]:
+    """Rows of conversions, from the lowest to the highest cosine to the target."""
+    converted = [row for row in rows if row["system"] == "voice" and row["speaker"] != row["target"]]
+    return evenly_spaced(sorted(converted, key=lambda row: row["cosine"]), count)
 
 
-def _section(evaluation: Evaluation, pair: ConversionPair) -> Section:
+def _section(evaluation: Evaluation, row: Row) -> Section:
     """A conversion between its source and a recording of the target."""
-    wanted = ("voice", pair.song.id, pair.target)
-    row = next(r for r in evaluation.scores.rows if (r["system"], r["song"], r["target"]) == wanted)
-    track = evaluation.evaluator.track_f0
-    source, output = read_audio(pair.song.path).first(MAX_SECONDS), read_audio(pair.output).first(MAX_SECONDS)
+    scores, track = evaluation.scores, evaluation.evaluator.track_f0
+    song, target = row["song"], row["target"]
+    pair = next(pair for pair in scores.pairs if (pair.song.id, pair.target) == (song, target))
+    source, output = (read_audio(path).first(MAX_SECONDS) for path in (pair.song.path, pair.output))
     source_f0 = track(source)
     shift = row["shift"] if not math.isnan(row["shift"]) else 0.0
     examples = [
         AudioExample("original", source, source_f0),
         AudioExample("result", output, track(output), source_f0 * 2 ** (shift / 1200)),
     ]
-    if pair.output in evaluation.scores.truths:
-        truth = read_audio(evaluation.scores.truths[pair.output]).first(MAX_SECONDS)
-        examples.append(AudioExample(f"truth: {pair.target}'s own performance", truth, track(truth)))
+    if pair.output in scores.truths:
+        truth = read_audio(scores.truths[pair.output]).first(MAX_SECONDS)
+        examples.append(AudioExample(f"truth: {target}'s own performance", truth, track(truth)))
     else:
-        recording = evaluation.enrolment[pair.target][0].first(MAX_SECONDS)
-        examples.append(AudioExample(f"another recording of {pair.target}", recording))
-    named = {1.0: ", taken for the target", 0.0: ", not taken for the target"}.get(row["named_target"], "")
+        recording = evaluation.enrolment[target][0].first(MAX_SECONDS)
+        examples.append(AudioExample(f"another recording of {target}", recording))
+    identified = {1.0: ", taken for the target", 0.0: ", not taken for the target"}.get(row["named_target"], "")
     key = "" if abs(shift) < KEY_CENTS else f", {shift / 100:+.0f} semitones"
-    return Section(f"{pair.song.id} → {pair.target}{key}{named}", examples, marks(row, evaluation.scores.rows))
+    return Section(f"{song} → {target}{key}{identified}", examples, marks(row, scores.rows))

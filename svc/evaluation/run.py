@@ -17,13 +17,10 @@ from svc.evaluation import protocol
 from svc.evaluation.evaluator import Evaluator, EvaluatorConfig
 from svc.evaluation.exposure import Exposure
 from svc.evaluation.independence import independence_notes
-from svc.evaluation.metrics import transcript
 from svc.evaluation.metrics.speaker import MAX_SECONDS
-from svc.evaluation.metrics.table import Row
 from svc.evaluation.protocol import ConversionPair, Song
-from svc.evaluation.scoring import Evaluation, read_or_skip, score_all
+from svc.evaluation.scoring import Evaluation, SongScorer, read_or_skip
 from svc.inference.converter import Converter
-from svc.inference.voice import VoiceFile
 from svc.utils.progress import progress
 
 MAX_ENROLMENT_FILES = 60  # of each speaker
@@ -34,37 +31,24 @@ CONVERTED, SOURCE_FILTER = "converted", "source_filter"  # folders for conversio
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EvaluationRequest:
-    """What to evaluate.
-
-    Attributes:
-        sources: ``DIR/<speaker>/**/*``, or ``DIR/*``.
-        enrolment: ``DIR/<speaker>/**/*``; the sources themselves if not given.
-        parallel: ``DIR/<speaker>/<song>.*``, performances by the targets and by the speakers of the sources.
-        converted: existing conversions ``DIR/<target>/<source>.*``; else the converter makes them.
-        inputs: ``DIR/<source>.wav``, to convert in place of the sources, which the conversions are compared with.
-        out: output folder.
-        num_targets: other speakers that each song is converted to.
-        speakers: only these targets; all if empty.
-        metrics: names of the metrics.
-        jobs: processes; one for each core if not given.
-    """
+    """What to evaluate; for the layout of the folders see ``protocol``."""
 
     sources: Path
-    enrolment: Path | None = None
-    parallel: Path | None = None
-    converted: Path | None = None
-    inputs: Path | None = None
+    enrolment: Path | None = None  # the sources themselves if not given
+    parallel: Path | None = None  # performances by the targets
+    converted: Path | None = None  # existing conversions; else the converter makes them
+    inputs: Path | None = None  # ``DIR/<song>.wav`` to convert in place of the sources, and to compare with these
     out: Path
-    num_targets: int = 3
-    speakers: tuple[str, ...] = ()
+    num_targets: int = 3  # other speakers that each song is converted to
+    speakers: tuple[str, ...] = ()  # only these targets; all if empty
     metrics: EvaluatorConfig = field(default_factory=EvaluatorConfig)
-    jobs: int | None = None
+    jobs: int | None = None  # threads; one for each core if not given
 
 
 def evaluate(request: EvaluationRequest, converter: Converter | None = None) -> Evaluation:
     """Convert, unless there are conversions already, and score everything; bad files are skipped with their reason.
 
-    Without a converter and without conversions only the source, the baseline and the truth are scored.
+    Without a converter and without conversions only the source and the truth are scored.
 
     Raises:
         DataError: folders hold nothing usable, no target has enrolment recordings, or the output would be written
@@ -72,56 +56,29 @@ def evaluate(request: EvaluationRequest, converter: Converter | None = None) -> 
     """
     skipped: list[str] = []
     converting = converter is not None and not request.converted
-    _check_places(request, converting, skipped)
-    songs = protocol.find_songs(request.sources, skipped)
-    enrolment_files = _enrolment_files(request, songs, skipped)
+    _check_places(request, converting)
+    songs = protocol.find_songs(request.sources)
+    enrolment_files = _find_enrolment(request, songs)
     targets = _targets(request, converter, list(enrolment_files))
     enrolment = _read_enrolment(enrolment_files, skipped)
     pairs = _plan(request, songs, targets, enrolment, skipped, converting)
-    evaluator = Evaluator(_with_vocabulary(songs, request.metrics, skipped), enrolment)
+    evaluator = Evaluator(request.metrics, enrolment)
     if converter and converting:
         pairs = _convert(converter, pairs, request, skipped)
     has_conversions = converting or request.converted is not None
-    jobs = request.jobs or os.cpu_count() or 1
-    evaluation = score_all(pairs, evaluator, enrolment, request.parallel, has_conversions=has_conversions, jobs=jobs)
-    evaluation.scores.skipped[:] = dict.fromkeys(skipped + evaluation.scores.skipped)
+    scorer = SongScorer(evaluator, request.parallel, has_conversions)
+    scores = scorer.score_all(pairs, request.jobs or os.cpu_count() or 1)
+    evaluation = Evaluation(scores, evaluator, enrolment)
+    scores.skipped[:] = dict.fromkeys(skipped + scores.skipped)
     if converter:
-        voice, scores = converter.voice, evaluation.scores
-        Exposure(voice.training_data, voice.config, request.sources).mark(scores.rows, scores.pairs, scores.truths)
-        evaluation.notes.extend(independence_notes(request.metrics, voice.config) + _exposure_notes(voice, scores.rows))
+        voice = converter.voice
+        exposure = Exposure(voice.training_data, voice.config, request.sources)
+        notes = exposure.mark(scores.rows, scores.pairs, scores.truths)
+        evaluation.notes.extend(independence_notes(request.metrics, voice.config) + notes)
     return evaluation
 
 
-def _exposure_notes(voice: VoiceFile, rows: Sequence[Row]) -> list[str]:
-    if not voice.training_data.hashes:
-        return ["The voice does not say what it was trained on: these songs may be among it."]
-    seen, songs = ({row["song"] for row in rows if row.get("seen", -1.0) >= least} for least in (1, 0))
-    return [f"The voice was trained on {len(seen)} of {len(songs)} songs, or on their truths."] if seen else []
-
-
-def _plan(
-    request: EvaluationRequest,
-    songs: Sequence[Song],
-    targets: Sequence[str],
-    enrolled: Collection[str],
-    skipped: list[str],
-    converting: bool,
-) -> list[ConversionPair]:
-    """The pairs to score; without conversions, every song with other speakers."""
-    if request.converted:
-        chosen = targets if request.speakers else ()
-        pairs = protocol.match_existing_conversions(songs, request.converted, chosen, skipped)
-        usable = _enrolled_targets([pair.target for pair in pairs], enrolled, skipped)
-        return [pair for pair in pairs if pair.target in usable]
-    usable = _enrolled_targets(targets, enrolled, skipped)
-    pairs = protocol.plan_conversions(songs, usable, request.num_targets, request.out / CONVERTED)
-    pairs = [pair for pair in pairs if converting or pair.target != pair.song.speaker]
-    if not pairs:
-        raise DataError(f"{request.sources}: no other speaker to compare with; give --enrolment DIR/<speaker>/")
-    return pairs
-
-
-def _check_places(request: EvaluationRequest, converting: bool, skipped: list[str]) -> None:
+def _check_places(request: EvaluationRequest, converting: bool) -> None:
     """Check that all folders exist, and that the output stays apart from them."""
     out = request.out.resolve()
     inputs = {
@@ -131,9 +88,7 @@ def _check_places(request: EvaluationRequest, converting: bool, skipped: list[st
         "--converted": request.converted,
     }
     for option, folder in inputs.items():
-        if folder is None:
-            continue
-        for place in (folder, *protocol.speaker_folders(folder, option, skipped)):
+        for place in (folder, *protocol.speaker_folders(folder, option).values()) if folder else ():
             if out.is_relative_to(place.resolve()):
                 reason = f"lies inside the folder of {option}, where it would count as a speaker"
                 raise DataError(f"{request.out}: {reason}; choose another -o")
@@ -143,16 +98,16 @@ def _check_places(request: EvaluationRequest, converting: bool, skipped: list[st
     try:
         above = next(place for place in (out, *out.parents) if place.exists())
         fits = above.is_dir() and os.access(above, os.W_OK)
-    except OSError as error:
-        raise DataError(f"{request.out}: cannot be created ({error.strerror}); choose another -o") from None
+    except OSError:  # its name is too long
+        fits = False
     if not fits:
-        raise DataError(f"{request.out}: cannot be created in {above}; choose another -o")
+        raise DataError(f"{request.out}: cannot be created; choose another -o")
 
 
-def _enrolment_files(request: EvaluationRequest, songs: Sequence[Song], skipped: list[str]) -> dict[str, list[Path]]:
-    """The enrolment recordings of every speaker."""
+def _find_enrolment(request: EvaluationRequest, songs: Sequence[Song]) -> dict[str, list[Path]]:
+    """Enrolment files of every speaker; those of the sources if there is no other folder."""
     if request.enrolment:
-        return protocol.find_recordings(request.enrolment, "--enrolment", skipped)
+        return protocol.find_recordings(request.enrolment, "--enrolment")
     names = dict.fromkeys(song.speaker for song in songs if song.speaker)
     if not names:
         raise DataError(f"{request.sources}: no speaker to compare with; give --enrolment DIR/<speaker>/")
@@ -168,43 +123,16 @@ def _read_enrolment(files_of: Mapping[str, Sequence[Path]], skipped: list[str]) 
     for name, paths in progress(files_of.items(), "enrol", "speaker", len(files_of)):
         seconds, chosen = 0.0, evenly_spaced(paths, MAX_ENROLMENT_FILES)
         for place in np.random.default_rng(0).permutation(len(chosen)):  # spread evenly wherever it stops
-            if seconds >= MAX_ENROLMENT_SECONDS:
-                break
-            path = chosen[place]
-            audio = read_or_skip(path, skipped)
+            audio = read_or_skip(chosen[place], skipped) if seconds < MAX_ENROLMENT_SECONDS else None
             if audio is None:
                 continue
-            start = audio.first(MAX_SECONDS).samples.copy()  # frees the rest of a long recording
-            if 20 * np.log10(np.abs(start).max() + 1e-10) < files.MIN_LEVEL:
-                skipped.append(f"{path}: silent for its first {MAX_SECONDS:.0f} s; cut them off")
+            start = Audio(audio.first(MAX_SECONDS).samples.copy(), audio.rate)  # frees the rest of a long recording
+            if 20 * np.log10(np.abs(start.samples).max() + 1e-10) < files.MIN_LEVEL:
+                skipped.append(f"{chosen[place]}: silent for its first {MAX_SECONDS:.0f} s; cut them off")
                 continue
-            enrolment.setdefault(name, []).append(Audio(start, audio.rate))
-            seconds += enrolment[name][-1].seconds
+            enrolment.setdefault(name, []).append(start)
+            seconds += start.seconds
     return {name: sorted(own, key=lambda audio: -audio.seconds) for name, own in enrolment.items()}
-
-
-def _with_vocabulary(songs: Sequence[Song], metrics: EvaluatorConfig, skipped: list[str]) -> EvaluatorConfig:
-    """The config, with the words of all lyrics for PocketSphinx."""
-    if metrics.asr.lower() != transcript.SPHINX:
-        return metrics
-    texts = []
-    for song in songs:
-        try:
-            texts.append(song.text or "")
-        except DataError as error:
-            skipped.append(str(error))
-    return replace(metrics, vocabulary=tuple(transcript.extract_vocabulary(texts)))
-
-
-def _enrolled_targets(names: Sequence[str], enrolled: Collection[str], skipped: list[str]) -> list[str]:
-    """The targets that have enrolment recordings; the others are appended to the skipped."""
-    missing = [name for name in dict.fromkeys(names) if name not in enrolled]
-    usable = [name for name in dict.fromkeys(names) if name in enrolled]
-    reason = "no enrolment recordings of {}; put some in a folder for --enrolment"
-    if not usable:
-        raise DataError(reason.format(", ".join(missing)))
-    skipped += map(reason.format, missing)
-    return usable
 
 
 def evenly_spaced(items: Sequence[T], count: int) -> list[T]:
@@ -215,15 +143,43 @@ def evenly_spaced(items: Sequence[T], count: int) -> list[T]:
 
 def _targets(request: EvaluationRequest, converter: Converter | None, enrolled: list[str]) -> list[str]:
     if converter:
-        voice = converter.voice
-        if request.speakers:
-            return [voice.speakers[voice.speaker_index(name)].name for name in request.speakers]
-        return [speaker.name for speaker in voice.speakers]
+        speakers = converter.voice.speakers
+        chosen = [speakers[converter.voice.speaker_index(name)] for name in request.speakers]
+        return [speaker.name for speaker in chosen or speakers]
     wanted = [nfc(name) for name in request.speakers]
     unknown = sorted(set(wanted) - set(enrolled))
     if unknown:
         raise DataError(f"--speaker {unknown[0]}: no such enrolment folder; there are {', '.join(enrolled)}")
     return wanted or enrolled
+
+
+def _plan(
+    request: EvaluationRequest,
+    songs: Sequence[Song],
+    targets: Sequence[str],
+    enrolled: Collection[str],
+    skipped: list[str],
+    converting: bool,
+) -> list[ConversionPair]:
+    """The pairs to score; without conversions, every song with other speakers."""
+    pairs: list[ConversionPair] = []
+    if request.converted:
+        chosen = targets if request.speakers else ()
+        pairs = protocol.match_existing_conversions(songs, request.converted, chosen, skipped)
+        targets = [pair.target for pair in pairs]
+    names = dict.fromkeys(targets)
+    usable, missing = ([name for name in names if (name in enrolled) is there] for there in (True, False))
+    reason = f"no enrolment recordings of {', '.join(missing)}; put some in a folder for --enrolment"
+    if not usable:
+        raise DataError(reason)
+    skipped += [reason] if missing else []
+    if request.converted:
+        return [pair for pair in pairs if pair.target in usable]
+    pairs = protocol.plan_conversions(songs, usable, request.num_targets, request.out / CONVERTED)
+    pairs = [pair for pair in pairs if converting or pair.target != pair.song.speaker]
+    if not pairs:
+        raise DataError(f"{request.sources}: no other speaker to compare with; give --enrolment DIR/<speaker>/")
+    return pairs
 
 
 def _convert(

@@ -10,7 +10,6 @@ from scipy import stats
 
 RESAMPLES = 2000
 SIGN_RESAMPLES = 9999
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +37,8 @@ def estimate(values: Sequence[float], clusters: Sequence[str]) -> Estimate:
     mean = float(means.mean())
     if len(means) == 1 or np.ptp(means) == 0:
         return Estimate(mean, mean, mean, len(means))
-    interval = stats.bootstrap(
-        (means,), np.mean, n_resamples=RESAMPLES, confidence_level=CONFIDENCE, method="percentile", rng=0
-    ).confidence_interval
+    bootstrap = stats.bootstrap((means,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=0)
+    interval = bootstrap.confidence_interval
     return Estimate(mean, float(interval.low), float(interval.high), len(means))
 
 

@@ -10,13 +10,12 @@ BY_KEY = {measure.key: measure for measure in MEASURES}
 # Label, and floor and ceiling: a number, or the systems whose score it is, the first that has one.
 MARKS: dict[str, tuple[str, float | tuple[str, ...], float | tuple[str, ...]]] = {
     "cosine": ("similarity", ("copied",), ("truth", "reference")),
-    "f0_median": ("melody off, cents", ("equalised",), ("copied",)),
+    "f0_median": ("melody off, cents", 50.0, 0.0),
     "content_distance": ("words lost", 1.0, 0.0),
     "breath_kept": ("breath kept", 0.0, 1.0),
-    "distillmos": ("naturalness (MOS)", ("equalised",), ("copied",)),
+    "distillmos": ("naturalness (MOS)", 1.0, ("copied",)),
     "mcd": ("MCD to truth, dB", ("copied",), ("truth",)),
 }
-
 LINES = {
     "similarity": ("named_target", "cosine"),
     "words": ("content_distance", "wer_difference", "mcd"),
@@ -27,9 +26,10 @@ LINES = {
 def marks(row: Row, rows: Sequence[Row]) -> list[Mark]:
     """The scores of a conversion that have a floor and a ceiling, among all rows of the evaluation."""
     shown = []
-    for key, (label, *ends) in MARKS.items():
-        (low, low_name), (high, high_name) = (_end(end, key, row, rows) for end in ends)
-        value = math.nan if row.get(key) is None else float(row[key])
+    for key, (label, floor, ceiling) in MARKS.items():
+        low, low_name = _end(floor, "floor", key, row, rows)
+        high, high_name = _end(ceiling, "ceiling", key, row, rows)
+        (value,) = values([row], key)
         if math.isnan(value + low + high) or low == high:
             continue
         measure = BY_KEY[key]
@@ -38,10 +38,10 @@ def marks(row: Row, rows: Sequence[Row]) -> list[Mark]:
     return shown
 
 
-def _end(end: float | tuple[str, ...], key: str, row: Row, rows: Sequence[Row]) -> tuple[float, str]:
+def _end(end: float | tuple[str, ...], name: str, key: str, row: Row, rows: Sequence[Row]) -> tuple[float, str]:
     """Value and name of a floor or a ceiling."""
     if isinstance(end, float):
-        return end, "floor" if end == MARKS[key][1] else "ceiling"
+        return end, name
     for system in end:
         own = [r for r in rows if r["system"] == system and r["target"] == row["target"]]
         value = mean([r for r in own if r["song"] == row["song"]] if system != "reference" else own, key)
@@ -54,7 +54,7 @@ def headline(rows: Sequence[Row]) -> str:
     """One sentence about the conversions, or about the reconstructions if there are no conversions."""
     outputs, kind = _outputs(rows)
     if not outputs:
-        return "No conversions: the source, the baseline and the truth were scored."
+        return "No conversions: the source and the truth were scored."
     songs = len({row["song"] for row in outputs})
     identified = [value for value in values(outputs, "named_target") if not math.isnan(value)]
     breath = mean(outputs, "breath_kept")
@@ -76,9 +76,12 @@ def summary_lines(rows: Sequence[Row]) -> list[str]:
 
 def _between(key: str, outputs: Sequence[Row], rows: Sequence[Row]) -> str:
     measure = BY_KEY[key]
-    ends = [mean([row for row in rows if row["system"] == system], key) for system in ("copied", "truth")]
-    named = [f"{name} {measure.text(end)}" for name, end in zip(("source", "truth"), ends, strict=True) if end == end]
-    return f"{measure.title} {measure.text(mean(outputs, key))}" + (f" ({', '.join(named)})" if named else "")
+    ends = {
+        name: mean([row for row in rows if row["system"] == system], key)
+        for name, system in (("source", "copied"), ("truth", "truth"))
+    }
+    texts = [f"{name} {measure.text(end)}" for name, end in ends.items() if not math.isnan(end)]
+    return f"{measure.title} {measure.text(mean(outputs, key))}" + (f" ({', '.join(texts)})" if texts else "")
 
 
 def _outputs(rows: Sequence[Row]) -> tuple[list[Row], str]:

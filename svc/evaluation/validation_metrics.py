@@ -6,15 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from svc.audio.files import Audio
 from svc.data.dataset import read_audio
 from svc.data.manifest import Manifest
 from svc.errors import TrainingError
 from svc.evaluation.evaluator import AnalysedAudio, Evaluator, EvaluatorConfig
-from svc.evaluation.metrics.table import HINTS, MEASURES, SPEAKER, Row, mean, overall, sub_scores
-from svc.evaluation.page import AudioExample, Page, Section, Table, png, write
+from svc.evaluation.metrics.table import MEASURES, SPEAKER, Row, checkpoint_scores, mean
+from svc.evaluation.page import AudioExample, Page, Section, Table, write
 from svc.features.cache import FeatureCache
 from svc.training.logging import SCORES
 from svc.training.validation import ValidationClip, ValidationOutput
@@ -30,9 +29,7 @@ Scores = Mapping[str, float]
 class ValidationEvaluator:
     """Scores the fixed validation clips of a run; a ``ScoreFn`` of ``svc.training``.
 
-    Args:
-        prepared: the dataset; some of its training clips are the enrolment.
-        metrics: names of the metrics.
+    Some training clips of the prepared dataset are the enrolment.
 
     Raises:
         DataError: the library of a metric is not installed.
@@ -60,16 +57,15 @@ class ValidationEvaluator:
         rows = self.rows(outputs)
         converted = [row for row in rows if row["speaker"] != row["target"]]
         means = {m.key: mean(converted if m.group == SPEAKER else rows, m.key) for m in MEASURES}
-        return means | sub_scores(rows) | {"overall": overall(rows)}
+        return means | checkpoint_scores(rows)
 
     def rows(self, outputs: Sequence[ValidationOutput]) -> list[Row]:
         """A row for each reconstruction and conversion."""
         rows = []
         for output in outputs:
             clip, source = output.clip, self._truth(output.clip)
-            for target, samples in ({clip.speaker: output.reconstruction} | output.conversions).items():
-                audio = self.evaluator.analyse(Audio(samples.numpy(), self.rate))
-                scores = self.evaluator.score(audio, source, clip.speaker, target)
+            for target, audio in self._audio(output).items():
+                scores = self.evaluator.score(self.evaluator.analyse(audio), source, clip.speaker, target)
                 names = {"system": "voice", "song": clip.name, "speaker": clip.speaker, "target": target}
                 rows.append(names | scores)
         return rows
@@ -78,13 +74,17 @@ class ValidationEvaluator:
         """The clips with players and spectrograms, for the report."""
         sections = []
         for output in outputs:
-            truth, speaker = self._truth(output.clip), output.clip.speaker
-            examples = [AudioExample(f"truth: {speaker}", truth.audio, truth.f0)]
-            for target, samples in ({speaker: output.reconstruction} | output.conversions).items():
-                audio = Audio(samples.numpy(), self.rate)
+            truth = self._truth(output.clip)
+            examples = [AudioExample(f"truth: {output.clip.speaker}", truth.audio, truth.f0)]
+            for target, audio in self._audio(output).items():
                 examples.append(AudioExample(f"output: {target}", audio, self.evaluator.track_f0(audio)))
             sections.append(Section(output.clip.name, examples))
         return sections
+
+    def _audio(self, output: ValidationOutput) -> dict[str, Audio]:
+        """The reconstruction and the conversions, by target."""
+        samples = {output.clip.speaker: output.reconstruction} | output.conversions
+        return {target: Audio(audio.numpy(), self.rate) for target, audio in samples.items()}
 
     def _truth(self, clip: ValidationClip) -> AnalysedAudio:
         if clip.name not in self.truths:
@@ -118,46 +118,25 @@ def early_stopping_advice(validations: Sequence[Scores]) -> str:
     against the noise of the scores: the standard deviation of their second differences is √6 times that of
     independent noise.
     """
-    steps = [int(scores["step"]) for scores in validations]
-    scores = np.array([scores["overall"] for scores in validations])
-    if len(scores) < MIN_VALIDATIONS:
-        few = f"Too few validations ({len(scores)}) to say whether more training would help"
-        return f"{few}; {MIN_VALIDATIONS} are needed (train.validate_every)."
-    window = len(scores) // 4
+    count = len(validations)
+    if count < MIN_VALIDATIONS:
+        return (
+            f"Too few validations ({count}) to say whether more training would help; {MIN_VALIDATIONS} are needed "
+            "(train.validate_every)."
+        )
+    scores, window = np.array([scores["overall"] for scores in validations]), count // 4
     means = np.convolve(scores, np.ones(window) / window, mode="valid")
     noise = float(np.std(np.diff(scores, 2))) / math.sqrt(6) * math.sqrt(2 / window)
     gain, lost = float(means[-1] - means[-1 - window]), float(means.max() - means[-1])
-    best = steps[int(means.argmax()) + window // 2]
     if gain > max(MIN_GAIN, 2 * noise):
-        return (
-            f"More training would help: over the last {window} validations, up to step {steps[-1]}, the overall score "
-            f"rose by {gain:.3f} to a mean of {means[-1]:.3f}. Raise train.steps."
-        )
+        return f"More training would help: the overall score still rises, by {gain:.3f} over {window} validations."
     if lost > max(MIN_GAIN, 4 * noise):
+        best = int(validations[int(means.argmax()) + window // 2]["step"])
         return (
-            f"More training would not help: the overall score was best about step {best} ({means.max():.3f}) and has "
-            f"fallen to {means[-1]:.3f}. Use `svc export --checkpoint best`; more recordings would help."
+            f"More training would not help: the overall score was best about step {best}, and has fallen by {lost:.3f}."
+            " Use `svc export --checkpoint best`; more recordings would help."
         )
-    return (
-        f"More training would hardly help: over the last {window} validations, up to step {steps[-1]}, the overall "
-        f"score changed by {gain:+.3f}, about as much as its noise. More recordings would help."
-    )
-
-
-def plot_scores(validations: Sequence[Scores]) -> bytes:
-    """Overall score and sub-scores over the steps, as PNG."""
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    axes = figure.subplots()
-    steps = [scores["step"] for scores in validations]
-    for name in ("overall", "similarity_score", "naturalness_score", "pitch_score"):
-        curve = [scores.get(name, math.nan) for scores in validations]
-        width = 2.5 if name == "overall" else 1.0
-        axes.plot(steps, curve, label=name.removesuffix("_score"), linewidth=width, marker=".")
-    axes.set_xlabel("step")
-    axes.set_ylim(0, 1)
-    axes.grid(alpha=0.3)
-    axes.legend(loc="lower right")
-    return png(figure)
+    return "More training would hardly help: the overall score changes by its noise alone. More recordings would help."
 
 
 def write_training_report(
@@ -179,11 +158,10 @@ def write_training_report(
         [f"{scores['step']}", f"{scores['overall']:.3f}", *(m.text(scores.get(m.key, math.nan)) for m in measures)]
         for scores in validations
     ]
-    hints = ["", "0 to 1, chooses the best checkpoint", *(HINTS.get(m.key, "") for m in measures)]
+    hints = ["", "0 to 1, chooses the best checkpoint", *(m.hint for m in measures)]
     table = Table(["step", "overall", *(m.title for m in measures)], rows, hints)
-    figures = {"Scores of the validation clips (1 is best)": plot_scores(validations)} if validations else {}
     notes = [evaluator.description, *notes]
-    page = Page(f"Training of {run.name}", advice, {"Validations": table}, evaluator.sections(outputs), figures, notes)
+    page = Page(f"Training of {run.name}", advice, {"Validations": table}, evaluator.sections(outputs), notes)
     try:
         write(run / "report.html", page)
     except OSError as error:

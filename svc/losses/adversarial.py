@@ -38,10 +38,8 @@ def feature_matching_loss(*, fake: list[DiscriminatorOutput], real: list[Discrim
 @contextmanager
 def frozen(network: nn.Module) -> Iterator[nn.Module]:
     """Freeze the weights of a network: the generator's backward pass leaves no gradients in the discriminator."""
-    before = [(p, p.requires_grad) for p in network.parameters()]
     network.requires_grad_(False)
     try:
         yield network
     finally:
-        for parameter, requires_grad in before:
-            parameter.requires_grad_(requires_grad)
+        network.requires_grad_(True)

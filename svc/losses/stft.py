@@ -1,14 +1,36 @@
-"""Multi-resolution STFT loss (Arik et al. 1808.06719; Yamamoto et al. 1910.11480)."""
+"""Multi-resolution STFT loss (Arik et al. 1808.06719; Yamamoto et al. 1910.11480), and the band limit of its audio.
+
+With a second sample of the generator, the loss is the generalised energy distance (Gritsenko et al. 2008.01160).
+"""
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from svc.audio.stft import rfft_cheap_grad
+from svc.config import LossConfig
 
 FLOOR = 1e-5  # magnitude of a full-scale sine is about size / 4
 MIN_LEVEL = 3e-3  # level of white noise as loud as the softest segment that has its own norm
 HANN_POWER = 0.375  # mean square of the window
+TRANSITION_HZ = 400.0  # width of the low-pass, below the band limit
+
+
+def reconstruction_losses(
+    *, fake: Tensor, real: Tensor, config: LossConfig, fake2: Tensor | None = None
+) -> dict[str, Tensor]:
+    """Losses of audio (B, T) that need the real audio: ``spectral``, and with ``fake2`` ``energy_repulsion``.
+
+    Args:
+        fake: output of the generator.
+        real: recorded audio.
+        config: scales.
+        fake2: second sample of the generator for the same conditioning, without gradient. ``energy_repulsion`` is
+            −E‖X − X′‖, the second term of the energy distance: without it the generator under-produces noise.
+    """
+    losses = multi_resolution_stft_loss(fake=fake, real=real, scales=config.scales, fake2=fake2)
+    spectral = {"spectral": losses["convergence"] + losses["log_magnitude"]}
+    return spectral if fake2 is None else spectral | {"energy_repulsion": losses["energy_repulsion"]}
 
 
 def multi_resolution_stft_loss(
@@ -62,3 +84,19 @@ def magnitude(audio: Tensor, size: int) -> Tensor:
     frames = functional.pad(audio.float(), (size // 2, size // 2)).unfold(-1, size, size // 4)
     spectrum = rfft_cheap_grad(frames * torch.hann_window(size, device=audio.device), size)
     return (spectrum.real.square() + spectrum.imag.square() + FLOOR**2).sqrt()
+
+
+def limit_band(audio: Tensor, band: Tensor, sample_rate: int) -> Tensor:
+    """Low-pass audio (B, T) at the band limit (B,) of each item, in Hz: no loss compares what a recording lacks.
+
+    Unchanged where all limits are Nyquist. The limits are on the CPU. Zero phase, by the spectrum of the whole segment,
+    with a raised-cosine edge.
+    """
+    if bool((band >= sample_rate / 2).all()):
+        return audio
+    spectrum = torch.fft.rfft(audio.float())
+    frequency = torch.linspace(0, sample_rate / 2, spectrum.shape[-1])
+    below = ((band.float()[:, None] - frequency) / TRANSITION_HZ).clamp(0, 1)
+    below = torch.where((band < sample_rate / 2)[:, None], below, 1.0)
+    gain = (0.5 - 0.5 * torch.cos(torch.pi * below)).to(audio.device)
+    return torch.fft.irfft(spectrum * gain, n=audio.shape[-1])

@@ -24,8 +24,7 @@ def harmonic(f0: Tensor, phase: Tensor, voiced: Tensor, hop: int, harmonics: int
         (B, N·hop).
     """
     time = _time_in_frame(hop, f0)
-    cycles = phase[..., None].double() + _interpolate(f0, time, integral=True).double() / 100
-    cycles = (cycles % 1.0).to(f0.dtype)
+    cycles = (phase[..., None] + _interpolate(f0, time, integral=True) / 100 % 1.0) % 1.0  # small addends: fp32 does
     pitch = _interpolate(f0, time)
     count = _harmonic_count(pitch, hop * 100)
     count = count if harmonics == 0 else count.clamp(max=harmonics)

@@ -1,7 +1,4 @@
-"""Forced alignment of phones: English speech by PocketSphinx, an optional tool; singing by our own classifier.
-
-Speech without a transcript is first recognised with a language model; then the words are aligned.
-"""
+"""Forced alignment of phones: English speech by PocketSphinx, an optional tool; singing by our own classifier."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -24,74 +21,51 @@ PEAK = 0.7  # of full scale, to which a recording is brought
 SILENCE_PENALTY = -30.0  # nepers, of silence in a frame that is not silent
 
 
-class PocketSphinxAligner:
-    """PocketSphinx' decoder; one for each process.
-
-    Raises:
-        MissingExtra: PocketSphinx is not installed.
-    """
-
-    def __init__(self) -> None:
-        self._decoder: Any = import_optional("pocketsphinx").Decoder(loglevel="FATAL")
-
-    def align(self, audio: Audio, text: str = "") -> list[Segment]:
-        """Phones in time; none if nothing is recognised.
-
-        Args:
-            audio: any rate.
-            text: transcript, if there is one; words that are not in the dictionary are left out.
-        """
-        samples = resample(audio, RATE).samples
-        scaled = samples * (PEAK * 32_767 / max(0.05, float(np.abs(samples).max(initial=0.0))))
-        pcm = scaled.astype(np.int16).tobytes()
-        words = self._words_in_dictionary(text) if text else self._recognise(pcm)
-        return self._align(pcm, words) if words else []
-
-    def _words_in_dictionary(self, text: str) -> str:
-        words = [
-            "".join(letter for letter in word.lower() if letter.isalpha() or letter == "'") for word in text.split()
-        ]
-        return " ".join(word for word in words if word and self._decoder.lookup_word(word) is not None)
-
-    def _recognise(self, pcm: bytes) -> str:
-        self._decoder.activate_search()
-        self._decode(pcm)
-        hypothesis = self._decoder.hyp()
-        return str(hypothesis.hypstr) if hypothesis else ""
-
-    def _align(self, pcm: bytes, words: str) -> list[Segment]:
-        try:
-            self._decoder.set_align_text(words)
-            self._decode(pcm)
-            self._decoder.set_alignment()
-            self._decode(pcm)
-            alignment = self._decoder.get_alignment()
-        except RuntimeError:
-            return []  # the words do not fit the audio
-        finally:
-            self._decoder.activate_search()
-        return [
-            Segment(from_arpabet(phone.name), phone.start, phone.start + phone.duration)
-            for word in alignment or ()
-            for phone in word
-        ]
-
-    def _decode(self, pcm: bytes) -> None:
-        self._decoder.start_utt()
-        try:
-            self._decoder.process_raw(pcm, full_utt=True)
-        finally:
-            self._decoder.end_utt()
-
-
 @lru_cache(maxsize=1)
-def get_aligner() -> PocketSphinxAligner:
-    """The aligner of this process.
+def _decoder() -> Any:
+    """PocketSphinx' decoder, one for each process.
 
     Raises:
         MissingExtra: PocketSphinx is not installed.
     """
-    return PocketSphinxAligner()
+    return import_optional("pocketsphinx").Decoder(loglevel="FATAL")
+
+
+def align_speech(audio: Audio, text: str) -> list[Segment]:
+    """Forced alignment of English speech by its transcript: phones in time; none if the words do not fit the audio.
+
+    Words that are not in the dictionary are left out.
+
+    Raises:
+        MissingExtra: PocketSphinx is not installed.
+    """
+    decoder, samples = _decoder(), resample(audio, RATE).samples
+    scaled = samples * (PEAK * 32_767 / max(0.05, float(np.abs(samples).max(initial=0.0))))
+    pcm = scaled.astype(np.int16).tobytes()
+    letters = "".join(letter for letter in text.lower() if letter.isalpha() or letter in "' \n\t")
+    words = " ".join(word for word in letters.split() if decoder.lookup_word(word) is not None)
+    if not words:
+        return []
+    try:
+        decoder.set_align_text(words)
+        _decode(decoder, pcm)
+        decoder.set_alignment()
+        _decode(decoder, pcm)
+        alignment = decoder.get_alignment()
+    except RuntimeError:
+        return []
+    finally:
+        decoder.activate_search()
+    phones = [phone for word in alignment or () for phone in word]
+    return [Segment(from_arpabet(phone.name), phone.start, phone.start + phone.duration) for phone in phones]
+
+
+def _decode(decoder: Any, pcm: bytes) -> None:
+    decoder.start_utt()
+    try:
+        decoder.process_raw(pcm, full_utt=True)
+    finally:
+        decoder.end_utt()
 
 
 @lru_cache(maxsize=1)

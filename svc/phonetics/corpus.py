@@ -1,8 +1,8 @@
 """Corpus of the phone classifier: recordings at 16 kHz, in several voices, with phone labels where they are known.
 
 Transcripts in kana are syllables of singing, whose order is known but not their times; other text is English, which
-PocketSphinx aligns. Words of English recordings without a transcript are recognised. Of labelled speech there is also
-a singing version (svc/phonetics/singing_augmentation.py).
+PocketSphinx aligns. Of labelled speech there is also a singing version (singing_augmentation.py). Recordings without a
+transcript have no labels, and serve as pairs of voices alone.
 """
 
 import json
@@ -25,9 +25,9 @@ from svc.features.cache import Arrays, FeatureCache, file_hash, to_int16
 from svc.features.content import normalise_level
 from svc.features.extract import measure_loudness
 from svc.phonetics import singing_augmentation
-from svc.phonetics.alignment import dictionary, get_aligner
+from svc.phonetics.alignment import align_speech, dictionary
 from svc.phonetics.espeak import espeak
-from svc.phonetics.phones import NUMBER, PHONES, SILENCE, Labels, Segment, from_kana, labels
+from svc.phonetics.phones import NUMBER, PHONES, SILENCE, Segment, from_kana, labels
 from svc.phonetics.transcripts import find
 from svc.utils.atomic import write_bytes
 from svc.utils.progress import progress
@@ -35,7 +35,7 @@ from svc.utils.units import FRAMES_PER_SECOND
 
 RATE = 16_000
 VOICES, SINGING_VOICES = 3, 2  # of a recording: its own and two changed ones; and those of its singing version
-CACHE_KEY = {"version": 3, "voices": VOICES, "aligner": "pocketsphinx"}
+CACHE_KEY = {"version": 4, "voices": VOICES, "aligner": "pocketsphinx"}
 MANIFEST = "utterances.jsonl"
 SYNTHETIC = "espeak-ng:"  # instead of a path
 LANGUAGES = ("en-us", "en-us", "en-gb-x-rp", "en-029")  # of synthetic speech
@@ -154,18 +154,19 @@ def _process(job: _Job) -> Utterance | str:
 
 
 def _extract(audio: Audio, text: str, is_singing: bool, seed: int) -> Arrays:
+    """The cache entry of a recording: its voices and labels, and its singing version if it has labels."""
     own, rng = _normalise(audio), np.random.default_rng(seed)
-    segments = [] if is_singing else get_aligner().align(own, text)
-    entry = _entry([own.samples, *(singing_augmentation.change_voice(own, rng) for _ in range(VOICES - 1))], segments)
-    return entry | _singing_version(own, entry["labels"].astype(np.int64), np.random.default_rng([seed, 1]))
-
-
-def _singing_version(own: Audio, truth: Labels, rng: np.random.Generator) -> dict[str, NDArray[np.generic]]:
+    segments = align_speech(own, text) if text and not is_singing else []
+    voices = [own.samples, *(singing_augmentation.change_voice(own, rng) for _ in range(VOICES - 1))]
+    entry = _entry(voices, segments)
+    truth = entry["labels"].astype(np.int64)
     if (truth <= SILENCE).all():
-        return {}
+        return entry
+    rng = np.random.default_rng([seed, 1])
     durations = singing_augmentation.plan_durations(truth, rng)
-    voices = to_int16(np.stack([singing_augmentation.sing(own, durations, rng) for _ in range(SINGING_VOICES)]))
-    return {"singing": voices, "singing_labels": singing_augmentation.stretched_labels(durations).astype(np.int8)}
+    singing = np.stack([singing_augmentation.sing(own, durations, rng) for _ in range(SINGING_VOICES)])
+    singing_labels = singing_augmentation.stretched_labels(durations).astype(np.int8)
+    return entry | {"singing": to_int16(singing), "singing_labels": singing_labels}
 
 
 def _normalise(audio: Audio) -> Audio:

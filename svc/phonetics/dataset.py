@@ -98,24 +98,23 @@ class PhoneDataset:
         """
         rng = np.random.default_rng([seed, step])
         items: list[_Segment] = []
-        for pool, count, voices in (
-            (self.speech, speech, 2),
-            (self.singing, singing, 2),
-            (self.synthetic, synthetic, 1),
-        ):
+        pools = (self.speech, speech, 2), (self.singing, singing, 2), (self.synthetic, synthetic, 1)
+        for pool, count, voices in pools:
             for _ in range(count if pool else 0):
                 items += self._segments(pool[rng.integers(len(pool))], voices, rng, times)
         single = synthetic if self.synthetic else 0
+        audio, labels, lengths, time_maps = zip(*items, strict=True)
+        augmented = np.stack([_augment(samples, rng) for samples in audio])
+        vtlp = rng.random(len(items), dtype=np.float32)
+        equaliser = (rng.standard_normal((len(items), len(EQUALISER))) * EQUALISER).astype(np.float32)
         return PhoneBatch(
-            audio=torch.from_numpy(np.stack([_augment(audio, rng) for audio, *_ in items])),
-            labels=torch.from_numpy(np.stack([labels for _, labels, _, _ in items])),
-            lengths=torch.tensor([length for _, _, length, _ in items]),
+            audio=torch.from_numpy(augmented),
+            labels=torch.from_numpy(np.stack(labels)),
+            lengths=torch.tensor(lengths),
             pairs=(len(items) - single) // 2,
-            vtlp=torch.from_numpy(rng.random(len(items), dtype=np.float32)),
-            equaliser=torch.from_numpy(
-                (rng.standard_normal((len(items), len(EQUALISER))) * EQUALISER).astype(np.float32)
-            ),
-            time_map=torch.from_numpy(np.stack([time_map for *_, time_map in items])),
+            vtlp=torch.from_numpy(vtlp),
+            equaliser=torch.from_numpy(equaliser),
+            time_map=torch.from_numpy(np.stack(time_maps)),
         )
 
     def utterance(self, utterance: Utterance, singing: bool = False) -> tuple[Samples, Labels]:

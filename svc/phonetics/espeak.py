@@ -5,7 +5,7 @@ The library is called directly, because its program does not say where phones ar
 
 import ctypes
 import ctypes.util
-from ctypes import POINTER, c_char, c_char_p, c_int, c_short, c_uint, c_void_p
+from ctypes import POINTER, c_char, c_char_p, c_int, c_short, c_void_p
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -25,20 +25,15 @@ END, PHONE = 0, 7  # espeak_EVENT_TYPE
 UNLIKE_PEOPLE = ("whisper", "Demonic", "croak", "UniRobot")  # first letters of voices that are left out
 
 
-class _Name(ctypes.Union):
-    _fields_ = (("number", c_int), ("name", c_char_p), ("string", c_char * 8))
-
-
 class _Event(ctypes.Structure):
+    """espeak_EVENT; of the union at its end the phone."""
+
     _fields_ = (
         ("type", c_int),
-        ("identifier", c_uint),
-        ("text_position", c_int),
-        ("length", c_int),
-        ("milliseconds", c_int),
+        *((name, c_int) for name in ("identifier", "text_position", "length", "milliseconds")),
         ("sample", c_int),
         ("user", c_void_p),
-        ("id", _Name),
+        ("phone", c_char * 8),
     )
 
 
@@ -90,8 +85,7 @@ class Espeak:
             raise DataError(f"espeak-ng has no voice {voice}; list them with `espeak-ng --voices`")
         for parameter, value in ((RATE, words), (PITCH, pitch), (RANGE, span)):
             self._library.espeak_SetParameter(parameter, value, 0)
-        self._blocks.clear()
-        self._phones.clear()
+        self._blocks, self._phones = [], []
         data = text.encode()
         self._library.espeak_Synth(data, len(data) + 1, 0, CHARACTERS, 0, UTF8, None, None)
         samples = np.concatenate(self._blocks).astype(np.float32) / np.float32(32_768)
@@ -108,7 +102,7 @@ class Espeak:
         number = 0
         while events[number].type != END:
             if events[number].type == PHONE:
-                self._phones.append((events[number].sample, events[number].id.string.decode(errors="ignore")))
+                self._phones.append((events[number].sample, events[number].phone.decode(errors="ignore")))
             number += 1
         return 0
 

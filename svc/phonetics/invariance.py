@@ -39,21 +39,12 @@ def warped_distance(one: Frames, other: Frames) -> float:
     return float(total[-1, -1]) / len(path)
 
 
-def across_speakers(takes: Sequence[Take]) -> list[float]:
-    """Distances of the same words of a piece by two speakers."""
+def distances(takes: Sequence[Take], *, same_words: bool) -> list[float]:
+    """Distances of the same words of a piece by two speakers, or of different words of a piece by one."""
     return [
         warped_distance(one.frames, other.frames)
         for one, other in _pairs(takes)
-        if one.words == other.words and one.speaker != other.speaker
-    ]
-
-
-def across_words(takes: Sequence[Take]) -> list[float]:
-    """Distances of other words of the same piece by the same speaker."""
-    return [
-        warped_distance(one.frames, other.frames)
-        for one, other in _pairs(takes)
-        if one.words != other.words and one.speaker == other.speaker
+        if (one.words == other.words) == (one.speaker != other.speaker) == same_words
     ]
 
 

@@ -1,17 +1,15 @@
-"""Transcripts of recordings, from the lists that corpora come with.
+"""Transcripts of recordings: by the reader of a corpus, or from an ``index.csv`` of ``path`` and ``text``."""
 
-These are LibriSpeech's ``*.trans.txt``, LJSpeech's ``metadata.csv``, or an ``index.csv`` with the columns ``path`` and
-``text``.
-"""
-
-import contextlib
 import csv
 import io
 from collections.abc import Iterator
 from pathlib import Path
 
 from svc.audio.find import find_audio
+from svc.data import corpora
 from svc.errors import DataError
+
+INDEX = "index.csv"  # in the folder of the recordings, or the one above
 
 
 def find(folder: Path) -> Iterator[tuple[Path, str]]:
@@ -22,49 +20,18 @@ def find(folder: Path) -> Iterator[tuple[Path, str]]:
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
-    texts: dict[Path, str] = {}
-    for lists in (_metadata, _index):
-        with contextlib.suppress(DataError):  # what lies above may be anything
-            texts |= lists(folder.parent)
-    texts |= _metadata(folder) | _index(folder) | _beside(folder)
+    texts = _read_index(folder.parent / INDEX) | _read_index(folder / INDEX)
+    if not texts and (name := corpora.detect(folder)) != "folder":
+        texts = {recording.path: recording.text or "" for recording in corpora.find(folder, name)}
     for path in find_audio(folder):
-        yield path, texts.get(path, "") or texts.get(path.with_suffix(""), "")
+        yield path, texts.get(path, "")
 
 
-def _beside(folder: Path) -> dict[Path, str]:
-    """Text by file without its suffix, from LibriSpeech's transcripts."""
-    texts: dict[Path, str] = {}
-    for place in folder.rglob("*.trans.txt"):
-        rows = (line.split(maxsplit=1) for line in _text(place).splitlines())
-        texts |= {place.parent / row[0]: row[1] for row in rows if len(row) == 2}
-    return texts
-
-
-def _metadata(folder: Path) -> dict[Path, str]:
-    """Text by file without its suffix, from LJSpeech's list."""
-    rows = [line.split("|") for line in _text(folder / "metadata.csv").splitlines()]
-    return {folder / "wavs" / row[0]: row[-1] for row in rows if len(row) > 1}
-
-
-def _index(folder: Path) -> dict[Path, str]:
-    """Text by file, from a table; rows that end early have none."""
-    file = folder / "index.csv"
+def _read_index(file: Path) -> dict[Path, str]:
+    """Text by file; rows that end early have none."""
     try:
-        rows = list(csv.DictReader(io.StringIO(_text(file), newline="")))
-    except csv.Error as error:
-        raise DataError(f"{file}: cannot be read ({error}); repair or remove it") from None
-    return {folder / row["path"]: row.get("text") or "" for row in rows if row.get("path")}
-
-
-def _text(file: Path) -> str:
-    """The text of a list, empty if it is not there.
-
-    Raises:
-        DataError: it cannot be read.
-    """
-    try:
-        return file.read_text(encoding="utf-8") if file.is_file() else ""
-    except UnicodeDecodeError:
-        raise DataError(f"{file}: is not UTF-8; convert it, for example with iconv") from None
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror}); repair or remove it") from None
+        content = file.read_text(encoding="utf-8") if file.is_file() else ""
+        rows = list(csv.DictReader(io.StringIO(content, newline="")))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{file}: cannot be read as UTF-8 ({error}); repair or remove it") from None
+    return {file.parent / row["path"]: row.get("text") or "" for row in rows if row.get("path")}

@@ -168,7 +168,7 @@ class SupervisedTrainer(ABC):
             with safe_open(file, framework="pt") as stored:
                 header = stored.metadata() or {}
                 parts = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-            changed = differences(json.loads(header["config"]), asdict(self.config))
+            changed = differences(json.loads(header["config"]), json.loads(json.dumps(asdict(self.config))))
             if header["data"] != self.data_fingerprint:
                 changed.append("the data")
             if changed:

@@ -8,7 +8,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from svc.errors import TrainingError
 from svc.models.weight_names import VERSION
 from svc.training.state import TrainState
+from svc.utils.atomic import write_bytes
 
 META = "meta.json"
 GENERATOR, EMA_GENERATOR = "generator.safetensors", "ema_generator.safetensors"
@@ -74,7 +75,11 @@ def write(run: Path, state: TrainState, extra: dict[str, Any], keep: int) -> Che
     try:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
-        hashes = {name: _write_file(temporary / name, save(part)) for name, part in _tensors(state).items()}
+        hashes = {}
+        for name, tensors in _tensors(state).items():
+            data = save({key: value.detach().cpu().contiguous() for key, value in tensors.items()})
+            write_bytes(temporary / name, data, sync=True)
+            hashes[name] = hashlib.sha256(data).hexdigest()
         meta = extra | {
             "step": state.step,
             "weights": VERSION,
@@ -83,7 +88,7 @@ def write(run: Path, state: TrainState, extra: dict[str, Any], keep: int) -> Che
             "num_skipped_updates": state.num_skipped_updates,
             "sha256": hashes,
         }
-        _write_file(temporary / META, json.dumps(meta, indent=1, ensure_ascii=False).encode())
+        write_bytes(temporary / META, json.dumps(meta, indent=1, ensure_ascii=False).encode(), sync=True)
         shutil.rmtree(folder, ignore_errors=True)
         temporary.rename(folder)
         _sync(root)
@@ -98,11 +103,8 @@ def write(run: Path, state: TrainState, extra: dict[str, Any], keep: int) -> Che
 
 def newest(run: Path) -> Checkpoint | None:
     """The newest complete checkpoint of a run; damaged ones are skipped."""
-    for folder in sorted((run / "checkpoints").glob("step_*"), reverse=True):
-        checkpoint = _verified(folder)
-        if checkpoint is not None:
-            return checkpoint
-    return None
+    folders = sorted((run / "checkpoints").glob("step_*"), reverse=True)
+    return next((checkpoint for checkpoint in map(_verified, folders) if checkpoint), None)
 
 
 def load_named(run: Path, which: str) -> Checkpoint:
@@ -114,12 +116,12 @@ def load_named(run: Path, which: str) -> Checkpoint:
     last = newest(run)
     if last is None:
         raise TrainingError(f"{run}: no complete checkpoint there; train first or name another run")
-    if which == "last":
-        return last
-    best = None if last.best_step is None else _verified(run / "checkpoints" / _name(last.best_step))
-    if best is None:
+    chosen = last
+    if which == "best":
+        chosen = None if last.best_step is None else _verified(run / "checkpoints" / _name(last.best_step))
+    if chosen is None:
         raise TrainingError(f"{run}: no best checkpoint yet; export the last one")
-    return best
+    return chosen
 
 
 def best_or_last(run: Path) -> Checkpoint:
@@ -139,9 +141,8 @@ def restore(checkpoint: Checkpoint, state: TrainState) -> None:
         TrainingError: it is of a model of another shape.
     """
     with _shape_errors(checkpoint):
-        state.generator.load_state_dict(checkpoint.load(GENERATOR))
-        state.ema_generator.load_state_dict(checkpoint.load(EMA_GENERATOR))
-        state.discriminator.load_state_dict(checkpoint.load(DISCRIMINATOR))
+        for name, network in _networks(state).items():
+            network.load_state_dict(checkpoint.load(name))
     _restore_adam(state.generator_optimizer, state.generator, checkpoint.load(GENERATOR_ADAM))
     _restore_adam(state.discriminator_optimizer, state.discriminator, checkpoint.load(DISCRIMINATOR_ADAM))
     state.step = checkpoint.step
@@ -184,26 +185,24 @@ def _shape_errors(checkpoint: Checkpoint) -> Iterator[None]:
         raise TrainingError(f"{checkpoint.folder}: of another model ({first}); choose another -o") from None
 
 
-def _tensors(state: TrainState) -> dict[str, dict[str, Tensor]]:
+def _networks(state: TrainState) -> dict[str, nn.Module]:
+    return {GENERATOR: state.generator, EMA_GENERATOR: state.ema_generator, DISCRIMINATOR: state.discriminator}
+
+
+def _tensors(state: TrainState) -> dict[str, Mapping[str, Tensor]]:
     return {
-        GENERATOR: _contiguous(state.generator.state_dict()),
-        EMA_GENERATOR: _contiguous(state.ema_generator.state_dict()),
-        DISCRIMINATOR: _contiguous(state.discriminator.state_dict()),
-        GENERATOR_ADAM: _adam(state.generator_optimizer, state.generator),
-        DISCRIMINATOR_ADAM: _adam(state.discriminator_optimizer, state.discriminator),
+        **{name: network.state_dict() for name, network in _networks(state).items()},
+        GENERATOR_ADAM: _adam_moments(state.generator_optimizer, state.generator),
+        DISCRIMINATOR_ADAM: _adam_moments(state.discriminator_optimizer, state.discriminator),
     }
 
 
-def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-
-
-def _adam(optimizer: torch.optim.Optimizer, network: nn.Module) -> dict[str, Tensor]:
-    moments = {}
-    for name, parameter in network.named_parameters():
-        for key, value in optimizer.state.get(parameter, {}).items():
-            moments[f"{name}/{key}"] = value
-    return _contiguous(moments)
+def _adam_moments(optimizer: torch.optim.Optimizer, network: nn.Module) -> dict[str, Tensor]:
+    return {
+        f"{name}/{key}": value
+        for name, parameter in network.named_parameters()
+        for key, value in optimizer.state.get(parameter, {}).items()
+    }
 
 
 def _restore_adam(optimizer: torch.optim.Optimizer, network: nn.Module, stored: dict[str, Tensor]) -> None:
@@ -220,23 +219,10 @@ def _restore_adam(optimizer: torch.optim.Optimizer, network: nn.Module, stored: 
 def _verified(folder: Path) -> Checkpoint | None:
     try:
         meta = json.loads((folder / META).read_text(encoding="utf-8"))
-        complete = all(
-            hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
-            for name, digest in meta["sha256"].items()
-        )
+        hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in meta["sha256"]}
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    if not complete:
-        return None
-    return Checkpoint(folder, meta)
-
-
-def _write_file(path: Path, data: bytes) -> str:
-    with path.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    return hashlib.sha256(data).hexdigest()
+    return Checkpoint(folder, meta) if hashes == meta["sha256"] else None
 
 
 def _sync(folder: Path) -> None:
@@ -249,10 +235,10 @@ def _sync(folder: Path) -> None:
 
 def _rotate(root: Path, keep: int, state: TrainState) -> None:
     """Remove old checkpoints, and those of later steps than the one just written: they are damaged."""
-    written = [folder for folder in sorted(root.glob("step_*")) if folder.name <= _name(state.step)]
-    kept = {folder.name for folder in written[-keep:]} | (
-        {_name(state.best_step)} if state.best_step is not None else set()
-    )
+    written = [folder.name for folder in sorted(root.glob("step_*")) if folder.name <= _name(state.step)]
+    kept = set(written[-keep:])
+    if state.best_step is not None:
+        kept.add(_name(state.best_step))
     for folder in [*root.glob("step_*"), *root.glob(".tmp_*")]:
         if folder.name not in kept:
             shutil.rmtree(folder, ignore_errors=True)

@@ -1,8 +1,8 @@
-"""Logging of a run: trackers of Accelerate, ``losses.jsonl`` and ``validation.jsonl``, throughput, GAN diagnostics."""
+"""Logging of a run: trackers of Accelerate, ``losses.jsonl`` and ``validation.jsonl``, throughput."""
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
@@ -22,9 +22,6 @@ from svc.utils.optional import MissingExtra
 T = TypeVar("T")
 LOSSES, SCORES = "losses.jsonl", "validation.jsonl"
 SLOW_LOADING = 0.1  # share of the time spent in loading data that calls for more workers
-PERIOD = 10  # logged steps over which the diagnostics average
-D_TOO_STRONG, D_AT_CHANCE = 0.05, 0.49  # of the discriminator's loss: 0 is perfect, ½ is chance
-DIVERGED = 1.3  # ratio of the spectral loss to its minimum
 
 
 def check_trackers(names: Sequence[str]) -> None:
@@ -155,79 +152,28 @@ class Throughput:
     """Seconds per step, and the share of the time spent in loading data; validation counts as work."""
 
     def __init__(self) -> None:
-        self.steps = 0
-        self._waited, self._start = 0.0, perf_counter()
-        self._last = self.steps, self._waited, self._start
+        self.steps, self.waited, self.start = 0, 0.0, perf_counter()
+        self._last = self.steps, self.waited, self.start
 
     def wrap(self, batches: Iterable[T]) -> Iterator[T]:
         """The batches, one a step; the clock starts with the first."""
-        requested = self._start = perf_counter()
-        self._last = self.steps, self._waited, self._start
+        requested = self.start = perf_counter()
+        self._last = self.steps, self.waited, self.start
         for batch in batches:
-            self._waited += perf_counter() - requested
+            self.waited += perf_counter() - requested
             self.steps += 1
             yield batch
             requested = perf_counter()
 
     def interval(self) -> dict[str, float]:
         """Since the last call: ``waiting``, the share (0–1) of the time spent in loading, and ``seconds_per_step``."""
-        now = self.steps, self._waited, perf_counter()
+        now = self.steps, self.waited, perf_counter()
         steps, waited, seconds = (after - before for after, before in zip(now, self._last, strict=True))
         self._last = now
         return {"waiting": waited / seconds, "seconds_per_step": seconds / steps}
 
     def summary(self) -> str:
         """Share of the time of the whole run spent in loading, with advice if it is large."""
-        share = self._waited / (perf_counter() - self._start)
+        share = self.waited / (perf_counter() - self.start)
         advice = "; raise train.num_workers" if share > SLOW_LOADING else ""
         return f"{100 * share:.0f} % of the time was spent waiting for data" + advice
-
-
-class Diagnostics:
-    """GAN diagnostics: warns of a discriminator that is too strong or at chance, and of a generator that diverges."""
-
-    def __init__(self) -> None:
-        self._means: dict[str, float] = {}
-        self._counts: dict[str, int] = {}
-        self._best = math.inf
-        self._warned: set[str] = set()
-
-    def check(self, losses: Mapping[str, float]) -> list[str]:
-        """New warnings after the logged losses of a step; each at most once in a run."""
-        for name in ("discriminator", "spectral"):
-            if math.isfinite(losses.get(name, math.nan)):
-                self._update(name, losses[name])
-        warnings = {}
-        discriminator, spectral = self._mean("discriminator"), self._mean("spectral")
-        if discriminator is not None and discriminator < D_TOO_STRONG:
-            warnings["too strong"] = (
-                f"the discriminator is too strong (loss {discriminator:.2f}, ½ is chance): its gradients carry little; "
-                "lower train.discriminator_learning_rate, or raise train.adversarial_start_step"
-            )
-        if discriminator is not None and discriminator > D_AT_CHANCE:
-            warnings["at chance"] = (
-                f"the discriminator is at chance (loss {discriminator:.2f}); "
-                "raise train.discriminator_learning_rate or discriminator.channels"
-            )
-        if spectral is not None:
-            self._best = min(self._best, spectral)
-            if spectral > DIVERGED * self._best:
-                warnings["diverged"] = (
-                    f"the spectral loss has risen from {self._best:.2f} to {spectral:.2f}: the generator diverges; "
-                    "lower loss.adversarial and the other weights, or train.learning_rate"
-                )
-        return self.new(warnings)
-
-    def new(self, warnings: Mapping[str, str]) -> list[str]:
-        """Those of the warnings, by what is wrong, that were not given before in the run."""
-        new = [text for name, text in warnings.items() if name not in self._warned]
-        self._warned |= set(warnings)
-        return new
-
-    def _update(self, name: str, value: float) -> None:
-        count = self._counts.get(name, 0) + 1
-        mean = self._means.get(name, value) if count > PERIOD + 1 else value  # the first values are not typical
-        self._counts[name], self._means[name] = count, mean + (value - mean) / PERIOD
-
-    def _mean(self, name: str) -> float | None:
-        return self._means[name] if self._counts.get(name, 0) >= 2 * PERIOD else None

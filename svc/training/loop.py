@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
+from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.utils import ProjectConfiguration
 from tqdm import tqdm
 
@@ -19,14 +19,11 @@ from svc.data.batch import Batch
 from svc.data.manifest import Manifest
 from svc.data.provenance import training_data
 from svc.features.training_data import TrainingData
-from svc.models.discriminators import Discriminator
-from svc.models.wavenet import WaveNet
 from svc.training import checkpoint, gan_metrics, validation
-from svc.training.logging import Diagnostics, RunLogger, Throughput, check_trackers, make_trackers, mean_over_ranks
+from svc.training.logging import RunLogger, Throughput, check_trackers, make_trackers, mean_over_ranks
 from svc.training.perceptual_losses import build_losses
-from svc.training.resume import check_config_unchanged, check_ranks_agree, lock_run
-from svc.training.signals import any_rank, stop_on_signal
-from svc.training.state import TrainState, create_state
+from svc.training.resume import any_rank, check_config_unchanged, check_ranks_agree, lock_run, stop_on_signal
+from svc.training.state import TrainState, create_state, unwrapped, wrap
 from svc.training.step import train_step
 from svc.utils import hardware
 from svc.utils.distributed import joined_state
@@ -77,65 +74,41 @@ def train(
         check_trackers(config.train.trackers)
     with lock_run(run) if process.is_main_process else contextlib.nullcontext():
         process.wait_for_everyone()  # no process looks for checkpoints before the folder is locked
-        trainer = _start(prepared, run, config, segments, process, cpu, allow_config_change, score, initialise)
+        newest = checkpoint.newest(run)
+        accelerator = _make_accelerator(run, config, newest.step if newest else 0, process.device, cpu)
+        content_channels = segments[0, 0].conditioning.content.shape[1]
+        state = create_state(
+            config, content_channels=content_channels, num_speakers=len(prepared.speakers), device=accelerator.device
+        )
+        if initialise:
+            initialise(state)
+        if newest:
+            check_config_unchanged(newest, prepared, config, allow_config_change)
+            checkpoint.restore(newest, state)
+            state.initial_data = TrainingData.from_tree(newest.meta.get("initial_data") or TrainingData().to_tree())
+            if newest.meta.get("score_source") != _score_source(score):
+                state.best_score, state.best_step = -math.inf, None
+        check_ranks_agree(accelerator, state.step, run)
+        wrap(accelerator, state, config)
+        trainer = Trainer(prepared, run, config, accelerator, state, score, first_best_step=0 if initialise else 1)
         return trainer.run_steps(segments)
 
 
-def _start(
-    prepared: Manifest,
-    run: Path,
-    config: Config,
-    segments: dataset.SegmentDataset,
-    process: PartialState,
-    cpu: bool,
-    allow_config_change: bool,
-    score: validation.ScoreFn | None,
-    initialise: Callable[[TrainState], object] | None,
-) -> "Trainer":
-    """Trainer with a new state, or with that of the newest checkpoint."""
-    newest = checkpoint.newest(run)
-    accelerator = Accelerator(
+def _make_accelerator(run: Path, config: Config, step: int, device: torch.device, cpu: bool) -> Accelerator:
+    """Accelerator with the trackers of a run; matrix products in bf16 on GPUs alone."""
+    bf16 = device.type != "cpu" and hardware.use_bf16(config.train.precision, device)
+    return Accelerator(
         cpu=cpu,
-        mixed_precision="bf16" if _uses_bf16(config, process.device) else "no",
-        log_with=make_trackers(config.train.trackers, run, newest.step if newest else 0),
+        mixed_precision="bf16" if bf16 else "no",
+        log_with=make_trackers(config.train.trackers, run, step),
         project_config=ProjectConfiguration(project_dir=str(run), logging_dir=str(run)),
         kwargs_handlers=[DistributedDataParallelKwargs()],
     )
-    channels = segments[0, 0].conditioning.content.shape[1]
-    speakers = len(prepared.speakers)
-    state = create_state(config, content_channels=channels, num_speakers=speakers, device=accelerator.device)
-    if initialise:
-        initialise(state)
-    if newest is not None:
-        check_config_unchanged(newest, prepared, config, allow_config_change)
-        checkpoint.restore(newest, state)
-        state.initial_data = TrainingData.from_tree(newest.meta.get("initial_data") or TrainingData().to_tree())
-        if newest.meta.get("score_source") != _score_source(score):
-            state.best_score, state.best_step = -math.inf, None
-    check_ranks_agree(accelerator, state.step, run)
-    _wrap(accelerator, state, config)
-    return Trainer(prepared, run, config, accelerator, state, channels, score, first_best_step=0 if initialise else 1)
 
 
-def _wrap(accelerator: Accelerator, state: TrainState, config: Config) -> None:
-    """Compile the networks if wanted, and wrap networks and optimisers by Accelerate.
-
-    Networks are compiled in place, which renames no weight, and before they are wrapped, because a step calls them
-    unwrapped too; but not the source–filter stage: torch 2.11 compiles a wrong gradient of its complex spectra.
-    """
-    if config.train.compile:
-        for network in (*state.generator.children(), state.discriminator):
-            if isinstance(network, WaveNet | Discriminator):
-                network.compile()
-    handler = accelerator.ddp_handler
-    assert handler is not None
-    # Either the source–filter stage or the WaveNet has gradients. To look for such parameters costs time in each step.
-    handler.find_unused_parameters = config.model.source_filter
-    state.generator, state.generator_optimizer = accelerator.prepare(state.generator, state.generator_optimizer)
-    handler.find_unused_parameters = False
-    state.discriminator, state.discriminator_optimizer = accelerator.prepare(
-        state.discriminator, state.discriminator_optimizer
-    )
+def _score_source(score: validation.ScoreFn | None) -> str:
+    """What chooses the best checkpoint; scores of different sources are not compared."""
+    return str(getattr(score, "description", "evaluator")) if score else "spectral"
 
 
 class Trainer:
@@ -148,17 +121,16 @@ class Trainer:
         config: Config,
         accelerator: Accelerator,
         state: TrainState,
-        content_channels: int,
         score: validation.ScoreFn | None,
         first_best_step: int,
     ):
         self.prepared, self.run, self.config = prepared, run, config
-        self.accelerator, self.state, self.content_channels = accelerator, state, content_channels
+        self.accelerator, self.state = accelerator, state
+        self.score, self.first_best_step = score, first_best_step
         self.logger = RunLogger(run, config, accelerator, state.step)
         self.clips = validation.select_clips(prepared, config) if accelerator.is_main_process else []
-        self.score, self.first_best_step = score, first_best_step
         self.perceptual = {name: loss.to(accelerator.device) for name, loss in build_losses(prepared, config).items()}
-        self.diagnostics, self.throughput = Diagnostics(), Throughput()
+        self.diagnostics, self.throughput = gan_metrics.Diagnostics(), Throughput()
         self.outputs: list[validation.ValidationOutput] = []
         self.saved_step = state.step
 
@@ -202,8 +174,7 @@ class Trainer:
         if step % train.log_every == 0 or last:
             values = mean_over_ranks(losses, self.accelerator)
             self.logger.losses(step, values, self.throughput.interval())
-            for warning in self.diagnostics.check(values) if self.accelerator.is_main_process else ():
-                bar.write(f"step {step}: {warning}", file=sys.stderr)
+            self._warn(self.diagnostics.check_losses(values))
             best = f" best {self.state.best_score:.3f}" if self.state.best_step is not None else ""
             bar.set_postfix_str(f"spectral {values['spectral']:.3f}{best}")
         improved = (step % train.validate_every == 0 or last) and self.validate()
@@ -229,7 +200,7 @@ class Trainer:
         return improved
 
     def _gan_scores(self, use_wavenet: bool) -> dict[str, float]:
-        """Metrics of the networks that take part by now; warns of what is wrong with them, once in a run."""
+        """Metrics of the networks that take part by now; warns of what is wrong with them."""
         state = self.state
         scores: dict[str, float] = {}
         if max(state.step, 1) > self.config.train.adversarial_start_step:
@@ -239,49 +210,27 @@ class Trainer:
             clips = [replace(clip, targets={}) for clip in self.clips]
             alone = validation.synthesize(state.ema_generator, clips, use_wavenet=False)
             scores |= gan_metrics.wavenet_levels(self.outputs, alone, self.config.sample_rate)
-        for warning in self.diagnostics.new(gan_metrics.gan_warnings(scores)):
-            tqdm.write(f"step {state.step}: {warning}", file=sys.stderr)
+        self._warn(self.diagnostics.check_scores(scores))
         return scores
+
+    def _warn(self, warnings: list[str]) -> None:
+        for warning in warnings if self.accelerator.is_main_process else ():
+            tqdm.write(f"step {self.state.step}: {warning}", file=sys.stderr)
 
     def save(self) -> None:
         """Write a checkpoint, on the main process."""
         if not self.accelerator.is_main_process:
             return
-        with _unwrapped(self.accelerator, self.state):
-            extra = {
-                "config": to_tree(self.config),
-                "data": self.prepared.sha256,
-                "features": self.prepared.features,
-                "score_source": _score_source(self.score),
-                "content_channels": self.content_channels,
-                "speakers": [asdict(speaker) for speaker in self.prepared.speakers],
-                "training_data": (training_data(self.prepared.clips) | self.state.initial_data).to_tree(),
-                "initial_data": self.state.initial_data.to_tree(),
-            }
-            checkpoint.write(self.run, self.state, extra, self.config.train.keep_checkpoints)
+        extra = {
+            "config": to_tree(self.config),
+            "data": self.prepared.sha256,
+            "features": self.prepared.features,
+            "score_source": _score_source(self.score),
+            "content_channels": self.state.ema_generator.content_channels,
+            "speakers": [asdict(speaker) for speaker in self.prepared.speakers],
+            "training_data": (training_data(self.prepared.clips) | self.state.initial_data).to_tree(),
+            "initial_data": self.state.initial_data.to_tree(),
+        }
+        state = unwrapped(self.accelerator, self.state)
+        checkpoint.write(self.run, state, extra, self.config.train.keep_checkpoints)
         self.saved_step = self.state.step
-
-
-def _uses_bf16(config: Config, device: torch.device) -> bool:
-    """Matrix products in bf16, on GPUs alone."""
-    return device.type != "cpu" and hardware.use_bf16(config.train.precision, device)
-
-
-def _score_source(score: validation.ScoreFn | None) -> str:
-    """What chooses the best checkpoint; scores of different sources are not compared."""
-    return str(getattr(score, "description", "evaluator")) if score else "spectral"
-
-
-@contextlib.contextmanager
-def _unwrapped(accelerator: Accelerator, state: TrainState) -> Iterator[TrainState]:
-    networks = state.generator, state.discriminator
-    optimizers = state.generator_optimizer, state.discriminator_optimizer
-    state.generator, state.discriminator = (accelerator.unwrap_model(network) for network in networks)
-    state.generator_optimizer, state.discriminator_optimizer = (
-        getattr(optimizer, "optimizer", optimizer) for optimizer in optimizers
-    )
-    try:
-        yield state
-    finally:
-        state.generator, state.discriminator = networks
-        state.generator_optimizer, state.discriminator_optimizer = optimizers

@@ -36,11 +36,11 @@ def adversarial_ramp(step: int, train: TrainConfig) -> float:
     return min(1.0, max(0.0, (step - train.adversarial_start_step + 1) / max(1, train.adversarial_ramp_steps)))
 
 
-def zero_grad_and_set_lr(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
-    """Clear the gradients of an update and set its learning rate."""
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate
-    optimizer.zero_grad(set_to_none=True)
+def scale_learning_rates(factor: float, *optimizers: torch.optim.Optimizer) -> None:
+    """Set the learning rates to a factor of those that the optimisers were made with."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = factor * optimizer.defaults["lr"]
 
 
 def sync_last(micro_batches: Sequence[T], accelerator: Accelerator, network: nn.Module) -> Iterator[T]:
@@ -52,13 +52,10 @@ def sync_last(micro_batches: Sequence[T], accelerator: Accelerator, network: nn.
 
 
 def clip_and_step(
-    optimizer: torch.optim.Optimizer, network: nn.Module, max_grad_norm: float, accelerator: Accelerator
+    optimizer: torch.optim.Optimizer, network: nn.Module, train: TrainConfig, accelerator: Accelerator
 ) -> Tensor:
-    """Clip the gradient and update the weights, unless its norm, which is returned, is not finite.
-
-    Gradients are means over the processes, so that all of them skip the same updates.
-    """
-    norm: Tensor = accelerator.clip_grad_norm_(network.parameters(), max_grad_norm)
+    """Clip the gradient and update the weights, unless its norm, returned, is not finite: in all processes alike."""
+    norm: Tensor = accelerator.clip_grad_norm_(network.parameters(), train.max_grad_norm)
     adam: Any = getattr(optimizer, "optimizer", optimizer)  # without the wrapper of Accelerate
     if adam.defaults.get("fused"):
         adam.found_inf = (~torch.isfinite(norm)).float()  # the kernel skips the update, without a host sync

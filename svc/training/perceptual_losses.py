@@ -6,12 +6,12 @@ from torch import Tensor
 
 from svc import encoders
 from svc.config import Config
-from svc.data.dataset import read_active_share, read_audio
+from svc.data.dataset import count_active, read_audio
 from svc.data.manifest import Manifest
 from svc.features.cache import FeatureCache
 from svc.losses.perceptual import AudioLoss, build_perceptual_losses
 from svc.losses.speaker import SpeakerLoss
-from svc.training.virtual_speakers import rms_level
+from svc.training.micro_batch import rms_level
 from svc.utils.units import FRAMES_PER_SECOND
 
 MAX_ENROLMENT_SECONDS = 60  # of each speaker
@@ -46,5 +46,8 @@ def enrolment_audio(prepared: Manifest, speaker: str, config: Config) -> tuple[T
     count = min(max(1, MAX_ENROLMENT_SECONDS * FRAMES_PER_SECOND // length), len(windows))
     chosen = [windows[index] for index in np.linspace(0, len(windows) - 1, count).round().astype(int)]
     audio = torch.cat([read_audio(cache, clip, first, first + length, config.hop) for clip, first in chosen])
-    active = [read_active_share(cache, clip, first, first + length) for clip, first in chosen]
-    return audio / rms_level(audio), torch.tensor(np.array(active)).clamp_min(EPS_WEIGHT)
+    active = []
+    for clip, first in chosen:
+        with cache.open(clip.key) as entry:
+            active.append(count_active(entry, first, first + length) / length)
+    return audio / rms_level(audio), torch.tensor(active).clamp_min(EPS_WEIGHT)

@@ -1,9 +1,10 @@
-"""Resuming a run: one training in a folder, an unchanged config, and the same step in all processes."""
+"""Stop and resume: a lock of the folder, an unchanged config, signals, and the same step in all processes."""
 
 import contextlib
+import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -46,11 +47,14 @@ def check_config_unchanged(
     """
     old, new = [row["name"] for row in checkpoint.meta["speakers"]], [speaker.name for speaker in prepared.speakers]
     if old != new:
-        gone, added = (", ".join(name for name in one if name not in other) for one, other in ((old, new), (new, old)))
-        parts = [f"without {gone}"] * bool(gone) + [f"with {added} besides"] * bool(added)
-        raise TrainingError(f"{checkpoint.folder}: trained on other speakers; now they are "
-                            f"{' and '.join(parts) or 'in another order'}; undo that or choose another -o")  # fmt: skip
-    changed = differences(_with_new_defaults(checkpoint.meta["config"]), to_tree(config))
+        others = ", ".join(sorted(set(old) ^ set(new))[:5]) or "in another order"
+        raise TrainingError(
+            f"{checkpoint.folder}: trained on other speakers ({others}); undo that or choose another -o"
+        )
+    stored = checkpoint.meta["config"]
+    with contextlib.suppress(ConfigError):
+        stored = to_tree(from_tree(stored))  # with the defaults of options that are newer
+    changed = differences(stored, to_tree(config))
     if checkpoint.meta.get("data") != prepared.sha256:
         changed.append("the prepared clips")
     if changed and not allow_config_change:
@@ -58,14 +62,6 @@ def check_config_unchanged(
             f"{checkpoint.folder}: the config changed ({'; '.join(changed)}); "
             "undo that, choose another -o, or resume with --allow-config-change"
         )
-
-
-def _with_new_defaults(tree: dict[str, Any]) -> dict[str, Any]:
-    """A stored config with the defaults of options that are newer."""
-    try:
-        return to_tree(from_tree(tree))
-    except ConfigError:
-        return tree
 
 
 def check_ranks_agree(accelerator: Accelerator, step: int, run: Path) -> None:
@@ -77,3 +73,28 @@ def check_ranks_agree(accelerator: Accelerator, step: int, run: Path) -> None:
     steps: list[int] = accelerator.gather(torch.tensor([step], device=accelerator.device)).tolist()
     if len(set(steps)) > 1:
         raise TrainingError(f"{run}: machines see different checkpoints (steps {steps}); choose a shared folder")
+
+
+@contextlib.contextmanager
+def stop_on_signal() -> Iterator[threading.Event]:
+    """Event that Ctrl-C or SIGTERM sets, so that a run stops between two steps; a second Ctrl-C stops it at once."""
+    stop = threading.Event()
+
+    def handle(number: int, _frame: object) -> None:
+        if stop.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        stop.set()
+
+    earlier = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
+
+
+def any_rank(accelerator: Accelerator, stop: bool) -> bool:
+    """True if any process got a signal; all must stop after the same step."""
+    if accelerator.num_processes == 1:
+        return stop
+    return bool(accelerator.reduce(torch.tensor(float(stop), device=accelerator.device)) > 0)

@@ -1,18 +1,20 @@
-"""Training state that a step changes: networks, optimisers, EMA weights and counters."""
+"""Training state that a step changes: networks, optimisers, EMA weights and counters; wrapping by Accelerate."""
 
 import copy
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor, nn
 
 from svc.config import Config
 from svc.errors import TrainingError
 from svc.features.training_data import TrainingData
-from svc.models.discriminators import build_discriminator
+from svc.models.discriminators import Discriminator, build_discriminator
 from svc.models.generator import Generator
+from svc.models.wavenet import WaveNet
 from svc.training.optim import make_optimizer
 
 MAX_CONSECUTIVE_SKIPS = 20  # updates of one network
@@ -74,15 +76,42 @@ def create_state(config: Config, *, content_channels: int, num_speakers: int, de
     return TrainState(
         generator,
         discriminator,
-        make_ema(generator),
+        copy.deepcopy(generator).requires_grad_(False).eval(),
         make_optimizer(generator, config.train.learning_rate),
         make_optimizer(discriminator, config.train.discriminator_learning_rate),
     )
 
 
-def make_ema(generator: Generator) -> Generator:
-    """A copy of a generator for its EMA weights."""
-    return copy.deepcopy(generator).requires_grad_(False).eval()
+def wrap(accelerator: Accelerator, state: TrainState, config: Config) -> None:
+    """Compile the networks if wanted, and wrap networks and optimisers by Accelerate.
+
+    Networks are compiled in place, which renames no weight, and before they are wrapped, because a step calls them
+    unwrapped too; but not the source–filter stage: torch 2.11 compiles a wrong gradient of its complex spectra.
+    """
+    if config.train.compile:
+        for network in (*state.generator.children(), state.discriminator):
+            if isinstance(network, WaveNet | Discriminator):
+                network.compile()
+    handler = accelerator.ddp_handler
+    assert handler is not None
+    # Either the source–filter stage or the WaveNet has gradients. To look for such parameters costs time in each step.
+    handler.find_unused_parameters = config.model.source_filter
+    state.generator, state.generator_optimizer = accelerator.prepare(state.generator, state.generator_optimizer)
+    handler.find_unused_parameters = False
+    state.discriminator, state.discriminator_optimizer = accelerator.prepare(
+        state.discriminator, state.discriminator_optimizer
+    )
+
+
+def unwrapped(accelerator: Accelerator, state: TrainState) -> TrainState:
+    """The state with its networks and optimisers as they were before ``wrap``."""
+    return replace(
+        state,
+        generator=accelerator.unwrap_model(state.generator),
+        discriminator=accelerator.unwrap_model(state.discriminator),
+        generator_optimizer=getattr(state.generator_optimizer, "optimizer", state.generator_optimizer),
+        discriminator_optimizer=getattr(state.discriminator_optimizer, "optimizer", state.discriminator_optimizer),
+    )
 
 
 @torch.no_grad()
@@ -97,9 +126,9 @@ def _skip_message(step: int, network: str, losses: Mapping[str, Tensor]) -> str:
     of_discriminator = network == "discriminator"
     own = [name for name in losses if name != "total" and (name == "discriminator") == of_discriminator]
     bad = [name for name in own if not torch.isfinite(losses[name])]
-    what = f"{', '.join(bad)} is" if bad else f"the gradient of {' + '.join(own)} is"
+    what = ", ".join(bad) or f"the gradient of {' + '.join(own)}"
     option = "train.discriminator_learning_rate" if of_discriminator else "train.learning_rate"
     return (
-        f"step {step}: {what} not finite, for {MAX_CONSECUTIVE_SKIPS} steps; resume from the last checkpoint, which is "
-        f"good, with a lower {option} and --allow-config-change"
+        f"step {step}: {what} is not finite, for {MAX_CONSECUTIVE_SKIPS} steps; resume from the last checkpoint, which "
+        f"is good, with a lower {option} and --allow-config-change"
     )

@@ -11,16 +11,15 @@ from svc.config import Config
 from svc.data.batch import Batch
 from svc.features.conditioning import Conditioning
 from svc.losses.adversarial import discriminator_loss, feature_matching_loss, frozen, generator_loss
-from svc.losses.band_limit import limit_band
 from svc.losses.perceptual import AudioLoss
-from svc.losses.total import loss_weights, reconstruction_losses, weighted_sum
+from svc.losses.stft import limit_band, reconstruction_losses
+from svc.losses.total import loss_weights, weighted_sum
 from svc.models.discriminators import DiscriminatorOutput
 from svc.training import optim
+from svc.training.micro_batch import DISCRIMINATOR, MicroBatch, sample_micro_batches
 from svc.training.state import TrainState, update_ema
-from svc.training.virtual_speakers import DISCRIMINATOR, MicroBatch, sample_micro_batches
 
 Losses = dict[str, Tensor]
-NO_LOSSES: Mapping[str, AudioLoss] = MappingProxyType({})
 
 
 def train_step(
@@ -28,12 +27,12 @@ def train_step(
     batch: Batch,
     config: Config,
     accelerator: Accelerator,
-    perceptual: Mapping[str, AudioLoss] = NO_LOSSES,
+    perceptual: Mapping[str, AudioLoss] = MappingProxyType({}),
 ) -> Losses:
     """Train both networks on a batch; returns all losses, detached, as means over the micro batches.
 
-    Its random numbers depend on the seed and the step alone. Until ``train.adversarial_start_step`` only the
-    reconstruction is trained. All micro batches train the discriminator before the generator is updated.
+    Random numbers depend on the seed and the step alone. All micro batches train the discriminator before the generator
+    is updated.
 
     Args:
         state: changed in place.
@@ -47,59 +46,54 @@ def train_step(
     """
     train, generator, discriminator = config.train, state.generator, state.discriminator
     torch.manual_seed(train.seed * 1_000_003 + state.step)
-    adversarial = state.step >= train.adversarial_start_step
+    lr_factor = optim.lr_factor(state.step, train)
+    optim.scale_learning_rates(lr_factor, state.generator_optimizer, state.discriminator_optimizer)
     use_wavenet = state.step >= train.wavenet_start_step
+    adversarial = state.step >= train.adversarial_start_step
     window_seconds = {name: loss.segment_seconds for name, loss in perceptual.items()} if adversarial else None
     rank, world = accelerator.process_index, accelerator.num_processes
     micro_batches = sample_micro_batches(batch, config, window_seconds, rank, world)
-    reuse = len(micro_batches) == 1  # one forward pass of the generator then serves both updates
-    lr_factor = optim.lr_factor(state.step, train)
-    logs: Losses = {}
+    reuse = adversarial and len(micro_batches) == 1  # one output of the generator then serves both updates
+    logs: dict[str, list[Tensor]] = {}
     norms: Losses = {}
 
-    def generate(conditioning: Conditioning, band: Tensor) -> Tensor:
-        return limit_band(generator(conditioning, use_wavenet), band, config.sample_rate)
+    def generate(network: nn.Module, conditioning: Conditioning, band: Tensor) -> Tensor:
+        return limit_band(network(conditioning, use_wavenet), band, config.sample_rate)
 
     if adversarial:  # 1. discriminator update
-        optim.zero_grad_and_set_lr(state.discriminator_optimizer, lr_factor * train.discriminator_learning_rate)
-        d_losses = []
+        state.discriminator_optimizer.zero_grad()
         for mb in optim.sync_last(micro_batches, accelerator, discriminator):
             with torch.set_grad_enabled(reuse):
-                mb.fake = generate(mb.conditioning, mb.band)
+                mb.fake = generate(generator, mb.conditioning, mb.band)
             fake, real = mb.normalised_window(mb.fake.detach(), DISCRIMINATOR)
             fake_out, real_out = split_outputs(discriminator(torch.cat([fake, real])), len(fake))
             loss = discriminator_loss(fake=fake_out, real=real_out)
             accelerator.backward(loss / len(micro_batches))
-            d_losses.append({"discriminator": loss})
-        norms["discriminator"] = optim.clip_and_step(
-            state.discriminator_optimizer, discriminator, train.max_grad_norm, accelerator
-        )
-        logs |= _mean(d_losses)
+            _append(logs, {"discriminator": loss})
+        norms["discriminator"] = optim.clip_and_step(state.discriminator_optimizer, discriminator, train, accelerator)
 
-    optim.zero_grad_and_set_lr(state.generator_optimizer, lr_factor * train.learning_rate)  # 2. generator update
+    state.generator_optimizer.zero_grad()  # 2. generator update
     weights = loss_weights(config, optim.adversarial_ramp(state.step, train))
-    g_losses = []
     for mb in optim.sync_last(micro_batches, accelerator, generator):
-        fake = mb.fake if reuse and mb.fake is not None else generate(mb.conditioning, mb.band)
-        fake2 = None
+        fake = mb.fake if reuse and mb.fake is not None else generate(generator, mb.conditioning, mb.band)
+        size, fake2 = len(mb.audio), None
         if mb.second_conditioning is not None:
             with torch.no_grad():
-                second = accelerator.unwrap_model(generator)(mb.second_conditioning, use_wavenet)
-                fake2 = limit_band(second, mb.band[: len(mb.audio)], config.sample_rate)
-        losses = reconstruction_losses(fake=fake[: len(mb.audio)], real=mb.audio, config=config.loss, fake2=fake2)
+                fake2 = generate(accelerator.unwrap_model(generator), mb.second_conditioning, mb.band[:size])
+        losses = reconstruction_losses(fake=fake[:size], real=mb.audio, config=config.loss, fake2=fake2)
         if adversarial:
             losses |= adversarial_losses(accelerator.unwrap_model(discriminator), mb, fake)
             losses |= perceptual_losses(perceptual, mb, fake, weights)
         total = weighted_sum(losses, weights)
         accelerator.backward(total / len(micro_batches))
-        g_losses.append(losses | {"total": total})
-    norms["generator"] = optim.clip_and_step(state.generator_optimizer, generator, train.max_grad_norm, accelerator)
-    logs |= _mean(g_losses)
+        _append(logs, losses | {"total": total})
+    norms["generator"] = optim.clip_and_step(state.generator_optimizer, generator, train, accelerator)
 
-    state.count_skipped(norms, logs)
+    means = {name: torch.stack(values).mean() for name, values in logs.items()}
+    state.count_skipped(norms, means)
     update_ema(state.ema_generator, accelerator.unwrap_model(generator), train.ema_decay, state.step)
     state.step += 1
-    return logs | {"grad_norm": norms["generator"], "skipped_updates": torch.tensor(float(state.num_skipped_updates))}
+    return means | {"grad_norm": norms["generator"], "skipped_updates": torch.tensor(float(state.num_skipped_updates))}
 
 
 def adversarial_losses(discriminator: nn.Module, mb: MicroBatch, fake: Tensor) -> Losses:
@@ -141,6 +135,6 @@ def split_outputs(
     return first, [(scores[size:], [layer[size:] for layer in layers]) for scores, layers in outputs]
 
 
-def _mean(losses: Sequence[Losses]) -> Losses:
-    """Mean of each loss over the micro batches, detached."""
-    return {name: torch.stack([each[name].detach() for each in losses]).mean() for name in losses[0]}
+def _append(logs: dict[str, list[Tensor]], losses: Losses) -> None:
+    for name, loss in losses.items():
+        logs.setdefault(name, []).append(loss.detach())

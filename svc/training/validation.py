@@ -15,8 +15,7 @@ from svc.data.manifest import Clip, Manifest
 from svc.features.cache import FeatureCache
 from svc.features.conditioning import Conditioning, one_hot
 from svc.features.transpose import choose_transposition
-from svc.losses.band_limit import limit_band
-from svc.losses.total import reconstruction_losses
+from svc.losses.stft import limit_band, reconstruction_losses
 from svc.models.generator import Generator
 from svc.utils.units import FRAMES_PER_SECOND
 
@@ -104,15 +103,11 @@ def synthesize(generator: Generator, clips: Sequence[ValidationClip], *, use_wav
 
 def spectral_score(outputs: Sequence[ValidationOutput], config: Config) -> dict[str, float]:
     """``spectral``, the mean STFT loss of the reconstructions, and ``overall`` = 1 / (1 + spectral)."""
-    losses = [
-        float(
-            reconstruction_losses(fake=output.reconstruction[None], real=output.clip.audio, config=config.loss)[
-                "spectral"
-            ]
-        )
-        for output in outputs
-    ]
-    spectral = float(np.mean(losses)) if losses else math.inf
+    spectral = math.inf
+    if outputs:
+        audio = [(output.reconstruction[None], output.clip.audio) for output in outputs]
+        losses = [reconstruction_losses(fake=fake, real=real, config=config.loss) for fake, real in audio]
+        spectral = float(np.mean([float(loss["spectral"]) for loss in losses]))
     return {"spectral": spectral, "overall": 1 / (1 + spectral)}
 
 

@@ -12,7 +12,8 @@ from zoo import make_zoo
 
 from svc.audio import files
 from svc.config import load
-from svc.data import dataset, manifest, prepare, process_file
+from svc.data import dataset, extraction, manifest, prepare, process_file
+from svc.data.sources import find_by_speaker
 from svc.errors import DataError
 from svc.features import f0
 from svc.features.cache import FeatureCache
@@ -33,7 +34,7 @@ def test_every_bad_file_is_listed_and_every_good_one_prepared(mixed, tiny, tmp_p
     summary = prepare.prepare(folder, tmp_path, tiny, jobs=1)
     rows = [json.loads(line) for line in (tmp_path / "rejected.jsonl").read_text().splitlines()]
     listed = {row["path"] for row in rows}
-    found = {str(path.relative_to(folder)) for _, path in prepare.find_by_speaker(folder)[0]}
+    found = {str(path.relative_to(folder)) for _, path in find_by_speaker(folder)[0]}
     assert listed == {str(path.relative_to(folder)) for path in bad.values()} & found
     assert all(row["reason"].count("\n") == 0 and ";" in row["reason"] for row in rows)
     accepted = {clip.path for clip in summary.clips}
@@ -196,5 +197,5 @@ def test_output_inside_the_data_is_refused(singers_folder, tiny):
 def test_peaks_above_full_scale_are_scaled_not_clipped(tiny):
     time = np.arange(24_000) / 24_000
     tone = (2.0 * np.sin(2 * np.pi * 220 * time)).astype(np.float32)
-    stored = process_file.extract_clip(files.Audio(tone, 24_000), tiny)["audio"] / 32767
+    stored = extraction.extract_clip(files.Audio(tone, 24_000), tiny)["audio"] / 32767
     np.testing.assert_allclose(stored, tone[: len(stored)] / 2, atol=1e-3)

@@ -11,7 +11,7 @@ from svc.audio import files, segment
 from svc.audio.files import Audio
 from svc.cli.prepare import print_summary
 from svc.data import manifest, overview, prepare
-from svc.data.corpora.split import side, sides
+from svc.data.corpora import Recording
 from svc.data.process_file import PrepareJob, process_file
 from svc.data.sources import find_sources
 from svc.errors import DataError
@@ -90,17 +90,18 @@ def test_folders_of_one_speaker_beside_others(ravdess, plain, tmp_path):
         for number in range(3):
             write(tmp_path / name / f"{number}.wav", note(0.1))
     found = find_sources([ravdess, tmp_path / "kumi", plain, tmp_path / "yuki"])
-    count = Counter((source.speaker, source.corpus) for source in found.sources)
-    assert count == {("actor01", "ravdess"): 6, ("actor02", "ravdess"): 6, ("ann", "folder"): 2} | {
-        (name, "folder"): 3 for name in ("kumi", "yuki")
+    count = Counter((one.speaker, one.group.partition("/")[0]) for one in found.recordings)
+    assert count == {("actor01", "ravdess"): 6, ("actor02", "ravdess"): 6, ("ann", ""): 2} | {
+        (name, ""): 3 for name in ("kumi", "yuki")
     }
     assert [row["path"] for row in found.rejected] == ["loose.wav"]
-    (alone,) = {source.speaker for source in find_sources([tmp_path / "kumi"]).sources}
+    (alone,) = {one.speaker for one in find_sources([tmp_path / "kumi"]).recordings}
     assert alone == "kumi"
 
 
 def test_a_second_run_measures_nothing(ravdess, tiny, tmp_path, monkeypatch):
-    job = PrepareJob("ann", ravdess / "actor01" / "speech" / "03-01-01-01-01-01-01.wav", ravdess, tmp_path, {}, tiny)
+    recording = Recording(ravdess / "actor01" / "speech" / "03-01-01-01-01-01-01.wav", "ann")
+    job = PrepareJob(recording, ravdess, tmp_path, {}, tiny)
     first = process_file(job)
     monkeypatch.setattr("svc.data.process_file.read_segment", None)
     assert process_file(job) == first
@@ -112,16 +113,18 @@ def test_segments_of_a_file(tiny, tmp_path):
     stored = files.read(tmp_path / "long.wav").samples
     part = np.concatenate([block.samples for block in segment.read_segment(tmp_path / "long.wav", 0.5, 1.0)])
     np.testing.assert_array_equal(part, stored[RATE // 2 : RATE])
-    job = PrepareJob("ann", tmp_path / "long.wav", tmp_path, tmp_path / "store", {}, tiny, start=0.5, end=1.0)
-    (clip,) = process_file(job)
+
+    def process(**times):
+        recording = Recording(tmp_path / "long.wav", "ann", **times)
+        return process_file(PrepareJob(recording, tmp_path, tmp_path / "store", {}, tiny))
+
+    (clip,) = process(start=0.5, end=1.0)
     assert (clip.path, clip.frames) == ("long.wav#t=0.5,1", 50)
     assert clip.split_unit == "long.wav"
-    (whole,) = process_file(PrepareJob("ann", tmp_path / "long.wav", tmp_path, tmp_path / "store", {}, tiny))
+    (whole,) = process()
     assert (whole.path, whole.frames) == ("long.wav", 110)
     assert whole.key != clip.key
-    rejected = process_file(
-        PrepareJob("ann", tmp_path / "long.wav", tmp_path, tmp_path / "store", {}, tiny, start=5.0, end=6.0)
-    )
+    rejected = process(start=5.0, end=6.0)
     assert "has less than 0.3 s between 5.0 and 6.0 s" in rejected["reason"]
 
 
@@ -131,7 +134,7 @@ def test_speakers_of_one_name_in_two_corpora(ravdess, plain, tmp_path):
     with pytest.raises(DataError, match=r"^actor01: is a speaker of ravdess and of folder; prepare them apart, or"):
         find_sources([ravdess, tmp_path / "choir"])
     both = find_sources([plain, tmp_path / "choir"])
-    assert {source.speaker for source in both.sources} == {"ann", "actor01"}
+    assert {one.speaker for one in both.recordings} == {"ann", "actor01"}
     with pytest.raises(DataError, match=r"is or lies in another folder that you named; name it once$"):
         find_sources([ravdess, ravdess / "actor01"])
 
@@ -141,42 +144,8 @@ def test_folders_of_songs_are_groups(plain, tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(plain / "ann" / "0.wav", tmp_path / name)
     contents = find_sources([tmp_path])
-    assert [source.group for source in contents.sources] == ["folder/one", "folder/two", "folder/one"]
+    assert [one.group for one in contents.recordings] == ["folder/one", "folder/two", "folder/one"]
     assert contents.notes == []
-
-
-@pytest.mark.parametrize("count", [4, 12, 39])
-def test_a_small_corpus_has_every_side_and_known_groups_move_none(count):
-    for corpus in range(50):
-        groups = [f"{corpus}/{number}" for number in range(count)]
-        split = sides(groups, 0.1, 0.1)
-        assert set(split.values()) == {"train", "valid", "test"}
-        assert sides([*groups, *groups[:2]], 0.1, 0.1) == split
-        assert set(sides(groups, 0.1, 0.0).values()) == {"train", "valid"}
-        hashed = {group: side(group, 0.1, 0.1) for group in groups}
-        assert sum(hashed[group] != split[group] for group in groups) <= 2
-
-
-def test_few_and_many_groups_are_split_by_the_hash_alone():
-    for groups in (["a", "b", "c"], [f"song {number}" for number in range(40)]):
-        assert sides(groups, 0.01, 0.01) == {group: side(group, 0.01, 0.01) for group in groups}
-
-
-def test_the_authors_split_goes_first():
-    published = {f"{n}": "test" if n < 10 else "train" for n in range(100)}
-    split = sides(published, 0.1, 0.1, published)
-    assert {group for group, own in split.items() if own == "test"} == {f"{n}" for n in range(10)}
-    assert 2 < sum(own == "valid" for own in split.values()) < 20
-    complete = published | {"99": "valid"}
-    assert sides(complete, 0.1, 0.1, complete) == complete
-
-
-def test_a_test_group_is_no_spare_for_validation():
-    clips = [
-        manifest.Clip(f"{n}.wav", "Ann", f"{n}", 400, 300, own) for n, own in enumerate(("test", "train", "train"))
-    ]
-    assert [clip.split for clip in prepare._ensure_split(clips)] == ["test", "valid", "train"]
-    assert [clip.split for clip in prepare._ensure_split(clips[:2])] == ["test", "train"]
 
 
 def test_shares_without_training_are_refused(plain, tiny, tmp_path):

@@ -10,19 +10,22 @@ from pathlib import Path
 import pytest
 
 from svc.data import prepare
+from svc.data.corpora import Recording
 from svc.data.process_file import PrepareJob
 
 
 def die_of_some(job: PrepareJob) -> dict[str, str]:
     """As the kernel's killer of processes does."""
-    if "large" in job.path.name:
+    if "large" in job.recording.path.name:
         os.kill(os.getpid(), signal.SIGKILL)
-    return {"path": job.path.name, "speaker": job.speaker, "reason": "read"}
+    return job.reject("read")
 
 
 def test_a_killed_worker_costs_its_file_alone(tmp_path, tiny, monkeypatch):
     names = ["a.wav", "large.wav", "b.wav", "large too.wav", "c.wav"]
-    part = [PrepareJob("Ann", tmp_path / "Ann" / name, tmp_path, tmp_path / "store", {}, tiny) for name in names]
+    part = [
+        PrepareJob(Recording(tmp_path / "Ann" / name, "Ann"), tmp_path, tmp_path / "store", {}, tiny) for name in names
+    ]
     monkeypatch.setattr(prepare, "process_file", die_of_some)
     rows = list(prepare._run(part, 2))
     assert [row["path"].rpartition("/")[2] for row in rows] == names

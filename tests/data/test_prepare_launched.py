@@ -45,10 +45,10 @@ def one_rank(data: str, mishap) -> None:
     done, out, err = [], io.StringIO(), io.StringIO()
     real = process_file.extract_entry
 
-    def watched(recording, first, last, config, device):
+    def watched(analysis, first, last, config, device):
         mishap(rank, Path("out"))
         done.append(last - first)
-        return real(recording, first, last, config, device)
+        return real(analysis, first, last, config, device)
 
     process_file.extract_entry = watched
     sys.argv = ["svc", "prepare", data, "-o", "out", "-c", "config.yaml"]

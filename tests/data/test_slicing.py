@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from svc.audio import files
 from svc.audio.files import Audio
-from svc.data import dataset, manifest, prepare, process_file
-from svc.data.slicing import MAX_FRAMES, MIN_FRAMES, slice_at_silence
+from svc.data import dataset, extraction, manifest, prepare, process_file
+from svc.data.extraction import MAX_FRAMES, MIN_FRAMES, slice_at_silence
 from svc.features import content
 from svc.features.cache import FeatureCache
 
@@ -104,7 +104,7 @@ def test_slices_join_to_the_recording_in_silence_and_on_one_side_of_the_split(sl
     assert {clip.split_unit for clip in clips} == {"ann/long.wav"}
     cache = FeatureCache(prepared.folder / "store")
     joined = np.concatenate([cache.get(clip.key, "audio") for clip in clips])
-    whole = process_file.load_audio(long / "ann" / "long.wav", tiny.sample_rate).samples
+    whole = extraction.load_audio(long / "ann" / "long.wav", tiny.sample_rate).samples
     np.testing.assert_allclose(joined / 32_767, whole, atol=2e-5)
     for clip in clips[:-1]:
         assert cache.get(clip.key, "loudness")[-15:].max() < -60
@@ -150,24 +150,6 @@ def test_a_segment_opens_one_entry_once_and_reads_no_more_than_it_needs(sliced, 
     length = items[0, 1].conditioning.frames
     assert len(opened) == 1
     assert all(last - first <= length * (tiny.hop if name == "audio" else 1) for name, first, last in read)
-
-
-def test_a_group_is_split_as_one():
-    clips = [manifest.Clip(f"{n}.wav", "Ann", f"{n}", 400, 300, "valid", group=f"song {n % 2}") for n in range(4)]
-    mended = prepare._ensure_split(clips)
-    assert {clip.group: clip.split for clip in mended} == {"song 0": "train", "song 1": "valid"}
-    assert [clip.split for clip in mended] == ["train", "valid"] * 2
-
-
-def test_a_speaker_with_one_recording_trains_on_it_and_another_holds_one_out():
-    def clip(speaker, name, split, group=""):
-        return manifest.Clip(f"{speaker}/{name}.wav", speaker, f"{name}{speaker}", 400, 300, split, group=group)
-
-    clips = [clip("Ann", "1", "valid"), clip("Bob", "2", "train"), clip("Bob", "3", "train")]
-    assert [one.split for one in prepare._ensure_split(clips)] == ["train", "valid", "train"]
-    shared = [clip("Ann", "1", "train", "a"), clip("Bob", "2", "train", "a"), clip("Bob", "3", "train", "b")]
-    assert [one.split for one in prepare._ensure_split(clips, valid=0)].count("valid") == 0
-    assert [one.split for one in prepare._ensure_split(shared)] == ["train", "train", "valid"]  # a is all Ann has
 
 
 def test_fields_of_a_clip_are_kept_and_older_manifests_refused(sliced, tmp_path):

@@ -1,46 +1,22 @@
 """The synthetic singers: their physics, their timing, and that they can be told apart."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from svc.audio.files import read
-from svc.data.synthetic.phrases import CONSONANTS, SCALE, VOWELS, Note, Phrase, phrase, recorded_phrase
+from svc.data.synthetic.phrases import CONSONANTS, SCALE, Note, Phrase, phrase, recorded_phrase
 from svc.data.synthetic.singers import SINGERS, Rendition, render, write_singers
 from svc.utils.units import hop_samples
 
 RATE = 24_000
 BY_NAME = {singer.name: singer for singer in SINGERS}
 TENOR = BY_NAME["tenor"]
-names = pytest.mark.parametrize("name", sorted(BY_NAME))
 
 
 def held(vowel: str, consonant: str = "", seconds: float = 1.5) -> Phrase:
     return Phrase((Note(consonant, vowel, 0.0, seconds, rest=0.15),), lead=0.15)
-
-
-def still(singer, **changes):
-    """The singer without vibrato or breath."""
-    return replace(singer, vibrato_cents=0.0, breath=-120.0, **changes)
-
-
-def flat_curve(phrase: Phrase, frequency: float) -> np.ndarray:
-    return np.full(phrase.frames, frequency)
-
-
-def spectrum(samples: np.ndarray, size: int = 1 << 18) -> tuple[np.ndarray, np.ndarray]:
-    windowed = samples * np.blackman(len(samples))
-    return np.fft.rfftfreq(size, 1 / RATE), np.abs(np.fft.rfft(windowed, size))
-
-
-def harmonic_levels(samples: np.ndarray, f0: float) -> tuple[np.ndarray, np.ndarray]:
-    """Frequencies and dB of all harmonics of a steady tone below 10 kHz."""
-    bins, magnitude = spectrum(samples)
-    harmonics = np.arange(1, int(10_000 / f0)) * f0
-    peaks = [magnitude[np.abs(bins - harmonic) < f0 / 4].max() for harmonic in harmonics]
-    return harmonics, 20 * np.log10(peaks)
 
 
 def periodicity(samples: np.ndarray) -> float:
@@ -62,10 +38,9 @@ def long_term(sung: Rendition) -> np.ndarray:
     return level - level.mean()
 
 
-@pytest.mark.parametrize(("name", "vowel"), [("alto", "i"), ("bass", "a")])
-def test_the_fundamental_follows_the_curve(name, vowel):
+def test_the_fundamental_follows_the_curve():
     """Instantaneous frequency of the fundamental, through vibrato and drift, over 50 ms."""
-    sung = render(BY_NAME[name], held(vowel))
+    sung = render(BY_NAME["bass"], held("a"))
     bins = np.fft.rfftfreq(len(sung.samples), 1 / RATE)
     typical = np.median(sung.f0[sung.f0 > 0])
     band = np.fft.rfft(sung.samples) * (np.abs(bins - typical) < typical / 2)
@@ -78,50 +53,8 @@ def test_the_fundamental_follows_the_curve(name, vowel):
         assert abs(1200 * np.log2(found / expected)) < 5, start
 
 
-def test_the_curve_holds_at_its_frame_centres():
-    """A curve that climbs an octave has its value at the centre of a frame, not at its start."""
-    sung_phrase = held("a")
-    curve = 150.0 * 2.0 ** (np.arange(sung_phrase.frames) / sung_phrase.frames)
-    sung = render(still(TENOR), sung_phrase, f0=curve)
-    hop = hop_samples(RATE)
-    errors = []
-    for frame in range(40, 140, 5):
-        centre = int((frame + 0.5) * hop)
-        bins, magnitude = spectrum(sung.samples[centre - 960 : centre + 960])
-        near = np.abs(bins - curve[frame]) < 40
-        errors.append(1200 * np.log2(float(bins[near][magnitude[near].argmax()]) / curve[frame]))
-    assert np.abs(errors).max() < 5
-    assert abs(np.mean(errors)) < 2  # half a frame would be 3.3
-
-
-@pytest.mark.parametrize(("vowel", "tract"), [("a", 0.9), ("i", 1.2)])
-def test_formants_scale_with_the_tract(vowel, tract):
-    sung_phrase = held(vowel)
-    singer = still(TENOR, tract=tract, tilt=6.0, ring=0.0, bandwidth=0.6)
-    sung = render(singer, sung_phrase, f0=flat_curve(sung_phrase, 60.0))
-    harmonics, level = harmonic_levels(sung.samples[RATE // 2 : 3 * RATE // 2], 60.0)
-    level = level + 6.0 * np.log2(np.maximum(harmonics, 200.0))
-    for formant in VOWELS[vowel]:
-        near = np.abs(harmonics - formant * tract) < 150
-        peak = harmonics[near][level[near].argmax()]
-        assert abs(peak - formant * tract) <= 75  # just over one harmonic
-
-
-def test_the_source_falls_by_its_tilt():
-    sung_phrase = held("a")
-    curve = flat_curve(sung_phrase, 200.0)
-    part = slice(RATE // 2, 3 * RATE // 2)
-    levels = [
-        harmonic_levels(render(still(TENOR, tilt=tilt), sung_phrase, f0=curve).samples[part], 200.0)[1]
-        for tilt in (4.0, 10.0)
-    ]
-    difference = levels[0] - levels[1]
-    assert difference[31] - difference[7] == pytest.approx(2 * 6.0, abs=0.5)  # 1600 Hz to 6400 Hz
-
-
-@pytest.mark.parametrize(("name", "consonant"), [("alto", "s"), ("bass", "f")])
-def test_fricatives_have_no_harmonics(name, consonant):
-    sung = render(BY_NAME[name], held("a", consonant))
+def test_fricatives_have_no_harmonics():
+    sung = render(BY_NAME["alto"], held("a", "s"))
     noise = sung.samples[int(0.165 * RATE) : int(0.235 * RATE)]
     vowel = sung.samples[int(0.6 * RATE) : int(0.67 * RATE)]
     assert (sung.f0[16:24] == 0).all()
@@ -129,9 +62,9 @@ def test_fricatives_have_no_harmonics(name, consonant):
     assert periodicity(noise) < 0.4 < 0.8 < periodicity(vowel)
 
 
-@pytest.mark.parametrize("consonant", sorted(CONSONANTS))
+@pytest.mark.parametrize("consonant", ["", "s", "z", "t", "m"])
 def test_voicing_follows_the_consonant(consonant):
-    sung = render(TENOR, held("e", consonant))
+    sung = render(TENOR, held("e", consonant, 0.6))
     voiced = consonant in {"", "z", "m", "n", "l", "w", "j"}
     length = round(100 * sum(phone.seconds for phone in CONSONANTS[consonant]))
     assert (sung.f0[:14] == 0).all()
@@ -152,20 +85,8 @@ def test_two_singers_share_timing_and_a_given_curve():
     assert len(source.f0) == len(source.samples) // hop_samples(RATE) == sung_phrase.frames
 
 
-def test_transposition_and_median_move_the_curve():
-    sung_phrase = phrase(1)
-    plain = render(TENOR, sung_phrase)
-    voiced = plain.f0 > 0
-    up = render(TENOR, sung_phrase, transpose=12.0)
-    assert up.f0[voiced] == pytest.approx(2 * plain.f0[voiced])
-    high = render(TENOR, sung_phrase, median=3 * TENOR.median)
-    assert high.f0[voiced] == pytest.approx(3 * plain.f0[voiced])
-    given = render(BY_NAME["bass"], sung_phrase, f0=plain.f0, transpose=-12.0)
-    assert given.f0 == pytest.approx(plain.f0 / 2)
-
-
-@pytest.mark.parametrize("rate", [16_000, 44_100])
-def test_renditions_are_deterministic_and_in_range(rate):
+def test_renditions_are_deterministic_and_in_range():
+    rate = 44_100
     first, second = (render(BY_NAME["soprano"], phrase(2), rate) for _ in range(2))
     assert first.samples.tobytes() == second.samples.tobytes()
     assert np.array_equal(first.f0, second.f0)
@@ -186,10 +107,9 @@ def test_phrases_are_what_they_promise():
     assert phrase(0) != phrase(1)
 
 
-@names
-def test_a_recorded_phrase_is_the_phrase_with_a_breath_and_a_room(name):
+def test_a_recorded_phrase_is_the_phrase_with_a_breath_and_a_room():
     """The breath lies 40 to 60 dB below the loudest frame, the room below the breath; the notes stay."""
-    for seed in range(4):
+    for seed, name in enumerate(BY_NAME):
         recorded = recorded_phrase(seed)
         assert recorded.notes == phrase(seed).notes
         sung = render(BY_NAME[name], recorded)

@@ -43,27 +43,27 @@ def corpus(tmp_path_factory):
     ],
 )
 def test_sources_and_targets(name, sources, targets, corpus):
-    chosen = select(name, find(corpus), VOICE, DATA)
-    assert {song.speaker for song in chosen.sources} == sources
-    assert {song.group for song in chosen.sources} == {"ravdess/05-01"}
-    assert len(chosen.sources) == 2 * len(sources)
-    assert chosen.targets == targets
+    songs, chosen = select(name, find(corpus), VOICE, DATA)
+    assert {song.speaker for song in songs} == sources
+    assert {song.group for song in songs} == {"ravdess/05-01"}
+    assert len(songs) == 2 * len(sources)
+    assert chosen == targets
 
 
 def test_folders_of_a_minute_of_speech(corpus, tmp_path):
     request = arrange("one-minute", EvaluationRequest(sources=corpus, out=tmp_path), VOICE, DATA)
     assert request.speakers == ("actor03",)
-    songs = protocol.find_songs(request.sources, [])
+    songs = protocol.find_songs(request.sources)
     assert [song.id for song in songs][:2] == ["actor01/ravdess/05-01/1", "actor01/ravdess/05-01/2"]
     assert songs[0].text == "Kids are talking by the door\n"
     takes = protocol.find_parallel_takes(request.parallel, "actor03", songs[1])
     assert [take.resolve().name for take in takes] == [f"03-02-05-01-01-0{n}-03.wav" for n in (2, 1)]
     assert len(list((tmp_path / "recordings" / "speech" / "actor03").glob("*.wav"))) == 3  # 75 s
-    enrolment = protocol.find_recordings(request.enrolment, "--enrolment", [])
+    enrolment = protocol.find_recordings(request.enrolment, "--enrolment")
     assert {name: len(paths) for name, paths in enrolment.items()} == {f"actor0{n}": 4 for n in range(1, 5)}
     again = arrange("seen-speakers", EvaluationRequest(sources=corpus, out=tmp_path), VOICE, DATA)
     assert not (tmp_path / "recordings" / "speech").exists()
-    assert {song.speaker for song in protocol.find_songs(again.sources, [])} == set(VOICE)
+    assert {song.speaker for song in protocol.find_songs(again.sources)} == set(VOICE)
 
 
 def test_nothing_that_fits(corpus):

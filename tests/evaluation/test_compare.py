@@ -32,7 +32,7 @@ class TestVerdict:
             ("f0_rmse", -1.0, "better"),
             ("cosine", 1.0, "better"),
             ("cosine", -1.0, "worse"),
-            ("stretch", 1.0, "different"),
+            ("wavenet_0-1", 1.0, "different"),
         ],
     )
     def test_small_but_steady(self, key, gain, verdict):
@@ -49,13 +49,14 @@ class TestVerdict:
         assert differences.verdict == "not significant"
 
     def test_towards_zero(self):
-        a, b = rows(8, aperiodicity=-3.0), rows(8, aperiodicity=1.0)
-        assert verdicts(a, b)["aperiodicity"].verdict == "better"
-        assert verdicts(b, a)["aperiodicity"].verdict == "worse"
-        there_and_back = rows(8, aperiodicity=[9, -9] * 4)  # of which the mean is 0
-        assert verdicts(a, there_and_back)["aperiodicity"].verdict == "worse"
+        a, b = rows(8, global_variance=-3.0), rows(8, global_variance=1.0)
+        assert verdicts(a, b)["global_variance"].verdict == "better"
+        assert verdicts(b, a)["global_variance"].verdict == "worse"
+        there_and_back = rows(8, global_variance=[9, -9] * 4)  # of which the mean is 0
+        assert verdicts(a, there_and_back)["global_variance"].verdict == "worse"
         assert (
-            verdicts(rows(8, aperiodicity=-0.9), rows(8, aperiodicity=0.9))["aperiodicity"].verdict == "not significant"
+            verdicts(rows(8, global_variance=-0.9), rows(8, global_variance=0.9))["global_variance"].verdict
+            == "not significant"
         )
 
     def test_few_songs_say_nothing(self):

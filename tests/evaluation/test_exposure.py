@@ -5,6 +5,7 @@ import pytest
 
 from svc.audio import files
 from svc.audio.files import Audio
+from svc.data.corpora import Recording
 from svc.data.process_file import PrepareJob, process_file
 from svc.data.provenance import training_data
 from svc.evaluation.exposure import Exposure
@@ -24,7 +25,7 @@ def test_another_take_in_the_layout_of_a_corpus(tmp_path, tiny):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
     own = exposure(tmp_path, tiny, ("actor01", "ravdess/05-01"))
-    seen = [song.id for song in find_songs(tmp_path, []) if own.has(song.path, song.speaker, song)]
+    seen = [song.id for song in find_songs(tmp_path) if own.has(song.path, song.speaker, song)]
     assert seen == [f"actor01/song/03-02-05-01-01-0{take}-01" for take in (1, 2)]
 
 
@@ -35,7 +36,7 @@ def test_another_take_of_a_copy_in_a_plain_folder(tmp_path, tiny):
         path.parent.mkdir(exist_ok=True)
         path.touch()
     own = exposure(tmp_path, tiny, ("actor01", "folder/03-02-05-01-01-01-01"))
-    assert all(own.has(song.path, song.speaker, song) for song in find_songs(tmp_path, []))
+    assert all(own.has(song.path, song.speaker, song) for song in find_songs(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,9 @@ def clips(tmp_path_factory, tiny):
             folder / f"{number}.wav", Audio(0.3 * np.sin(2 * np.pi * frequency * time, dtype=np.float32), 16_000)
         )
         files.write(folder / f"copy of {number}.flac", files.read(folder / f"{number}.wav"))
-    (clip,) = process_file(PrepareJob("Ann", folder / "0.wav", folder, folder / "store", {}, tiny, split="train"))
+    (clip,) = process_file(
+        PrepareJob(Recording(folder / "0.wav", "Ann"), folder, folder / "store", {}, tiny, split="train")
+    )
     return folder, clip
 
 
@@ -82,7 +85,8 @@ def test_rows_of_a_song_whose_truth_was_trained_on(tmp_path, tiny):
     pairs = [ConversionPair(one, to, tmp_path / f"{one.name}{to}") for one in (song, other) for to in ("Bob", "Cat")]
     rows = [{"system": "voice", "song": pair.song.id, "target": pair.target} for pair in pairs]
     rows.append({"system": "reference", "song": "Bob/0", "target": "Bob"})
-    own.mark(rows, pairs, {pair.output: tmp_path / "truth.wav" for pair in pairs})
+    notes = own.mark(rows, pairs, {pair.output: tmp_path / "truth.wav" for pair in pairs})
+    assert notes == ["The voice was trained on 1 of 2 songs, or on their truths."]
     assert [row.get("seen") for row in rows] == [1.0, 0.0, 0.0, 0.0, None]
     assert [len(part) for part in by_exposure(rows).values()] == [4, 2]
     assert list(by_exposure(rows[1:])) == [""]

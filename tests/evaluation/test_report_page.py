@@ -8,13 +8,11 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 import soundfile
-import torch
 from matplotlib.figure import Figure
 
 from svc.audio.files import Audio
 from svc.audio.plot import plot_spectrogram
 from svc.evaluation import page
-from svc.training import validation
 
 RATE = 16_000
 
@@ -42,11 +40,7 @@ class TestPage:
         examples = [page.AudioExample(hostile, audio, np.full(50, 200.0)), page.AudioExample("no f0", audio)]
         table = page.Table(["who", hostile], [["a & b", "1 ±2"], [hostile, "2"]], ["", hostile])
         sections = [page.Section(hostile, examples, [page.Mark(hostile, hostile, 0.25, hostile)])]
-        drawing = page.png(Figure())
-        page.write(
-            tmp_path / "p.html",
-            page.Page(hostile, hostile, {hostile: table}, sections, {hostile: drawing}, [hostile], hostile),
-        )
+        page.write(tmp_path / "p.html", page.Page(hostile, hostile, {hostile: table}, sections, [hostile], hostile))
         return (tmp_path / "p.html").read_text(encoding="utf-8")
 
     def test_needs_nothing_else(self, page):
@@ -58,7 +52,7 @@ class TestPage:
                 links.extend(value for name, value in attrs if name in {"src", "href", "data", "srcset"})
 
         Links().feed(page)
-        assert len(links) == 5
+        assert len(links) == 4
         assert all(link.startswith(("data:audio/flac;base64,", "data:image/png;base64,")) for link in links)
         assert not re.search(r"https?:|url\(|@import", page)
 
@@ -66,8 +60,8 @@ class TestPage:
         assert page.count("<script>") == 1
         assert "alert" not in page[page.index("<script>") :]
         # title, heading, intro, order, section's heading, mark's label, value and hint, button, caption, alt text,
-        # table's heading, column, hint, cell, drawing's heading and text, note
-        assert page.count("&lt;script&gt;") == 18
+        # table's heading, column, hint, cell, note
+        assert page.count("&lt;script&gt;") == 16
         assert "<td>a &amp; b</td>" in page
 
     def test_order_and_marks(self, page):
@@ -89,6 +83,13 @@ class TestPage:
         samples, rate = soundfile.read(io.BytesIO(base64.b64decode(data)), dtype="float32")
         assert rate == RATE
         np.testing.assert_allclose(samples, audio.samples, atol=1e-4)
+
+    def test_beyond_full_scale_is_scaled(self, audio):
+        """Not clipped, and said so."""
+        player = page._player(page.AudioExample("loud", Audio(4 * audio.samples, RATE)))
+        samples, _ = soundfile.read(io.BytesIO(base64.b64decode(player["data"])), dtype="float32")
+        np.testing.assert_allclose(samples, audio.samples / np.abs(audio.samples).max(), atol=1e-4)
+        assert player["title"] == "loud (-6.0 dB, to avoid clipping)"
 
 
 class TestSpectrogram:
@@ -120,26 +121,3 @@ class TestSpectrogram:
         assert image.get_clim() == (-110, -20)
         assert -9 < level[:, 25].max() < 20 * np.log10(0.5) + 0.1  # of full scale, at any rate, at or beside a row
         assert axes.get_title(loc="left") == "title"
-
-
-def test_phrases_in_training_show_the_f0_asked_for(prepared, tiny, monkeypatch):
-    seen = []
-    monkeypatch.setattr(
-        validation, "plot_spectrogram", lambda axes, samples, rate, f0, title: seen.append((rate, f0, title))
-    )
-    (phrase,) = validation.select_clips(prepared, tiny)
-    silence = torch.zeros(phrase.audio.shape[-1])
-    (name,) = phrase.targets
-    pixels = validation.plot_output(validation.ValidationOutput(phrase, silence, {name: silence}), tiny)
-    assert pixels.shape[2] == 3
-    assert [title for *_, title in seen] == [
-        f"{phrase.speaker}, original",
-        f"{phrase.speaker}, reconstruction",
-        f"to {name}",
-    ]
-    voiced = phrase.conditioning.voiced[0].numpy() > 0
-    assert 0 < voiced.mean() < 1
-    for (rate, f0, _), reference in zip(seen, [phrase.conditioning] * 2 + [phrase.targets[name]], strict=True):
-        assert rate == tiny.sample_rate
-        np.testing.assert_array_equal(f0[voiced], reference.f0[0].numpy()[voiced])
-        assert not f0[~voiced].any()

@@ -18,7 +18,6 @@ def rows() -> list[dict]:
         row("voice", "b", cosine=0.4, f0_median=4.0, named_target=0.0, content_distance=0.35, breath_kept=math.nan),
         row("copied", cosine=0.2, f0_median=0.0, named_target=0.0, content_distance=0.0),
         row("copied", "b", cosine=0.0, f0_median=0.0, named_target=0.0, content_distance=0.0),
-        row("equalised", f0_median=10.0),
         row("truth", cosine=0.8),
         {"system": "reference", "song": "Bob/0", "speaker": "Bob", "target": "Bob", "cosine": 1.0},
     ]
@@ -34,7 +33,7 @@ def test_lines(rows):
 
 
 def test_headline_without_conversions(rows):
-    assert headline(rows[2:]) == "No conversions: the source, the baseline and the truth were scored."
+    assert headline(rows[2:]) == "No conversions: the source and the truth were scored."
     own = row("voice", target="Ann", f0_median=1.0)
     assert headline([own]) == "1 reconstruction of 1 song: melody 1.0 cents off."
 
@@ -48,8 +47,8 @@ def test_marks_lie_between_their_floor_and_ceiling(rows):
         ("words lost", "0.250", "good"),
         ("breath kept", "50.0%", "fair"),
     ]
-    assert [mark.position for mark in first] == pytest.approx([(0.6 - 0.2) / (0.8 - 0.2), 0.8, 0.75, 0.5])
-    assert [mark.label for mark in second] == ["similarity", "words lost"]
+    assert [mark.position for mark in first] == pytest.approx([(0.6 - 0.2) / (0.8 - 0.2), 0.96, 0.75, 0.5])
+    assert [mark.label for mark in second] == ["similarity", "melody off, cents", "words lost"]
     assert second[0].position == pytest.approx(0.4)
     assert second[0].hint == (
         "cosine to target: from 0.000 (source, unconverted) to 1.000 (target's enrolment recordings)"

@@ -10,11 +10,11 @@ import torch
 
 from svc.evaluation import validation_metrics
 from svc.evaluation.evaluator import EvaluatorConfig
-from svc.evaluation.metrics.table import overall, sub_scores
+from svc.evaluation.metrics.table import checkpoint_scores
 from svc.training import loop, validation
 from svc.training.validation import ValidationOutput
 
-METRICS = EvaluatorConfig(f0_tracker="praat", speaker_encoder="cepstral", content_metric="mfcc")  # the fastest
+METRICS = EvaluatorConfig(speaker_encoder="cepstral")
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +43,8 @@ class TestValidationEvaluator:
         assert scores["overall"] == pytest.approx(2 / 3)
 
     def test_overall_falls_with_noise(self, evaluator, clips):
-        scores = [evaluator([outputs_of(clip, noise) for clip in clips])["overall"] for noise in (0, 0.003, 0.03)]
-        assert scores[0] > scores[1] > scores[2] > 0
+        scores = [evaluator([outputs_of(clip, noise) for clip in clips])["overall"] for noise in (0, 0.03)]
+        assert scores[0] > scores[1] > 0
 
     def test_progress_towards_the_target(self, evaluator, clips, prepared):
         (clip,) = clips
@@ -86,7 +86,7 @@ class TestInTraining:
         advice = validation_metrics.write_training_report(run, evaluator, outcome.outputs)
         page = (run / "report.html").read_text()
         assert advice.split(":")[0] in page
-        assert page.count("data:image/png;base64,") == 2 + len(clips[0].targets) + 1
+        assert page.count("data:image/png;base64,") == 2 + len(clips[0].targets)
         assert page.count("data:audio/flac;base64,") == 2 + len(clips[0].targets)
 
 
@@ -122,20 +122,21 @@ class TestAdvice:
         assert np.mean([one.startswith("More training would hardly") for one in scores]) > 0.85
 
 
-class TestSubScores:
+class TestCheckpointScores:
     def row(self, speaker="a", target="b", **scores):
         return {"system": "voice", "song": "s", "speaker": speaker, "target": target} | scores
 
     def test_naturalness_by_distillmos_relative_to_the_sources(self):
         rows = [self.row(distillmos=2.5, distillmos_source=4.0), self.row(distillmos=3.5, distillmos_source=4.0)]
-        assert sub_scores(rows)["naturalness_score"] == pytest.approx((3 - 1) / (4 - 1))
-        assert sub_scores([self.row(distillmos=4.5, distillmos_source=4.0, stft=9.0)])["naturalness_score"] == 1
+        assert checkpoint_scores(rows)["naturalness_score"] == pytest.approx((3 - 1) / (4 - 1))
+        assert checkpoint_scores([self.row(distillmos=4.5, distillmos_source=4.0, stft=9.0)])["naturalness_score"] == 1
 
     def test_naturalness_by_stft_distance_without_distillmos(self):
-        assert sub_scores([self.row(target="a", stft=1.0)])["naturalness_score"] == 0.5
+        assert checkpoint_scores([self.row(target="a", stft=1.0)])["naturalness_score"] == 0.5
 
     def test_overall_is_the_mean_of_what_is_measured(self):
         row = self.row(progress=0.6, raw_pitch_accuracy=0.9, content_distance=0.0)
-        assert overall([row]) == pytest.approx((0.6 + 0.9) / 2)
-        assert overall([row | {"distillmos": 2.0, "distillmos_source": 3.0}]) == pytest.approx((0.6 + 0.5 + 0.9) / 3)
-        assert math.isnan(overall([self.row()]))
+        assert checkpoint_scores([row])["overall"] == pytest.approx((0.6 + 0.9) / 2)
+        row |= {"distillmos": 2.0, "distillmos_source": 3.0}
+        assert checkpoint_scores([row])["overall"] == pytest.approx((0.6 + 0.5 + 0.9) / 3)
+        assert math.isnan(checkpoint_scores([self.row()])["overall"])

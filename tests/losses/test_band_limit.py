@@ -2,7 +2,7 @@
 
 import torch
 
-from svc.losses.band_limit import limit_band
+from svc.losses.stft import limit_band
 
 RATE = 44_100
 

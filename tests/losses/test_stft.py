@@ -7,8 +7,8 @@ import torch
 
 from svc.config import LossConfig, load
 from svc.errors import ConfigError
-from svc.losses.stft import FLOOR, MIN_LEVEL, magnitude, multi_resolution_stft_loss
-from svc.losses.total import loss_weights, reconstruction_losses, weighted_sum
+from svc.losses.stft import FLOOR, MIN_LEVEL, magnitude, multi_resolution_stft_loss, reconstruction_losses
+from svc.losses.total import loss_weights, weighted_sum
 
 SCALES = (512, 128, 64)
 

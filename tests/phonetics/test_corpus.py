@@ -34,14 +34,16 @@ def sung(tmp_path) -> Path:
 def test_texts_are_found_in_three_layouts(tmp_path):
     note(tmp_path / "ls" / "84" / "121" / "84-121-0000.flac")
     (tmp_path / "ls" / "84" / "121" / "84-121.trans.txt").write_text("84-121-0000 GO DO YOU HEAR\n", encoding="utf-8")
-    note(tmp_path / "lj" / "wavs" / "LJ1.wav")
-    (tmp_path / "lj" / "metadata.csv").write_text("LJ1|in 1455|in fourteen fifty-five\n", encoding="utf-8")
+    note(tmp_path / "lj" / "wavs" / "LJ001-0001.wav")
+    (tmp_path / "lj" / "metadata.csv").write_text("LJ001-0001|in 1455|in fourteen fifty-five\n", encoding="utf-8")
+    note(tmp_path / "plain" / "x" / "y.wav")
     note(tmp_path / "all" / "kumi" / "x.wav")
     (tmp_path / "all" / "index.csv").write_text("path,singer,text\nkumi/x.wav,kumi,かき\n", encoding="utf-8")
-    found = {path.name: text for place in ("ls", "lj", "all/kumi") for path, text in find(tmp_path / place)}
+    found = {path.name: text for place in ("ls", "lj", "all/kumi", "plain") for path, text in find(tmp_path / place)}
     assert found["84-121-0000.flac"] == "GO DO YOU HEAR"
-    assert found["LJ1.wav"] == "in fourteen fifty-five"
+    assert found["LJ001-0001.wav"] == "in fourteen fifty-five"
     assert found["x.wav"] == "かき"
+    assert found["y.wav"] == ""
 
 
 def test_song_is_prepared_and_what_is_not_audio_rejected(sung):
@@ -71,15 +73,10 @@ def test_nothing_to_prepare_is_told(tmp_path):
         corpus.read_prepared(tmp_path)
 
 
-def test_a_list_that_is_not_utf8_is_told_and_one_above_is_none_of_ours(sung):
-    for name in ("metadata.csv", "index.csv"):
-        (sung / name).write_bytes("ファイル|かき".encode("shift_jis"))
-    assert [text for _, text in find(sung / "bank")] == ["[A3] かき", "がぎ_ga-gi"]
-    for name in ("index.csv", "metadata.csv", "1.trans.txt"):
-        (sung / "bank" / name).write_bytes("a.wav かき".encode("shift_jis"))
-        with pytest.raises(DataError, match=rf"bank/{name}: is not UTF-8; convert it"):
-            corpus.prepare([sung / "bank"], sung / "out")
-        (sung / "bank" / name).unlink()
+def test_a_list_that_is_not_utf8_is_one_line(sung):
+    (sung / "bank" / "index.csv").write_bytes("a.wav かき".encode("shift_jis"))
+    with pytest.raises(DataError, match=r"bank/index.csv: cannot be read as UTF-8 \([^\n]*; repair or remove it"):
+        corpus.prepare([sung / "bank"], sung / "out")
 
 
 def test_what_praat_refuses_is_rejected_with_its_reason(sung, monkeypatch):

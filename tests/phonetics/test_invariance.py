@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from svc.phonetics.invariance import Take, abx_error, across_speakers, across_words, probe_accuracy, warped_distance
+from svc.phonetics.invariance import Take, abx_error, distances, probe_accuracy, warped_distance
 
 RNG = np.random.default_rng(0)
 WORDS = {
@@ -28,10 +28,10 @@ def test_a_copy_is_no_way_off_and_a_warp_costs_nothing():
 
 
 def test_words_alone_and_singers_alone():
-    assert np.mean(across_speakers(takes(0.0))) == pytest.approx(0, abs=1e-6)
-    assert np.mean(across_words(takes(0.0))) > 0.2
-    assert np.mean(across_words(takes(1.0, words_show=0.0))) == pytest.approx(0, abs=1e-6)
-    assert np.mean(across_speakers(takes(1.0, words_show=0.0))) == pytest.approx(1, abs=1e-6)
+    assert np.mean(distances(takes(0.0), same_words=True)) == pytest.approx(0, abs=1e-6)
+    assert np.mean(distances(takes(0.0), same_words=False)) > 0.2
+    assert np.mean(distances(takes(1.0, words_show=0.0), same_words=False)) == pytest.approx(0, abs=1e-6)
+    assert np.mean(distances(takes(1.0, words_show=0.0), same_words=True)) == pytest.approx(1, abs=1e-6)
 
 
 def test_abx():

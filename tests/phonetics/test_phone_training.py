@@ -162,25 +162,6 @@ def test_a_held_vowel_is_no_silence_however_sure_the_model_is(tmp_path):
     assert set(known[17:83].tolist()) == {NUMBER["a"], SILENCE}
 
 
-def test_what_is_loud_and_nothing_that_is_sung_is_unknown(tmp_path):
-    """Between two of the same vowel the path must fall silent, where nobody does."""
-    utterance = tone(tmp_path, 0, 100, 2)
-    known = align_singing(SureOfSilence(), PhoneDataset(tmp_path, [utterance], 64), [utterance])[utterance.key]
-    assert sorted(known.tolist()) == [UNKNOWN] + [NUMBER["a"]] * 99
-    assert known[0] == known[-1] == NUMBER["a"]
-    too_many = Utterance("tone", utterance.key, 100, ((NUMBER["a"],),) * 51)
-    assert (align_singing(SureOfSilence(), PhoneDataset(tmp_path, [], 64), [too_many])[utterance.key] == UNKNOWN).all()
-
-
-def test_a_warp_moves_a_tone():
-    def loudest(frequency: float, warp: float) -> int:
-        tone = 0.1 * torch.sin(2 * torch.pi * frequency * torch.arange(16_000) / 16_000)
-        return int(log_mel(tone[None], mel_bank(warp))[0, 50].argmax())
-
-    assert loudest(1000, 1.2) == pytest.approx(loudest(1200, 1.0), abs=1)
-    assert loudest(1000, 1.2) > loudest(1000, 1.0) > loudest(1000, 0.8333)
-
-
 def test_what_is_held_out_is_never_cropped(tmp_path, small, utterances):
     held = Utterance("held", "0000" + "1" * 60, 100, ())
     assert held.is_held_out

@@ -127,12 +127,12 @@ def test_ravdess_is_laid_out(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(ravdess, "STEP", 1)
     ravdess.main(tmp_path / "data", tmp_path / "out")
     assert "4 songs of 2 speakers" in capsys.readouterr().out
-    songs = protocol.find_songs(tmp_path / "out" / "songs", [])
+    songs = protocol.find_songs(tmp_path / "out" / "songs")
     assert [song.id for song in songs][:2] == ["actor01/05-01-02-01", "actor01/05-01-02-02"]
     assert songs[0].text == "Dogs are sitting by the door.\n"
     takes = protocol.find_parallel_takes(tmp_path / "out" / "truths", "actor02", songs[0])
     assert [take.read_text() for take in takes] == ["actor02 song 01", "actor02 song 02"]
-    speech = protocol.find_recordings(tmp_path / "out" / "by_speech", "--enrolment", [])
+    speech = protocol.find_recordings(tmp_path / "out" / "by_speech", "--enrolment")
     assert [len(paths) for paths in speech.values()] == [1, 1]
     with pytest.raises(DataError, match="exists already"):
         ravdess.main(tmp_path / "data", tmp_path / "out")

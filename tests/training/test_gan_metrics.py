@@ -1,5 +1,7 @@
 """GAN metrics: accuracy of a discriminator that sees or guesses, level of a part, and the warnings."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from torch import Tensor
 
 from svc.config import load
 from svc.models.discriminators import Discriminator
-from svc.training.gan_metrics import discriminator_metrics, gan_warnings, wavenet_levels
+from svc.training.gan_metrics import PERIOD, Diagnostics, discriminator_metrics, wavenet_levels
 from svc.training.validation import ValidationClip, ValidationOutput
 
 RATE = 24_000
@@ -62,7 +64,41 @@ def test_level_of_the_wavenet_by_band():
 
 
 def test_warnings_name_a_blind_adversary_and_an_idle_wavenet():
-    assert gan_warnings({"discriminator_accuracy": 0.9, "wavenet_0-1kHz": -40.0, "wavenet_1-4kHz": -20.0}) == {}
-    warnings = gan_warnings({"discriminator_accuracy": 0.5, "wavenet_0-1kHz": -40.0, "wavenet_1-4kHz": -30.0})
-    assert "50%" in warnings["held-out chance"]
-    assert "-30 dB" in warnings["idle"]
+    diagnostics = Diagnostics()
+    fine = {"discriminator_accuracy": 0.9, "wavenet_0-1kHz": -40.0, "wavenet_1-4kHz": -20.0}
+    assert diagnostics.check_scores(fine) == diagnostics.check_scores({}) == []
+    bad = {"discriminator_accuracy": 0.5, "wavenet_0-1kHz": -40.0, "wavenet_1-4kHz": -30.0}
+    blind, idle = diagnostics.check_scores(bad)
+    assert "50%" in blind
+    assert "-30 dB" in idle
+    assert diagnostics.check_scores(bad) == []
+
+
+def warnings(diagnostics: Diagnostics, times: int = PERIOD, **losses: float) -> list[str]:
+    return [text for _ in range(times) for text in diagnostics.check_losses(losses)]
+
+
+@pytest.mark.parametrize(("loss", "expected"), [(0.02, "is too strong (loss 0.02"), (0.495, "is at chance (loss 0.49")])
+def test_a_bad_discriminator_gives_one_warning(loss, expected):
+    diagnostics = Diagnostics()
+    assert warnings(diagnostics, 2 * PERIOD - 1, discriminator=loss) == []
+    (warning,) = warnings(diagnostics, 50, discriminator=loss)
+    assert expected in warning
+    assert warnings(diagnostics, 100, discriminator=0.3) == []
+    assert warnings(diagnostics, 100, discriminator=loss) == []
+
+
+def test_a_diverging_generator_gives_a_warning():
+    diagnostics = Diagnostics()
+    assert warnings(diagnostics, 50, spectral=1.0) == []
+    (warning,) = warnings(diagnostics, 50, spectral=1.5)
+    assert "risen from 1.00 to 1.3" in warning
+
+
+def test_typical_losses_and_one_bad_step_give_no_warning():
+    diagnostics = Diagnostics()
+    assert warnings(diagnostics, PERIOD, discriminator=1.0, spectral=0.1) == []  # the first losses do not count
+    assert warnings(diagnostics, 50, spectral=1.0, discriminator=0.3) == []
+    assert warnings(diagnostics, 1, spectral=3.0, discriminator=0.0) == []
+    assert warnings(diagnostics, 1, spectral=math.nan, discriminator=math.nan) == []
+    assert warnings(diagnostics, 50, spectral=1.0, discriminator=0.3) == []

@@ -2,7 +2,6 @@
 
 import functools
 import json
-import math
 import typing
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from svc.config import TrackerName, from_tree
 from svc.training import checkpoint, logging
-from svc.training.logging import PERIOD, Diagnostics, Throughput, make_trackers
+from svc.training.logging import Throughput, make_trackers
 from svc.training.loop import train
 from svc.utils.optional import MissingExtra
 
@@ -177,36 +176,6 @@ def test_waiting_is_the_share_of_the_time_before_batches(clock):
             assert throughput.interval() == {"waiting": share, "seconds_per_step": seconds}
     assert throughput.steps == 4
     assert throughput.summary() == "17 % of the time was spent waiting for data; raise train.num_workers"
-
-
-def warnings(diagnostics: Diagnostics, times: int = PERIOD, **losses: float) -> list[str]:
-    return [text for _ in range(times) for text in diagnostics.check(losses)]
-
-
-@pytest.mark.parametrize(("loss", "expected"), [(0.02, "is too strong (loss 0.02"), (0.495, "is at chance (loss 0.49")])
-def test_a_bad_discriminator_gives_one_warning(loss, expected):
-    diagnostics = Diagnostics()
-    assert warnings(diagnostics, 2 * PERIOD - 1, discriminator=loss) == []
-    (warning,) = warnings(diagnostics, 50, discriminator=loss)
-    assert expected in warning
-    assert warnings(diagnostics, 100, discriminator=0.3) == []
-    assert warnings(diagnostics, 100, discriminator=loss) == []
-
-
-def test_a_diverging_generator_gives_a_warning():
-    diagnostics = Diagnostics()
-    assert warnings(diagnostics, 50, spectral=1.0) == []
-    (warning,) = warnings(diagnostics, 50, spectral=1.5)
-    assert "risen from 1.00 to 1.3" in warning
-
-
-def test_typical_losses_and_one_bad_step_give_no_warning():
-    diagnostics = Diagnostics()
-    assert warnings(diagnostics, PERIOD, discriminator=1.0, spectral=0.1) == []  # the first losses do not count
-    assert warnings(diagnostics, 50, spectral=1.0, discriminator=0.3) == []
-    assert warnings(diagnostics, 1, spectral=3.0, discriminator=0.0) == []
-    assert warnings(diagnostics, 1, spectral=math.nan, discriminator=math.nan) == []
-    assert warnings(diagnostics, 50, spectral=1.0, discriminator=0.3) == []
 
 
 def test_repeated_steps_are_purged_from_tensorboard(tmp_path):

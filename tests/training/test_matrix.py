@@ -1,6 +1,5 @@
 """A run is the same however it is stopped, split into micro batches and processes, and fed by workers."""
 
-import itertools
 import json
 import os
 import signal
@@ -58,41 +57,18 @@ def among(monkeypatch):
     return run
 
 
-@pytest.fixture(scope="module")
-def ends(prepared, tiny) -> dict[str, int]:
-    """Steps after which an epoch is at its end, or is not; no checkpoint is due there."""
-    crossing = len(SegmentDataset(prepared, tiny)) // BATCH  # the next step takes crops of two epochs
-    assert 7 < crossing < 12
-    return {"epoch end": crossing, "mid epoch": 7}
-
-
-@pytest.fixture(scope="module")
-def wholes() -> dict:
-    return {}
-
-
-COMBINATIONS = list(itertools.product([0, 2], [1, 2], ["mid epoch", "epoch end"], [1, 2]))
-QUICK = (2, 2, "mid epoch", 2)
-
-
-@pytest.mark.parametrize(
-    ("workers", "processes", "where", "accumulate"),
-    [pytest.param(*c, marks=[] if c == QUICK else pytest.mark.slow) for c in COMBINATIONS],
-)
-def test_stopped_and_resumed(
-    workers, processes, where, accumulate, among, ends, wholes, prepared, tiny, tmp_path, tmp_path_factory
-):
-    config = replaced(tiny, batch_size=BATCH, gradient_accumulation_steps=accumulate, num_workers=workers)
-    alone = replaced(config, num_workers=0)
-    if (processes, accumulate) not in wholes:
-        wholes[processes, accumulate] = tmp_path_factory.mktemp("whole")
-        among(processes, prepared, alone, str(wholes[processes, accumulate]))
-    among(processes, prepared, config, str(tmp_path), ends[where] - 1)
-    assert checkpoint.newest(tmp_path).step == ends[where]
-    among(processes, prepared, config, str(tmp_path))
-    assert checkpoint.newest(tmp_path).step == 12
-    assert losses(tmp_path) == losses(wholes[processes, accumulate])
-    assert weights(tmp_path) == weights(wholes[processes, accumulate])
+def test_stopped_and_resumed(among, prepared, tiny, tmp_path):
+    """By two processes with two workers each, in micro batches, within an epoch."""
+    alone = replaced(tiny, batch_size=BATCH, gradient_accumulation_steps=2)
+    assert len(SegmentDataset(prepared, tiny)) < tiny.train.steps * BATCH  # an epoch ends on the way
+    among(2, prepared, alone, str(tmp_path / "whole"))
+    config = replaced(alone, num_workers=2)
+    among(2, prepared, config, str(tmp_path / "parts"), 6)
+    assert checkpoint.newest(tmp_path / "parts").step == 7
+    among(2, prepared, config, str(tmp_path / "parts"))
+    assert checkpoint.newest(tmp_path / "parts").step == 12
+    assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
+    assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
 
 
 def test_two_processes_are_as_good_as_one(among, prepared, tiny, tmp_path):

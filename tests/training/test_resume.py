@@ -198,11 +198,6 @@ def test_full_disk_leaves_the_last_checkpoint(uninterrupted, prepared, tiny, tmp
     assert sorted((run / "checkpoints").iterdir()) == before
 
 
-def test_another_seed_is_another_run(uninterrupted, prepared, tiny, tmp_path):
-    train(prepared, tmp_path, replaced(tiny, steps=1, seed=1), cpu=True)
-    assert losses(tmp_path)[0] != losses(uninterrupted)[0]
-
-
 GOLDEN = {1: 6.8275537, 6: 7.0438714, 12: 6.8775797}
 
 

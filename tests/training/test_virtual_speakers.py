@@ -10,14 +10,15 @@ from conftest import TINY
 from svc import encoders
 from svc.config import VirtualSpeakersConfig, load
 from svc.data import dataset
-from svc.data.batch import Batch, evenly_spaced
+from svc.data.batch import Batch
 from svc.data.dataset import StepSampler
 from svc.errors import DataError
 from svc.features.conditioning import Conditioning
 from svc.losses.perceptual import PerceptualLoss
+from svc.training.micro_batch import MicroBatch, sample_micro_batches
 from svc.training.state import create_state
 from svc.training.step import train_step
-from svc.training.virtual_speakers import MicroBatch, _sample, sample_micro_batches, with_other_speakers
+from svc.training.virtual_speakers import evenly_spaced, sample_speakers, with_other_speakers
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def convert(speakers: int, count: int, conditioning: Conditioning, **options) ->
     """Conditioning of segments, and of the conversion of each."""
     torch.manual_seed(0)
     repeated = repeat(speakers, count, conditioning)
-    return repeated, with_other_speakers(repeated, _sample(count, speakers, VirtualSpeakersConfig(**options)))
+    return repeated, with_other_speakers(repeated, sample_speakers(count, speakers, VirtualSpeakersConfig(**options)))
 
 
 def test_a_conversion_keeps_all_but_the_speaker(batch):

@@ -17,12 +17,14 @@ from svc.data.batch import Batch
 from svc.features import content
 from svc.losses.adversarial import discriminator_loss
 from svc.losses.perceptual import build_perceptual_losses
-from svc.losses.total import loss_weights, reconstruction_losses, weighted_sum
+from svc.losses.stft import reconstruction_losses
+from svc.losses.total import loss_weights, weighted_sum
 from svc.models.generator import Generator
 from svc.training import state
+from svc.training.micro_batch import DISCRIMINATOR, sample_micro_batches
 from svc.training.state import TrainState
 from svc.training.step import adversarial_losses, split_outputs, train_step
-from svc.training.virtual_speakers import DISCRIMINATOR, sample_micro_batches, with_new_noise
+from svc.training.virtual_speakers import with_new_noise
 from svc.utils import hardware
 
 BASE = "base"  # of svc/config/*.yaml, the default

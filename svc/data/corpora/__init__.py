@@ -1,7 +1,6 @@
 """Corpora of songs and speech: one reader each, by name or by directory layout."""
 
 from pathlib import Path
-from typing import Protocol
 
 from svc.audio.find import is_audio
 from svc.data.corpora import (
@@ -20,43 +19,14 @@ from svc.data.corpora import (
     vctk,
     vocalset,
 )
-from svc.data.corpora.base import Layout, Recording, check_folder, has_audio, subfolders
+from svc.data.corpora.base import Corpus, Recording, check_folder, has_audio, subfolders
 from svc.errors import DataError
 
 __all__ = ["CORPORA", "Corpus", "Recording", "detect", "find"]
 
-
-class Corpus(Protocol):
-    """Reader of a corpus: a module of this package."""
-
-    @property
-    def LAYOUT(self) -> Layout:
-        """How the corpus lies on disk."""
-
-    @property
-    def CREDIT(self) -> str:
-        """Whom a voice has to name that is trained on it."""
-
-    def find(self, root: Path) -> list[Recording]:
-        """All recordings below a folder."""
-
-
-CORPORA: dict[str, Corpus] = {
-    "nus48e": nus48e,
-    "vctk": vctk,
-    "ljspeech": ljspeech,
-    "vocalset": vocalset,
-    "opensinger": opensinger,
-    "m4singer": m4singer,
-    "opencpop": opencpop,
-    "csd": csd,
-    "ravdess": ravdess,
-    "librispeech": librispeech,
-    "pjs": pjs,
-    "utau": utau,
-    "makam": makam,
-    "folder": folder,
-}
+SINGING = (nus48e, vocalset, opensinger, m4singer, opencpop, csd, ravdess, pjs, utau, makam)
+SPEECH = (vctk, ljspeech, librispeech)
+CORPORA: dict[str, Corpus] = {reader.CORPUS.name: reader.CORPUS for reader in (*SINGING, *SPEECH, folder)}
 
 
 def find(root: Path, corpus: str | None = None) -> list[Recording]:
@@ -102,4 +72,4 @@ def detect(root: Path) -> str:
 
 
 def _layout(root: Path) -> str | None:
-    return next((name for name, corpus in CORPORA.items() if corpus.LAYOUT.matches(root)), None)
+    return next((name for name, corpus in CORPORA.items() if corpus.matches(root)), None)

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,12 +11,10 @@ from svc.audio.find import find_audio, is_audio, is_hidden
 from svc.data.corpora.split import Side
 from svc.errors import DataError, printable
 
-Kind = Literal["song", "speech"]
+Kind = Literal["song", "speech", ""]
 
 RESEARCH_ONLY = "research only"
-UNKNOWN_LICENCE = "unknown"
 NO_LANGUAGE = "zxx"  # ISO 639-2: no linguistic content
-UNKNOWN_LANGUAGE = "und"  # ISO 639-2: undetermined
 MAX_DEPTH = 3  # levels below the given folder where a corpus is searched
 _MAX_SPEAKER = 64  # characters of a name
 _MAX_NAMES = 4  # names in a message
@@ -24,14 +22,14 @@ _MAX_NAMES = 4  # names in a message
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Audio file of a corpus, or a segment of one, with what the corpus says about it.
+    """Audio file of a corpus, or a segment of one, with what the corpus says about it; empty where it is not known.
 
     Attributes:
         path: the audio file.
         speaker: who sings or speaks, unique within the corpus.
         group: song or sentence, the same for all speakers and takes; the unit of the train/valid/test split.
         kind: ``song`` or ``speech``.
-        language: ISO 639-1 code, ``zxx`` where nothing is said (vowels), ``und`` where nobody knows.
+        language: ISO 639-1 code, ``zxx`` where nothing is said (vowels).
         licence: of the recording, as its publisher calls it.
         text: lyrics or transcript.
         start: of the segment in seconds; from the beginning of the file if ``None``.
@@ -41,31 +39,51 @@ class Recording:
 
     path: Path
     speaker: str
-    group: str
-    kind: Kind
-    language: str
-    licence: str
+    group: str = ""
+    kind: Kind = ""
+    language: str = ""
+    licence: str = ""
     text: str | None = None
     start: float | None = None
     end: float | None = None
     split: Side | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Directory layout of a corpus.
+Read = Callable[[Path, list[Path]], Iterable[Recording]]  # the recordings of the files of one root
+
+
+def each(recording: Callable[[Path], Recording | None]) -> Read:
+    """Read every file by itself; None leaves it out."""
+    return lambda _root, paths: [read for read in map(recording, paths) if read]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Reader of a corpus by its directory layout.
 
     Attributes:
         name: of the corpus.
         example: path of a recording below the corpus's root, for messages.
         patterns: globs of the recordings, relative to the corpus's root.
         marks: globs of files that only this corpus has; the patterns if there are none.
+        credit: whom a voice has to name that is trained on it.
+        read: the recordings of the files of a root.
     """
 
     name: str
     example: str
-    patterns: tuple[str, ...]
+    patterns: tuple[str, ...] = ()
     marks: tuple[str, ...] = ()
+    credit: str = ""
+    read: Read = lambda _root, _paths: ()
+
+    def find(self, root: Path) -> list[Recording]:
+        """All recordings of the corpus below a folder.
+
+        Raises:
+            DataError: there are none, or a table of the corpus cannot be read.
+        """
+        return [recording for folder in self.roots(root) for recording in self.read(folder, self.files(folder))]
 
     def matches(self, folder: Path) -> bool:
         """Whether a folder is a root of this corpus."""
@@ -79,27 +97,26 @@ class Layout:
         Raises:
             DataError: there is none.
         """
-        for folders in levels(folder):
-            roots = [candidate for candidate in folders if self.matches(candidate)]
+        check_folder(folder)
+        level = [folder]
+        for _ in range(MAX_DEPTH + 1):
+            roots = [candidate for candidate in level if self.matches(candidate)]
             if roots:
                 return roots
+            level = [below for parent in level for below in subfolders(parent)]
         raise self.mismatch(folder)
 
     def files(self, root: Path) -> list[Path]:
         """Recordings below the root of a corpus by its patterns, sorted, each once."""
         return sorted(set(self._matching(root)))
 
-    def all_files(self, folder: Path) -> list[Path]:
-        """Recordings of all roots of this corpus.
-
-        Raises:
-            DataError: there is no root.
-        """
-        return [path for root in self.roots(folder) for path in self.files(root)]
-
     def group(self, *parts: str) -> str:
         """Name of a group: corpus and parts, in Unicode's composed form."""
         return nfc("/".join((self.name, *parts)))
+
+    def group_of_kind(self, kind: Kind, name: str) -> str:
+        """Name of a group where speech and song of one name are groups apart."""
+        return self.group("speech", name) if kind == "speech" else self.group(name)
 
     def mismatch(self, folder: Path) -> DataError:
         """Error of a wrong root: what the corpus looks like and what is there instead."""
@@ -111,19 +128,6 @@ class Layout:
     def _matching(self, folder: Path) -> Iterator[Path]:
         for pattern in self.patterns:
             yield from (path for path in folder.glob(pattern) if is_audio(path.name) and _is_visible(path, folder))
-
-
-def levels(folder: Path) -> Iterator[list[Path]]:
-    """The folder alone, its subfolders, theirs, and so on down to ``MAX_DEPTH`` levels, sorted.
-
-    Raises:
-        DataError: it is not a folder.
-    """
-    check_folder(folder)
-    level = [folder]
-    for _ in range(MAX_DEPTH + 1):
-        yield level
-        level = [below for parent in level for below in subfolders(parent)]
 
 
 def subfolders(folder: Path) -> list[Path]:

@@ -8,25 +8,10 @@ say where the song starts and ends in its file.
 import csv
 from pathlib import Path
 
-from svc.data.corpora.base import Layout, Recording, read_text
+from svc.data.corpora.base import Corpus, Recording, each, read_text
 
 LANGUAGES = {"en": "en", "kr": "ko"}  # file name: ISO 639-1
 MARGIN = 0.1  # seconds of sound before the first note and after the last
-CREDIT = "Children's Song Dataset (Choi et al. 2020)"
-LAYOUT = Layout(
-    "csd",
-    "{english,korean}/wav/{en,kr}001a.wav",
-    ("english/wav/en[0-9][0-9][0-9][ab].*", "korean/wav/kr[0-9][0-9][0-9][ab].*"),
-)
-
-
-def find(root: Path) -> list[Recording]:
-    """Recordings of CSD; both keys of a song are one group.
-
-    Raises:
-        DataError: there are none, or a text cannot be read.
-    """
-    return [_recording(path) for path in LAYOUT.all_files(root)]
 
 
 def _recording(path: Path) -> Recording:
@@ -34,7 +19,7 @@ def _recording(path: Path) -> Recording:
     start, end = _bounds(folder / "csv" / f"{path.stem}.csv")
     lyrics = read_text(folder / "lyric" / f"{path.stem}.txt")
     text = " ".join(lyrics.split()) if lyrics else None
-    group = LAYOUT.group(path.stem[:-1])
+    group = CORPUS.group(path.stem[:-1])  # both keys
     return Recording(path, "csd", group, "song", LANGUAGES[path.stem[:2]], "CC BY-NC-SA 4.0", text, start, end)
 
 
@@ -47,3 +32,12 @@ def _bounds(path: Path) -> tuple[float, float] | tuple[None, None]:
     except (KeyError, TypeError, ValueError):
         return None, None
     return (max(start, 0.0), end) if start < end else (None, None)
+
+
+CORPUS = Corpus(
+    "csd",
+    "{english,korean}/wav/{en,kr}001a.wav",
+    ("english/wav/en[0-9][0-9][0-9][ab].*", "korean/wav/kr[0-9][0-9][0-9][ab].*"),
+    credit="Children's Song Dataset (Choi et al. 2020)",
+    read=each(_recording),
+)

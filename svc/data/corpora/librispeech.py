@@ -5,34 +5,30 @@ Layout after torchaudio, ``datasets/librispeech.py``: ``LibriSpeech/train-clean-
 absent.
 """
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from svc.data.corpora.base import Layout, Recording, read_text
+from svc.data.corpora.base import Corpus, Recording, read_text
 
 _NAME = "[0-9]*-[0-9]*-[0-9][0-9][0-9][0-9].*"
-CREDIT = "LibriSpeech (Panayotov et al. 2015)"
-LAYOUT = Layout(
-    "librispeech",
-    "train-clean-100/103/1240/103-1240-0000.flac",
-    (f"[a-z]*-*/[0-9]*/[0-9]*/{_NAME}", f"[0-9]*/[0-9]*/{_NAME}", f"[0-9]*/{_NAME}"),
-)
 
 
-def find(root: Path) -> list[Recording]:
-    """Recordings of LibriSpeech, each a group of its own; speakers are ``librispeech-103`` and so on.
-
-    Raises:
-        DataError: there are none, or a text cannot be read.
-    """
-    paths = LAYOUT.all_files(root)
+def _read(_root: Path, paths: Sequence[Path]) -> Iterator[Recording]:
     texts: dict[str, str] = {}
     for folder in sorted({path.parent for path in paths}):
         for table in sorted(folder.glob("*.trans.txt")):
             lines = (line.partition(" ") for line in (read_text(table) or "").splitlines())
             texts |= {name: words.strip() for name, _, words in lines if words.strip()}
-    return [_recording(path, texts.get(path.stem)) for path in paths]
+    for path in paths:
+        speaker = f"librispeech-{path.stem.partition('-')[0]}"
+        group = CORPUS.group(path.stem)
+        yield Recording(path, speaker, group, "speech", "en", "CC BY 4.0", texts.get(path.stem))
 
 
-def _recording(path: Path, text: str | None) -> Recording:
-    speaker = f"librispeech-{path.stem.partition('-')[0]}"
-    return Recording(path, speaker, LAYOUT.group(path.stem), "speech", "en", "CC BY 4.0", text)
+CORPUS = Corpus(
+    "librispeech",
+    "train-clean-100/103/1240/103-1240-0000.flac",
+    (f"[a-z]*-*/[0-9]*/[0-9]*/{_NAME}", f"[0-9]*/[0-9]*/{_NAME}", f"[0-9]*/{_NAME}"),
+    credit="LibriSpeech (Panayotov et al. 2015)",
+    read=_read,
+)

@@ -4,27 +4,26 @@ Layout after torchaudio, ``datasets/ljspeech.py``: ``LJSpeech-1.1/{metadata.csv,
 ``id|text|normalised text`` without quotes, and lines with fewer fields. A folder of the audio files alone will do.
 """
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from svc.data.corpora.base import Layout, Recording, read_fields
+from svc.data.corpora.base import Corpus, Recording, read_fields
 
 _NAME = "LJ[0-9][0-9][0-9]-[0-9][0-9][0-9][0-9].*"
-CREDIT = "The LJ Speech Dataset (Keith Ito)"
-LAYOUT = Layout("ljspeech", "wavs/LJ001-0001.wav", (f"wavs/{_NAME}", _NAME))
 
 
-def find(root: Path) -> list[Recording]:
-    """Recordings of LJSpeech, each a group of its own.
+def _read(root: Path, paths: Sequence[Path]) -> Iterator[Recording]:
+    texts = read_fields(root / "metadata.csv")
+    for path in paths:
+        fields = [field for field in texts.get(path.stem, []) if field]
+        text = fields[-1] if fields else None  # the normalised one if there are two
+        yield Recording(path, "ljspeech", CORPUS.group(path.stem), "speech", "en", "public domain", text)
 
-    Raises:
-        DataError: there are none, or the table cannot be read.
-    """
-    recordings = []
-    for folder in LAYOUT.roots(root):
-        texts = read_fields(folder / "metadata.csv")
-        for path in LAYOUT.files(folder):
-            fields = [field for field in texts.get(path.stem, []) if field]
-            text = fields[-1] if fields else None  # the normalised one if there are two
-            group = LAYOUT.group(path.stem)
-            recordings.append(Recording(path, "ljspeech", group, "speech", "en", "public domain", text))
-    return recordings
+
+CORPUS = Corpus(
+    "ljspeech",
+    "wavs/LJ001-0001.wav",
+    (f"wavs/{_NAME}", _NAME),
+    credit="The LJ Speech Dataset (Keith Ito)",
+    read=_read,
+)

@@ -7,31 +7,22 @@ Some ``unzip`` programs write ``#U7f8e`` for a character, some tools ``-`` for a
 
 import json
 import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from svc.data.corpora.base import RESEARCH_ONLY, Layout, Recording, nfc, read_text
+from svc.data.corpora.base import RESEARCH_ONLY, Corpus, Recording, nfc, read_text
 from svc.errors import DataError
 
-CREDIT = "M4Singer (Zhang et al. 2022)"
-LAYOUT = Layout("m4singer", "Alto-1#song/0000.wav", ("[A-Z]*-[0-9]*#*/[0-9]*.*",))
 _ESCAPE = re.compile(r"#U([0-9a-fA-F]{4})|#L([0-9a-fA-F]{6})")  # of Info-ZIP
 
 
-def find(root: Path) -> list[Recording]:
-    """Recordings of M4Singer; their texts are from ``meta.json`` where it is there.
-
-    Raises:
-        DataError: there are none, or ``meta.json`` is damaged.
-    """
-    recordings = []
-    for folder in LAYOUT.roots(root):
-        texts = _texts(folder / "meta.json")
-        for path in LAYOUT.files(folder):
-            speaker, _, name = path.parent.name.partition("#")
-            song = _song(name)
-            text = texts.get((speaker, song, path.stem))
-            recordings.append(Recording(path, speaker, LAYOUT.group(song), "song", "zh", RESEARCH_ONLY, text))
-    return recordings
+def _read(root: Path, paths: Sequence[Path]) -> Iterator[Recording]:
+    texts = _texts(root / "meta.json")
+    for path in paths:
+        speaker, _, name = path.parent.name.partition("#")
+        song = _song(name)
+        text = texts.get((speaker, song, path.stem))
+        yield Recording(path, speaker, CORPUS.group(song), "song", "zh", RESEARCH_ONLY, text)
 
 
 def _song(name: str) -> str:
@@ -50,3 +41,12 @@ def _texts(path: Path) -> dict[tuple[str, str, str], str]:
         }
     except (ValueError, TypeError, KeyError, AttributeError):
         raise DataError(f"{path}: is not M4Singer's list of items; unpack it again or remove it") from None
+
+
+CORPUS = Corpus(
+    "m4singer",
+    "Alto-1#song/0000.wav",
+    ("[A-Z]*-[0-9]*#*/[0-9]*.*",),
+    credit="M4Singer (Zhang et al. 2022)",
+    read=_read,
+)

@@ -9,14 +9,8 @@ Whole songs beside their sections are the same sound again and are left out.
 import re
 from pathlib import Path
 
-from svc.data.corpora.base import Layout, Recording
+from svc.data.corpora.base import Corpus, Recording, each
 
-CREDIT = "Turkish makam a cappella sections dataset (Dzhambazov, MTG-UPF)"
-LAYOUT = Layout(
-    "makam",
-    "<singer>/02_Gel_2_zemin.wav",
-    tuple(f"*/*_{section}*.*" for section in ("zemin", "nakarat", "meyan", "[Pp]art[0-9]")),
-)
 TITLES = {  # other names of a song, by the words in its TextGrid
     "gel_guzelim_camlicaya": "gel",
     "melihat_gulses": "kimseye",
@@ -25,17 +19,18 @@ TITLES = {  # other names of a song, by the words in its TextGrid
 _STEM = re.compile(r"(?:[0-9]+_)?(?:.*_-_)?(.+?)_(?:part)?[0-9]+_.*", re.IGNORECASE)
 
 
-def find(root: Path) -> list[Recording]:
-    """Recordings of the makam corpus; a group is a song, whoever sings it.
-
-    Raises:
-        DataError: there are none.
-    """
-    names = [(path, _STEM.fullmatch(path.stem)) for path in LAYOUT.all_files(root)]
-    return [_recording(path, name[1]) for path, name in names if name]
+def _recording(path: Path) -> Recording | None:
+    name = _STEM.fullmatch(path.stem)
+    if name is None:
+        return None
+    song = re.sub(r"[-_ ]+", "_", name[1].lower())
+    return Recording(path, path.parent.name, CORPUS.group(TITLES.get(song, song)), "song", "tr", "CC BY 4.0")
 
 
-def _recording(path: Path, title: str) -> Recording:
-    song = re.sub(r"[-_ ]+", "_", title.lower())
-    group = LAYOUT.group(TITLES.get(song, song))
-    return Recording(path, path.parent.name, group, "song", "tr", "CC BY 4.0")
+CORPUS = Corpus(
+    "makam",
+    "<singer>/02_Gel_2_zemin.wav",
+    tuple(f"*/*_{section}*.*" for section in ("zemin", "nakarat", "meyan", "[Pp]art[0-9]")),
+    credit="Turkish makam a cappella sections dataset (Dzhambazov, MTG-UPF)",
+    read=each(_recording),
+)

@@ -6,28 +6,22 @@ a song is the same for all singers. The ``.txt`` files hold phone boundaries, no
 
 from pathlib import Path
 
-from svc.data.corpora.base import RESEARCH_ONLY, Kind, Layout, Recording
+from svc.data.corpora.base import RESEARCH_ONLY, Corpus, Kind, Recording, each
 
 SINGERS = ("ADIZ", "JLEE", "JTAN", "KENN", "MCUR", "MPOL", "MPUR", "NJAT", "PMAR", "SAMF", "VKOW", "ZHIY")
 KINDS: dict[str, Kind] = {"sing": "song", "read": "speech"}
-CREDIT = "NUS-48E sung and spoken lyrics corpus (Duan et al. 2013, National University of Singapore)"
-LAYOUT = Layout(
-    "nus48e",
-    "ADIZ/{sing,read}/01.wav",
-    tuple(f"{singer}/{folder}/[0-9][0-9].*" for singer in SINGERS for folder in KINDS),
-)
-
-
-def find(root: Path) -> list[Recording]:
-    """Recordings of NUS-48E; sung and read ones of a person are of one speaker, their groups differ.
-
-    Raises:
-        DataError: there are none.
-    """
-    return [_recording(path) for path in LAYOUT.all_files(root)]
 
 
 def _recording(path: Path) -> Recording:
     kind = KINDS[path.parent.name]
-    group = LAYOUT.group(path.stem) if kind == "song" else LAYOUT.group("speech", path.stem)
+    group = CORPUS.group_of_kind(kind, path.stem)
     return Recording(path, path.parent.parent.name, group, kind, "en", RESEARCH_ONLY)
+
+
+CORPUS = Corpus(
+    "nus48e",
+    "ADIZ/{sing,read}/01.wav",
+    tuple(f"{singer}/{folder}/[0-9][0-9].*" for singer in SINGERS for folder in KINDS),
+    credit="NUS-48E sung and spoken lyrics corpus (Duan et al. 2013, National University of Singapore)",
+    read=each(_recording),
+)

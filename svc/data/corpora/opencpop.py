@@ -2,36 +2,34 @@
 
 Layout after Amphion, ``preprocessors/opencpop.py``: ``segments/{wavs/2001000001.wav,transcriptions.txt,train.txt,
 test.txt}`` with lines ``2001000001|text|phones|…``; the first four digits are the song. The whole songs in ``wavs``
-are the same sound again and are left out.
+are the same sound again and are left out. A song with a segment in the test is in the test as a whole.
 """
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from svc.data.corpora.base import RESEARCH_ONLY, Layout, Recording, read_fields
+from svc.data.corpora.base import RESEARCH_ONLY, Corpus, Recording, read_fields
 from svc.data.corpora.split import Side
 
 SONG_DIGITS = 4
-CREDIT = "Opencpop (Wang et al. 2022)"
-LAYOUT = Layout("opencpop", "segments/wavs/2001000001.wav", ("segments/wavs/" + 10 * "[0-9]" + ".*",))
 
 
-def find(root: Path) -> list[Recording]:
-    """Recordings of Opencpop with the official split; a song with a segment in the test is in the test as a whole.
+def _read(root: Path, paths: Sequence[Path]) -> Iterator[Recording]:
+    tables = {name: read_fields(root / "segments" / f"{name}.txt") for name in ("transcriptions", "train", "test")}
+    fields = tables["train"] | tables["test"] | tables["transcriptions"]
+    sides: dict[str, Side] = {segment[:SONG_DIGITS]: "train" for segment in tables["train"]}
+    sides |= {segment[:SONG_DIGITS]: "test" for segment in tables["test"]}
+    for path in paths:
+        song = path.stem[:SONG_DIGITS]
+        text = next(iter(fields.get(path.stem, [])), None) or None
+        group, split = CORPUS.group(song), sides.get(song)
+        yield Recording(path, "opencpop", group, "song", "zh", RESEARCH_ONLY, text, split=split)
 
-    Raises:
-        DataError: there are none, or a table cannot be read.
-    """
-    recordings = []
-    for folder in LAYOUT.roots(root):
-        tables = {
-            name: read_fields(folder / "segments" / f"{name}.txt") for name in ("transcriptions", "train", "test")
-        }
-        fields = tables["train"] | tables["test"] | tables["transcriptions"]
-        songs = {name: {segment[:SONG_DIGITS] for segment in tables[name]} for name in ("train", "test")}
-        for path in LAYOUT.files(folder):
-            song = path.stem[:SONG_DIGITS]
-            text = next(iter(fields.get(path.stem, [])), None) or None
-            split: Side | None = "test" if song in songs["test"] else "train" if song in songs["train"] else None
-            group = LAYOUT.group(song)
-            recordings.append(Recording(path, "opencpop", group, "song", "zh", RESEARCH_ONLY, text, split=split))
-    return recordings
+
+CORPUS = Corpus(
+    "opencpop",
+    "segments/wavs/2001000001.wav",
+    ("segments/wavs/" + 10 * "[0-9]" + ".*",),
+    credit="Opencpop (Wang et al. 2022)",
+    read=_read,
+)

@@ -2,52 +2,35 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Literal
 
+from svc.data.manifest import Clip
 from svc.errors import DataError
 
 Side = Literal["train", "valid", "test"]
 MIN_GROUPS, FEW_GROUPS = 4, 40
 
 
-def side(group: str, valid: float, test: float) -> Side:
-    """Side of the train/valid/test split for a song or sentence, from the hash of its group.
+def sides(
+    groups: Iterable[str], valid: float, test: float, published: Mapping[str, Side] | None = None
+) -> dict[str, Side]:
+    """Side of every group (song or sentence) of a corpus, from the hash of its name.
 
     All recordings of a group share a side, whoever the speaker is; adding groups moves none, and a larger share of
     ``valid`` or ``test`` takes groups from ``train`` alone.
 
-    Args:
-        group: see ``Recording.group``.
-        valid: share of groups, 0 to 1.
-        test: share of groups, 0 to 1.
-
-    Raises:
-        DataError: the shares are negative or leave nothing to train on.
-    """
-    check_shares(valid, test)
-    return _side(_position(group), valid, test)
-
-
-def sides(
-    groups: Iterable[str], valid: float, test: float, published: Mapping[str, Side] | None = None
-) -> dict[str, Side]:
-    """``side`` of all groups of a corpus; a small corpus has at least one group for validation and one for testing.
-
-    Of 4 to 39 groups of which the hashes take none for the test, the first in the order of hashes is the test; where
-    none is taken for validation, the last one is. So adding recordings of known groups moves none; a new group may
-    take the place of the guaranteed one. The sides that the authors publish go before the hash; if they publish none
-    for validation, that takes its share of their training groups by the hash.
+    A small corpus has at least one group for validation and one for testing: of 4 to 39 groups of which the hashes take
+    none for the test, the first in the order of hashes is the test; where none is taken for validation, the last one
+    is. So a new group may take the place of the guaranteed one. The sides that the authors publish go before the hash;
+    if they publish none for validation, that takes its share of their training groups by the hash.
 
     Args:
         groups: names, see ``Recording.group``.
         valid: share of groups, 0 to 1.
         test: share of groups, 0 to 1.
         published: sides of groups by the corpus's authors.
-
-    Raises:
-        DataError: see ``side``.
     """
-    check_shares(valid, test)
     fixed = dict(published or {})
     if "valid" not in fixed.values():
         trained = [group for group, own in fixed.items() if own == "train"]
@@ -63,9 +46,30 @@ def sides(
     return result
 
 
+def ensure_sides(clips: list[Clip], valid: float) -> list[Clip]:
+    """Every speaker keeps something to train on, and something is held out, if asked for; groups stay whole."""
+    units: dict[str, list[Clip]] = {}
+    units_of: dict[str, set[str]] = {}  # names of units by speaker
+    for clip in clips:
+        units.setdefault(clip.split_unit, []).append(clip)
+        units_of.setdefault(clip.speaker, set()).add(clip.split_unit)
+    split = {name: unit[0].split for name, unit in units.items()}
+    order = {name: (unit[0].split == "test", min(clip.key for clip in unit)) for name, unit in units.items()}
+    for own in units_of.values():
+        if all(split[name] != "train" for name in own):
+            split[min(own, key=order.__getitem__)] = "train"
+    if valid > 0 and "valid" not in split.values():
+        count = {speaker: sum(split[name] == "train" for name in own) for speaker, own in units_of.items()}
+        training = (name for name in units if split[name] == "train")
+        spare = [name for name in training if all(count[clip.speaker] > 1 for clip in units[name])]
+        if spare:
+            split[min(spare, key=order.__getitem__)] = "valid"
+    return [replace(clip, split=split[clip.split_unit]) for clip in clips]
+
+
 def file_side(source_hash: str, valid: float, test: float) -> Side:
     """Side of a file without a group, from the hash of its bytes (hexadecimal): new files never move old ones."""
-    return _side(1 - int(source_hash[:8] or "0", 16) / 2**32, valid, test)
+    return _side(1 - int(source_hash[:8], 16) / 2**32, valid, test)
 
 
 def check_shares(valid: float, test: float) -> None:

@@ -10,32 +10,25 @@ from collections import Counter
 from pathlib import Path
 
 from svc.audio.find import is_audio
-from svc.data.corpora.base import (
-    UNKNOWN_LICENCE,
-    Layout,
-    Recording,
-    audio_files,
-    check_folder,
-    read_text,
-    speaker_name,
-)
+from svc.data.corpora.base import Corpus, Recording, audio_files, check_folder, read_text, speaker_name
 
-CREDIT = "UTAU voicebanks, each with a readme of its own"
-LAYOUT = Layout("utau", "character.txt or oto.ini", (), ("character.txt", "character.yaml", "prefix.map", "oto.ini"))
 _PITCH = re.compile(r"[ _]?[A-G][#b♯♭]?[1-7]")
 
 
-def find(root: Path) -> list[Recording]:
-    """Recordings of one or several voicebanks; a group is a string of syllables, the same on all pitches.
+class Voicebanks(Corpus):
+    """Voicebanks: folders with a table of theirs, or one folder of audio alone."""
 
-    Raises:
-        DataError: there is no voicebank, or a table of it cannot be read.
-    """
-    check_folder(root)
-    bare = not LAYOUT.matches(root) and any(is_audio(path.name) for path in root.iterdir())
-    roots = [root] if bare else LAYOUT.roots(root)
-    banks = {folder.parent if _PITCH.fullmatch(folder.name) and folder != root else folder for folder in roots}
-    return [recording for bank in sorted(banks) for recording in _bank(bank)]
+    def find(self, root: Path) -> list[Recording]:
+        """Recordings of one or several voicebanks; a group is a string of syllables, the same on all pitches.
+
+        Raises:
+            DataError: there is no voicebank, or a table of it cannot be read.
+        """
+        check_folder(root)
+        bare = not self.matches(root) and any(is_audio(path.name) for path in root.iterdir())
+        roots = [root] if bare else self.roots(root)
+        banks = {folder.parent if _PITCH.fullmatch(folder.name) and folder != root else folder for folder in roots}
+        return [recording for bank in sorted(banks) for recording in _bank(bank)]
 
 
 def _bank(bank: Path) -> list[Recording]:
@@ -48,8 +41,7 @@ def _bank(bank: Path) -> list[Recording]:
 
 def _recording(path: Path, speaker: str, alias: str | None) -> Recording:
     syllables = re.sub(rf"(?<=.){_PITCH.pattern}$", "", path.stem).strip("_ ") or path.stem
-    text = alias or syllables
-    return Recording(path, speaker, LAYOUT.group(syllables), "song", "ja", UNKNOWN_LICENCE, text)
+    return Recording(path, speaker, CORPUS.group(syllables), "song", "ja", text=alias or syllables)
 
 
 def _aliases(table: Path) -> dict[str, str]:
@@ -57,3 +49,11 @@ def _aliases(table: Path) -> dict[str, str]:
     lines = re.findall(r"^(.+?)=([^,\n]*),", read_text(table) or "", re.MULTILINE)
     count = Counter(name for name, _ in lines)
     return {name: alias.strip() for name, alias in lines if count[name] == 1 and alias.strip()}
+
+
+CORPUS = Voicebanks(
+    "utau",
+    "character.txt or oto.ini",
+    marks=("character.txt", "character.yaml", "prefix.map", "oto.ini"),
+    credit="UTAU voicebanks, each with a readme of its own",
+)

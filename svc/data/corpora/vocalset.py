@@ -6,16 +6,27 @@ out. File names are irregular: speaker and technique are those of the folders.
 """
 
 import re
-from collections.abc import Collection
 from pathlib import Path
 
-from svc.data.corpora.base import NO_LANGUAGE, Kind, Layout, Recording
+from svc.data.corpora.base import NO_LANGUAGE, Corpus, Recording, each
 
 CONTEXTS = ("arpeggios", "scales", "long_tones", "excerpts")
-EXCLUDE = frozenset({"inhaled", "lip_trill", "vocal_fry", "spoken"})  # techniques without a usual singing tone
+EXCLUDE = {"inhaled", "lip_trill", "vocal_fry", "spoken"}  # techniques without a usual singing tone
 LANGUAGES = {"caro": "it", "dona": "la", "row": "en"}  # of the excerpts
-CREDIT = "VocalSet (Wilkins et al. 2018)"
-LAYOUT = Layout(
+
+
+def _recording(path: Path) -> Recording | None:
+    """A group is an excerpt's song, or an exercise in a technique."""
+    singer, context, technique = path.parts[-4:-1]
+    if technique in EXCLUDE:
+        return None
+    song = re.search(r"(?:^|_)(caro|dona|row)(?:_|$)", path.stem.lower()) if context == "excerpts" else None
+    language = LANGUAGES[song[1]] if song else NO_LANGUAGE
+    group = CORPUS.group(context, song[1] if song else technique)
+    return Recording(path, singer, group, "song", language, "CC BY 4.0")
+
+
+CORPUS = Corpus(
     "vocalset",
     "FULL/female1/arpeggios/straight/*.wav",
     tuple(
@@ -24,27 +35,6 @@ LAYOUT = Layout(
         for sex in ("female", "male")
         for context in CONTEXTS
     ),
+    credit="VocalSet (Wilkins et al. 2018)",
+    read=each(_recording),
 )
-
-
-def find(root: Path, exclude: Collection[str] = EXCLUDE) -> list[Recording]:
-    """Recordings of VocalSet; a group is an excerpt's song, or an exercise in a technique.
-
-    Args:
-        root: of the corpus.
-        exclude: techniques to leave out.
-
-    Raises:
-        DataError: there are none.
-    """
-    return [_recording(path) for path in LAYOUT.all_files(root) if path.parent.name not in exclude]
-
-
-def _recording(path: Path) -> Recording:
-    singer, context, technique = path.parts[-4:-1]
-    song = re.search(r"(?:^|_)(caro|dona|row)(?:_|$)", path.stem.lower()) if context == "excerpts" else None
-    language = LANGUAGES[song[1]] if song else NO_LANGUAGE
-    kind: Kind = "speech" if technique == "spoken" else "song"
-    parts = (context, song[1] if song else technique)
-    group = LAYOUT.group(*parts) if kind == "song" else LAYOUT.group("speech", *parts)
-    return Recording(path, singer, group, kind, language, "CC BY 4.0")

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from svc.audio.files import Audio, write
 from svc.data.synthetic.phrases import NASAL_POLE, Phrase, phones_of, recorded_phrase
 from svc.errors import DataError
-from svc.utils.units import db_to_gain, hop_samples, seconds_to_frames, semitones_to_ratio
+from svc.utils.units import db_to_gain, hop_samples, seconds_to_frames
 
 Vector = NDArray[np.float64]
 Real = NDArray[np.float32]
@@ -71,7 +71,6 @@ def render(
     rate: int = 24_000,
     *,
     median: float | None = None,
-    transpose: float = 0.0,
     f0: Vector | None = None,
 ) -> Rendition:
     """Sing a phrase; the same arguments give the same bits.
@@ -81,7 +80,6 @@ def render(
         phrase: syllables, melody and timing.
         rate: Hz, a multiple of 100.
         median: Hz, in place of the singer's own; the vibrato stays the singer's.
-        transpose: semitones added to the melody, or to `f0`.
         f0: (N,) Hz, the curve of another rendition of this phrase, sung in place of the singer's melody and
             vibrato; zeros in voiced frames are interpolated.
 
@@ -92,7 +90,7 @@ def render(
     formants, levels, colours = _tracks(phrase)
     rng = np.random.default_rng([phrase.seed, zlib.crc32(singer.name.encode())])
     own = _melody(singer, phrase, median or singer.median, rng)  # even if unused: the noise stays the same
-    curve: Vector = (own if f0 is None else _filled(f0, count)) * semitones_to_ratio(transpose)
+    curve = own if f0 is None else _filled(f0, count)
     voiced = _at(levels[0], np.arange(0.5, count) * 10.0) > 0.1
 
     times = (np.arange(count * hop) + 0.5) * 1000.0 / rate

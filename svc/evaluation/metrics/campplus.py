@@ -30,6 +30,19 @@ SHA256 = "92f29b94e6948786a26778c9e302525d185bb08c8b9f5252ed98776902840199"
 SOURCE = "modelscope.cn/models/iic/speech_campplus_sv_zh_en_16k-common_advanced"
 
 
+def sequential(**modules: nn.Module) -> nn.Sequential:
+    """Modules one after another, by the names of the published weights."""
+    layers = nn.Sequential()
+    for name, module in modules.items():
+        layers.add_module(name, module)
+    return layers
+
+
+def normalised(channels: int) -> nn.Sequential:
+    """Batch normalisation and a ReLU."""
+    return sequential(batchnorm=nn.BatchNorm1d(channels), relu=nn.ReLU())
+
+
 class ResidualBlock(nn.Module):
     """Two 3×3 convolutions with a shortcut; the first may halve the frequency axis: (B, 32, F, N) → (B, 32, F', N)."""
 
@@ -67,28 +80,6 @@ class FrontEnd(nn.Module):
         return x.flatten(1, 2)
 
 
-def normalised(channels: int, relu: bool = True, affine: bool = True) -> nn.Sequential:
-    """Batch normalisation, and a ReLU."""
-    layers = nn.Sequential()
-    layers.add_module("batchnorm", nn.BatchNorm1d(channels, affine=affine))
-    if relu:
-        layers.add_module("relu", nn.ReLU())
-    return layers
-
-
-class Unit(nn.Module):
-    """A convolution (B, C, N) → (B, D, N') after, or before, its normalisation."""
-
-    def __init__(self, convolution: nn.Conv1d, norm: nn.Sequential, norm_first: bool):
-        super().__init__()
-        self.linear, self.nonlinear = convolution, norm
-        self.norm_first = norm_first
-
-    def forward(self, x: Tensor) -> Tensor:
-        """One layer."""
-        return self.linear(self.nonlinear(x)) if self.norm_first else self.nonlinear(self.linear(x))
-
-
 class ContextAwareMask(nn.Module):
     """Dilated convolution (B, 128, N) → (B, 32, N), scaled by a mask from global and segment means (eqs. 2–5)."""
 
@@ -105,28 +96,20 @@ class ContextAwareMask(nn.Module):
         return self.linear_local(x) * self.linear2(self.linear1(context).relu()).sigmoid()
 
 
-class DenseLayer(nn.Module):
-    """What a dense block adds: (B, C, N) → (B, 32, N)."""
-
-    def __init__(self, channels: int, dilation: int):
-        super().__init__()
-        self.nonlinear1 = normalised(channels)
-        self.linear1 = nn.Conv1d(channels, BOTTLENECK, 1, bias=False)
-        self.nonlinear2 = normalised(BOTTLENECK)
-        self.cam_layer = ContextAwareMask(dilation)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The new channels alone."""
-        return self.cam_layer(self.nonlinear2(self.linear1(self.nonlinear1(x))))
-
-
 class DenseBlock(nn.Module):
     """Layers that each see the input and the output of all layers before: (B, C, N) → (B, C + 32·layers, N)."""
 
     def __init__(self, channels: int, layers: int, dilation: int):
         super().__init__()
         for number in range(layers):
-            self.add_module(f"tdnnd{number + 1}", DenseLayer(channels + number * CHANNELS, dilation))
+            inputs = channels + number * CHANNELS
+            layer = sequential(
+                nonlinear1=normalised(inputs),
+                linear1=nn.Conv1d(inputs, BOTTLENECK, 1, bias=False),
+                nonlinear2=normalised(BOTTLENECK),
+                cam_layer=ContextAwareMask(dilation),
+            )
+            self.add_module(f"tdnnd{number + 1}", layer)
 
     def forward(self, x: Tensor) -> Tensor:
         """All channels."""
@@ -141,29 +124,27 @@ class CamPlusPlus(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.head = FrontEnd()
-        self.xvector = nn.Module()
         channels = 128
         first = nn.Conv1d(CHANNELS * MEL_BANDS // 8, channels, 5, stride=2, padding=2, bias=False)
-        self.xvector.add_module("tdnn", Unit(first, normalised(channels), norm_first=False))
-        for number, (layers, dilation) in enumerate(BLOCKS, 1):
-            self.xvector.add_module(f"block{number}", DenseBlock(channels, layers, dilation))
-            channels += layers * CHANNELS
+        layers: dict[str, nn.Module] = {"tdnn": sequential(linear=first, nonlinear=normalised(channels))}
+        for number, (count, dilation) in enumerate(BLOCKS, 1):
+            layers[f"block{number}"] = DenseBlock(channels, count, dilation)
+            channels += count * CHANNELS
             halve = nn.Conv1d(channels, channels // 2, 1, bias=False)
-            self.xvector.add_module(f"transit{number}", Unit(halve, normalised(channels), norm_first=True))
+            layers[f"transit{number}"] = sequential(nonlinear=normalised(channels), linear=halve)
             channels //= 2
-        self.xvector.add_module("out_nonlinear", normalised(channels))
+        layers["out_nonlinear"] = normalised(channels)
         dense = nn.Conv1d(2 * channels, EMBEDDING, 1, bias=False)
-        last = normalised(EMBEDDING, relu=False, affine=False)
-        self.xvector.add_module("dense", Unit(dense, last, norm_first=False))
+        layers["dense"] = sequential(
+            linear=dense, nonlinear=sequential(batchnorm=nn.BatchNorm1d(EMBEDDING, affine=False))
+        )
+        self.xvector = sequential(**layers)
 
     def forward(self, mel: Tensor) -> Tensor:
         """Embedding, not of unit norm."""
-        x = self.head(mel)
-        *layers, dense = self.xvector.children()
-        for layer in layers:
-            x = layer(x)
+        x = self.xvector[:-1](self.head(mel))
         statistics = torch.cat([x.mean(-1), x.std(-1)], dim=1)  # at least two of the strided frames
-        return dense(statistics[..., None])[..., 0]
+        return self.xvector[-1](statistics[..., None])[..., 0]
 
 
 class CamPlusPlusEncoder:

@@ -38,7 +38,6 @@ def praat(audio: Audio) -> Curve:
 def pyin(audio: Audio) -> Curve:
     """Probabilistic YIN (Mauch and Dixon 2014)."""
     hop = hop_samples(audio.rate)
-    count = len(audio.samples) // hop
     frame = 4 * math.ceil(audio.rate / FMIN / 2)  # two periods of the lowest pitch
     f0, voiced, _ = librosa.pyin(
         np.pad(audio.samples, (frame // 2 - hop // 2, frame)),
@@ -51,25 +50,14 @@ def pyin(audio: Audio) -> Curve:
         resolution=0.05,
         fill_na=0.0,
     )
-    return np.where(voiced, f0, 0.0)[:count]
+    return np.where(voiced, f0, 0.0)[: len(audio.samples) // hop]
 
 
-def crepe(audio: Audio) -> Curve:
-    """CREPE as the voice uses it (Kim et al. 2018). Not independent: it agrees with its own mistakes."""
-    from svc.config import Config
-    from svc.features import extract, f0
-
-    config = Config().features.f0
-    count = len(audio.samples) // hop_samples(audio.rate)
-    pitch, periodicity = f0.track(audio, count, config, lambda _done: None)
-    return np.where(f0.voicing(periodicity, extract.measure_loudness(audio), config), pitch, 0.0).astype(np.float64)
-
-
-TRACKERS: dict[str, Callable[[Audio], Curve]] = {"praat": praat, "pyin": pyin, "crepe": crepe}
+TRACKERS: dict[str, Callable[[Audio], Curve]] = {"praat": praat, "pyin": pyin}
 
 
 def load_tracker(name: str) -> Callable[[Audio], Curve]:
-    """f0 tracker by name: ``praat``, ``pyin`` or ``crepe``.
+    """f0 tracker by name: ``praat`` or ``pyin``.
 
     Raises:
         DataError: no such tracker, or its library is not installed.
@@ -89,77 +77,56 @@ def f0_scores(*, output_f0: Curve, reference_f0: Curve) -> Scores:
         reference_f0: (N,) Hz, likewise.
 
     Returns:
-        ``shift`` (cents, the median difference where both are voiced), ``f0_rmse`` and ``f0_median`` (cents,
-        after the shift, where both are voiced), ``f0_over50`` (share of those frames off by more than 50 cents),
-        ``vuv_error`` (share of all frames voiced in only one of the two), ``raw_pitch_accuracy`` (share of the voiced
-        frames of the reference that are within 50 cents, by mir_eval); ``log_f0_pcc`` and ``f0_corr`` (Pearson
-        correlation of log f0, and of f0 in Hz, where both are voiced: LogF0PCC, F0CORR), ``gpe`` (share of the frames
-        voiced in both that are off by more than 20 % after the shift: GPE) and ``ffe`` (share of all frames with such
-        an error or a voicing error: FFE). The voicing error is the VDE. NaN where there is nothing to compare.
+        Over frames where both are voiced: ``shift`` (cents, median difference), and after it ``f0_rmse`` and
+        ``f0_median`` (cents), ``f0_over50`` (share off by more than 50 cents), ``gpe`` (by more than 20 %),
+        ``log_f0_pcc`` and ``f0_corr`` (Pearson correlation of log f0, and of f0 in Hz). Over all frames: ``vuv_error``
+        (voiced in only one of the two, VDE) and ``ffe`` (that, or a gross error). ``raw_pitch_accuracy``: share of the
+        voiced frames of the reference within 50 cents. NaN where there is nothing to compare.
     """
-    import mir_eval
-
     count = min(len(output_f0), len(reference_f0))
     output_f0, reference_f0 = output_f0[:count], reference_f0[:count]
     both = (output_f0 > 0) & (reference_f0 > 0)
-    vuv_error = float(np.mean((output_f0 > 0) != (reference_f0 > 0))) if count else math.nan
-    if not both.any():
-        names = ("shift", "f0_rmse", "f0_median", "f0_over50", "log_f0_pcc", "f0_corr", "gpe")
-        accuracy = 0.0 if (reference_f0 > 0).any() else math.nan
-        voicing = {"vuv_error": vuv_error, "ffe": vuv_error, "raw_pitch_accuracy": accuracy}
-        return dict.fromkeys(names, math.nan) | voicing
-    cents = 1200 * np.log2(output_f0[both] / reference_f0[both])
-    shift = float(np.median(cents))
-    errors = np.abs(cents - shift)
-    shifted = np.where(output_f0 > 0, output_f0 * 2 ** (-shift / 1200), 0.0)
-    voiced, reference = shifted[both], reference_f0[both]
-    gross = np.abs(voiced / reference - 1) > GROSS
-    accuracy = mir_eval.melody.raw_pitch_accuracy(
-        (reference_f0 > 0).astype(float),
-        mir_eval.melody.hz2cents(reference_f0),
-        (shifted > 0).astype(float),
-        mir_eval.melody.hz2cents(shifted),
-        cent_tolerance=TOLERANCE,
-    )
+    output, reference = output_f0[both], reference_f0[both]
+    cents = 1200 * np.log2(output / reference)
+    shift = float(np.median(cents)) if both.any() else math.nan
+    errors, shifted = np.abs(cents - shift), output * 2 ** (-shift / 1200)
+    gross = np.abs(shifted / reference - 1) > GROSS
+    wrong = (output_f0 > 0) != (reference_f0 > 0)
     return {
         "shift": shift,
-        "f0_rmse": float(np.sqrt(np.mean(np.square(errors)))),
-        "f0_median": float(np.median(errors)),
-        "f0_over50": float(np.mean(errors > TOLERANCE)),
-        "vuv_error": vuv_error,
-        "raw_pitch_accuracy": float(accuracy),
-        "log_f0_pcc": _pearson(np.log(voiced), np.log(reference)),
-        "f0_corr": _pearson(voiced, reference),
-        "gpe": float(gross.mean()),
-        "ffe": vuv_error + float(gross.sum()) / count,
+        "f0_rmse": _mean(np.square(errors)) ** 0.5,
+        "f0_median": float(np.median(errors)) if both.any() else math.nan,
+        "f0_over50": _mean(errors > TOLERANCE),
+        "vuv_error": _mean(wrong),
+        "raw_pitch_accuracy": _share(np.sum(errors < TOLERANCE), np.sum(reference_f0 > 0)),
+        "log_f0_pcc": _correlation(np.log(shifted), np.log(reference)),
+        "f0_corr": _correlation(shifted, reference),
+        "gpe": _mean(gross),
+        "ffe": _share(np.sum(wrong) + np.sum(gross), count),
     }
 
 
 def loudness_scores(*, output: Audio, source: Audio) -> Scores:
-    """Correlation of A-weighted loudness, gain and time lag of an output against its source.
+    """Correlation of A-weighted loudness, and time lag of an output against its source.
 
     Each curve has a floor 60 dB below its loudest frame.
 
     Returns:
-        ``loudness`` (correlation over all frames), ``gain`` (dB, median difference in the loud frames of the source)
-        and ``lag`` (ms by which the output is late, in steps of 10 ms up to half a second: the highest correlation).
+        ``loudness`` (correlation over all frames) and ``lag`` (ms by which the output is late, in steps of 10 ms up to
+        half a second: the highest correlation).
     """
     later, earlier = _level(output), _level(source)
     count = min(len(later), len(earlier))
     later, earlier = later[:count], earlier[:count]
-    if count < 2 or np.ptp(later) == 0 or np.ptp(earlier) == 0:
-        return dict.fromkeys(("loudness", "gain", "lag"), math.nan)
-    loud = earlier > earlier.max() - QUIET / 2
-    lags = range(-min(MAX_LAG, count // 2), min(MAX_LAG, count // 2) + 1)
+    correlation = _correlation(later, earlier)
+    if math.isnan(correlation):
+        return {"loudness": math.nan, "lag": math.nan}
+    limit = min(MAX_LAG, count // 2)
     correlations = [
         _correlation(later[max(0, lag) : count + min(0, lag)], earlier[max(0, -lag) : count - max(0, lag)])
-        for lag in lags
+        for lag in range(-limit, limit + 1)
     ]
-    return {
-        "loudness": _correlation(later, earlier),
-        "gain": float(np.median((later - earlier)[loud])),
-        "lag": 10.0 * lags[int(np.argmax(correlations))],
-    }
+    return {"loudness": correlation, "lag": 10.0 * (int(np.nanargmax(correlations)) - limit)}
 
 
 def _level(audio: Audio) -> Curve:
@@ -167,12 +134,14 @@ def _level(audio: Audio) -> Curve:
     return np.maximum(level, level.max(initial=-np.inf) - QUIET)
 
 
-def _pearson(a: Curve, b: Curve) -> float:
-    """NaN where one of the two is constant."""
-    return _correlation(a, b) if min(np.ptp(a), np.ptp(b)) > 0 else math.nan
+def _mean(values: NDArray[np.generic]) -> float:
+    return float(np.mean(values)) if len(values) else math.nan
+
+
+def _share(part: float, whole: float) -> float:
+    return float(part / whole) if whole else math.nan
 
 
 def _correlation(a: Curve, b: Curve) -> float:
-    a, b = a - a.mean(), b - b.mean()
-    scale = math.sqrt(float(a @ a) * float(b @ b))
-    return float(a @ b) / scale if scale > 0 else 0.0
+    """Pearson correlation; NaN where one of the two is constant, or empty."""
+    return float(np.corrcoef(a, b)[0, 1]) if len(a) and min(np.ptp(a), np.ptp(b)) > 0 else math.nan

@@ -1,7 +1,6 @@
 """Speaker similarity: cosine of speaker embeddings to the enrolment recordings of each speaker."""
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from svc.utils.optional import import_optional
 
 Vector = NDArray[np.float64]
 Enrolment = Mapping[str, Sequence[Audio]]
+Embed = Callable[[Audio], Vector]  # (D,) of a recording
 
 RATE = 16_000  # Hz for every encoder, so that the sample rate identifies nobody
 TRIM = 30.0  # dB below the loudest frame; quieter ends are cut
@@ -28,47 +28,38 @@ ENCODERS = ("campplus", "resemblyzer", "ecapa", "cepstral")
 SAME = 1e-6  # difference between embeddings of one recording
 
 
-class SpeakerSimilarity(ABC):
+class SpeakerSimilarity:
     """Cosine similarity of recordings to enrolled speakers.
 
     Args:
+        embed: the encoder.
         enrolment: recordings of every speaker, at least one each.
-        cached_embeddings: the raw embeddings (clips, D) of those, if another instance has computed them.
+        standardised: embeddings lose the mean and the spread of all enrolment recordings.
     """
 
-    def __init__(self, enrolment: Enrolment, cached_embeddings: Mapping[str, Vector] | None = None):
-        self.cached_embeddings = cached_embeddings or {
-            name: np.stack([self.raw_embedding(audio.first(MAX_SECONDS)) for audio in clips])
-            for name, clips in enrolment.items()
+    def __init__(self, embed: Embed, enrolment: Enrolment, *, standardised: bool = False):
+        self._embed = embed
+        raw = {name: [embed(audio.first(MAX_SECONDS)) for audio in clips] for name, clips in enrolment.items()}
+        self.centre, self.scale = np.zeros(1), np.ones(1)
+        if standardised:
+            everything = np.concatenate(list(raw.values()))
+            self.centre, self.scale = everything.mean(axis=0), np.maximum(everything.std(axis=0), 1e-6)
+        self.clips = {name: np.stack([self._normalise(row) for row in rows]) for name, rows in raw.items()}
+        self._leave_one_out = {
+            name: np.stack([_centroid(np.delete(rows, place, axis=0)) for place in range(len(rows))])
+            for name, rows in self.clips.items()
+            if len(rows) > 1
         }
-        self.names = list(self.cached_embeddings)
-        self.centre, self.scale = self.standardisation(np.concatenate(list(self.cached_embeddings.values())))
-        self.clips = {
-            name: np.stack([self._normalise(row) for row in rows]) for name, rows in self.cached_embeddings.items()
-        }
-        self._leave_one_out = {name: _leave_one_out(rows) for name, rows in self.clips.items()}
-
-    @abstractmethod
-    def raw_embedding(self, audio: Audio) -> Vector:
-        """Output of the encoder: (D,)."""
-
-    def standardisation(self, embeddings: Vector) -> tuple[Vector, Vector]:
-        """Centre and scale (D,) by which embeddings (clips, D) are standardised; 0 and 1 for networks."""
-        return np.zeros(embeddings.shape[1]), np.ones(embeddings.shape[1])
 
     def embed(self, audio: Audio) -> Vector:
         """Unit vector (D,) of the first 30 s of a recording."""
-        return self._normalise(self.raw_embedding(audio.first(MAX_SECONDS)))
+        return self._normalise(self._embed(audio.first(MAX_SECONDS)))
 
     def cosines(self, embedding: Vector, *exclude: Vector) -> dict[str, float]:
         """Cosine of an embedding (D,) to the centroid of every speaker; the largest identifies the speaker.
 
-        Args:
-            embedding: of a recording; if it is an enrolment recording itself, it is left out of its centroid.
-            exclude: embeddings of more recordings to leave out, such as the source of a conversion.
-
-        Returns:
-            NaN for a speaker with nothing left to compare with.
+        Left out of the centroids are the recording itself, if it is among them, and others to exclude, such as the
+        source of a conversion; NaN for a speaker with nothing left.
         """
         cosines = {}
         for name, rows in self.clips.items():
@@ -90,64 +81,23 @@ class SpeakerSimilarity(ABC):
 
         NaN for a speaker with one recording.
         """
-        several = len(self.clips[speaker]) > 1
-        return float((self._leave_one_out[speaker] @ embedding).mean()) if several else math.nan
+        others = self._leave_one_out.get(speaker)
+        return math.nan if others is None else float((others @ embedding).mean())
 
     def ceiling(self, speaker: str) -> float:
         """Mean cosine of a speaker's recordings, each to the centroid of the others; NaN if there is only one."""
-        rows = self.clips[speaker]
-        return float((self._leave_one_out[speaker] * rows).sum(axis=1).mean()) if len(rows) > 1 else math.nan
+        others = self._leave_one_out.get(speaker)
+        return math.nan if others is None else float((others * self.clips[speaker]).sum(axis=1).mean())
 
     def _normalise(self, vector: Vector) -> Vector:
-        standard = (vector - self.centre) / self.scale
-        return np.asarray(standard / max(1e-9, float(np.linalg.norm(standard))), dtype=np.float64)
+        return _unit((vector - self.centre) / self.scale)
 
 
-class NetworkSimilarity(SpeakerSimilarity):
-    """Embeddings of a network, without the silence at both ends.
-
-    Args:
-        embed: from samples (T,) at 16 kHz to (D,).
-        enrolment: as ``SpeakerSimilarity``.
-        cached_embeddings: as ``SpeakerSimilarity``.
-    """
-
-    def __init__(
-        self,
-        embed: Callable[[Samples], Vector],
-        enrolment: Enrolment,
-        cached_embeddings: Mapping[str, Vector] | None = None,
-    ):
-        self._network = embed
-        super().__init__(enrolment, cached_embeddings)
-
-    def raw_embedding(self, audio: Audio) -> Vector:
-        """(D,)."""
-        samples, _ = librosa.effects.trim(resample(audio, RATE).samples, top_db=TRIM)
-        return np.asarray(self._network(samples), dtype=np.float64)
-
-
-class CepstralSimilarity(SpeakerSimilarity):
-    """Means and standard deviations of mel cepstra, standardised over all enrolment recordings; no weights."""
-
-    def raw_embedding(self, audio: Audio) -> Vector:
-        """(48,)."""
-        cepstra = mel_cepstra(resample(audio, RATE))
-        loud = cepstra[1:, cepstra[0] >= cepstra[0].max(initial=-np.inf) - LOUD * NEPERS]
-        return np.concatenate([loud.mean(axis=1), loud.std(axis=1)])
-
-    def standardisation(self, embeddings: Vector) -> tuple[Vector, Vector]:
-        """Mean and standard deviation over the recordings."""
-        return embeddings.mean(axis=0), np.maximum(embeddings.std(axis=0), 1e-6)
-
-
-def load_speaker_similarity(
-    name: str, enrolment: Enrolment, cached_embeddings: Mapping[str, Vector] | None = None
-) -> SpeakerSimilarity:
+def load_speaker_similarity(name: str, enrolment: Enrolment) -> SpeakerSimilarity:
     """Speaker similarity by the name of an encoder; ``campplus:FOLDER`` names the folder of the weights.
 
     ``campplus`` is CAM++ (Wang et al. 2303.00332), ``resemblyzer`` GE2E (Wan et al. 1710.10467), ``ecapa`` ECAPA-TDNN
-    (Desplanques et al. 2005.07143).
+    (Desplanques et al. 2005.07143), ``cepstral`` statistics of mel cepstra, which need no weights.
 
     Raises:
         DataError: no such encoder, or its library is not installed.
@@ -155,19 +105,31 @@ def load_speaker_similarity(
     """
     encoder, _, folder = name.partition(":")
     if name == "cepstral":
-        return CepstralSimilarity(enrolment, cached_embeddings)
+        return SpeakerSimilarity(cepstral_statistics, enrolment, standardised=True)
     if encoder == "campplus":
-        embed: Callable[[Samples], Vector] = CamPlusPlusEncoder(Path(folder) if folder else None).embed
+        network: Callable[[Samples], Vector] = CamPlusPlusEncoder(Path(folder) if folder else None).embed
     elif name == "resemblyzer":
-        embed = _resemblyzer()
+        network = _load_resemblyzer()
     elif name == "ecapa":
-        embed = EcapaEncoder().embed
+        network = EcapaEncoder().embed
     else:
         raise DataError(f"--speaker-encoder {name}: no such encoder; choose one of {', '.join(ENCODERS)}")
-    return NetworkSimilarity(embed, enrolment, cached_embeddings)
+
+    def embed(audio: Audio) -> Vector:
+        samples, _ = librosa.effects.trim(resample(audio, RATE).samples, top_db=TRIM)
+        return np.asarray(network(samples), dtype=np.float64)
+
+    return SpeakerSimilarity(embed, enrolment)
 
 
-def _resemblyzer() -> Callable[[Samples], Vector]:
+def cepstral_statistics(audio: Audio) -> Vector:
+    """Means and standard deviations (48,) of the mel cepstra of the loud frames."""
+    cepstra = mel_cepstra(resample(audio, RATE))
+    loud = cepstra[1:, cepstra[0] >= cepstra[0].max(initial=-np.inf) - LOUD * NEPERS]
+    return np.concatenate([loud.mean(axis=1), loud.std(axis=1)])
+
+
+def _load_resemblyzer() -> Callable[[Samples], Vector]:
     """Its weights come with the package; it takes audio with its peak at a half."""
     encoder = import_optional("resemblyzer").VoiceEncoder("cpu", verbose=False)
 
@@ -178,13 +140,9 @@ def _resemblyzer() -> Callable[[Samples], Vector]:
     return embed
 
 
-def _leave_one_out(rows: Vector) -> Vector:
-    """Centroids (clips, D) of all rows (clips, D) but one each."""
-    return (
-        np.stack([_centroid(np.delete(rows, place, axis=0)) for place in range(len(rows))]) if len(rows) > 1 else rows
-    )
-
-
 def _centroid(rows: Vector) -> Vector:
-    mean = rows.mean(axis=0)
-    return np.asarray(mean / max(1e-9, float(np.linalg.norm(mean))), dtype=np.float64)
+    return _unit(rows.mean(axis=0))
+
+
+def _unit(vector: Vector) -> Vector:
+    return np.asarray(vector / max(1e-9, float(np.linalg.norm(vector))), dtype=np.float64)

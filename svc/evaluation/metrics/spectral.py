@@ -1,4 +1,4 @@
-"""Spectral distances to a reference recording (MCD, log-mel, STFT), and the level of a part by frequency band.
+"""Spectral distances to a reference recording: mel-cepstral distortion (MCD) and STFT distance.
 
 Recordings that share a clock are compared frame by frame; others after dynamic time warping (DTW).
 """
@@ -23,7 +23,7 @@ CEPSTRA = 24  # mel cepstra c1 … c24
 ACTIVE = 40.0  # dB below the loudest frame
 FLOOR = 100.0  # dB below the loudest band of the loudest frame
 MAX_PATH = 2000  # frames of a DTW path
-SCALES = (2048, 1024, 512, 256)  # FFT sizes at 24 kHz, samples
+SCALES = (2048, 1024, 512, 256)  # FFT sizes, samples
 RATE = 24_000  # Hz, at most, at which recordings are compared
 NEPERS = np.log(10) / 20  # in a dB
 DB_PER_NEPER = 10 / np.log(10) * 2**0.5
@@ -42,15 +42,10 @@ def log_mel(audio: Audio) -> Array:
     return 0.5 * np.log(power[:, : len(audio.samples) // hop].astype(np.float64) + floor)
 
 
-def cepstra(log_spectrum: Array) -> Array:
-    """Mel cepstra c0 … c24 (25, N) of a log-mel spectrum (80, N); c0 is its mean."""
-    order, place = np.arange(CEPSTRA + 1)[:, None], (np.arange(BANDS) + 0.5)[None]
-    return np.cos(np.pi / BANDS * order * place) @ log_spectrum / BANDS
-
-
 def mel_cepstra(audio: Audio) -> Array:
-    """Mel cepstra c0 … c24 (25, N) of a recording, in nepers."""
-    return cepstra(log_mel(audio))
+    """Mel cepstra c0 … c24 (25, N) of a recording, in nepers; c0 is the mean of its log-mel spectrum."""
+    order, place = np.arange(CEPSTRA + 1)[:, None], (np.arange(BANDS) + 0.5)[None]
+    return np.cos(np.pi / BANDS * order * place) @ log_mel(audio) / BANDS
 
 
 def active(levels: Array) -> NDArray[np.bool_]:
@@ -77,57 +72,18 @@ def stft_distance(*, output: Audio, truth: Audio) -> float:
     return float(torch.stack([*multi_resolution_stft_loss(fake=fake, real=real, scales=SCALES).values()]).sum())
 
 
-def warped_distances(*, output: Audio, truth: Audio) -> dict[str, float]:
-    """MCD and log-mel distance between two performances of one song, aligned by dynamic time warping.
+def mcd_after_dtw(*, output: Audio, truth: Audio) -> float:
+    """MCD in dB between two performances of one song, aligned by dynamic time warping (DTW).
 
-    Warping hides wrong timing, so ``stretch`` reports how much was warped. Memory grows with the square of the path,
-    so songs longer than 20 s are subsampled to every second frame, every third, and so on.
-
-    Returns:
-        ``mcd`` (dB) and ``log_mel`` (RMS over bands in dB, each frame's mean level left out), along the path in the
-        active frames of the truth; ``stretch`` (ms, RMS distance of the path from a straight line).
+    Memory grows with the square of the path, so songs longer than 20 s are subsampled to every second frame, every
+    third, and so on. NaN if one of the two is too short.
     """
-    spectra = [log_mel(audio) for audio in _same_rate(output, truth)]
-    estimate, reference = (cepstra(spectrum) for spectrum in spectra)
-    step = _stride(estimate, reference)
-    spectra, estimate, reference = [s[:, ::step] for s in spectra], estimate[:, ::step], reference[:, ::step]
-    if min(estimate.shape[1], reference.shape[1]) < 2:
-        return dict.fromkeys(("mcd", "log_mel", "stretch"), math.nan)
-    path = _dtw_path(estimate, reference)
-    straight = path[:, 1] * (estimate.shape[1] - 1) / (reference.shape[1] - 1)
-    stretch = 10.0 * step * float(np.sqrt(np.mean(np.square(path[:, 0] - straight))))
+    estimate, reference = (mel_cepstra(audio) for audio in _same_rate(output, truth))
+    step = -(-max(estimate.shape[1], reference.shape[1]) // MAX_PATH)
+    estimate, reference = estimate[:, ::step], reference[:, ::step]
+    path = librosa.sequence.dtw(estimate[1:], reference[1:], backtrack=True)[1]
     path = path[active(reference[0])[path[:, 1]]]
-    a, b = spectra[0][:, path[:, 0]], spectra[1][:, path[:, 1]]
-    difference = (a - a.mean(axis=0)) - (b - b.mean(axis=0))
-    return {
-        "mcd": _distortion(estimate[:, path[:, 0]], reference[:, path[:, 1]]),
-        "log_mel": float(np.mean(np.sqrt(np.mean(np.square(difference), axis=0)))) / float(NEPERS),
-        "stretch": stretch,
-    }
-
-
-def dtw_frame_map(*, take: Audio, source: Audio) -> NDArray[np.intp] | None:
-    """Index (N,) into the frames of another take for each 10 ms frame of the source, by DTW as in ``warped_distances``.
-
-    DTW finds similarity even between different words. None if one of the two is too short.
-    """
-    other, reference = (mel_cepstra(audio) for audio in _same_rate(take, source))
-    step = _stride(other, reference)
-    if min(other.shape[1], reference.shape[1]) <= step:
-        return None
-    path = step * _dtw_path(other[:, ::step], reference[:, ::step])
-    frames, first, count = np.unique(path[:, 1], return_index=True, return_counts=True)
-    middle = (path[first, 0] + path[first + count - 1, 0]) / 2
-    return np.interp(np.arange(reference.shape[1]), frames, middle).round().astype(np.intp)
-
-
-def _stride(a: Array, b: Array) -> int:
-    return -(-max(a.shape[1], b.shape[1]) // MAX_PATH)
-
-
-def _dtw_path(a: Array, b: Array) -> NDArray[np.intp]:
-    """Pairs of frames (K, 2) on the DTW path of two sequences of cepstra, from first to last."""
-    return np.asarray(librosa.sequence.dtw(a[1:], b[1:], backtrack=True)[1][::-1])
+    return _distortion(estimate[:, path[:, 0]], reference[:, path[:, 1]])
 
 
 def _distortion(a: Array, b: Array) -> float:

@@ -14,21 +14,14 @@ Row = dict[str, Any]  # one output: system, song, speaker (of the source), targe
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A score of a row.
+    """A score of a row."""
 
-    Attributes:
-        key: in a row.
-        title: in a table, with the unit.
-        group: the table.
-        better: direction; ``zero`` for differences from the source that should vanish, ``none`` for descriptions.
-        digits: after the decimal point; −1 for a percentage.
-    """
-
-    key: str
-    title: str
-    group: str
-    better: Literal["low", "high", "zero", "none"]
-    digits: int
+    key: str  # in a row
+    title: str  # in a table, with the unit
+    group: str  # the table
+    better: Literal["low", "high", "zero", "none"]  # zero: it should vanish; none: a description
+    digits: int  # after the decimal point; −1 for a percentage
+    hint: str = ""  # tooltip
 
     def text(self, value: float) -> str:
         """A value as printed in a table."""
@@ -47,97 +40,48 @@ F0, SPEAKER, CONTENT, TRUTH = "f0 and loudness", "Speaker similarity", "Content"
 NATURALNESS, WAVENET = "Naturalness", "Level of the WaveNet's part relative to the output"
 GROUPS = (F0, SPEAKER, CONTENT, TRUTH, NATURALNESS, WAVENET)
 MEASURES = (
-    Measure("f0_rmse", "f0 RMSE, cents", F0, "low", 1),
-    Measure("f0_median", "f0 median error, cents", F0, "low", 2),
-    Measure("f0_over50", "> 50 cents", F0, "low", -1),
-    Measure("vuv_error", "V/UV error (VDE)", F0, "low", -1),
-    Measure("raw_pitch_accuracy", "raw pitch accuracy", F0, "high", -1),
-    Measure("log_f0_pcc", "LogF0PCC", F0, "high", -1),
-    Measure("f0_corr", "F0CORR", F0, "high", 3),
-    Measure("gpe", "GPE", F0, "low", -1),
-    Measure("ffe", "FFE", F0, "low", -1),
-    Measure("loudness", "loudness correlation", F0, "high", 3),
-    Measure("lag", "lag, ms", F0, "zero", 0),
-    Measure("named_target", "identified as target", SPEAKER, "high", -1),
-    Measure("named_source", "identified as source", SPEAKER, "low", -1),
-    Measure("cosine", "cosine to target", SPEAKER, "high", 3),
-    Measure("cosine_prompt", "cosine to one prompt", SPEAKER, "high", 3),
-    Measure("cosine_source", "cosine to source", SPEAKER, "low", 3),
-    Measure("progress", "progress from source to target", SPEAKER, "high", -1),
-    Measure("content_distance", "content distance (0 same, 1 unrelated)", CONTENT, "low", 3),
+    Measure("f0_rmse", "f0 RMSE, cents", F0, "low", 1, "a few octave errors of the tracker raise it"),
+    Measure("f0_median", "f0 median error, cents", F0, "low", 2, "half of the voiced frames are nearer than this"),
+    Measure("f0_over50", "> 50 cents", F0, "low", -1, "voiced frames that are a quarter tone or more off"),
+    Measure("vuv_error", "V/UV error (VDE)", F0, "low", -1, "frames voiced in only one of source and output"),
+    Measure("raw_pitch_accuracy", "raw pitch accuracy", F0, "high", -1, "voiced frames within 50 cents"),
+    Measure("log_f0_pcc", "LogF0PCC", F0, "high", -1, "Pearson correlation of log f0, where both are voiced"),
+    Measure("f0_corr", "F0CORR", F0, "high", 3, "Pearson correlation of f0 in Hz, where both are voiced"),
+    Measure("gpe", "GPE", F0, "low", -1, "gross pitch errors: more than 20 % off, where both are voiced"),
+    Measure("ffe", "FFE", F0, "low", -1, "f0 frame errors: voicing errors and gross pitch errors"),
+    Measure("loudness", "loudness correlation", F0, "high", 3, "of the A-weighted level over time"),
+    Measure("lag", "lag, ms", F0, "zero", 0, "by which the output is late"),
+    Measure("named_target", "identified as target", SPEAKER, "high", -1, "the nearest of all enrolled speakers"),
+    Measure("named_source", "identified as source", SPEAKER, "low", -1, "the source's speaker is the nearest"),
+    Measure("cosine", "cosine to target", SPEAKER, "high", 3, "of speaker embeddings; 1 is the same voice"),
+    Measure("cosine_prompt", "cosine to one prompt", SPEAKER, "high", 3, "to the longest enrolment recording alone"),
+    Measure("cosine_source", "cosine to source", SPEAKER, "low", 3, "of speaker embeddings, output and source"),
+    Measure("progress", "progress from source to target", SPEAKER, "high", -1, "0% at the source, 100% at the target"),
+    Measure("content_distance", "content distance (0 same, 1 unrelated)", CONTENT, "low", 3, "frame by frame"),
     Measure("cer_to_source", "CER to the source's transcript", CONTENT, "low", -1),
     Measure("wer_to_source", "WER to the source's transcript", CONTENT, "low", -1),
-    Measure("wer", "WER", CONTENT, "low", -1),
-    Measure("cer_difference", "CER − source's", CONTENT, "low", -1),
-    Measure("wer_difference", "WER − source's", CONTENT, "low", -1),
-    Measure("mcd", "MCD after DTW, dB", TRUTH, "low", 2),
-    Measure("log_mel", "log-mel distance after DTW, dB", TRUTH, "low", 2),
-    Measure("stretch", "DTW stretch, ms", TRUTH, "none", 0),
-    Measure("mcd_aligned", "MCD, dB", TRUTH, "low", 2),
-    Measure("stft", "STFT distance", TRUTH, "low", 3),
-    Measure("breath_kept", "breath kept", NATURALNESS, "high", -1),
-    Measure("pause_noise", "noise in pauses − source's, dB", NATURALNESS, "low", 1),
-    Measure("aperiodicity", "aperiodicity − source's, dB", NATURALNESS, "zero", 2),
-    Measure("global_variance", "global variance − source's, dB", NATURALNESS, "zero", 2),
-    Measure("distillmos", "Distill-MOS", NATURALNESS, "high", 2),
+    Measure("wer", "WER", CONTENT, "low", -1, "word errors against the lyrics"),
+    Measure("cer_difference", "CER − source's", CONTENT, "low", -1, "character errors against the lyrics"),
+    Measure("wer_difference", "WER − source's", CONTENT, "low", -1, "word errors against the lyrics"),
+    Measure("mcd", "MCD after DTW, dB", TRUTH, "low", 2, "mel-cepstral distortion, aligned in time"),
+    Measure("mcd_aligned", "MCD, dB", TRUTH, "low", 2, "of reconstructions, frame by frame"),
+    Measure("stft", "STFT distance", TRUTH, "low", 3, "multi-resolution, of reconstructions"),
+    Measure("breath_kept", "breath kept", NATURALNESS, "high", -1, "breaths that come out within 10 dB"),
+    Measure("pause_noise", "noise in pauses − source's, dB", NATURALNESS, "low", 1, "between notes and breaths"),
+    Measure("global_variance", "global variance − source's, dB", NATURALNESS, "zero", 2, "below 0: over-smoothed"),
+    Measure("distillmos", "Distill-MOS", NATURALNESS, "high", 2, "predicted mean opinion score, 1 to 5"),
     Measure("dnsmos_ovrl", "DNSMOS overall", NATURALNESS, "high", 2),
     Measure("dnsmos_sig", "DNSMOS signal", NATURALNESS, "high", 2),
     Measure("dnsmos_bak", "DNSMOS background", NATURALNESS, "high", 2),
     Measure("dnsmos_p808", "DNSMOS P.808", NATURALNESS, "high", 2),
-    Measure("squim_stoi", "SQUIM STOI", NATURALNESS, "high", 3),
-    Measure("squim_pesq", "SQUIM PESQ", NATURALNESS, "high", 2),
-    Measure("squim_si_sdr", "SQUIM SI-SDR, dB", NATURALNESS, "high", 1),
-    Measure("wavenet_0-1", "0–1 kHz, dB", WAVENET, "none", 1),
-    Measure("wavenet_1-4", "1–4 kHz, dB", WAVENET, "none", 1),
-    Measure("wavenet_4-8", "4–8 kHz, dB", WAVENET, "none", 1),
-    Measure("wavenet_8-12", "8–12 kHz, dB", WAVENET, "none", 1),
-    Measure("wavenet_12-20", "12–20 kHz, dB", WAVENET, "none", 1),
-)
-HINTS = {  # for tooltips
-    "f0_rmse": "root mean square error of the melody; a few octave errors of the tracker raise it",
-    "f0_median": "half of the voiced frames are nearer to the source's melody than this",
-    "f0_over50": "voiced frames that are a quarter tone or more off",
-    "vuv_error": "frames voiced in only one of source and output",
-    "raw_pitch_accuracy": "voiced frames within 50 cents",
-    "log_f0_pcc": "Pearson correlation of log f0 with the source's, where both are voiced",
-    "f0_corr": "Pearson correlation of f0 in Hz with the source's, where both are voiced",
-    "gpe": "gross pitch errors: frames voiced in both that are more than 20 % off",
-    "ffe": "f0 frame errors: frames with a voicing error or a gross pitch error",
-    "loudness": "correlation of the A-weighted level over time with the source's",
-    "lag": "by which the output is late",
-    "named_target": "the target is the nearest of all enrolled speakers",
-    "named_source": "the source's own speaker is the nearest",
-    "cosine": "of speaker embeddings; 1 is the same voice",
-    "cosine_prompt": "of speaker embeddings, to the longest enrolment recording alone",
-    "cosine_source": "of speaker embeddings, output and source",
-    "progress": "0% at the source's cosine to the target, 100% at the target's own recordings",
-    "content_distance": "of phonetic features, frame by frame",
-    "cer_to_source": "character errors against what the recogniser reads in the source",
-    "wer_to_source": "word errors against what the recogniser reads in the source",
-    "wer": "word errors against the lyrics",
-    "cer_difference": "character errors against the lyrics, more than in the source",
-    "wer_difference": "word errors against the lyrics, more than in the source",
-    "mcd": "mel-cepstral distortion to the target's own performance, aligned in time",
-    "log_mel": "of the spectrum to the target's own performance, aligned in time",
-    "stretch": "how much the alignment moved in time",
-    "mcd_aligned": "mel-cepstral distortion of reconstructions, frame by frame",
-    "stft": "multi-resolution STFT distance of reconstructions",
-    "breath_kept": "breaths 40 to 60 dB below the loudest frame that come out within 10 dB",
-    "pause_noise": "noise added between notes and breaths",
-    "aperiodicity": "noise between the harmonics; above 0 is rougher, below 0 smoother than the source",
-    "global_variance": "variance of the spectrum over time; below 0 is over-smoothed",
-    "distillmos": "predicted mean opinion score, 1 to 5",
-    "squim_stoi": "predicted intelligibility, 0 to 1",
-    "squim_pesq": "predicted speech quality, 1 to 4.5",
-}
-OCTAVE = 600.0  # cents of shift above which a conversion counts as transposed by octaves
+    *(Measure(f"wavenet_{band}", f"{band.replace('-', '–')} kHz, dB", WAVENET, "none", 1)
+      for band in ("0-1", "1-4", "4-8", "8-12", "12-20")),
+)  # fmt: skip
 SYSTEMS = {
     "voice": "voice",
     "source_filter": "source–filter stage alone",
     "copied": "source, unconverted",
-    "equalised": "source, pitch-shifted and equalised",
     "truth": "target's own performance",
-    "take": "another take of the source",
     "reference": "target's enrolment recordings",
 }
 
@@ -159,7 +103,7 @@ def summarise(rows: Sequence[Row], key: str) -> Estimate:
 
 
 def group_rows(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """Rows by line of a table: each system; outputs of the voice by reconstruction, conversion and transposition."""
+    """Rows by line of a table: each system; those of the voice by reconstruction and conversion."""
     groups: dict[str, list[Row]] = {}
     for system in dict.fromkeys(row["system"] for row in rows):
         own = [row for row in rows if row["system"] == system]
@@ -167,13 +111,8 @@ def group_rows(rows: Sequence[Row]) -> dict[str, list[Row]]:
             groups[SYSTEMS[system]] = own
             continue
         suffix = "" if system == "voice" else f", {SYSTEMS[system]}"
-        converted = [row for row in own if row["speaker"] != row["target"]]
         groups[f"reconstructed{suffix}"] = [row for row in own if row["speaker"] == row["target"]]
-        groups[f"converted{suffix}"] = converted
-        far = [row for row in converted if abs(row.get("shift") or 0.0) >= OCTAVE]
-        near = [row for row in converted if not abs(row.get("shift") or 0.0) >= OCTAVE]
-        if system == "voice" and 0 < len(near) < len(converted):
-            groups |= {"· same octave": near, "· by octaves": far}
+        groups[f"converted{suffix}"] = [row for row in own if row["speaker"] != row["target"]]
     return {name: rows for name, rows in groups.items() if rows}
 
 
@@ -191,26 +130,21 @@ def by_exposure(rows: Sequence[Row]) -> dict[str, list[Row]]:
     return {heading: own + enrolled for heading, own in parts.items() if own}
 
 
-def overall(rows: Sequence[Row]) -> float:
-    """Score of a checkpoint, 0–1: the mean of the available ``sub_scores``; NaN if there is none."""
-    available = [score for score in sub_scores(rows).values() if not math.isnan(score)]
-    return float(np.mean(available)) if available else math.nan
-
-
-def sub_scores(rows: Sequence[Row]) -> dict[str, float]:
-    """Speaker similarity, naturalness and pitch, 0–1 each, NaN where not measured.
+def checkpoint_scores(rows: Sequence[Row]) -> dict[str, float]:
+    """Scores of a checkpoint, 0–1, NaN where not measured; ``overall`` is the mean of the others.
 
     Similarity is the progress from source to target. Naturalness is Distill-MOS from 1 to that of the sources, or
     1 / (1 + STFT distance of the reconstructions) without Distill-MOS. Pitch is the raw pitch accuracy.
     """
     truth = mean(rows, "distillmos_source")
-    naturalness = (mean(rows, "distillmos") - 1) / max(1e-3, truth - 1) if not math.isnan(truth) else math.nan
-    return {
-        "similarity_score": _clip(mean(rows, "progress")),
-        "naturalness_score": _clip(1 / (1 + mean(rows, "stft")) if math.isnan(naturalness) else naturalness),
-        "pitch_score": _clip(mean(rows, "raw_pitch_accuracy")),
+    naturalness = 1 / (1 + mean(rows, "stft"))
+    if not math.isnan(truth):
+        naturalness = (mean(rows, "distillmos") - 1) / max(1e-3, truth - 1)
+    scores = {
+        "similarity_score": mean(rows, "progress"),
+        "naturalness_score": naturalness,
+        "pitch_score": mean(rows, "raw_pitch_accuracy"),
     }
-
-
-def _clip(value: float) -> float:
-    return value if math.isnan(value) else min(1.0, max(0.0, value))
+    scores = {name: float(np.clip(score, 0, 1)) for name, score in scores.items()}  # NaN stays NaN
+    measured = [score for score in scores.values() if not math.isnan(score)]
+    return scores | {"overall": float(np.mean(measured)) if measured else math.nan}

@@ -7,7 +7,7 @@ from svc.data.corpora import base
 from svc.errors import DataError
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.text(max_size=99))
 def test_a_speakers_name_is_fit_for_files(text):
     name = base.speaker_name(text)

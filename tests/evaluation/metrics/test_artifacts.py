@@ -15,7 +15,7 @@ from svc.evaluation.metrics import artifacts
 
 RATE = 24_000
 ALTO, BASS, SOPRANO, TENOR = SINGERS
-KEYS = ["breath_kept", "pause_noise", "aperiodicity", "global_variance"]
+KEYS = ["breath_kept", "pause_noise", "global_variance"]
 
 
 def sine(frequency, rate=RATE, seconds=1.0, level=0.9, phase=0.1):
@@ -37,10 +37,6 @@ def sing(speaker, seed=0, rate=RATE, median=None):
     return Audio(rendition(speaker, seed, rate, median).samples.copy(), rate)
 
 
-def decibels(ratio):
-    return 10 * math.log10(ratio)
-
-
 class TestPauseNoise:
     def pauses(self, level, rate=RATE, gain=1.0):
         """A tone of a second, and a second of noise at a level in dB of the mean power of both."""
@@ -48,35 +44,29 @@ class TestPauseNoise:
         hiss = noise(1.0, math.sqrt(0.5) * 10 ** (level / 20), rate).samples
         return Audio(np.concatenate([tone, hiss]) * np.float32(0.1 * gain), rate)
 
+    def noise(self, source, output):
+        return artifacts.pause_noise(source, output, np.zeros(len(source.samples) * 100 // source.rate, bool))
+
     @pytest.mark.parametrize(
         ("source", "output", "rate", "gain"), [(-70.0, -40.0, 16_000, 0.2), (-55.0, -65.0, 44_100, 1.0)]
     )
     def test_is_the_difference(self, source, output, rate, gain):
-        scores = artifacts.pause_noise(self.pauses(source), self.pauses(output, rate, gain))
-        assert scores == pytest.approx(output - source, abs=0.3)
+        assert self.noise(self.pauses(source), self.pauses(output, rate, gain)) == pytest.approx(
+            output - source, abs=0.3
+        )
 
     def test_digital_silence_is_no_quieter_than_can_be_heard(self):
         source = self.pauses(-200.0)
-        assert artifacts.pause_noise(source, self.pauses(-50.0)) == pytest.approx(30, abs=0.3)
-        assert artifacts.pause_noise(source, self.pauses(-100.0)) == 0
-
-    def test_an_offset_is_no_noise(self):
-        source = self.pauses(-70.0)
-        moved = Audio(source.samples + np.float32(0.01), RATE)
-        assert artifacts.pause_noise(source, moved) == pytest.approx(0, abs=0.1)
-
-    def test_lengths_may_differ(self):
-        source, output = self.pauses(-60.0), self.pauses(-40.0)
-        longer = Audio(np.concatenate([output.samples, output.samples[-500:]]), RATE)
-        assert artifacts.pause_noise(source, longer) == pytest.approx(20, abs=0.3)
+        assert self.noise(source, self.pauses(-50.0)) == pytest.approx(30, abs=0.3)
+        assert self.noise(source, self.pauses(-100.0)) == 0
 
     def test_nan_without_pauses(self):
-        assert math.isnan(artifacts.pause_noise(sine(220.0), sine(220.0)))
+        assert math.isnan(self.noise(sine(220.0), sine(220.0)))
 
     def test_a_lost_breath_is_no_gain(self):
         source, _, f0 = breathing(-55.0)
         lost, breath = breathing(-90.0)[0], artifacts.breath_frames(source, f0)
-        assert artifacts.pause_noise(source, lost) < -10
+        assert self.noise(source, lost) < -10
         assert artifacts.pause_noise(source, lost, breath) == pytest.approx(0, abs=0.5)
 
 
@@ -102,12 +92,11 @@ class TestBreath:
         audio, breath, f0 = breathing(level)
         assert np.mean(artifacts.breath_frames(audio, f0) != breath) < 0.06
 
-    @pytest.mark.parametrize("level", [-30.0, -70.0])
-    def test_louder_and_quieter_sounds_are_no_breaths(self, level):
-        audio, _, f0 = breathing(level)
-        assert not artifacts.breath_frames(audio, f0).any()
-
-    def test_voices_and_steady_noise_are_no_breaths(self):
+    def test_other_sounds_are_no_breaths(self):
+        """Louder ones, quieter ones, voices, and steady noise."""
+        for level in (-30.0, -70.0):
+            audio, _, f0 = breathing(level)
+            assert not artifacts.breath_frames(audio, f0).any()
         audio, _, f0 = breathing(-45.0)
         assert not artifacts.breath_frames(audio, np.full_like(f0, 220.0)).any()
         audio, _, f0 = breathing(-200.0, floor=-48.0)
@@ -128,58 +117,11 @@ class TestBreath:
         audio, _, f0 = breathing(-200.0)
         assert math.isnan(artifacts.breath_kept(audio, audio, artifacts.breath_frames(audio, f0)))
 
-    @pytest.mark.parametrize("singer", SINGERS[:2], ids=lambda singer: singer.name)
-    def test_recorded_phrases_have_a_breath(self, singer):
-        performance = render(singer, recorded_phrase(1))
+    def test_recorded_phrases_have_a_breath(self):
+        performance = render(ALTO, recorded_phrase(1))
         breath = artifacts.breath_frames(Audio(performance.samples, performance.rate), performance.f0)
         assert breath[15:39].mean() > 0.9
         assert not breath[60:].any()
-
-
-class TestAperiodicity:
-    def tone(self, f0, rate, snr, vibrato):
-        """Harmonics up to 4 kHz, 1/k, in noise of as wide a band, and the f0 (N,) of a tone of 1.5 s."""
-        top = min(4000.0, 0.45 * rate)
-
-        def pitch(time):
-            return f0 * 2 ** (vibrato / 1200 * np.sin(2 * np.pi * 5 * time))
-
-        phase = 2 * np.pi * np.cumsum(pitch(np.arange(round(1.5 * rate)) / rate)) / rate
-        harmonics = range(1, int(top / f0 / 2 ** (vibrato / 1200)) + 1)
-        clean = sum(np.sin(k * phase + k * k) / k for k in harmonics)
-        hiss = np.convolve(noise(1.5, 1.0, rate).samples, signal.firwin(801, top, fs=rate), "same")
-        hiss *= 10 ** (-snr / 20) * np.sqrt(np.mean(clean**2) / np.mean(hiss**2))
-        return Audio((0.1 * (clean + hiss)).astype(np.float32), rate), pitch((np.arange(150) + 0.5) / 100)
-
-    @pytest.mark.parametrize(
-        ("f0", "rate", "snr", "vibrato"),
-        [(70, 24_000, 20, 0), (110, 8_000, 0, 50), (220, 24_000, 40, 50), (330, 44_100, 20, 50), (440, 16_000, 40, 0)],
-    )
-    def test_is_the_noise_that_was_added(self, f0, rate, snr, vibrato):
-        audio, curve = self.tone(f0, rate, snr, vibrato)
-        expected = decibels(1 / (1 + 10 ** (snr / 10)))
-        assert artifacts.aperiodicity(audio, curve) == pytest.approx(expected, abs=0.8)
-
-    def test_of_a_clean_tone_and_of_noise(self):
-        audio, curve = self.tone(220, RATE, 100, 0.0)
-        assert artifacts.aperiodicity(audio, curve) < -55
-        assert artifacts.aperiodicity(noise(1.5), curve) == pytest.approx(0, abs=0.5)
-
-    def test_where_it_is_voiced(self):
-        audio, curve = self.tone(220, RATE, 20, 0.0)
-        audio.samples[RATE // 2 : RATE] = noise(0.5).samples
-        curve[47:103] = 0
-        assert artifacts.aperiodicity(audio, curve) == pytest.approx(decibels(1 / 101), abs=0.5)
-
-    def test_of_breath(self):
-        performance = [rendition(speaker, 5) for speaker in SINGERS]
-        alto, bass, soprano, tenor = [
-            artifacts.aperiodicity(Audio(one.samples, one.rate), one.f0) for one in performance
-        ]
-        assert soprano > max(alto, bass, tenor) + 8  # who is 19 dB breathier than any
-
-    def test_nan_without_voice(self):
-        assert math.isnan(artifacts.aperiodicity(noise(1.0), np.zeros(100)))
 
 
 class TestGlobalVariance:
@@ -192,22 +134,13 @@ class TestGlobalVariance:
         _, samples = signal.istft(spectra * np.exp((slow - envelope) / 2), audio.rate, nperseg=960, noverlap=720)
         return Audio(samples[: len(audio.samples)].astype(np.float32), audio.rate)
 
-    def test_of_known_cepstra_where_there_is_sound(self, monkeypatch):
-        cepstra = np.random.default_rng(0).normal(size=(25, 400)) * np.arange(25, 0, -1)[:, None]
-        cepstra[0] = 0
-        cepstra[0, 300:] = -10  # 87 dB below
-        monkeypatch.setattr(artifacts, "mel_cepstra", lambda audio: cepstra)
-        expected = np.mean(10 * np.log10(cepstra[1:9, :300].var(axis=1)))
-        assert artifacts.global_variance(noise(1.0)) == pytest.approx(expected, abs=1e-6)
-
     def test_level_is_left_out(self):
         audio = sing(ALTO, 6)
         louder = Audio(audio.samples * np.float32(0.01), RATE)
         assert artifacts.global_variance(louder) == pytest.approx(artifacts.global_variance(audio), abs=0.01)
 
-    @pytest.mark.parametrize("speaker", SINGERS[:2])
-    def test_smoothing_shows(self, speaker):
-        audio = sing(speaker, 6)
+    def test_smoothing_shows(self):
+        audio = sing(BASS, 6)
         scores = [artifacts.global_variance(self.smoothed(audio, frames)) for frames in (0.1, 4, 12)]
         assert scores[0] == pytest.approx(artifacts.global_variance(audio), abs=0.1)
         assert scores[0] > scores[1] + 0.5 > scores[2] + 1.5
@@ -217,26 +150,21 @@ class TestMeasure:
     def test_of_a_copy(self):
         performance = rendition(TENOR, 7)
         audio = Audio(performance.samples, performance.rate)
-        scores = artifacts.measure(audio, audio, performance.f0, performance.f0)
+        scores = artifacts.measure(audio, audio, performance.f0)
         assert list(scores) == KEYS
         assert math.isnan(scores.pop("breath_kept"))  # a phrase in digital silence
         assert scores == dict.fromkeys(KEYS[1:], 0.0)
 
-    @pytest.mark.parametrize("rate", [8_000, 22_050])
-    def test_of_a_copy_at_another_rate(self, rate):
+    def test_of_a_copy_at_another_rate(self):
         performance = rendition(ALTO, 7)
-        low = resample(Audio(performance.samples, performance.rate), rate)
-        scores = artifacts.measure(low, resample(low, 48_000), performance.f0, performance.f0)
+        low = resample(Audio(performance.samples, performance.rate), 8_000)
+        scores = artifacts.measure(low, resample(low, 48_000), performance.f0)
         assert scores["pause_noise"] == pytest.approx(0, abs=0.3)
-        assert scores["aperiodicity"] == pytest.approx(0, abs=0.3)
         assert scores["global_variance"] == pytest.approx(0, abs=0.3)
 
-    @pytest.mark.parametrize(("length", "value"), [(0, 0.0), (100, 0.5), (2_500, 0.0), (24_000, 0.5)])
-    def test_of_next_to_nothing(self, length, value):
-        source, curve = sing(BASS, 7), np.full(length // 240, 110.0)
-        output = Audio(np.full(length, value, np.float32), RATE)
-        scores = artifacts.measure(source, output, curve, curve)
-        assert list(scores) == KEYS
-        assert not any(math.isinf(score) for score in scores.values())
-        if not value:
-            assert math.isnan(scores["global_variance"])
+    def test_of_silence(self):
+        source, f0 = breathing(-48.0)[::2]
+        scores = artifacts.measure(source, Audio(np.zeros_like(source.samples), RATE), f0)
+        assert scores["breath_kept"] == 0
+        assert math.isnan(scores["pause_noise"])
+        assert math.isnan(scores["global_variance"])

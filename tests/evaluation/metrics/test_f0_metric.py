@@ -40,22 +40,11 @@ class TestF0Scores:
     @pytest.mark.parametrize("shift", [-1200, 51])
     def test_constant_shift(self, shift):
         scores = score(up(self.reference, shift), self.reference)
-        expected = {
-            "shift": shift,
-            "f0_rmse": 0,
-            "f0_median": 0,
-            "f0_over50": 0,
-            "vuv_error": 0,
-            "raw_pitch_accuracy": 1,
-            "log_f0_pcc": 1,
-            "f0_corr": 1,
-            "gpe": 0,
-            "ffe": 0,
-        }
-        assert scores == pytest.approx(expected, abs=1e-9)
+        errors = dict.fromkeys(("f0_rmse", "f0_median", "f0_over50", "vuv_error", "gpe", "ffe"), 0)
+        agreement = dict.fromkeys(("raw_pitch_accuracy", "log_f0_pcc", "f0_corr"), 1)
+        assert scores == pytest.approx({"shift": shift} | errors | agreement, abs=1e-9)
 
-    @pytest.mark.parametrize("shift", [0, -1200])
-    @pytest.mark.parametrize(("off", "wrong"), [(40, False), (-60, True), (1200, True)])
+    @pytest.mark.parametrize(("off", "wrong", "shift"), [(40, False, 0), (-60, True, 0), (1200, True, -1200)])
     def test_detuned_frames(self, off, wrong, shift):
         """10 of 40 frames, octave jumps among them: the root of a quarter of the squares."""
         output = up(self.reference, shift)
@@ -130,9 +119,9 @@ class TestLoudnessScores:
     def score(self, samples):
         return f0_metric.loudness_scores(output=Audio(samples.astype(np.float32), RATE), source=self.source)
 
-    @pytest.mark.parametrize("gain", [-20.0, 6.0])
-    def test_gain(self, gain):
-        expected = {"loudness": 1, "gain": gain, "lag": 0}
+    def test_gain_does_not_count(self):
+        gain = -20.0
+        expected = {"loudness": 1, "lag": 0}
         assert self.score(self.source.samples * 10 ** (gain / 20)) == pytest.approx(expected, abs=2e-3)
 
     @pytest.mark.parametrize("late", [-300, 30])
@@ -146,11 +135,11 @@ class TestLoudnessScores:
         silence = Audio(np.zeros(length, dtype=np.float32), RATE)
         for output, source in ((silence, self.source), (self.source, silence), (silence, silence)):
             scores = f0_metric.loudness_scores(output=output, source=source)
-            assert all(math.isnan(scores[key]) for key in ("loudness", "gain", "lag"))
+            assert all(math.isnan(scores[key]) for key in ("loudness", "lag"))
 
 
 class TestTrackers:
-    @pytest.fixture(params=[("praat", 44_100), ("pyin", 16_000), ("crepe", 24_000)])
+    @pytest.fixture(params=[("praat", 44_100), ("pyin", 16_000)])
     def tracked(self, request):
         name, rate = request.param
         if name == "praat":
@@ -165,12 +154,6 @@ class TestTrackers:
         silent = tracked(np.zeros(20))
         assert silent.shape == (20,)
         assert not silent.any()
-
-    def test_a_step_at_its_frame(self, tracked):
-        output = tracked(np.repeat([220.0, 247.0], 30))
-        assert abs(int(np.argmax(output > 233)) - 30) <= 1
-        np.testing.assert_allclose(output[4:27], 220, rtol=0.005)
-        np.testing.assert_allclose(output[33:-4], 247, rtol=0.005)
 
     def test_a_glide_on_the_clock(self, tracked):
         """At 20 cents a frame, the error says how late the tracker is: less than half a frame."""

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from svc.audio.files import Audio
-from svc.audio.resample import resample
 from svc.data.synthetic.phrases import phrase
 from svc.data.synthetic.singers import SINGERS, render
 from svc.errors import DataError
@@ -47,13 +46,10 @@ def named(alike):
     return max(alike, key=lambda one: alike[one])
 
 
-class Protractor(speaker_metric.SpeakerSimilarity):
-    def raw_embedding(self, audio):
-        return audio.samples.astype(np.float64)
-
-
 class TestArithmetic:
-    similarity = Protractor({"Ann": [at(0), at(40), at(50, 9.0)], "Bob": [at(180)]})
+    similarity = speaker_metric.SpeakerSimilarity(
+        lambda audio: audio.samples.astype(np.float64), {"Ann": [at(0), at(40), at(50, 9.0)], "Bob": [at(180)]}
+    )
 
     def test_unseen_recording(self):
         """Every recording counts alike, however long its vector."""
@@ -65,10 +61,9 @@ class TestArithmetic:
         }
 
     @pytest.mark.parametrize(("own", "rest"), [(0, 45), (40, 25), (50, 20)])
-    @pytest.mark.parametrize("gain", [1.0, 0.1])
-    def test_an_enrolled_recording_is_left_out(self, own, rest, gain):
-        """It is compared with the middle of the two others."""
-        cosines = self.similarity.cosines(self.similarity.embed(at(own, gain)))
+    def test_an_enrolled_recording_is_left_out(self, own, rest):
+        """It is compared with the middle of the two others, whatever its level."""
+        cosines = self.similarity.cosines(self.similarity.embed(at(own, 0.1)))
         assert cosines == {"Ann": cosine(own - rest), "Bob": cosine(180 - own)}
 
     def test_one_prompt_is_the_first_recording(self):
@@ -101,18 +96,13 @@ class TestArithmetic:
 class TestCepstral:
     def test_measured_in_the_spread_of_all(self):
         similarity = enrolled("cepstral")
-        raw = np.stack([similarity.raw_embedding(sing(singer, seed)) for singer in SINGERS for seed in (1, 2, 3)])
+        raw = np.stack(
+            [speaker_metric.cepstral_statistics(sing(singer, seed)) for singer in SINGERS for seed in (1, 2, 3)]
+        )
         assert raw.shape == (12, 48)
         moved = (raw - similarity.centre) / similarity.scale
         assert moved.mean(axis=0) == pytest.approx(np.zeros(48), abs=1e-6)
         assert moved.std(axis=0) == pytest.approx(np.ones(48), abs=1e-6)
-
-    @pytest.mark.parametrize("rate", [16_000, 44_100])
-    def test_a_rate_is_nobody(self, rate):
-        singer = SINGERS[0]
-        similarity, results = enrolled("cepstral"), sing(singer, 9, 44_100)
-        there = similarity.cosines(similarity.embed(resample(results, rate)))
-        assert there == pytest.approx(similarity.cosines(similarity.embed(resample(results, RATE))), abs=0.05)
 
 
 @pytest.mark.filterwarnings("ignore")  # of the extras' own
@@ -152,12 +142,3 @@ class TestWithout:
         monkeypatch.setitem(sys.modules, module, None)
         with pytest.raises(DataError, match=rf"{module} is not installed; run `pip install"):
             speaker_metric.load_speaker_similarity(name, {"Ann": [at(0)]})
-
-
-def test_cached_embeddings_are_used(monkeypatch):
-    """The same cosines, without the enrolment recordings."""
-    first = enrolled("cepstral")
-    results = first.raw_embedding(sing(SINGERS[0], 9))
-    monkeypatch.setattr(speaker_metric.CepstralSimilarity, "raw_embedding", lambda *_: pytest.fail("computed again"))
-    second = speaker_metric.load_speaker_similarity("cepstral", {}, first.cached_embeddings)
-    assert second.cosines(second._normalise(results)) == first.cosines(first._normalise(results))

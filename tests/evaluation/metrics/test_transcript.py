@@ -1,6 +1,5 @@
 """ASR transcripts: each recording is transcribed alone, and the error rates are those counted by hand."""
 
-import ctypes.util
 import math
 import socket
 import sys
@@ -12,15 +11,9 @@ import pytest
 from svc.audio.files import Audio
 from svc.errors import DataError, WeightsError
 from svc.evaluation.evaluator import AnalysedAudio
-from svc.evaluation.metrics.transcript import (
-    PocketSphinxASR,
-    WhisperASR,
-    error_rates,
-    extract_vocabulary,
-    load_asr,
-    transcript_errors,
-)
+from svc.evaluation.metrics.transcript import WhisperASR, error_rates, transcript_errors
 
+pytest.importorskip("jiwer")
 SOURCE, OUTPUT = (Audio(np.full(4800, level, dtype=np.float32), 16_000) for level in (0.1, 0.2))
 WORDS = "The cat sat\non the mat."
 
@@ -39,10 +32,8 @@ class FakeASR:
 
     def __init__(self, source: str, output: str):
         self.texts = {0.1: source, 0.2: output}
-        self.inputs = []
 
     def transcribe(self, audio: Audio) -> str:
-        self.inputs.append(audio)
         return self.texts[round(float(audio.samples[0]), 1)]
 
 
@@ -53,14 +44,11 @@ def errors_of(asr, text=None):
 
 
 def test_every_recording_is_transcribed_alone():
-    pytest.importorskip("jiwer")
     asr = FakeASR("the cat sat on a mat", "the bat sat on a mat")
     assert errors_of(asr, WORDS) == pytest.approx(
         {
             "cer": 4 / 22,
             "wer": 2 / 6,
-            "cer_source": 3 / 22,
-            "wer_source": 1 / 6,
             "cer_difference": 1 / 22,
             "wer_difference": 1 / 6,
         }
@@ -80,13 +68,11 @@ def test_every_recording_is_transcribed_alone():
     ],
 )
 def test_counts(reference, hypothesis, cer, wer):
-    pytest.importorskip("jiwer")
     assert error_rates(reference, hypothesis) == {"cer": cer, "wer": wer}
 
 
 @pytest.mark.parametrize("nothing", ["", " \n", "…!"])
 def test_there_is_no_rate_of_nothing(nothing):
-    pytest.importorskip("jiwer")
     assert all(math.isnan(rate) for rate in error_rates(nothing, "la la").values())
     errors = errors_of(FakeASR(nothing, "la"))
     assert set(errors) == {"cer_to_source", "wer_to_source"}
@@ -148,61 +134,7 @@ def test_absent_weights(whisper):
         WeightsError, match=r"^Whisper large is not in .*; fetch it with `.*download_model\('large'\)\""
     ):
         WhisperASR("large")
-    with pytest.raises(
-        DataError, match=r"^--asr huge: no such Whisper model or folder; give sphinx, or one of small, large$"
-    ):
+    with pytest.raises(DataError, match=r"^--asr huge: no such Whisper model or folder; give one of small, large$"):
         WhisperASR("huge")
     with pytest.raises(DataError, match=r"^xx: not a language of the Whisper model small; choose one of en, de$"):
         WhisperASR(language="xx")
-
-
-TEXT = "the cats are sitting by the open window"
-
-
-@pytest.fixture(scope="module")
-def sphinx():
-    pytest.importorskip("pocketsphinx")
-    return PocketSphinxASR(extract_vocabulary([TEXT, "Dogs talking, behind the door"]))
-
-
-@pytest.fixture(scope="module")
-def spoken():
-    """A sentence by three voices."""
-    if ctypes.util.find_library("espeak-ng") is None:
-        pytest.skip("espeak-ng is not installed")
-    from svc.phonetics.espeak import espeak
-
-    return {voice: espeak().say(TEXT, voice, words=140)[0] for voice in ("en-us+f2", "en-us+f3", "en-us+f5")}
-
-
-class TestSphinx:
-    """It recognises the words of its vocabulary by any speaker, and no others."""
-
-    def test_words_by_any_speaker(self, sphinx, spoken):
-        for audio in spoken.values():  # two short words of eight may be missed: this synthesiser is no human being
-            assert error_rates(TEXT, sphinx.transcribe(audio))["wer"] <= 2 / 8
-            backwards = Audio(audio.samples[::-1].copy(), audio.rate)
-            assert error_rates(TEXT, sphinx.transcribe(backwards))["wer"] > 6 / 8
-
-    def test_unusable_vocabulary(self):
-        pytest.importorskip("pocketsphinx")
-        with pytest.raises(DataError, match=r"no English words to recognise; put <song>\.txt beside the songs"):
-            load_asr("sphinx", "en", ["xqzzy"])
-        with pytest.raises(DataError, match="supports English only, not de"):
-            load_asr("Sphinx", "de", ["dogs"])
-        with pytest.raises(DataError, match="1001 different words, at most 1000"):
-            load_asr("sphinx", "en", [f"word{n}" for n in range(1001)])
-
-
-@pytest.mark.parametrize(
-    ("texts", "words"),
-    [
-        (["Don’t STOP, don't\nstop!", "stop"], ["don't", "stop"]),
-        (["a|b (c)+ ;public <x> = evil;"], ["c", "evil", "public", "x"]),
-        (["ding-dong—bells", "naïve café 4th don`t"], ["bells", "ding", "dong"]),
-        (["'tis the cats' 99 — ", ""], ["cats", "the", "tis"]),
-        ([], []),
-    ],
-)
-def test_vocabulary(texts, words):
-    assert extract_vocabulary(texts) == words

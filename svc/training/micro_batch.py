@@ -1,0 +1,113 @@
+"""Micro batches of a step: segments, their conversions, second samples, and random windows.
+
+What is sampled for a segment depends on its index in the whole batch of the step, not on the process or micro batch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from svc.config import Config
+from svc.data.batch import Batch
+from svc.features.conditioning import Conditioning
+from svc.losses.perceptual import LossInputs
+from svc.losses.stft import limit_band
+from svc.training.virtual_speakers import evenly_spaced, sample_speakers, with_new_noise, with_other_speakers
+
+MIN_LEVEL = 1e-3  # RMS of a segment that is normalised; softer ones are silence
+DISCRIMINATOR = "discriminator"  # its window in a micro batch
+
+
+@dataclass(slots=True)
+class MicroBatch:
+    """B segments, of which K are also converted to other speakers.
+
+    Attributes:
+        audio: (B, T) recorded audio, up to its band limit.
+        conditioning: (B + K, …) of the segments, then of their conversions.
+        converted_from: indices of the K segments that are converted.
+        second_conditioning: of the B segments with other noise and phase, for the energy distance.
+        band: (B + K,) Hz, what the recording of each segment holds up to.
+        windows: samples of each segment for the discriminator and each loss, by name.
+        fake: (B + K, T) output of the generator, where it serves both updates.
+    """
+
+    audio: Tensor
+    conditioning: Conditioning
+    converted_from: list[int]
+    second_conditioning: Conditioning | None
+    band: Tensor
+    windows: Mapping[str, slice]
+    fake: Tensor | None = None
+
+    def normalised_window(self, fake: Tensor, name: str) -> tuple[Tensor, Tensor]:
+        """Window of generated (B + K, T) and of real audio, divided by the RMS level of the real one.
+
+        At the level of a recording a discriminator sees little but its own biases and stays at chance.
+        """
+        window = self.windows[name]
+        real = self.audio[:, window]
+        level = rms_level(real)
+        return fake[:, window] / torch.cat([level, level[self.converted_from]]), real / level
+
+    def loss_inputs(self, fake: Tensor, name: str) -> LossInputs:
+        """Inputs of a perceptual loss from generated audio (B + K, T)."""
+        windowed, real = self.normalised_window(fake, name)
+        hop = self.audio.shape[1] // self.conditioning.frames
+        frames = slice(self.windows[name].start // hop, self.windows[name].stop // hop)
+        voiced = self.conditioning.voiced[: len(self.audio), frames] > 0
+        return LossInputs(windowed, real, self.converted_from, self.conditioning.speaker, voiced)
+
+
+def rms_level(audio: Tensor) -> Tensor:
+    """RMS level (B, 1) of audio (B, T), with a floor: silence is not amplified."""
+    return audio.square().mean(dim=-1, keepdim=True).sqrt().clamp_min(MIN_LEVEL)
+
+
+def sample_micro_batches(
+    batch: Batch, config: Config, window_seconds: Mapping[str, float] | None, rank: int = 0, world: int = 1
+) -> list[MicroBatch]:
+    """Sample the micro batches of a step from torch's global random number generator.
+
+    Args:
+        batch: segments of this process.
+        config: gradient accumulation, virtual speakers, and whether the energy distance needs a second sample.
+        window_seconds: window of each perceptual loss; None while only the reconstruction is trained.
+        rank: of the process.
+        world: number of processes, which share the batch of the step equally.
+    """
+    count, speakers = batch.conditioning.speaker.shape
+    draw = sample_speakers(count * world, speakers, config.virtual_speakers)
+    windows, share = {}, 0.0
+    if window_seconds is not None:
+        seconds = {DISCRIMINATOR: config.train.discriminator_segment_seconds, **window_seconds}
+        windows = {name: _random_window(length, config) for name, length in seconds.items()}
+        share = config.virtual_speakers.fraction if speakers > 1 else 0.0
+    parts = batch.micro_batches(config.train.gradient_accumulation_steps)
+    size = count // len(parts)
+    sources = evenly_spaced(share, size)
+    micro_batches = []
+    for number, part in enumerate(parts):
+        first = rank * count + number * size
+        own = draw.select(slice(first, first + size))
+        converted = with_other_speakers(part.conditioning.select(sources), own.select(sources))
+        second = with_new_noise(part.conditioning, own.phase_offset) if config.loss.energy_repulsion else None
+        micro_batches.append(
+            MicroBatch(
+                limit_band(part.audio, part.band, config.sample_rate),
+                Conditioning.stack([part.conditioning, converted]),
+                sources,
+                second,
+                torch.cat([part.band, part.band[sources]]),
+                windows,
+            )
+        )
+    return micro_batches
+
+
+def _random_window(seconds: float, config: Config) -> slice:
+    frames = config.clamp_to_segment(seconds)
+    first = int(torch.randint(config.segment_frames - frames + 1, ()))
+    return slice(first * config.hop, (first + frames) * config.hop)
