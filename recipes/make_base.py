@@ -9,9 +9,6 @@ import typer
 from svc import cli
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from svc.data.manifest import Manifest
     from svc.features.training_data import TrainingData
     from svc.inference.voice import VoiceFile
@@ -41,16 +38,18 @@ def main(
     from svc.adaptation.zero_shot import ENCODINGS
     from svc.cli.export import export_run
     from svc.data import manifest
+    from svc.data.speaker_encodings import encode_speakers
     from svc.inference.base_voice import BASE_VOICE
     from svc.models.weight_names import EMBEDDING
 
     clips = manifest.read(prepared)
     data = describe_sources(clips)
-    voice = export_run(run, checkpoint, {"licence": LICENCE, "speakers": NOTE})
-    voice = replace(order_speakers(voice, clips), training_data=data, card=voice.card | data.card)
+    exported = export_run(run, checkpoint, {"licence": LICENCE, "speakers": NOTE})
+    voice, order = order_speakers(exported, clips)
+    voice = replace(voice, training_data=data, card=voice.card | data.card)
     BASE_VOICE.parent.mkdir(exist_ok=True)
     voice.save(BASE_VOICE, half=True)
-    encodings = encode_speakers(voice, clips)
+    encodings = encode_speakers(clips)[order].astype("float16")
     save_file({"encodings": encodings, "embeddings": voice.weights[EMBEDDING].astype("float16")}, ENCODINGS)
     for path in (BASE_VOICE, ENCODINGS):
         typer.echo(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
@@ -67,8 +66,11 @@ def describe_sources(clips: "Manifest") -> "TrainingData":
     return replace(data, credits=data.credits + credits)
 
 
-def order_speakers(voice: "VoiceFile", clips: "Manifest") -> "VoiceFile":
-    """The voice with those who sing first, each group by name; the range of those who only speak is a guess."""
+def order_speakers(voice: "VoiceFile", clips: "Manifest") -> "tuple[VoiceFile, list[int]]":
+    """The voice with those who sing first, each group by name, and their old indices.
+
+    The range of those who only speak is a guess.
+    """
     from svc.adaptation.speech_or_singing import singing_range
     from svc.models.weight_names import SPEAKER_PARAM_NAMES
 
@@ -81,25 +83,7 @@ def order_speakers(voice: "VoiceFile", clips: "Manifest") -> "VoiceFile":
         kind = "song" if speaker.name in singing else "speech"
         speakers.append(singing_range(speaker, kind))
     rows = {name: voice.weights[name][order] for name in SPEAKER_PARAM_NAMES}
-    return replace(voice, speakers=tuple(speakers), weights={**voice.weights, **rows})
-
-
-def encode_speakers(voice: "VoiceFile", clips: "Manifest") -> "NDArray[np.float16]":
-    """Embeddings (S, 128) of the voice's speakers by the speaker encoder, from their training clips."""
-    import numpy as np
-
-    from svc.adaptation.zero_shot import encode
-    from svc.audio.files import Audio
-    from svc.data.dataset import read_audio
-    from svc.features.cache import FeatureCache
-    from svc.utils.progress import progress
-
-    cache, rate, hop = FeatureCache(clips.folder / "store"), voice.config.sample_rate, voice.config.hop
-    rows = []
-    for speaker in progress(voice.speakers, "encode", "speaker", len(voice.speakers)):
-        own = [clip for clip in clips.split("train") if clip.speaker == speaker.name][:8]
-        rows.append(encode([Audio(read_audio(cache, clip, 0, clip.frames, hop)[0].numpy(), rate) for clip in own]))
-    return np.stack(rows).astype(np.float16)
+    return replace(voice, speakers=tuple(speakers), weights={**voice.weights, **rows}), order
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Start of a training: the generator of a voice, for other speakers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -12,12 +12,15 @@ from svc.models.weight_names import SPEAKER_PARAM_NAMES
 from svc.training.state import TrainState
 
 
-def initialise_from(path: Path, config: Config) -> Callable[[TrainState], None]:
-    """A function that gives a new training state the weights of a voice; each speaker starts at their mean.
+def initialise_from(path: Path, config: Config, speakers: Sequence[str]) -> Callable[[TrainState], None]:
+    """A function that gives a new training state the weights of a voice.
+
+    A speaker of the same name in the voice starts at its parameters, others at the mean of all.
 
     Args:
         path: of the voice file.
         config: of the training.
+        speakers: names of those in training, in their order.
 
     Raises:
         WeightsError: the voice cannot be read, or has another sample rate, other features or another model.
@@ -31,11 +34,15 @@ def initialise_from(path: Path, config: Config) -> Callable[[TrainState], None]:
                            "trained with by -c, or leave --from out")  # fmt: skip
     weights = {name: torch.from_numpy(value) for name, value in voice.weights.items()}
 
+    index = {speaker.name: number for number, speaker in enumerate(voice.speakers)}
+    rows = {
+        name: torch.stack([weights[name][index[who]] if who in index else weights[name].mean(0) for who in speakers])
+        for name in SPEAKER_PARAM_NAMES
+    }
+
     def initialise(state: TrainState) -> None:
         state.initial_data = voice.training_data
         for generator in (state.generator, state.ema_generator):
-            new = generator.state_dict()
-            means = {name: weights[name].mean(0).expand_as(new[name]) for name in SPEAKER_PARAM_NAMES}
-            generator.load_state_dict(weights | means)
+            generator.load_state_dict(weights | rows)
 
     return initialise

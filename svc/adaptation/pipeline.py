@@ -14,6 +14,7 @@ from svc.data import manifest
 from svc.data.manifest import Manifest
 from svc.data.prepare import Summary, prepare
 from svc.data.provenance import training_data
+from svc.data.speaker_encodings import training_audio
 from svc.errors import DataError, SvcError
 from svc.inference import speakers
 from svc.inference.converter import check_content_encoder
@@ -102,7 +103,7 @@ def adapt(
 
     # 3. Initialise: by the speaker encoder where its map is known, else the nearest mix of the voice's speakers.
     if zero_shot.has_encodings(voice):
-        initial = zero_shot.initial_speaker(voice, zero_shot.training_audio(prepared))
+        initial = zero_shot.initial_speaker(voice, training_audio(prepared, prepared.speakers[0].name))
     else:
         segments = speaker_embedding.sample_segments(data, embedding_config)
         initial = speaker_embedding.nearest_speaker_mix(voice, segments, embedding_config)

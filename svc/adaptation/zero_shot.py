@@ -12,16 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from svc import encoders
 from svc.adaptation.speaker_embedding import InitialSpeaker
 from svc.adaptation.speech_or_singing import classify_speech_or_singing, singing_range
 from svc.audio import files
 from svc.audio.files import Audio
 from svc.audio.resample import resample
-from svc.data.manifest import Manifest
-from svc.encoders.speaker_encoder import SpeakerEncoder
+from svc.data.speaker_encodings import MAX_SECONDS, encode
 from svc.errors import DataError
-from svc.features.cache import FeatureCache, from_int16
 from svc.features.extract import median_voiced_level, shared_extractor
 from svc.features.speaker import Speaker
 from svc.inference.base_voice import BASE_VOICE
@@ -30,7 +27,6 @@ from svc.inference.voice import VoiceFile
 from svc.models.weight_names import EMBEDDING, SPEAKER_FILM_OFFSET
 
 ENCODINGS = BASE_VOICE.with_name("base_encodings.safetensors")  # of the speakers of the base voice, by both
-MAX_SECONDS = 60.0  # of a recording that are used
 MIN_SECONDS, MIN_FILE = 2.0, 0.5  # of all recordings, and of the rest of one
 RIDGE = 0.3  # relative to the mean variance of an encoding
 F = NDArray[np.floating]
@@ -94,25 +90,6 @@ def initial_speaker(voice: VoiceFile, recordings: Sequence[Audio]) -> InitialSpe
     names = {speaker.number: speaker.name for speaker in voice.speakers}
     nearest = [names[base[n].number] for n in order.tolist() if base[n].number in names]
     return InitialSpeaker(map_encoding(encoding), nearest)
-
-
-def training_audio(prepared: Manifest) -> list[Audio]:
-    """Training clips of a prepared folder, ``MAX_SECONDS`` at most or a little more."""
-    cache, rate = FeatureCache(prepared.folder / "store"), int(prepared.features["sample_rate"])
-    clips, seconds = [], 0.0
-    for clip in prepared.split("train"):
-        if seconds < MAX_SECONDS:
-            clips.append(Audio(from_int16(cache.get(clip.key, "audio")), rate))
-            seconds += clips[-1].seconds
-    return clips
-
-
-def encode(recordings: Sequence[Audio]) -> F:
-    """Embedding (128,) of a speaker by the speaker encoder: the mean over recordings, of unit norm."""
-    encoder = encoders.shared("speaker")
-    assert isinstance(encoder, SpeakerEncoder)
-    mean = np.mean([encoder.embed(audio) for audio in recordings], axis=0)
-    return mean / np.linalg.norm(mean)
 
 
 def map_encoding(encoding: F) -> SpeakerParams:

@@ -106,7 +106,9 @@ def train_voice(
     main_process = joined_state(cpu).is_main_process
     check_config(clips, options)
     check_licence(card["licence"], training_data(clips.clips))
-    initialise = initialise_from(find_voice(voice), options) if voice else None
+    initialise = (
+        initialise_from(find_voice(voice), options, [speaker.name for speaker in clips.speakers]) if voice else None
+    )
     evaluator = validation_evaluator(clips, options) if main_process else None
     outcome = loop.train(
         clips, run, options, cpu=cpu, allow_config_change=allow_config_change, score=evaluator, initialise=initialise

@@ -166,6 +166,8 @@ class TrainConfig:
     adversarial_ramp_steps: int = 0  # in which these losses rise linearly to their weights
     learning_rate: float = 1e-3
     discriminator_learning_rate: float = 2e-3
+    embedding_learning_rate_ratio: float = 1.0  # of the speaker embedding's to learning_rate; many speakers need more
+    embedding_start: Literal["random", "speaker-encoder"] = "random"  # principal components of the speaker encoder's
     warmup_steps: int = 100
     min_lr_ratio: float = 0.1  # of the learning rate at the last step, after cosine decay
     max_grad_norm: float = 5.0  # gradient clipping, for each network

@@ -23,7 +23,7 @@ from svc.training import checkpoint, gan_metrics, validation
 from svc.training.logging import RunLogger, Throughput, check_trackers, make_trackers, mean_over_ranks
 from svc.training.perceptual_losses import build_losses
 from svc.training.resume import any_rank, check_config_unchanged, check_ranks_agree, lock_run, stop_on_signal
-from svc.training.state import TrainState, create_state, unwrapped, wrap
+from svc.training.state import TrainState, create_state, start_embeddings, unwrapped, wrap
 from svc.training.step import train_step
 from svc.utils import hardware
 from svc.utils.distributed import joined_state
@@ -82,6 +82,8 @@ def train(
         )
         if initialise:
             initialise(state)
+        elif config.train.embedding_start == "speaker-encoder" and not newest:
+            start_embeddings(state, prepared)
         if newest:
             check_config_unchanged(newest, prepared, config, allow_config_change)
             checkpoint.restore(newest, state)

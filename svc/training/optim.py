@@ -1,7 +1,8 @@
 """Optimiser updates: learning-rate schedule, gradient accumulation, clipping, and skipping of non-finite gradients."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import torch
@@ -13,10 +14,21 @@ from svc.config import TrainConfig
 T = TypeVar("T")
 
 
-def make_optimizer(network: nn.Module, learning_rate: float) -> torch.optim.Adam:
-    """Adam; on GPUs fused, so that it can skip an update without a host sync."""
+def make_optimizer(
+    network: nn.Module, learning_rate: float, ratios: Mapping[str, float] = MappingProxyType({})
+) -> torch.optim.Adam:
+    """Adam; on GPUs fused, so that it can skip an update without a host sync.
+
+    Args:
+        network: to train.
+        learning_rate: of most parameters.
+        ratios: of the learning rates of others, by the parameter's name, to that.
+    """
     fused = any(parameter.is_cuda for parameter in network.parameters())
-    return torch.optim.Adam(network.parameters(), lr=learning_rate, betas=(0.8, 0.99), fused=fused)
+    named = dict(network.named_parameters())
+    groups = [{"params": [value for name, value in named.items() if name not in ratios], "ratio": 1.0}]
+    groups += [{"params": [named[name]], "ratio": ratio} for name, ratio in ratios.items()]
+    return torch.optim.Adam(groups, lr=learning_rate, betas=(0.8, 0.99), fused=fused)
 
 
 def lr_factor(step: int, train: TrainConfig) -> float:
@@ -40,7 +52,7 @@ def scale_learning_rates(factor: float, *optimizers: torch.optim.Optimizer) -> N
     """Set the learning rates to a factor of those that the optimisers were made with."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
-            group["lr"] = factor * optimizer.defaults["lr"]
+            group["lr"] = factor * group["ratio"] * optimizer.defaults["lr"]
 
 
 def sync_last(micro_batches: Sequence[T], accelerator: Accelerator, network: nn.Module) -> Iterator[T]:

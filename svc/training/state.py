@@ -10,11 +10,14 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from svc.config import Config
+from svc.data.manifest import Manifest
+from svc.data.speaker_encodings import encode_speakers, principal_components
 from svc.errors import TrainingError
 from svc.features.training_data import TrainingData
 from svc.models.discriminators import Discriminator, build_discriminator
 from svc.models.generator import Generator
 from svc.models.wavenet import WaveNet
+from svc.models.weight_names import EMBEDDING
 from svc.training.optim import make_optimizer
 
 MAX_CONSECUTIVE_SKIPS = 20  # updates of one network
@@ -73,13 +76,27 @@ def create_state(config: Config, *, content_channels: int, num_speakers: int, de
     torch.manual_seed(config.train.seed)
     generator = Generator(config, content_channels=content_channels, num_speakers=num_speakers).to(device)
     discriminator = build_discriminator(config.discriminator, config.sample_rate).to(device)
+    ratio = config.train.embedding_learning_rate_ratio
+    ratios = {EMBEDDING: ratio} if ratio != 1 else {}
     return TrainState(
         generator,
         discriminator,
         copy.deepcopy(generator).requires_grad_(False).eval(),
-        make_optimizer(generator, config.train.learning_rate),
+        make_optimizer(generator, config.train.learning_rate, ratios),
         make_optimizer(discriminator, config.train.discriminator_learning_rate),
     )
+
+
+def start_embeddings(state: TrainState, prepared: Manifest) -> None:
+    """Set the speaker embeddings of a new state to principal components of the speaker encoder's.
+
+    Random ones of hundreds of speakers in 64 dimensions are nearly orthogonal, and Adam moves each of them little: the
+    layers after them can then give similar speakers nothing in common.
+    """
+    embedding = state.generator.get_parameter(EMBEDDING)
+    scores = torch.from_numpy(principal_components(encode_speakers(prepared), embedding.shape[1]))
+    for generator in (state.generator, state.ema_generator):
+        generator.get_parameter(EMBEDDING).data.copy_(scores)
 
 
 def wrap(accelerator: Accelerator, state: TrainState, config: Config) -> None:

@@ -110,10 +110,11 @@ def test_training_starts_from_a_voice(voice, prepared, tiny, tmp_path, monkeypat
     replace(voice, training_data=TrainingData(frozenset([b"12345"]))).save(tmp_path / "ann.safetensors")
     config = load(tmp_path / "config.yaml")
     state = create_state(config, content_channels=20, num_speakers=3, device=torch.device("cpu"))
-    initialise_from(tmp_path / "ann.safetensors", config)(state)
+    initialise_from(tmp_path / "ann.safetensors", config, ["Cat", "Ann", "Dan"])(state)
     for name, value in state.generator.state_dict().items():
         own = torch.from_numpy(voice.weights[name])
-        assert torch.equal(value, own.mean(0).expand_as(value) if name in SPEAKER_PARAM_NAMES else own)
+        rows = torch.stack([own.mean(0), own[0], own.mean(0)])
+        assert torch.equal(value, rows if name in SPEAKER_PARAM_NAMES else own)
     monkeypatch.setattr(train, "validation_evaluator", lambda *_: None)
     monkeypatch.setattr(loop, "any_rank", lambda *_: True)
     options = ("--from", tmp_path / "ann.safetensors", "-o", tmp_path / "run", "--cpu")
@@ -121,7 +122,7 @@ def test_training_starts_from_a_voice(voice, prepared, tiny, tmp_path, monkeypat
     assert code == 0, err
     assert b"12345" in VoiceFile.read(tmp_path / "run" / "voice.safetensors").training_data.hashes
     with pytest.raises(WeightsError, match="at 24000 Hz, and the config asks for 16000 Hz"):
-        initialise_from(tmp_path / "ann.safetensors", load(tmp_path / "other.yaml"))
+        initialise_from(tmp_path / "ann.safetensors", load(tmp_path / "other.yaml"), [])
 
 
 def test_speakers(world, monkeypatch, capsys):

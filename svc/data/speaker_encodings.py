@@ -1,0 +1,54 @@
+"""Speaker encodings: embeddings of the speakers of a prepared folder by the speaker encoder."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from svc import encoders
+from svc.audio.files import Audio
+from svc.data.manifest import Manifest
+from svc.encoders.speaker_encoder import SpeakerEncoder
+from svc.features.cache import FeatureCache, from_int16
+from svc.utils.progress import progress
+
+MAX_SECONDS = 60.0  # of each speaker
+
+
+def encode(recordings: Iterable[Audio]) -> NDArray[np.float32]:
+    """Embedding (D,) of a speaker by the speaker encoder: the mean over recordings, of unit norm."""
+    encoder = encoders.shared("speaker")
+    assert isinstance(encoder, SpeakerEncoder)
+    mean = np.mean([encoder.embed(audio) for audio in recordings], axis=0)
+    return (mean / np.linalg.norm(mean)).astype(np.float32)
+
+
+def encode_speakers(prepared: Manifest) -> NDArray[np.float32]:
+    """Embeddings (S, D) of the speakers of a prepared folder, in their order, from up to a minute of training clips."""
+    names = [speaker.name for speaker in prepared.speakers]
+    return np.stack(
+        [encode(training_audio(prepared, name)) for name in progress(names, "encode", "speaker", len(names))]
+    )
+
+
+def training_audio(prepared: Manifest, speaker: str) -> list[Audio]:
+    """Training clips of a speaker, ``MAX_SECONDS`` together or a little more."""
+    cache, rate = FeatureCache(prepared.folder / "store"), int(prepared.features["sample_rate"])
+    clips: list[Audio] = []
+    for clip in prepared.split("train"):
+        if clip.speaker == speaker and sum(audio.seconds for audio in clips) < MAX_SECONDS:
+            clips.append(Audio(from_int16(cache.get(clip.key, "audio")), rate))
+    return clips
+
+
+def principal_components(encodings: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    """Scores (S, size) of encodings (S, D) on their first principal components, of unit mean variance.
+
+    With fewer components than ``size`` the rest is 0.
+    """
+    centred = encodings - encodings.mean(axis=0)
+    axes = np.linalg.svd(centred, full_matrices=False)[2][:size]
+    scores = np.zeros((len(encodings), size), dtype=np.float32)
+    scores[:, : len(axes)] = centred @ axes.T
+    spread = float(np.sqrt(np.mean(scores[:, : len(axes)] ** 2)))
+    return scores / max(spread, 1e-6)
