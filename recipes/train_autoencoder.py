@@ -19,6 +19,7 @@ from svc.audio.find import find_audio
 from svc.audio.resample import resample
 from svc.config import parse_overrides
 from svc.config.tree import from_overrides
+from svc.encoders import safetensors_io
 from svc.encoders.autoencoder import Autoencoder, AutoencoderSize
 from svc.encoders.spectrogram import magnitude
 from svc.style.presets import make_config
@@ -99,8 +100,7 @@ class AutoencoderTrainer(SupervisedTrainer):
     def train(self, log_every: int = 20) -> None:
         """Train to the last step, and write the weights in half precision."""
         super().train(log_every)
-        weights = {name: value.half() if value.is_floating_point() else value
-                   for name, value in self.network.state_dict().items()}  # fmt: skip
+        weights = safetensors_io.half_precision(self.network)
         header = {"size": json.dumps(asdict(self.config.size)), "config": json.dumps(asdict(self.config))}
         write_bytes(self.folder / WEIGHTS, save(weights, header))
 

@@ -76,7 +76,7 @@ def evaluate(
         jobs=jobs,
     )
     loaded = VoiceFile.load(voice) if voice else None
-    path = (voice or converted or Path("source and truth")).absolute()
+    path = (voice or converted or sources).absolute()
     name = printable(path.parent.name if path.name == "voice.safetensors" else path.stem)
     if protocol and loaded:
         _check_new([request], protocol, force)
@@ -141,8 +141,7 @@ def _evaluate(request: "EvaluationRequest", voice: "VoiceFile | None", device: s
     typer.echo(report.write_report(evaluation, request, name, examples))
     for line in evaluation.notes + [f"skipped {reason}" for reason in scores.skipped]:
         typer.echo(printable(f"  {line}"))
-    what = "conversions" if voice or request.converted else "pairs of a song and a target, without conversions,"
-    typer.echo(f"{len(scores.pairs)} {what} evaluated; skipped: {len(scores.skipped)}")
+    typer.echo(f"{len(scores.pairs)} conversions evaluated; skipped: {len(scores.skipped)}")
     if request.out.name in harmony.ANCHORS and voice:
         rows = [r for r in scores.rows if r["system"] == "voice" and r["speaker"] != r["target"] and not r.get("seen")]
         anchors = harmony.ANCHORS[request.out.name]

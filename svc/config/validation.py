@@ -49,88 +49,78 @@ def validate(options: Mapping[str, Any]) -> list[str]:
     """All faults of options by their dotted names, each in words."""
     faults = []
     losses = [(f"perceptual.{name}.{key}", *limits) for name in _losses(options) for key, limits in _PERCEPTUAL]
-    ranges = [*_RANGES, *losses]
-    for names, low, high in ranges:
+    for names, low, high in (*_RANGES, *losses):
         for name in names.split():
             values = options[name] if isinstance(options[name], list) else [options[name]]
             if not all(low <= value <= high for value in values):
                 faults.append(f"{name} must lie in {low}–{high}, not {short_repr(options[name])}")
-    return faults + [message for holds, message in _rules(options) if not holds]
+    rules = _rules(options) | _encoder_rules(options)
+    return faults + [message for message, holds in rules.items() if not holds]
 
 
-def _rules(options: Mapping[str, Any]) -> list[tuple[bool, str]]:
-    rate = options["sample_rate"]
-    rate_fits = rate % FRAMES_PER_SECOND == 0 and 8_000 <= rate <= 192_000
+def _rules(options: Mapping[str, Any]) -> dict[str, bool]:
+    """Whether each rule holds, by the message if it does not."""
+    rate, fmin, fmax = (options[name] for name in ("sample_rate", "features.f0.fmin", "features.f0.fmax"))
+    kernel_size, layers = options["model.wavenet.kernel_size"], options["model.wavenet.layers"]
+    factors = options["features.content.perturbation_factors"]
     spectral, repulsion = options["loss.spectral"], options["loss.energy_repulsion"]
+    parts = max(1, options["train.gradient_accumulation_steps"])
+    lists = ("loss.scales", "discriminator.kinds", "discriminator.fft_sizes", "discriminator.periods")
     conversion = [
-        name for name in options if name.startswith("loss.conversion.") or name.endswith(".conversion_weight")
+        name
+        for name, weight in options.items()
+        if weight and (name.startswith("loss.conversion.") or name.endswith(".conversion_weight"))
     ]
-    return [
-        (rate_fits, f"sample_rate must be a multiple of {FRAMES_PER_SECOND} Hz from 8000 to 192000 (frames are 10 ms)"),
-        (
-            50 <= options["features.f0.fmin"] <= options["features.f0.fmax"] / 2 <= 1003,
-            "features.f0 needs 50 ≤ fmin, an octave or more below fmax ≤ 2006 Hz",
+    return {
+        f"sample_rate must be a multiple of {FRAMES_PER_SECOND} Hz from 8000 to 192000 (frames are 10 ms)": (
+            rate % FRAMES_PER_SECOND == 0 and 8_000 <= rate <= 192_000
         ),
-        (
-            options["model.wavenet.kernel_size"] % 2 == 1,
-            "model.wavenet.kernel_size must be odd (the WaveNet is centred)",
+        "features.f0 needs 50 ≤ fmin, an octave or more below fmax ≤ 2006 Hz": 50 <= fmin <= fmax / 2 <= 1003,
+        "features.content.perturbation_factors must rise (training interpolates between neighbours)": (
+            factors == sorted(factors)
         ),
-        (
-            options["model.wavenet.layers"] > 0 or options["model.source_filter"],
-            "model.source_filter: false needs model.wavenet.layers ≥ 1",
+        "model.wavenet.kernel_size must be odd (the WaveNet is centred)": kernel_size % 2 == 1,
+        "model.source_filter: false needs model.wavenet.layers ≥ 1": layers > 0 or options["model.source_filter"],
+        **{f"{name} must not be empty": bool(options[name]) for name in lists},
+        "loss.energy_repulsion must be 0 or below loss.spectral (the loss has no minimum otherwise)": (
+            repulsion < spectral or not repulsion
         ),
-        (
-            options["features.content.perturbation_factors"]
-            == sorted(options["features.content.perturbation_factors"]),
-            "features.content.perturbation_factors must rise (training interpolates between neighbours)",
+        f"{' and '.join(conversion)} need virtual_speakers.fraction above 0": (
+            options["virtual_speakers.fraction"] > 0 or not conversion
         ),
-        (bool(options["loss.scales"]), "loss.scales must not be empty"),
-        (
-            repulsion < spectral or not repulsion,
-            "loss.energy_repulsion must be 0 or below loss.spectral (the loss has no minimum otherwise)",
+        "train.batch_size must be a multiple of train.gradient_accumulation_steps (times the processes)": (
+            options["train.batch_size"] % parts == 0
         ),
-        (bool(options["discriminator.kinds"]), "discriminator.kinds must not be empty"),
-        (bool(options["discriminator.fft_sizes"]), "discriminator.fft_sizes must not be empty"),
-        (bool(options["discriminator.periods"]), "discriminator.periods must not be empty"),
-        (
-            options["virtual_speakers.fraction"] > 0 or not any(options[name] for name in conversion),
-            f"{' and '.join(name for name in conversion if options[name])} need virtual_speakers.fraction above 0",
+    }
+
+
+def _encoder_rules(options: Mapping[str, Any]) -> dict[str, bool]:
+    """Encoders exist, and have the layers that are named."""
+    name, layer = options["features.content.encoder"], options["features.content.layer"]
+    choices = {name: cls.channels for name, cls in encoders.classes().items() if cls.hop}
+    rules = {
+        f"features.content.encoder must be one of {', '.join(choices)}, not {short_repr(name)}": name in choices,
+        f"features.content.layer of {name} must be one of {', '.join(choices.get(name, ()))}": (
+            name not in choices or layer in choices[name]
         ),
-        (
-            options["train.batch_size"] % max(1, options["train.gradient_accumulation_steps"]) == 0,
-            "train.batch_size must be a multiple of train.gradient_accumulation_steps (times the processes)",
-        ),
-        _content_layer_exists(options),
-        *(
-            _layers_exist(options, f"perceptual.{name}", which)
-            for name in _losses(options)
-            for which in ("layers", "conversion_layers")
-            if which == "layers" or options[f"perceptual.{name}.conversion_weight"]
-        ),
-        *(
-            (name not in _RESERVED and name.isidentifier(), f"perceptual.{name}: choose another name for this loss")
-            for name in _losses(options)
-        ),
-    ]
+    }
+    for loss in _losses(options):
+        group = f"perceptual.{loss}"
+        encoder, classes = options[f"{group}.encoder"], encoders.classes()
+        layers = list(classes[encoder].channels) if encoder in classes else []
+        rules |= {
+            f"{group}: choose another name for this loss": loss not in _RESERVED and loss.isidentifier(),
+            f"{group}.encoder must be one of {', '.join(classes)}, not {short_repr(encoder)}": encoder in classes,
+        }
+        for which in ("layers", "conversion_layers") if options[f"{group}.conversion_weight"] else ("layers",):
+            wanted = options[f"{group}.{which}"]
+            rules[f"{group}.{which} must be some of {', '.join(layers)}"] = encoder not in classes or (
+                bool(wanted) and set(wanted) <= set(layers)
+            )
+    return rules
 
 
 def _losses(options: Mapping[str, Any]) -> list[str]:
     """Names of the perceptual losses."""
     names = (name.removeprefix("perceptual.").removesuffix(".encoder") for name in options)
     return [name for name in names if f"perceptual.{name}.encoder" in options]
-
-
-def _content_layer_exists(options: Mapping[str, Any]) -> tuple[bool, str]:
-    name, layer = options["features.content.encoder"], options["features.content.layer"]
-    choices = {name: cls.channels for name, cls in encoders.classes().items() if cls.hop}
-    if name not in choices:
-        return False, f"features.content.encoder must be one of {', '.join(choices)}, not {short_repr(name)}"
-    return layer in choices[name], f"features.content.layer of {name} must be one of {', '.join(choices[name])}"
-
-
-def _layers_exist(options: Mapping[str, Any], group: str, which: str) -> tuple[bool, str]:
-    name, wanted = options[f"{group}.encoder"], options[f"{group}.{which}"]
-    if name not in encoders.classes():
-        return False, f"{group}.encoder must be one of {', '.join(encoders.classes())}, not {short_repr(name)}"
-    layers = encoders.classes()[name].channels
-    return bool(wanted) and set(wanted) <= set(layers), f"{group}.{which} must be some of {', '.join(layers)}"

@@ -134,14 +134,11 @@ def _excerpt(audio: Audio, loudness: NDArray[np.float32], first: int, last: int)
 
 
 def slice_at_silence(loudness: NDArray[np.float32]) -> list[tuple[int, int]]:
-    """Frames [first, last) of the slices of a recording: one if it is at most 15 s long, else 3 to 15 s each.
+    """Frames [first, last) of the slices of a recording of loudness (N,) in dB: one for 15 s or less, else 3 to 15 s.
 
     A slice ends at the last silent frame that it can reach: one with 0.15 s on either side that are 40 dB below the
     loudest frame of the recording. Without silence it ends where the loudest frame around is quietest. Nothing is lost:
     every slice begins where the one before it ends.
-
-    Args:
-        loudness: (N,) dB.
     """
     frames = len(loudness)
     if frames <= MAX_FRAMES:

@@ -20,11 +20,6 @@ SEMITONES = (2.0, 10.0)  # above the speech, drawn for every clip
 def add_pitch_shifted_clips(prepared: Manifest, out: Path, config: Config) -> None:
     """Copy a prepared folder, and add every training clip once more at a higher pitch.
 
-    Args:
-        prepared: of speech.
-        out: folder to make; what is there is not made again.
-        config: sample rate and features.
-
     Raises:
         MissingExtra: Praat is not installed.
     """

@@ -8,13 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.nn import functional
 
 from svc.encoders import register, safetensors_io
 from svc.encoders.spectrogram import SpectrogramEncoder
-from svc.errors import WeightsError
 
 FFT = 512
 FILTERS = (16, 32, 64, 32)
@@ -99,13 +97,10 @@ class AutoencoderEncoder(SpectrogramEncoder):
             WeightsError: the file is not there, damaged or of another network.
         """
         super().__init__()
-        if file is None:
-            self.model = Autoencoder(AutoencoderSize())
-        else:
-            self.model = Autoencoder(_read_size(file))
-            stored = {name: value.half() if value.is_floating_point() else value
-                      for name, value in self.model.state_dict().items()}  # fmt: skip
-            self.model.load_state_dict(safetensors_io.load_checked(file, stored, "make it again by the recipe"))
+        size = {} if file is None else safetensors_io.read_header(file, "size", "train_autoencoder")
+        self.model = Autoencoder(AutoencoderSize(**size))
+        if file is not None:
+            safetensors_io.load_half_precision(self.model, file, "make it again by the recipe")
         self.freeze()
 
     @property
@@ -117,12 +112,3 @@ class AutoencoderEncoder(SpectrogramEncoder):
         """``layer1`` (B, 16, 129, N) … ``layer4`` (B, 32, 17, N / 4); N is made a multiple of 4."""
         missing = -spectrogram.shape[-1] % self.stride
         return self.model.encode(functional.pad(spectrogram, (0, missing), mode="replicate"))
-
-
-def _read_size(file: Path) -> AutoencoderSize:
-    try:
-        with safe_open(file, framework="pt") as stored:
-            return AutoencoderSize(**json.loads((stored.metadata() or {})["size"]))
-    except (SafetensorError, OSError, KeyError, ValueError, TypeError):
-        reason = "damaged or no autoencoder" if file.is_file() else "not there"
-        raise WeightsError(f"{file}: {reason}; train it with recipes/train_autoencoder.py") from None

@@ -14,8 +14,9 @@ import torch
 from filelock import FileLock
 from safetensors import SafetensorError
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
+from svc.encoders import safetensors_io
 from svc.errors import WeightsError, printable
 from svc.utils.atomic import write_bytes
 from svc.utils.progress import bar
@@ -87,6 +88,19 @@ def weights_file(source: Download, network: Mapping[str, Tensor], published_name
             f"{folder}: cannot be used ({reason}); set XDG_CACHE_HOME to another folder, {source.fallback}"
         ) from None
     return stored
+
+
+def load_published(
+    network: nn.Module, source: Download, file: Path | None = None, published_name: Callable[[str], str] = str
+) -> None:
+    """Load the weights of a network, which may be on the meta device, from ``weights_file`` or another file.
+
+    Raises:
+        WeightsError: as ``weights_file``; the file is damaged or of another network.
+    """
+    expected = network.state_dict()
+    path = file or weights_file(source, expected, published_name)
+    network.load_state_dict(safetensors_io.load_checked(path, expected, "delete it to have it made again"), assign=True)
 
 
 def _make(

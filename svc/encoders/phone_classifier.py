@@ -100,8 +100,7 @@ class PhoneEncoder(Encoder):
                 raise WeightsError(
                     f"{file}: not there; train it with recipes/train_phone_model.py, or use the encoder cepstral"
                 )
-            stored = {name: value.half() for name, value in self.model.state_dict().items()}
-            self.model.load_state_dict(safetensors_io.load_checked(file, stored, "reinstall svc"))
+            safetensors_io.load_half_precision(self.model, file, "reinstall svc")
         self.freeze()
 
     @property

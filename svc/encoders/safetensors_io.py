@@ -1,11 +1,13 @@
 """Weights from a safetensors file, checked against the names, shapes and types of a network."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
 from svc.errors import WeightsError
 
@@ -35,3 +37,30 @@ def load_checked(path: Path, network: Mapping[str, Tensor], hint: str) -> dict[s
         if value.dtype != network[name].dtype or not bool(torch.isfinite(value).all()):
             raise WeightsError(f"{path}: {name} holds values that are not numbers or of the wrong type; {hint}")
     return tensors
+
+
+def half_precision(network: nn.Module) -> dict[str, Tensor]:
+    """Tensors of a network by name as our own files hold them: floating-point numbers in half precision."""
+    return {
+        name: (value.half() if value.is_floating_point() else value).contiguous()
+        for name, value in network.state_dict().items()
+    }
+
+
+def load_half_precision(network: nn.Module, path: Path, hint: str) -> None:
+    """Load what ``half_precision`` gave from a file. Raises as ``load_checked``."""
+    network.load_state_dict(load_checked(path, half_precision(network), hint))
+
+
+def read_header(path: Path, key: str, recipe: str) -> Any:
+    """A value of the file's header, which is JSON.
+
+    Raises:
+        WeightsError: the file is not there or damaged, or its header has no such key; the recipe makes another.
+    """
+    try:
+        with safe_open(path, framework="pt") as stored:
+            return json.loads((stored.metadata() or {})[key])
+    except (SafetensorError, OSError, KeyError, ValueError):
+        reason = "damaged or another network" if path.is_file() else "not there"
+        raise WeightsError(f"{path}: {reason}; train it with recipes/{recipe}.py") from None

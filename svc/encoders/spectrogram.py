@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from svc.audio.stft import power_spectrogram
-from svc.encoders import safetensors_io
 from svc.encoders.base import Encoder
-from svc.encoders.download import Download, weights_file
+from svc.encoders.download import Download, load_published
 
 EPS = 1e-8  # power: keeps the gradient of a magnitude finite at silence
 
@@ -71,9 +70,7 @@ class AudioSetEncoder(SpectrogramEncoder):
         self.bank: Tensor
         self.network = self.make_network()
         if file is not None:
-            tensors = self.network.state_dict()
-            path = weights_file(self.download, tensors) if isinstance(file, EllipsisType) else file
-            self.network.load_state_dict(safetensors_io.load_checked(path, tensors, "delete it to have it made again"))
+            load_published(self.network, self.download, None if isinstance(file, EllipsisType) else file)
         self.freeze()
 
     @abstractmethod

@@ -5,6 +5,7 @@ They answer every 20 ms. Their front end, a stack of convolutions with a stride 
 exactly. Our odd frames lie halfway between two of theirs and are the mean of both.
 """
 
+from contextlib import nullcontext
 from pathlib import Path
 from types import EllipsisType
 from typing import Any, ClassVar
@@ -13,9 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from svc.encoders import register, safetensors_io
+from svc.encoders import register
 from svc.encoders.base import Encoder
-from svc.encoders.download import Download, weights_file
+from svc.encoders.download import Download, load_published
 from svc.utils.units import hop_samples
 
 PUBLISHER = "https://download.pytorch.org/torchaudio/models"
@@ -53,15 +54,10 @@ class SSLEncoder(Encoder):
             WeightsError: the file is not there and cannot be fetched, is damaged, changed or of another network.
         """
         super().__init__()
-        if file is None:
+        with torch.device("meta") if file is not None else nullcontext():
             self.model = self._network()
-        else:
-            with torch.device("meta"):
-                self.model = self._network()
-            network = self.model.state_dict()
-            path = weights_file(self.download(), network, published_param_name) if file is ... else file
-            tensors = safetensors_io.load_checked(path, network, "delete it to have it made again")
-            self.model.load_state_dict(tensors, assign=True)
+        if file is not None:
+            load_published(self.model, self.download(), None if file is ... else file, published_param_name)
         self.freeze()
 
     @classmethod

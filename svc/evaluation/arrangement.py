@@ -93,8 +93,8 @@ def arrange(
                     _place(recording, root / "speech" / name / f"{number:02d}")
     except OSError as error:
         raise DataError(f"{root}: cannot be written ({error.strerror}); choose another -o") from None
-    folders = {"sources": root / "songs", "enrolment": root / "enrolment", "parallel": root / "truths"}
-    return replace(request, speakers=tuple(targets), **folders)
+    songs, enrolment, truths = (root / name for name in ("songs", "enrolment", "truths"))
+    return replace(request, speakers=tuple(targets), sources=songs, enrolment=enrolment, parallel=truths)
 
 
 def _name(recording: Recording, takes: Takes) -> str:

@@ -93,6 +93,6 @@ def _differences(a: Sequence[Row], b: Sequence[Row]) -> list[Difference]:
         gains = (pair[1] - pair[0]).tolist()
         gain = estimate(gains, songs)
         if gain.files:
-            means = [float(np.nanmean(line)) for line in pair]
-            differences.append(Difference(measure, *means, gain, sign_flip_p_value(gains, songs)))
+            mean_a, mean_b = np.nanmean(pair, axis=1).tolist()
+            differences.append(Difference(measure, mean_a, mean_b, gain, sign_flip_p_value(gains, songs)))
     return differences

@@ -48,26 +48,23 @@ class EvaluationRequest:
 def evaluate(request: EvaluationRequest, converter: Converter | None = None) -> Evaluation:
     """Convert, unless there are conversions already, and score everything; bad files are skipped with their reason.
 
-    Without a converter and without conversions only the source and the truth are scored.
-
     Raises:
-        DataError: folders hold nothing usable, no target has enrolment recordings, or the output would be written
-            into an input folder. Nothing is written then.
+        DataError: folders hold nothing usable, no target has enrolment recordings, there is nothing to convert with, or
+            the output would be written into an input folder. Nothing is written then.
     """
     skipped: list[str] = []
-    converting = converter is not None and not request.converted
-    _check_places(request, converting)
+    _check_places(request)
+    if converter is None and not request.converted:
+        raise DataError("nothing to evaluate; give --voice to convert, or --converted for existing conversions")
     songs = protocol.find_songs(request.sources)
     enrolment_files = _find_enrolment(request, songs)
     targets = _targets(request, converter, list(enrolment_files))
     enrolment = _read_enrolment(enrolment_files, skipped)
-    pairs = _plan(request, songs, targets, enrolment, skipped, converting)
+    pairs = _plan(request, songs, targets, enrolment, skipped)
     evaluator = Evaluator(request.metrics, enrolment)
-    if converter and converting:
+    if converter and not request.converted:
         pairs = _convert(converter, pairs, request, skipped)
-    has_conversions = converting or request.converted is not None
-    scorer = SongScorer(evaluator, request.parallel, has_conversions)
-    scores = scorer.score_all(pairs, request.jobs or os.cpu_count() or 1)
+    scores = SongScorer(evaluator, request.parallel).score_all(pairs, request.jobs or os.cpu_count() or 1)
     evaluation = Evaluation(scores, evaluator, enrolment)
     scores.skipped[:] = dict.fromkeys(skipped + scores.skipped)
     if converter:
@@ -78,7 +75,7 @@ def evaluate(request: EvaluationRequest, converter: Converter | None = None) -> 
     return evaluation
 
 
-def _check_places(request: EvaluationRequest, converting: bool) -> None:
+def _check_places(request: EvaluationRequest) -> None:
     """Check that all folders exist, and that the output stays apart from them."""
     out = request.out.resolve()
     inputs = {
@@ -93,7 +90,7 @@ def _check_places(request: EvaluationRequest, converting: bool) -> None:
                 reason = f"lies inside the folder of {option}, where it would count as a speaker"
                 raise DataError(f"{request.out}: {reason}; choose another -o")
             written = [(request.out / name).resolve() for name in (CONVERTED, SOURCE_FILTER)]
-            if converting and any(place.resolve().is_relative_to(conversions) for conversions in written):
+            if not request.converted and any(place.resolve().is_relative_to(conversions) for conversions in written):
                 raise DataError(f"{place}: conversions would be written there, over {option}; choose another -o")
     try:
         above = next(place for place in (out, *out.parents) if place.exists())
@@ -159,9 +156,8 @@ def _plan(
     targets: Sequence[str],
     enrolled: Collection[str],
     skipped: list[str],
-    converting: bool,
 ) -> list[ConversionPair]:
-    """The pairs to score; without conversions, every song with other speakers."""
+    """The pairs to score."""
     pairs: list[ConversionPair] = []
     if request.converted:
         chosen = targets if request.speakers else ()
@@ -175,11 +171,7 @@ def _plan(
     skipped += [reason] if missing else []
     if request.converted:
         return [pair for pair in pairs if pair.target in usable]
-    pairs = protocol.plan_conversions(songs, usable, request.num_targets, request.out / CONVERTED)
-    pairs = [pair for pair in pairs if converting or pair.target != pair.song.speaker]
-    if not pairs:
-        raise DataError(f"{request.sources}: no other speaker to compare with; give --enrolment DIR/<speaker>/")
-    return pairs
+    return protocol.plan_conversions(songs, usable, request.num_targets, request.out / CONVERTED)
 
 
 def _convert(

@@ -48,7 +48,6 @@ class SongScorer:
 
     evaluator: Evaluator
     parallel: Path | None  # folder of the targets' own performances
-    has_conversions: bool  # or only the source and the truth are scored
 
     def score_all(self, pairs: Sequence[ConversionPair], jobs: int) -> SongScores:
         """Score all pairs, song by song in several threads, and the enrolment recordings of their targets.
@@ -84,18 +83,16 @@ class SongScorer:
             except AudioError as error:  # names its file
                 scores.skipped.append(str(error))
             except SvcError as error:
-                scores.skipped.append(f"{pair.output if self.has_conversions else song.path}: {error}")
+                scores.skipped.append(f"{pair.output}: {error}")
         return scores
 
     def _score_pair(self, pair: ConversionPair, source: AnalysedAudio, scores: SongScores) -> list[Row]:
         """A row for each system; the truth is noted in the scores."""
         evaluator, song, target = self.evaluator, pair.song, pair.target
         text = song.text if evaluator.asr else None
-        outputs: dict[str, AnalysedAudio] = {}
-        if self.has_conversions:
-            outputs["voice"] = evaluator.analyse(read_audio(pair.output))
-            if pair.source_filter and (alone := read_or_skip(pair.source_filter, scores.skipped)):
-                outputs["source_filter"] = evaluator.analyse(alone)
+        outputs = {"voice": evaluator.analyse(read_audio(pair.output))}
+        if pair.source_filter and (alone := read_or_skip(pair.source_filter, scores.skipped)):
+            outputs["source_filter"] = evaluator.analyse(alone)
         truths: list[Audio] = []
         if song.speaker != target:
             outputs["copied"] = source

@@ -53,8 +53,6 @@ def _end(end: float | tuple[str, ...], name: str, key: str, row: Row, rows: Sequ
 def headline(rows: Sequence[Row]) -> str:
     """One sentence about the conversions, or about the reconstructions if there are no conversions."""
     outputs, kind = _outputs(rows)
-    if not outputs:
-        return "No conversions: the source and the truth were scored."
     songs = len({row["song"] for row in outputs})
     identified = [value for value in values(outputs, "named_target") if not math.isnan(value)]
     breath = mean(outputs, "breath_kept")

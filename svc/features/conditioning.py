@@ -12,6 +12,8 @@ from torch import Tensor
 
 from svc.utils.units import F0_RANGE_HZ, FRAMES_PER_SECOND, semitones_to_ratio
 
+NOISE_OFFSET = 2**31  # frames; no song starts there
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Conditioning:
@@ -68,6 +70,11 @@ class Conditioning:
     def with_speaker(self, speaker: Tensor) -> Conditioning:
         """The same for other speaker weights, (B, S) or (B, S, N)."""
         return replace(self, speaker=speaker)
+
+    def with_new_noise(self, phase_offset: Tensor) -> Conditioning:
+        """The same with other noise, and pulses shifted by a phase offset (B,) in cycles."""
+        phase = (self.phase + phase_offset.to(self.phase.device)[:, None]) % 1.0
+        return replace(self, start_frame=self.start_frame + NOISE_OFFSET, phase=phase)
 
     @staticmethod
     def stack(items: Sequence[Conditioning]) -> Conditioning:

@@ -40,13 +40,8 @@ def multi_resolution_stft_loss(
 
     The convergence is ‖|R| − |F|‖ / ‖|R|‖ (Frobenius norm) of a segment, averaged over the segments, so that the
     micro batches of a batch add up to it. The norm of a segment is at least that of −50 dB. The log magnitude term is
-    E|log|R| − log|F|| in nepers (1910.11480, eqs. 4–7).
-
-    Args:
-        fake: (B, T).
-        real: (B, T).
-        scales: FFT sizes in samples; Hann windows of the same size, hop of a quarter.
-        fake2: (B, T) second sample of the generator for the same conditioning.
+    E|log|R| − log|F|| in nepers (1910.11480, eqs. 4–7). Audio is (B, T); scales are FFT sizes in samples, with Hann
+    windows of the same size and a hop of a quarter; ``fake2`` is a second sample for the same conditioning.
 
     Returns:
         ``convergence`` and ``log_magnitude``, and with ``fake2`` also ``energy_repulsion``: the negative sum of both

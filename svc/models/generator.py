@@ -24,11 +24,6 @@ class Generator(nn.Module):
 
     Without a source–filter stage (the paper's form) the WaveNet runs on the bare sine and noise excitation at the
     sample rate, and the gain is the median level of the recording.
-
-    Args:
-        config: sizes and sample rate.
-        content_channels: of the content features.
-        num_speakers: rows of the speaker embedding.
     """
 
     def __init__(self, config: Config, *, content_channels: int, num_speakers: int):

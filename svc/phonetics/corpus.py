@@ -5,6 +5,8 @@ PocketSphinx aligns. Of labelled speech there is also a singing version (singing
 transcript have no labels, and serve as pairs of voices alone.
 """
 
+import csv
+import io
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -19,7 +21,9 @@ from numpy.typing import NDArray
 
 from svc.audio import files
 from svc.audio.files import Audio, Samples
+from svc.audio.find import find_audio
 from svc.audio.resample import resample
+from svc.data import corpora
 from svc.errors import AudioError, DataError, printable
 from svc.features.cache import Arrays, FeatureCache, file_hash, to_int16
 from svc.features.content import normalise_level
@@ -28,7 +32,6 @@ from svc.phonetics import singing_augmentation
 from svc.phonetics.alignment import align_speech, dictionary
 from svc.phonetics.espeak import espeak
 from svc.phonetics.phones import NUMBER, PHONES, SILENCE, Segment, from_kana, labels
-from svc.phonetics.transcripts import find
 from svc.utils.atomic import write_bytes
 from svc.utils.progress import progress
 from svc.utils.units import FRAMES_PER_SECOND
@@ -37,6 +40,7 @@ RATE = 16_000
 VOICES, SINGING_VOICES = 3, 2  # of a recording: its own and two changed ones; and those of its singing version
 CACHE_KEY = {"version": 4, "voices": VOICES, "aligner": "pocketsphinx"}
 MANIFEST = "utterances.jsonl"
+INDEX = "index.csv"  # of recordings, in their folder or the one above: path and text
 SYNTHETIC = "espeak-ng:"  # instead of a path
 LANGUAGES = ("en-us", "en-us", "en-gb-x-rp", "en-029")  # of synthetic speech
 WORD_COUNT, PITCH_RANGES, SPEEDS = (3, 9), (0, 0, 30, 60), (80, 110, 150, 190)  # of it; words a minute
@@ -86,18 +90,14 @@ class Utterance:
 def prepare(
     folders: Sequence[Path], out: Path, synthetic: int = 0, jobs: int | None = None
 ) -> tuple[list[Utterance], list[str]]:
-    """Utterances of all recordings below some folders, and why others are not among them.
+    """Utterances of all recordings below some folders, and of espeak-ng; and why others are not among them.
 
-    Args:
-        folders: of speech and singing.
-        out: with a cache; what is there is not made again.
-        synthetic: utterances of espeak-ng to be added.
-        jobs: processes; one for each core if not given.
+    What is in the cache of the output folder is not made again.
 
     Raises:
         DataError: there are none, a list of theirs cannot be read, espeak-ng is not installed, or a process ended.
     """
-    work = [(path, text, out / "store") for folder in folders for path, text in find(folder)]
+    work = [(path, text, out / "store") for folder in folders for path, text in find_recordings(folder)]
     if not work:
         raise DataError(f"{', '.join(map(str, folders))}: no recordings; name folders that hold speech or singing")
     if synthetic:  # fail before hours of work
@@ -127,6 +127,31 @@ def read_prepared(folder: Path) -> list[Utterance]:
         return [Utterance(**row | {"syllables": tuple(map(tuple, row["syllables"]))}) for row in rows]
     except (OSError, ValueError, TypeError, KeyError):
         raise DataError(f"{folder / MANIFEST}: cannot be read; prepare the recordings again") from None
+
+
+def find_recordings(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Every recording below a folder and its transcript, empty if there is none.
+
+    Raises:
+        DataError: there is no such folder, or a list in it cannot be read.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder")
+    texts = _read_index(folder.parent / INDEX) | _read_index(folder / INDEX)
+    if not texts and (name := corpora.detect(folder)) != "folder":
+        texts = {recording.path: recording.text or "" for recording in corpora.find(folder, name)}
+    for path in find_audio(folder):
+        yield path, texts.get(path, "")
+
+
+def _read_index(file: Path) -> dict[Path, str]:
+    """Text by file; rows that end early have none."""
+    try:
+        content = file.read_text(encoding="utf-8") if file.is_file() else ""
+        rows = list(csv.DictReader(io.StringIO(content, newline="")))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{file}: cannot be read as UTF-8 ({error}); repair or remove it") from None
+    return {file.parent / row["path"]: row.get("text") or "" for row in rows if row.get("path")}
 
 
 def _run(work: list[_Job], jobs: int) -> Iterator[Utterance | str]:

@@ -56,12 +56,7 @@ class PhoneBatch:
 
 
 class PhoneDataset:
-    """Random segments of speech, singing and synthetic speech.
-
-    Args:
-        folder: of ``svc.phonetics.corpus.prepare``.
-        utterances: those to use.
-        frames: of a segment; utterances shorter than half of it are left out.
+    """Random segments of speech, singing and synthetic speech; recordings shorter than half of one are left out.
 
     Attributes:
         speech: recordings.

@@ -10,31 +10,24 @@ import torch
 from torch import Tensor
 
 
-def gram(x: Tensor) -> Tensor:
-    """Gram matrix X Xᵀ (D, D) of features (D, N)."""
-    return x @ x.T
-
-
 class GramTarget:
-    """The Gram matrix of the style clip, YYᵀ divided by a number, to which others are compared.
+    """The Gram matrix of the style clip, YYᵀ divided by a number, for Y (D, M), to which others are compared.
 
-    Args:
-        y: features (D, M).
-        divisor: M makes the matrix independent of the clip's length; 1 leaves it as published.
-        kernel: by the identity, else by D × D matrices; what is cheaper if not given.
+    A divisor of M makes it independent of the clip's length; 1 leaves it as published. It is compared by the kernel
+    identity or by D × D matrices; what is cheaper if not given.
     """
 
     def __init__(self, y: Tensor, divisor: float, kernel: bool | None = None) -> None:
         self.kernel = y.shape[1] < y.shape[0] if kernel is None else kernel
         self.y = y / divisor**0.5
-        self.matrix = None if self.kernel else gram(self.y)
+        self.matrix = None if self.kernel else self.y @ self.y.T
         self.norm = _squared(self.y.T @ self.y if self.matrix is None else self.matrix)
 
     def distance(self, x: Tensor, divisor: float) -> Tensor:
         """Squared Frobenius distance () in double precision to XXᵀ / divisor of features (D, N)."""
         x = x / divisor**0.5
         if self.matrix is not None:
-            return _squared(gram(x) - self.matrix)
+            return _squared(x @ x.T - self.matrix)
         distance: Tensor = _KernelDistance.apply(x, self.y, self.norm)
         return distance
 

@@ -1,6 +1,7 @@
 """Layers of a frozen encoder as a function of the spectrogram that is optimised."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -9,7 +10,6 @@ from torch import Tensor
 from svc import encoders
 from svc.encoders import phone_classifier
 from svc.encoders.autoencoder import AutoencoderEncoder
-from svc.encoders.base import Encoder
 from svc.encoders.phone_classifier import PhoneEncoder
 from svc.encoders.random_cnn import RandomCNN1d, RandomCNN2d
 from svc.encoders.spectrogram import SpectrogramEncoder, magnitude
@@ -33,19 +33,18 @@ def make_layers(config: StyleConfig) -> Callable[[Tensor], Layers]:
     names = [name for name, cls in encoders.classes().items() if issubclass(cls, SpectrogramEncoder | PhoneEncoder)]
     if config.encoder not in names:
         raise DataError(f"--set encoder={config.encoder}: takes no spectrograms; give one of {', '.join(names)}")
-    if config.encoder == "autoencoder" and config.weights:
-        encoder: Encoder = AutoencoderEncoder(Path(config.weights))
-    else:
-        encoder = encoders.load(config.encoder)
-    expected = (16_000, phone_classifier.WINDOW, phone_classifier.FFT)
+    own_weights = config.encoder == "autoencoder" and config.weights
+    encoder = AutoencoderEncoder(Path(config.weights)) if own_weights else encoders.load(config.encoder)
+    layers: Callable[[Tensor], Layers]
     if isinstance(encoder, SpectrogramEncoder):
-        expected = encoder.sample_rate, encoder.window, encoder.fft
+        expected, layers = (encoder.sample_rate, encoder.window, encoder.fft), encoder.layers
+    else:
+        assert isinstance(encoder, PhoneEncoder)
+        expected = 16_000, phone_classifier.WINDOW, phone_classifier.FFT
+        layers = partial(_phone_layers, encoder)
     if expected != (config.sample_rate, config.window, config.fft):
         raise DataError(f"{config.encoder} takes sample_rate, window, fft of {expected}; set these")
-    if isinstance(encoder, SpectrogramEncoder):
-        return encoder.layers
-    assert isinstance(encoder, PhoneEncoder)
-    return lambda spectrogram: _phone_layers(encoder, spectrogram)
+    return layers
 
 
 def _phone_layers(encoder: PhoneEncoder, spectrogram: Tensor) -> Layers:

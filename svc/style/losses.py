@@ -17,7 +17,7 @@ class Target:
 
     content: Tensor | None
     gram: GramTarget | None
-    content_scale: float = 1.0
+    content_scale: float
     gram_scale: float = 1.0
     gram_divisor: float = 1.0
 
@@ -33,11 +33,7 @@ class StyleObjective:
     - ``ulyanov``: Gram / frames; sums. ``mean``: the same with means over all elements, as in the shallow net.
     - ``size``: Gram / CHW, means, as in the VGGish notebook.
 
-    Args:
-        layers: from a spectrogram (1, bins, N) to named layers (1, C, H, W) or (1, C, W).
-        content: log(1 + |STFT|) (1, bins, N).
-        style: that of the style clip, (1, bins, M).
-        config: options.
+    Spectrograms of content and style are log(1 + |STFT|) (1, bins, N), layers (1, C, H, W) or (1, C, W).
     """
 
     def __init__(self, layers: Callable[[Tensor], Layers], content: Tensor, style: Tensor, config: StyleConfig) -> None:
@@ -63,24 +59,22 @@ class StyleObjective:
         return {"total": total, "content": content, "style": style, "l2": l2}
 
     def _target(self, name: str, content: Tensor, style: Tensor, active: Tensor) -> Target:
-        config, size, channels = self.config, content.numel(), content.shape[1]
-        wanted = content if name in config.content_layers else None
+        form, size, channels = self.config.form, content.numel(), content.shape[1]
+        wanted = content if name in self.config.content_layers else None
         power = max(float(content.square().sum()), 1e-12)
-        content_scale = {"relative": 1 / power, "sum": 1.0, "ulyanov": 1.0, "random-cnn-2d": 1 / (4 * size)}.get(
-            config.form, 1 / size
-        )
-        if name not in config.style_layers:
+        scales = {"relative": 1 / power, "sum": 1.0, "ulyanov": 1.0, "random-cnn-2d": 1 / (4 * size)}
+        content_scale = scales.get(form, 1 / size)
+        if name not in self.config.style_layers:
             return Target(wanted, None, content_scale)
         matrices = self._matrix(content, self.active), self._matrix(style, active)
         divisors = [
-            {"sum": 1.0, "random-cnn-2d": 1.0, "size": layer.numel()}.get(config.form, matrix.shape[1])
+            {"sum": 1.0, "random-cnn-2d": 1.0, "size": layer.numel()}.get(form, matrix.shape[1])
             for layer, matrix in zip((content, style), matrices, strict=True)
         ]
         gram = GramTarget(matrices[1], divisors[1])
-        gram_scale = {"relative": 1 / max(float(gram.norm), 1e-30), "sum": 1.0, "ulyanov": 1.0,
-                      "random-cnn-2d": 1 / (4 * channels * size)}  # fmt: skip
-        scale = gram_scale.get(config.form, 1 / len(matrices[1]) ** 2)
-        return Target(wanted, gram, content_scale, scale, divisors[0])
+        norm = max(float(gram.norm), 1e-30)
+        scales = {"relative": 1 / norm, "sum": 1.0, "ulyanov": 1.0, "random-cnn-2d": 1 / (4 * channels * size)}
+        return Target(wanted, gram, content_scale, scales.get(form, 1 / len(matrices[1]) ** 2), divisors[0])
 
     def _matrix(self, layer: Tensor, active: Tensor) -> Tensor:
         """Features (D, positions): all channels × bins over time, or the channels over bins and time."""

@@ -22,16 +22,9 @@ def optimise(
     config: StyleConfig,
     progress: Callable[[int, Losses], None] = lambda _count, _losses: None,
 ) -> tuple[Tensor, list[Losses]]:
-    """Minimise ``total`` of an objective.
+    """Minimise the loss ``total`` of a tensor; returns the last values, and the losses of all evaluations.
 
-    Args:
-        start: initial values; not changed.
-        objective: losses () by name of a tensor of that shape.
-        config: optimizer, evaluations, learning rate and ``stop_at``.
-        progress: called with the number and the losses of every evaluation.
-
-    Returns:
-        The last values, and the losses of all evaluations.
+    Progress is called with the number and the losses of every evaluation.
 
     Raises:
         DataError: the loss is not finite.
@@ -48,21 +41,19 @@ def optimise(
         return trace[-1]["total"]
 
     optimizer = _make_optimizer(variable, config)
+    (group,) = optimizer.param_groups
     while len(trace) < config.evaluations:
-        before = len(trace)
-        for group in optimizer.param_groups:
-            left = config.evaluations - before
-            if config.optimizer == "lbfgs":
-                group["max_iter"] = min(CHUNK, left) if trace else 1
-                group["max_eval"] = min(CHUNK, left)
-                group["lr"] = 1.0 if trace else FIRST_STEP * variable.numel()  # torch divides the first by Σ|gradient|
-            elif config.lr_decay:
-                progress_share = before / config.evaluations
-                group["lr"] = config.learning_rate * (0.505 + 0.495 * math.cos(math.pi * progress_share))
+        before, left = len(trace), config.evaluations - len(trace)
+        if config.optimizer == "lbfgs":
+            group["max_iter"] = min(CHUNK, left) if trace else 1
+            group["max_eval"] = min(CHUNK, left)
+            group["lr"] = 1.0 if trace else FIRST_STEP * variable.numel()  # torch divides the first by Σ|gradient|
+        elif config.lr_decay:
+            group["lr"] = config.learning_rate * (0.505 + 0.495 * math.cos(math.pi * before / config.evaluations))
         optimizer.step(closure)
         if not math.isfinite(trace[-1]["total"]):
             raise DataError(
-                f"the loss is not finite after {len(trace)} evaluations; lower --set learning_rate or use lbfgs"
+                f"the loss is not finite after {before} evaluations; lower --set learning_rate or use lbfgs"
             )
         converged = config.optimizer == "lbfgs" and len(trace) - before <= 1
         if converged or trace[-1]["style"] < config.stop_at * trace[0]["style"]:

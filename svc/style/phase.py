@@ -18,18 +18,14 @@ EPS = 1e-5  # power
 
 def stft(samples: Samples, config: StyleConfig) -> Tensor:
     """Complex spectrogram (1, bins, N) of samples (T,), not scaled, N = T // hop + 1."""
-    window = torch.hann_window(config.window)
-    return torch.stft(
-        torch.from_numpy(samples)[None], config.fft, config.hop, config.window, window, return_complex=True
-    )
+    audio, window = torch.from_numpy(samples)[None], torch.hann_window(config.window)
+    return torch.stft(audio, config.fft, config.hop, config.window, window, return_complex=True)
 
 
 def istft(spectrum: Tensor, length: int, config: StyleConfig) -> Samples:
     """Samples (T,) of a complex spectrogram (1, bins, N)."""
     window = torch.hann_window(config.window)
-    audio = torch.istft(spectrum, config.fft, config.hop, config.window, window, length=length)
-    samples: Samples = audio[0].numpy()
-    return samples
+    return np.asarray(torch.istft(spectrum, config.fft, config.hop, config.window, window, length=length)[0])
 
 
 def reconstruct(spectrogram: Tensor, content: Tensor, length: int, config: StyleConfig) -> Samples:
@@ -37,11 +33,11 @@ def reconstruct(spectrogram: Tensor, content: Tensor, length: int, config: Style
     if config.phase == "envelope":
         return istft(content * torch.exp(envelope_change(spectrogram, content, config.sample_rate)), length, config)
     wanted = magnitude(spectrogram)
+    phase, momentum = torch.sgn(content), MOMENTUM
     if config.phase == "random":
-        source = torch.Generator().manual_seed(config.seed)
-        phase = torch.polar(torch.ones_like(wanted), 2 * torch.pi * torch.rand(wanted.shape, generator=source))
-        return istft(griffin_lim(wanted, phase, length, config, momentum=0.0), length, config)
-    return istft(griffin_lim(wanted, torch.sgn(content), length, config), length, config)
+        angle = 2 * torch.pi * torch.rand(wanted.shape, generator=torch.Generator().manual_seed(config.seed))
+        phase, momentum = torch.polar(torch.ones_like(wanted), angle), 0.0
+    return istft(griffin_lim(wanted, phase, length, config, momentum), length, config)
 
 
 def griffin_lim(wanted: Tensor, phase: Tensor, length: int, config: StyleConfig, momentum: float = MOMENTUM) -> Tensor:

@@ -1,7 +1,7 @@
 """Presets of style transfer: the published systems as they were, and each in its improved form."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from svc.config.tree import build
@@ -12,117 +12,83 @@ MIN_WINDOW = 0.5  # s
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StyleConfig:
-    """Options of a style transfer.
+    """Options of a style transfer."""
 
-    Attributes:
-        encoder: in the registry.
-        weights: file of an autoencoder by ``recipes/train_autoencoder.py``; the one in the package if empty.
-        filters: of the layers of random-cnn-1d.
-        kernel_frames: of random-cnn-2d; 3 is smoother.
-        seed: of random weights and of noise.
-        sample_rate: Hz; that of a published network.
-        window: samples of the Hann window.
-        fft: samples of the transform.
-        hop: samples.
-        content_layers: compared with the content frame by frame.
-        style_layers: compared with the style by Gram matrices.
-        content_weight: of the content loss; 0 leaves the start to hold it.
-        style_weight: of the style loss.
-        l2: weight of the mean square of the spectrogram.
-        form: units of the losses, see ``svc.style.losses``; relative to the target is balanced over layers.
-        gram_axis: Gram matrices over time of all channels × bins, or over time and bins of the channels.
-        start: from the content, or from noise.
-        optimizer: lbfgs; adam; sgd is plain gradient descent.
-        evaluations: of loss and gradient, at most, for each window.
-        learning_rate: of adam and sgd.
-        lr_decay: cosine to a hundredth at the last evaluation.
-        variable: what is optimised: every bin, or the spectral envelope over the content's spectrum.
-        phase: griffin-lim starts from the content's phase; random as published; envelope filters the content by the
-            change of its spectral envelope, and keeps its harmonics.
-        griffin_lim_rounds: rounds of phase reconstruction.
-        match_loudness: give every frame the loudness of the content.
-        window_seconds: longer contents are transferred in windows that overlap.
-        stop_at: share of the style loss at the start at which the optimisation ends.
-    """
-
-    encoder: str = "random-cnn-1d"
-    weights: str = ""
-    filters: tuple[int, ...] = (512,)
-    kernel_frames: int = 1
-    seed: int = 0
-    sample_rate: int = 22_050
-    window: int = 1024
-    fft: int = 1024
-    hop: int = 256
-    content_layers: tuple[str, ...] = ("conv1",)
-    style_layers: tuple[str, ...] = ("conv1",)
-    content_weight: float = 0.01
+    encoder: str = "random-cnn-1d"  # in the registry
+    weights: str = ""  # file of an autoencoder by recipes/train_autoencoder.py; the one in the package if empty
+    filters: tuple[int, ...] = (512,)  # of the layers of random-cnn-1d
+    kernel_frames: int = 1  # of random-cnn-2d; 3 is smoother
+    seed: int = 0  # of random weights and of noise
+    sample_rate: int = 22_050  # Hz; that of a published network
+    window: int = 1024  # samples of the Hann window
+    fft: int = 1024  # samples of the transform
+    hop: int = 256  # samples
+    content_layers: tuple[str, ...] = ("conv1",)  # compared with the content frame by frame
+    style_layers: tuple[str, ...] = ("conv1",)  # compared with the style by Gram matrices
+    content_weight: float = 0.01  # 0 leaves the start to hold the content
     style_weight: float = 1.0
-    l2: float = 0.0
-    form: Literal["relative", "sum", "random-cnn-2d", "ulyanov", "mean", "size"] = "relative"
-    gram_axis: Literal["time", "full"] = "time"
+    l2: float = 0.0  # weight of the mean square of the spectrogram
+    form: Literal["relative", "sum", "random-cnn-2d", "ulyanov", "mean", "size"] = "relative"  # units, see losses.py
+    gram_axis: Literal["time", "full"] = "time"  # over time of channels × bins, or over time and bins of the channels
     start: Literal["content", "noise"] = "content"
     optimizer: Literal["lbfgs", "adam", "sgd"] = "lbfgs"
-    evaluations: int = 100
-    learning_rate: float = 0.02
-    lr_decay: bool = True
-    variable: Literal["spectrogram", "envelope"] = "spectrogram"
+    evaluations: int = 100  # of loss and gradient, at most, for each window
+    learning_rate: float = 0.02  # of adam and sgd
+    lr_decay: bool = True  # cosine to a hundredth at the last evaluation
+    variable: Literal["spectrogram", "envelope"] = "spectrogram"  # every bin, or an envelope over the content's bins
+    # start of Griffin-Lim, from the content or random, or the content filtered by the change of its envelope
     phase: Literal["griffin-lim", "random", "envelope"] = "griffin-lim"
     griffin_lim_rounds: int = 32
-    match_loudness: bool = True
-    window_seconds: float = 10.0
-    stop_at: float = 1e-4
+    match_loudness: bool = True  # give every frame the loudness of the content
+    window_seconds: float = 10.0  # longer contents are transferred in windows that overlap
+    stop_at: float = 1e-4  # share of the style loss at the start at which the optimisation ends
 
 
-_PUBLISHED = {"phase": "random", "griffin_lim_rounds": 500, "match_loudness": False, "stop_at": 0.0}
-_NOISE = {**_PUBLISHED, "start": "noise", "evaluations": 300}
-_STFT_2048 = {"sample_rate": 22_050, "window": 2048, "fft": 2048, "hop": 512}
-_NOTEBOOK = {**_NOISE, "form": "size", "gram_axis": "full", "style_weight": 1e6, "content_weight": 1.0}
-PUBLISHED: Mapping[str, Mapping[str, Any]] = {
+_PUBLISHED = StyleConfig(phase="random", griffin_lim_rounds=500, match_loudness=False, stop_at=0.0)
+_NOISE = replace(_PUBLISHED, start="noise", evaluations=300)
+_NOTEBOOK = replace(_NOISE, form="size", gram_axis="full", style_weight=1e6, content_weight=1.0)
+PUBLISHED: Mapping[str, StyleConfig] = {
     # ours: a trained network, as in Chorowski et al. 2017 (1712.08363)
-    "default": {
-        **{"encoder": "phone-classifier", "sample_rate": 16_000, "window": 400, "fft": 1024, "hop": 160},
-        **{"content_layers": ("embedding",), "style_layers": ("log_mel", "block1", "block2", "block3")},
-        **{"variable": "envelope", "phase": "envelope", "content_weight": 0.03, "evaluations": 50},
-    },
+    "default": StyleConfig(
+        encoder="phone-classifier", sample_rate=16_000, window=400, fft=1024, hop=160,
+        content_layers=("embedding",), style_layers=("log_mel", "block1", "block2", "block3"),
+        variable="envelope", phase="envelope", content_weight=0.03, evaluations=50,
+    ),
     # mazzzystar 2018
-    "random-cnn-2d": {
-        **_NOISE,
-        **{"encoder": "random-cnn-2d", "window": 512, "fft": 512, "hop": 128, "griffin_lim_rounds": 50},
-        **{"optimizer": "adam", "evaluations": 20_000, "learning_rate": 1e-3, "lr_decay": False},
-        **{"form": "random-cnn-2d", "content_weight": 100.0},
-    },
+    "random-cnn-2d": replace(
+        _NOISE, encoder="random-cnn-2d", window=512, fft=512, hop=128, griffin_lim_rounds=50,
+        optimizer="adam", evaluations=20_000, learning_rate=1e-3, lr_decay=False,
+        form="random-cnn-2d", content_weight=100.0,
+    ),
     # Ulyanov and Lebedev 2016
-    "ulyanov": {**_NOISE, **_STFT_2048, "filters": (4096,), "form": "ulyanov"},
+    "ulyanov": replace(_NOISE, window=2048, fft=2048, hop=512, filters=(4096,), form="ulyanov"),
     # Duong and Luc 2023, also the next two; their layers of CNN14 are not known
-    "shallow": {
-        **_PUBLISHED,
-        **_STFT_2048,
-        **{"filters": (2048, 2048), "style_layers": ("conv1", "conv2")},
-        **{"form": "mean", "content_weight": 1.0, "style_weight": 1e6},
-    },
-    "vggish": {
-        **_NOTEBOOK,
-        **{"encoder": "vggish", "sample_rate": 16_000, "window": 400, "fft": 512, "hop": 160},
-        "style_layers": ("conv1", "conv2"),
-    },
-    "cnn14": {
-        **_NOTEBOOK,
-        **{"encoder": "cnn14", "sample_rate": 32_000, "hop": 320},
-        **{"content_layers": ("block1",), "style_layers": ("block1", "block2")},
-    },
+    "shallow": replace(
+        _PUBLISHED, window=2048, fft=2048, hop=512, filters=(2048, 2048), style_layers=("conv1", "conv2"),
+        form="mean", content_weight=1.0, style_weight=1e6,
+    ),
+    "vggish": replace(
+        _NOTEBOOK, encoder="vggish", sample_rate=16_000, window=400, fft=512, hop=160, style_layers=("conv1", "conv2")
+    ),
+    "cnn14": replace(
+        _NOTEBOOK, encoder="cnn14", sample_rate=32_000, hop=320,
+        content_layers=("block1",), style_layers=("block1", "block2"),
+    ),
     # Perez, Proctor and Jain 2017, all ten strategies
-    "autoencoder": {
-        **{"encoder": "autoencoder", "sample_rate": 16_000, "window": 512, "fft": 512, "hop": 160},
-        **{"content_layers": ("layer3", "layer4"), "style_layers": ("layer1", "layer2")},
-        **{"content_weight": 0.1, "l2": 1e-4, "optimizer": "adam", "evaluations": 300, "match_loudness": False},
-    },
-}
-IMPROVED: Mapping[str, Any] = {
-    **{"form": "relative", "gram_axis": "time", "content_weight": 0.005, "style_weight": 1.0},
-    **{"start": "content", "optimizer": "lbfgs", "evaluations": 60, "stop_at": 1e-4},
-    **{"variable": "envelope", "phase": "envelope", "match_loudness": True},
-}
+    "autoencoder": StyleConfig(
+        encoder="autoencoder", sample_rate=16_000, window=512, fft=512, hop=160,
+        content_layers=("layer3", "layer4"), style_layers=("layer1", "layer2"),
+        content_weight=0.1, l2=1e-4, optimizer="adam", evaluations=300, match_loudness=False,
+    ),
+}  # fmt: skip
+
+
+def improve(config: StyleConfig) -> StyleConfig:
+    """The improved form: the spectral envelope of the content is optimised by relative losses."""
+    return replace(
+        config, form="relative", gram_axis="time", content_weight=0.005, style_weight=1.0, start="content",
+        optimizer="lbfgs", evaluations=60, stop_at=1e-4, variable="envelope", phase="envelope", match_loudness=True,
+    )  # fmt: skip
 
 
 def make_config(preset: str, overrides: Mapping[str, Any], *, as_published: bool = False) -> StyleConfig:
@@ -133,8 +99,7 @@ def make_config(preset: str, overrides: Mapping[str, Any], *, as_published: bool
     """
     if preset not in PUBLISHED:
         raise ConfigError(f"--preset {preset}: no such preset; choose one of {', '.join(PUBLISHED)}")
-    improved = {} if as_published or preset == "default" else IMPROVED
-    base = StyleConfig(**{**PUBLISHED[preset], **improved})
+    base = PUBLISHED[preset] if as_published or preset == "default" else improve(PUBLISHED[preset])
     faults: list[str] = []
     config = build(StyleConfig, dict(overrides), "", faults, base=base)
     if faults:

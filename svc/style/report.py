@@ -6,6 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
+
 from svc.audio.files import Audio
 from svc.audio.plot import plot_spectrogram
 from svc.audio.resample import resample
@@ -13,6 +15,7 @@ from svc.encoders.download import cache_folder
 from svc.evaluation.metrics import campplus
 from svc.evaluation.metrics.f0 import f0_scores, load_tracker, loudness_scores
 from svc.evaluation.metrics.speaker import load_speaker_similarity
+from svc.evaluation.page import png
 from svc.style.presets import StyleConfig
 from svc.style.transfer import StyleResult
 from svc.utils.atomic import write_bytes
@@ -34,12 +37,11 @@ def measure(result: StyleResult, style: Audio, config: StyleConfig) -> dict[str,
     similarity = load_speaker_similarity(judge, {"content": [content], "style": [other]})
     cosines = similarity.cosines(similarity.embed(output))
     step = max(1, len(result.trace) // CURVE)
-    losses: dict[str, Any] = {"evaluations": len(result.trace), "curve_step": step}
+    measures: dict[str, Any] = {"evaluations": len(result.trace), "curve_step": step}
     for name in ("style", "content"):
-        curve = [row[name] for row in result.trace]
-        losses |= {f"{name}_start": curve[0], f"{name}_end": curve[-1], f"{name}_curve": curve[::step]}
-    return {
-        **losses,
+        curve = [losses[name] for losses in result.trace]
+        measures |= {f"{name}_start": curve[0], f"{name}_end": curve[-1], f"{name}_curve": curve[::step]}
+    return measures | {
         "f0_tracker": tracker,
         "f0_shift_cents": f0["shift"],
         "f0_median_error_cents": f0["f0_median"],
@@ -62,19 +64,14 @@ def _judge() -> str:
 
 def write_report(path: Path, result: StyleResult, style: Audio, measures: dict[str, Any]) -> None:
     """Write ``<path>.json`` and ``<path>.png`` in the place of the output's ending."""
-    from matplotlib.figure import Figure
-
-    text = json.dumps(measures, indent=1, ensure_ascii=False)
-    write_bytes(path.with_suffix(".json"), text.encode())
+    write_bytes(path.with_suffix(".json"), json.dumps(measures, indent=1, ensure_ascii=False).encode())
     figure = Figure(figsize=(10, 9), layout="constrained")
-    axes = figure.subplots(4, 1)
+    *rows, axes = figure.subplots(4, 1)
     clips = {"content": result.content, "style": style, "output": result.audio}
-    for place, (name, audio) in zip(axes, clips.items(), strict=False):
-        plot_spectrogram(place, resample(audio.first(30), RATE).samples, RATE, None, name)
+    for row, (name, audio) in zip(rows, clips.items(), strict=True):
+        plot_spectrogram(row, resample(audio.first(30), RATE).samples, RATE, None, name)
     for name in ("style", "content"):
-        axes[3].semilogy([max(losses[name], 1e-12) for losses in result.trace], label=f"{name} loss")
-    axes[3].set_xlabel("evaluation")
-    axes[3].legend()
-    temporary = path.with_name(f".{path.stem}.png")
-    figure.savefig(temporary, dpi=80)
-    temporary.replace(path.with_suffix(".png"))
+        axes.semilogy([max(losses[name], 1e-12) for losses in result.trace], label=f"{name} loss")
+    axes.set_xlabel("evaluation")
+    axes.legend()
+    write_bytes(path.with_suffix(".png"), png(figure))

@@ -1,5 +1,7 @@
 """Style transfer of two clips: the content's windows are optimised to have the texture of the style clip."""
 
+import contextlib
+import math
 import os
 import time
 from collections.abc import Callable
@@ -31,26 +33,19 @@ LEVEL = -23.0  # LUFS, of both clips in the encoder
 SILENT = 40.0  # dB below the loudest frame: pauses of the style clip are cut out
 RATE, SMOOTH = 16_000, 5  # Hz and frames, of the loudness that is matched
 MAX_GAIN = 20.0  # dB
+SEED_PRAAT = "random = random_initializeWithSeedUnsafelyButPredictably (0)"
 Progress = Callable[[float, Losses], None]
 
 
 @dataclass(slots=True)
 class StyleResult:
-    """A transfer.
+    """A transfer."""
 
-    Attributes:
-        audio: the output, at the content's rate and of its length.
-        content: what it has to agree with in f0 and loudness: the content, transposed if the pitch was matched.
-        semitones: of that transposition.
-        trace: losses of every evaluation of the first window.
-        seconds: of computing.
-    """
-
-    audio: Audio
-    content: Audio
-    semitones: float = 0.0
-    trace: list[Losses] = field(default_factory=list)
-    seconds: float = 0.0
+    audio: Audio  # the output, at the content's rate and of its length
+    content: Audio  # what it has to agree with in f0 and loudness: transposed if the pitch was matched
+    semitones: float = 0.0  # of that transposition
+    trace: list[Losses] = field(default_factory=list)  # losses of every evaluation of the first window
+    seconds: float = 0.0  # of computing
 
 
 def transfer(
@@ -61,11 +56,11 @@ def transfer(
     match_pitch: bool = True,
     progress: Progress = lambda _share, _losses: None,
 ) -> StyleResult:
-    """Give a clip the texture of another one; it keeps its words, timing and melody.
+    """Give a clip the texture of another one, of any rates; it keeps its words, timing and melody.
 
     Args:
-        content: any rate and length.
-        style: any rate; 30 s of its sound are used.
+        content: the clip.
+        style: 30 s of its sound are used.
         config: options, by ``svc.style.presets.make_config``.
         match_pitch: transpose the content to the median f0 of the style first.
         progress: called with the share that is done, and the losses of an evaluation.
@@ -77,12 +72,24 @@ def transfer(
     """
     started = time.perf_counter()
     check_clips(content, style)
-    semitones = 0.0
-    if match_pitch:
-        content, semitones = match_median_pitch(content, style)
-    layers = make_layers(config)
+    content, semitones = match_median_pitch(content, style) if match_pitch else (content, 0.0)
     gain, samples = normalise_level(content, config.sample_rate)
     target = log_spectrogram(_without_pauses(normalise_level(style, config.sample_rate)[1], config.sample_rate), config)
+    output, trace = _transfer_windows(samples, target, config, progress)
+    audio = _at_rate_of(content, Audio(output / gain, config.sample_rate))
+    if config.phase == "envelope":  # above the encoder's band the content stays as it is
+        band = _at_rate_of(content, resample(content, config.sample_rate))
+        audio = Audio(audio.samples + content.samples - band.samples, content.rate)
+    if config.match_loudness:
+        audio = match_loudness(audio, content)
+    return StyleResult(audio, content, semitones, trace, time.perf_counter() - started)
+
+
+def _transfer_windows(
+    samples: Samples, target: Tensor, config: StyleConfig, progress: Progress
+) -> tuple[Samples, list[Losses]]:
+    """The content (T,) in overlapping windows, cross-faded, and the losses of the first."""
+    layers = make_layers(config)
     size = min(len(samples), round(config.window_seconds * config.sample_rate))
     overlap = min(round(OVERLAP_SECONDS * config.sample_rate), size // 2)
     _check_layers_and_memory(layers, config, size // config.hop + 1, target.shape[-1])
@@ -100,14 +107,7 @@ def transfer(
         weight[start : start + size] += fade
         trace = trace or losses
     progress(1.0, trace[-1])
-    output /= weight
-    audio = _at_rate_of(content, Audio(output / gain, config.sample_rate))
-    if config.phase == "envelope":  # above the encoder's band the content stays as it is
-        band = _at_rate_of(content, resample(content, config.sample_rate))
-        audio = Audio(audio.samples + content.samples - band.samples, content.rate)
-    if config.match_loudness:
-        audio = match_loudness(audio, content)
-    return StyleResult(audio, content, semitones, trace, time.perf_counter() - started)
+    return output / weight, trace
 
 
 def transfer_window(
@@ -158,9 +158,7 @@ def match_median_pitch(content: Audio, style: Audio) -> tuple[Audio, float]:
     Raises:
         MissingExtra: Praat is not installed.
     """
-    import_optional("parselmouth.praat").run(
-        "random = random_initializeWithSeedUnsafelyButPredictably (0)"
-    )  # PSOLA draws
+    import_optional("parselmouth.praat").run(SEED_PRAAT)  # PSOLA draws
     sound, median = to_praat(content)
     _, wanted = to_praat(style)
     shifted = change_gender(sound, 1.0, wanted, 1.0).values[0].astype(np.float32)
@@ -209,10 +207,9 @@ def _check_layers_and_memory(make: Callable[[Tensor], Layers], config: StyleConf
         raise DataError(f"{config.encoder}: has no layer {wrong[0]}; give one of {', '.join(layers)}")
     values = sum(layer.numel() for layer in layers.values()) / probe
     needed = 4 * (values * (6 * content + 3 * style) + content * (20 * config.fft + 4 * (content + style)))
-    try:
+    free = math.inf
+    with contextlib.suppress(ValueError, OSError, AttributeError):  # not known on this system
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError, AttributeError):  # not on this system
-        return
     if needed > free:
         raise DataError(
             f"needs about {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free; "

@@ -60,12 +60,6 @@ class Checkpoint:
 def write(run: Path, state: TrainState, extra: dict[str, Any], keep: int) -> Checkpoint:
     """Write a checkpoint, then remove all but the newest ``keep`` and the best.
 
-    Args:
-        run: folder of the run.
-        state: with networks and optimisers that are not wrapped.
-        extra: more metadata.
-        keep: number of newest checkpoints.
-
     Raises:
         TrainingError: the disk cannot be written; older checkpoints are untouched.
     """

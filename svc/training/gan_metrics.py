@@ -28,11 +28,6 @@ def discriminator_metrics(
 ) -> dict[str, float]:
     """Accuracy and loss of the discriminator on segments that it was not trained on.
 
-    Args:
-        discriminator: unwrapped.
-        outputs: reconstructions of held-out clips.
-        config: length of the segments.
-
     Returns:
         ``discriminator_accuracy``, the share of views and clips in which the middle segment of the clip has a higher
         mean score than its reconstruction, and ``discriminator_loss``; empty without clips.
@@ -53,13 +48,7 @@ def discriminator_metrics(
 def wavenet_levels(
     outputs: Sequence[ValidationOutput], without_wavenet: Sequence[ValidationOutput], sample_rate: int
 ) -> dict[str, float]:
-    """Level of the WaveNet's part relative to the output, ``wavenet_0-1kHz`` and so on: mean over clips in dB.
-
-    Args:
-        outputs: of the whole generator.
-        without_wavenet: the same clips by the source–filter stage alone.
-        sample_rate: Hz.
-    """
+    """Level of the WaveNet's part relative to the output, ``wavenet_0-1kHz`` and so on: mean over clips in dB."""
     levels: dict[str, list[float]] = {}
     for whole, alone in zip(outputs, without_wavenet, strict=True):
         part = whole.reconstruction - alone.reconstruction

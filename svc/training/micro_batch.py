@@ -14,7 +14,7 @@ from svc.data.batch import Batch
 from svc.features.conditioning import Conditioning
 from svc.losses.perceptual import LossInputs
 from svc.losses.stft import limit_band
-from svc.training.virtual_speakers import evenly_spaced, sample_speakers, with_new_noise, with_other_speakers
+from svc.training.virtual_speakers import evenly_spaced, sample_speakers, with_other_speakers
 
 MIN_LEVEL = 1e-3  # RMS of a segment that is normalised; softer ones are silence
 DISCRIMINATOR = "discriminator"  # its window in a micro batch
@@ -71,12 +71,8 @@ def sample_micro_batches(
 ) -> list[MicroBatch]:
     """Sample the micro batches of a step from torch's global random number generator.
 
-    Args:
-        batch: segments of this process.
-        config: gradient accumulation, virtual speakers, and whether the energy distance needs a second sample.
-        window_seconds: window of each perceptual loss; None while only the reconstruction is trained.
-        rank: of the process.
-        world: number of processes, which share the batch of the step equally.
+    The processes share the batch of the step equally. ``window_seconds`` is the window of each perceptual loss; None
+    while only the reconstruction is trained.
     """
     count, speakers = batch.conditioning.speaker.shape
     draw = sample_speakers(count * world, speakers, config.virtual_speakers)
@@ -92,18 +88,13 @@ def sample_micro_batches(
     for number, part in enumerate(parts):
         first = rank * count + number * size
         own = draw.select(slice(first, first + size))
-        converted = with_other_speakers(part.conditioning.select(sources), own.select(sources))
-        second = with_new_noise(part.conditioning, own.phase_offset) if config.loss.energy_repulsion else None
-        micro_batches.append(
-            MicroBatch(
-                limit_band(part.audio, part.band, config.sample_rate),
-                Conditioning.stack([part.conditioning, converted]),
-                sources,
-                second,
-                torch.cat([part.band, part.band[sources]]),
-                windows,
-            )
-        )
+        conditioning, band = part.conditioning, part.band
+        if sources:
+            converted = with_other_speakers(conditioning.select(sources), own.select(sources))
+            conditioning, band = Conditioning.stack([conditioning, converted]), torch.cat([band, band[sources]])
+        second = part.conditioning.with_new_noise(own.phase_offset) if config.loss.energy_repulsion else None
+        audio = limit_band(part.audio, part.band, config.sample_rate)
+        micro_batches.append(MicroBatch(audio, conditioning, sources, second, band, windows))
     return micro_batches
 
 

@@ -32,14 +32,7 @@ def train_step(
     """Train both networks on a batch; returns all losses, detached, as means over the micro batches.
 
     Random numbers depend on the seed and the step alone. All micro batches train the discriminator before the generator
-    is updated.
-
-    Args:
-        state: changed in place.
-        batch: segments of this process.
-        config: all options.
-        accelerator: of this process.
-        perceptual: losses on frozen encoders by name.
+    is updated. The state is changed in place.
 
     Raises:
         TrainingError: the updates of a network were skipped too often in a row.

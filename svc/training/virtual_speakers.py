@@ -1,6 +1,5 @@
 """Virtual speakers: targets of conversions in training, other speakers or mixes of two (mixup of embeddings)."""
 
-from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -9,8 +8,6 @@ from torch.nn import functional
 
 from svc.config import VirtualSpeakersConfig
 from svc.features.conditioning import Conditioning
-
-NOISE_OFFSET = 2**31  # frames; no segment starts there
 
 
 class SpeakerDraw(NamedTuple):
@@ -59,16 +56,10 @@ def with_other_speakers(conditioning: Conditioning, draw: SpeakerDraw) -> Condit
     partner = _skip_two(own, target, draw.mix_partner) if speakers > 2 else own
     weight = draw.mix_weight[:, None]
     mix = weight * functional.one_hot(target, speakers) + (1 - weight) * functional.one_hot(partner, speakers)
-    return with_new_noise(conditioning.with_speaker(mix), draw.conversion_phase_offset)
+    return conditioning.with_speaker(mix).with_new_noise(draw.conversion_phase_offset)
 
 
 def _skip_two(first: Tensor, second: Tensor, index: Tensor) -> Tensor:
     """Map indices (K,) that count all speakers but ``first`` and ``second`` to indices that count all."""
     index = index + (index >= torch.minimum(first, second))
     return index + (index >= torch.maximum(first, second))
-
-
-def with_new_noise(conditioning: Conditioning, phase_offset: Tensor) -> Conditioning:
-    """The same conditioning with other noise, and pulses shifted by a phase offset (B,) in cycles."""
-    phase = (conditioning.phase + phase_offset.to(conditioning.phase.device)[:, None]) % 1.0
-    return replace(conditioning, start_frame=conditioning.start_frame + NOISE_OFFSET, phase=phase)

@@ -7,12 +7,7 @@ from pathlib import Path
 
 
 def write_bytes(path: Path, data: bytes, *, sync: bool = False) -> None:
-    """Write beside the file's place and rename into it.
-
-    Args:
-        path: the file.
-        data: all of it.
-        sync: wait until it is on the disk.
+    """Write beside the file's place and rename into it; ``sync`` waits until it is on the disk.
 
     Raises:
         OSError: the folder does not take it; what was there before is untouched.

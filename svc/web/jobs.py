@@ -35,8 +35,8 @@ def safe_name(number: int, name: str) -> str:
     """A file name for an upload, with only the harmless characters of its own name."""
     path = Path(name.replace("\\", "/"))
     suffix = path.suffix.lower() if path.suffix.lower() in FORMATS else ""
-    stem = "".join(c if c.isalnum() or c in " -_" else "_" for c in path.stem)
-    return f"{number:03d} {stem[:40].strip()}{suffix}"
+    stem = re.sub(r"[^\w -]", "_", path.stem)[:40].strip()
+    return f"{number:03d} {stem}{suffix}"
 
 
 class Job:

@@ -42,7 +42,7 @@ def serve_page(voice: Path, port: int, limits: Limits, fitting: bool = True) -> 
             )  # fmt: skip
             yield f"http://{HOST}:{port}"
         finally:
-            service.close()
+            service.cancel_fit()
             page.close(verbose=False)
 
 
@@ -62,11 +62,11 @@ def check_port(port: int) -> None:
 
 def _set_gradio_environment(served: Path) -> None:
     """Let gradio keep its files there and send nothing outside; it reads these variables when it is imported."""
-    os.environ["GRADIO_TEMP_DIR"] = str(served)
-    os.environ["GRADIO_EXAMPLES_CACHE"] = str(served / "examples")
     os.environ.pop("GRADIO_ALLOWED_PATHS", None)
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    os.environ["NO_PROXY"] = ",".join(
-        filter(None, [os.environ.get("NO_PROXY"), HOST])
-    )  # it requests its own page at the start
+    os.environ.update(
+        GRADIO_TEMP_DIR=str(served),
+        GRADIO_EXAMPLES_CACHE=str(served / "examples"),
+        GRADIO_ANALYTICS_ENABLED="False",
+        HF_HUB_OFFLINE="1",
+        NO_PROXY=f"{os.environ.get('NO_PROXY', '')},{HOST}",  # it requests its own page at the start
+    )

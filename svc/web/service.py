@@ -18,12 +18,12 @@ from svc.data.synthetic.singers import SINGERS, render
 from svc.errors import DataError, SvcError, printable
 from svc.features import f0_csv
 from svc.features.transpose import parse_transpose
-from svc.inference.converter import Converter, Progress, no_progress
+from svc.inference.converter import ConversionOptions, Converter, Progress, no_progress
 from svc.inference.speakers import check_new_name
 from svc.inference.voice import VoiceFile
 from svc.web import jobs, melody
 from svc.web.conversion import ConversionRequest, Result, summarise
-from svc.web.limits import Limits, check_length, read
+from svc.web.limits import Limits, check_length
 
 UNEXPECTED = "This did not work, and it is not your fault: the reason is in the terminal where svc serve runs."
 EXAMPLE_SEED = 9_001
@@ -31,17 +31,11 @@ EXAMPLE_SEED = 9_001
 
 @dataclass(frozen=True, slots=True)
 class FitStatus:
-    """What the page shows of the fit.
+    """What the page shows of the fit."""
 
-    Attributes:
-        state: ``idle`` before the first one.
-        message: a sentence.
-        share: of the work that is done, 0 to 1.
-    """
-
-    state: Literal["idle", "running", "finished", "failed"]
+    state: Literal["idle", "running", "finished", "failed"]  # idle before the first one
     message: str
-    share: float = 0.0
+    share: float = 0.0  # of the work that is done, 0 to 1
 
 
 class Service:
@@ -114,6 +108,7 @@ class Service:
         path, converter = self._uploaded(song, "Drop a song first, or record one"), self._converter
         if not {request.first, request.second} <= {value for _, value in self.speakers()} | {""}:
             raise DataError("choose a speaker from the menu; reload the page if they have changed")
+        check_length(path, self.limits.minutes)
         end, cancelled = time.monotonic() + self.limits.convert_seconds, threading.Event()
 
         def show(stage: str, share: float) -> None:
@@ -125,23 +120,17 @@ class Service:
 
         out, self._cancelled[page] = self.served / secrets.token_hex(16), cancelled
         try:
-            mix = converter.parse_speaker(request.speaker)
-            audio = read(path, self.limits.minutes)
-            transpose = parse_transpose(request.transpose)
+            mix, transpose = converter.parse_speaker(request.speaker), parse_transpose(request.transpose)
+            name = _short(path.stem)
+            csv, target = out / f"{name}_melody.csv", out / f"{name}_{_short(mix.label)}.wav"
             out.mkdir()
-            csv = out / f"{_short(path.stem)}_melody.csv"
             if f0_curve is not None:
                 f0_csv.write_csv(csv, f0_curve.astype("float32"))
-            converted, report = converter.convert(
-                audio, mix, transpose=transpose, loudness=request.loudness, progress=show,
-                f0_csv=csv if f0_curve is not None else None,
-            )  # fmt: skip
-            f0_csv.write_csv(csv, report.source_f0)
-            label = request.label(converter.voice)
-            target = out / f"{_short(path.stem)}_{_short(label.replace('%', ''))}.wav"
-            files.write(target, converted)
-            plot = melody.plot_f0(report.source_f0, report.f0, mix.stats.range, label)
-            return Result(target, csv, report.source_f0, plot, summarise(label, mix, report))
+            curve_file = csv if f0_curve is not None else None
+            options = ConversionOptions(mix, transpose, request.loudness, curve_file, save_f0_csv=csv)
+            report = converter.convert_file(path, target, options, show)
+            plot = melody.plot_f0(report.source_f0, report.f0, mix.stats.range, mix.label)
+            return Result(target, csv, report.source_f0, plot, summarise(mix, report))
         except SvcError:
             shutil.rmtree(out, ignore_errors=True)
             raise
@@ -197,8 +186,6 @@ class Service:
         """End a fit that is running."""
         with self._lock:
             self._end_fit(FitStatus("failed", "The fit was cancelled."))
-
-    close = cancel_fit
 
     def _end_fit(self, status: FitStatus) -> None:
         if self._job:

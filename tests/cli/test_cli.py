@@ -226,20 +226,22 @@ def test_the_train_recipe(tmp_path, monkeypatch, capsys):
 class TestEvaluate:
     OWN = ("--speaker-encoder", "cepstral")
 
-    def test_without_conversions(self, singers_folder, tmp_path, monkeypatch, capsys):
-        """Also from and into folders whose names no terminal displays."""
-        songs, out = tmp_path / "songs\x1b[31m", tmp_path / "out\udce9"
-        for name in ("alto/0", "bass/0", "bass/1", "alto/a\x1b[31m", "alto/latin\udce9"):
-            (songs / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(singers_folder / name[:4] / "0.wav", songs / f"{name}.wav")
-        code, told, err = svc(monkeypatch, capsys, "evaluate", "--sources", songs, "-o", out, *self.OWN)
+    def test_names_that_no_terminal_displays(self, singers_folder, tmp_path, monkeypatch, capsys):
+        """From and into folders and files with such names; the songs themselves are the conversions."""
+        songs, converted, out = tmp_path / "songs\x1b[31m", tmp_path / "converted", tmp_path / "out\udce9"
+        for name in ("alto/0", "alto/a\x1b[31m", "alto/latin\udce9"):
+            for place in (songs / name, converted / "bass" / name):
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(singers_folder / "alto" / "0.wav", f"{place}.wav")
+        places = ("--sources", songs, "--converted", converted, "--enrolment", singers_folder, "-o", out)
+        code, told, err = svc(monkeypatch, capsys, "evaluate", *places, *self.OWN)
         assert code == 0, err
-        assert "5 pairs of a song and a target, without conversions, evaluated; skipped: 0" in told
+        assert "3 conversions evaluated; skipped: 0" in told
         assert "next: open" in told
         assert {path.name for path in out.iterdir()} == {"report.html", "scores.json", "scores.md"}
         for text in (told, err, (out / "scores.md").read_text()):
             assert "\x1b" not in text
-        assert "| source, unconverted | 5 |" in (out / "scores.md").read_text()
+        assert "| source, unconverted | 3 |" in (out / "scores.md").read_text()
 
     def test_existing_conversions_and_comparison(self, singers_folder, monkeypatch, capsys, tmp_path):
         """One system copies the song, the other another song by the target."""
@@ -280,8 +282,10 @@ class TestEvaluate:
             (("--voice", "a", "--converted", "b"), "not both"),
         ],
     )
-    def test_errors_are_one_line(self, arguments, reason, singers_folder, monkeypatch, capsys, tmp_path):
-        known = ("--sources", singers_folder, "-o", tmp_path / "out", *self.OWN)
+    def test_errors_are_one_line(self, arguments, reason, singers_folder, monkeypatch, capsys, tmp_path_factory):
+        converted, tmp_path = tmp_path_factory.mktemp("converted"), tmp_path_factory.mktemp("empty")
+        shutil.copytree(singers_folder, converted / "alto")
+        known = ("--sources", singers_folder, "--converted", converted, "-o", tmp_path / "out", *self.OWN)
         code, _, err = svc(monkeypatch, capsys, "evaluate", *known, *arguments)
         assert code == 2
         assert reason in err

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import threading
 from dataclasses import replace
 
 import numpy as np
@@ -89,11 +88,8 @@ def test_other_words_need_no_other_melody(prepared, singers_folder, tiny, monkey
 
 
 def test_another_run_in_the_folder_is_one_sentence(singers_folder, tiny, tmp_path):
-    held = threading.Event()
-    with FileLock(tmp_path / ".lock"):
-        held.set()
-        with pytest.raises(DataError, match="another `svc prepare` is working there"):
-            prepare.prepare(singers_folder, tmp_path, tiny, jobs=1)
+    with FileLock(tmp_path / ".lock"), pytest.raises(DataError, match="another `svc prepare` is working there"):
+        prepare.prepare(singers_folder, tmp_path, tiny, jobs=1)
 
 
 @pytest.mark.parametrize(

@@ -63,12 +63,6 @@ class TestVerdict:
         count = 5
         assert verdicts(rows(count, cosine=0.1), rows(count, cosine=0.9))["cosine"].verdict == "too few songs"
 
-    def test_one_song_many_targets_is_one_song(self):
-        def many(value):
-            return [row | {"target": name} for name in "abcdef" for row in rows(1, cosine=value)]
-
-        assert verdicts(many(0.1), many(0.9))["cosine"].estimate.files == 1
-
 
 def test_pairs_are_songs_and_targets():
     a = rows(3, cosine=[0.1, 0.2, 0.3])

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -150,17 +151,16 @@ def test_bad_files_are_skipped_with_their_reason(folders, tmp_path):
 def test_unusable_enrolment(folders, tmp_path):
     """The alto's are long, the bass's as they should be, the soprano's is broken."""
     performance = render(ALTO, phrase(1))
+    enrolment, rate = tmp_path / "enrolment", performance.rate
     for name in ("alto", "soprano"):
-        (tmp_path / name).mkdir()
-    write(
-        tmp_path / "alto" / "long.wav", Audio(np.resize(performance.samples, 31 * performance.rate), performance.rate)
-    )
-    write(
-        tmp_path / "alto" / "late.wav", Audio(np.pad(performance.samples, (30 * performance.rate, 0)), performance.rate)
-    )
-    (tmp_path / "bass").symlink_to(folders / "enrolment" / "bass")
-    (tmp_path / "soprano" / "1.wav").write_text("not audio")
-    req = request(folders, folders / "out", enrolment=tmp_path, num_targets=2)
+        (enrolment / name).mkdir(parents=True)
+    write(enrolment / "alto" / "long.wav", Audio(np.resize(performance.samples, 31 * rate), rate))
+    write(enrolment / "alto" / "late.wav", Audio(np.pad(performance.samples, (30 * rate, 0)), rate))
+    (enrolment / "bass").symlink_to(folders / "enrolment" / "bass")
+    (enrolment / "soprano" / "1.wav").write_text("not audio")
+    for name in ("bass", "soprano"):
+        shutil.copytree(folders / "songs", tmp_path / "converted" / name)
+    req = request(folders, tmp_path / "out", enrolment=tmp_path / "enrolment", converted=tmp_path / "converted")
     evaluation = evaluate(req)
     assert [(pair.song.name, pair.target) for pair in evaluation.scores.pairs] == [("50", "bass"), ("51", "bass")]
     late, broken, missing = evaluation.scores.skipped
@@ -242,18 +242,3 @@ def test_lyrics_beside_the_songs(folders, evaluation, tmp_path, monkeypatch):
         assert row["song"] == "alto/50"
         assert (row["wer"], row["wer_difference"]) == pytest.approx((1 / 3, 0))
     assert any("51.txt: cannot be read" in reason for reason in scores.skipped)
-
-
-class TestWithoutConversions:
-    def test_without_voice(self, folders, tmp_path):
-        evaluation = evaluate(request(folders, tmp_path / "out", num_targets=1))
-        rows = [(row["song"], row["target"], row["system"]) for row in evaluation.scores.rows]
-        first, second = ("alto/50", "bass"), ("alto/51", "soprano")
-        assert rows[:3] == [(*first, "copied"), (*first, "truth"), (*second, "copied")]
-        assert rows[3:] == [(f"{n}/{i}", n, "reference") for n in ("bass", "soprano") for i in range(3)]
-        assert evaluation.scores.skipped == []
-        assert not list(tmp_path.iterdir())
-
-    def test_no_other_speaker(self, folders, tmp_path):
-        with pytest.raises(DataError, match="no other speaker to compare with; give --enrolment"):
-            evaluate(request(folders, tmp_path, enrolment=None))

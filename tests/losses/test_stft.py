@@ -1,4 +1,4 @@
-"""Multi-resolution STFT loss and the weighted sum: values by hand, and a pinned one."""
+"""Multi-resolution STFT loss, the weighted sum and the band limit: values by hand, and a pinned one."""
 
 import math
 
@@ -7,7 +7,7 @@ import torch
 
 from svc.config import LossConfig, load
 from svc.errors import ConfigError
-from svc.losses.stft import FLOOR, MIN_LEVEL, magnitude, multi_resolution_stft_loss, reconstruction_losses
+from svc.losses.stft import FLOOR, MIN_LEVEL, limit_band, magnitude, multi_resolution_stft_loss, reconstruction_losses
 from svc.losses.total import loss_weights, weighted_sum
 
 SCALES = (512, 128, 64)
@@ -112,3 +112,29 @@ def test_energy_repulsion_keeps_the_level_of_noise():
     assert best_gain(0.0) < 0.95 <= best_gain(LossConfig().energy_repulsion)
     assert best_gain(0.5) == pytest.approx(1.0, abs=0.01)
     assert best_gain(1.0) > 1.05
+
+
+RATE = 44_100
+
+
+def tone(hz: float) -> torch.Tensor:
+    return torch.sin(2 * torch.pi * hz * torch.arange(RATE).double() / RATE).float()
+
+
+def test_a_tone_above_the_band_is_gone_and_one_below_stays():
+    audio = torch.stack([tone(5_000) + tone(9_000), tone(5_000) + tone(9_000)])
+    limited = limit_band(audio, torch.tensor([8_000.0, RATE / 2]), RATE)
+    torch.testing.assert_close(limited[0], tone(5_000), atol=1e-3, rtol=0)
+    torch.testing.assert_close(limited[1], audio[1], atol=1e-3, rtol=0)
+
+
+def test_full_band_is_left_as_it_is():
+    audio = torch.randn(2, 300)
+    assert limit_band(audio, torch.full((2,), RATE / 2), RATE) is audio
+
+
+def test_no_gradient_comes_from_above_the_band():
+    audio = (tone(9_000) + tone(5_000))[None].requires_grad_()
+    limit_band(audio, torch.tensor([8_000.0]), RATE).square().sum().backward()
+    spectrum = torch.fft.rfft(audio.grad[0]).abs()
+    assert spectrum[9_000] < 1e-4 * spectrum[5_000]

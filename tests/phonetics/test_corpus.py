@@ -11,7 +11,6 @@ from svc.errors import DataError
 from svc.features.cache import FeatureCache
 from svc.phonetics import corpus
 from svc.phonetics.phones import NUMBER, UNKNOWN
-from svc.phonetics.transcripts import find
 
 RATE = 24_000
 
@@ -39,7 +38,8 @@ def test_texts_are_found_in_three_layouts(tmp_path):
     note(tmp_path / "plain" / "x" / "y.wav")
     note(tmp_path / "all" / "kumi" / "x.wav")
     (tmp_path / "all" / "index.csv").write_text("path,singer,text\nkumi/x.wav,kumi,かき\n", encoding="utf-8")
-    found = {path.name: text for place in ("ls", "lj", "all/kumi", "plain") for path, text in find(tmp_path / place)}
+    folders = [tmp_path / name for name in ("ls", "lj", "all/kumi", "plain")]
+    found = {path.name: text for folder in folders for path, text in corpus.find_recordings(folder)}
     assert found["84-121-0000.flac"] == "GO DO YOU HEAR"
     assert found["LJ001-0001.wav"] == "in fourteen fifty-five"
     assert found["x.wav"] == "かき"

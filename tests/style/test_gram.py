@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from svc.style.gram import GramTarget, gram
+from svc.style.gram import GramTarget
 
 
 def features(channels: int, frames: int, seed: int = 0, dtype=torch.float64) -> torch.Tensor:
@@ -24,11 +24,6 @@ def test_kernel_identity_is_the_direct_distance(dtype):
     assert (gradients[0] - gradients[1]).norm() < tolerance * gradients[1].norm()
 
 
-def test_gradient_of_the_kernel_form():
-    target = GramTarget(features(6, 3), 3, kernel=True)
-    assert torch.autograd.gradcheck(lambda x: target.distance(x, 4), features(6, 4, 1).requires_grad_())
-
-
 def test_the_cheaper_form_is_chosen():
     assert GramTarget(features(8, 3), 1).kernel
     assert not GramTarget(features(3, 8), 1).kernel
@@ -38,4 +33,4 @@ def test_a_gram_matrix_by_its_frames_does_not_measure_duration():
     y = features(5, 7)
     twice = torch.cat([y, y], dim=1)
     assert GramTarget(y, 7).distance(twice, 14).item() == pytest.approx(0, abs=1e-20)
-    assert GramTarget(y, 1).distance(twice, 1).item() == pytest.approx(gram(y).square().sum().item())
+    assert GramTarget(y, 1).distance(twice, 1).item() == pytest.approx((y @ y.T).square().sum().item())

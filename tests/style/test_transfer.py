@@ -97,12 +97,6 @@ def test_optimisation_stops_at_a_share_of_the_style_loss():
 
 
 class TestPhase:
-    def test_griffin_lim_keeps_a_consistent_phase(self, clips):
-        samples = clips[0].samples[:8_192]
-        spectrum = stft(samples, DEFAULT)
-        again = griffin_lim(spectrum.abs(), torch.sgn(spectrum), len(samples), DEFAULT)
-        assert np.abs(istft(again, len(samples), DEFAULT) - samples).max() < 1e-3
-
     def test_griffin_lim_makes_magnitudes_consistent(self, clips):
         samples = clips[0].samples[:8_192]
         wanted = stft(samples, DEFAULT).abs()
@@ -142,25 +136,11 @@ def test_windows_join_without_a_seam(clips, monkeypatch):
     assert np.abs(error).max() < 0.05 * np.abs(content.samples).max()  # soxr to 22 050 Hz and back, and the loudness
 
 
-def test_match_pitch_transposes_to_the_style(clips):
-    pytest.importorskip("parselmouth")
-    content, style = clips
-    moved, semitones = module.match_median_pitch(content, style)
-    assert abs(semitones) > 1
-    assert abs(module.match_median_pitch(moved, style)[1]) < 0.7
-
-
-@pytest.mark.parametrize(
-    ("seconds", "level", "sentence"),
-    [(0.5, 1.0, r"the content is 0\.50 s long; give at least 1 s"), (1.2, 1e-5, "the content is silent")],
-)
-def test_refusals_of_clips(clips, seconds, level, sentence):
-    content = Audio(clips[0].first(seconds).samples * np.float32(level), 24_000)
-    with pytest.raises(DataError, match=sentence):
-        transfer(content, clips[1], DEFAULT)
-
-
-def test_other_refusals(clips, monkeypatch):
+def test_refusals(clips, monkeypatch):
+    with pytest.raises(DataError, match=r"the content is 0\.50 s long; give at least 1 s"):
+        transfer(clips[0].first(0.5), clips[1], DEFAULT)
+    with pytest.raises(DataError, match="the style is silent"):
+        transfer(clips[0], Audio(1e-5 * clips[1].samples, 24_000), DEFAULT)
     with pytest.raises(DataError, match="are the same recording"):
         transfer(clips[0], clips[0], DEFAULT)
     with pytest.raises(DataError, match="random-cnn-1d: has no layer conv2; give one of conv1"):
@@ -193,10 +173,13 @@ def test_presets_as_published_run(clips, preset):
 
 
 def test_api(clips):
-    samples = transfer_style((clips[0].samples, 24_000), (clips[1].samples, 24_000), preset="ulyanov", **SMALL)
-    assert np.array_equal(samples, transfer(*clips, DEFAULT).audio.samples)
-    with pytest.raises(ValueError, match="finite samples"):
-        transfer_style((np.zeros((2, 30_000)), 24_000), (clips[1].samples, 24_000))
+    """The same as by ``transfer``; its pitch is matched."""
+    content, style = clips
+    samples = transfer_style((content.samples, 24_000), (style.samples, 24_000), preset="ulyanov", **SMALL)
+    result = transfer(content, style, DEFAULT)
+    assert np.array_equal(samples, result.audio.samples)
+    assert abs(result.semitones) > 1
+    assert abs(module.match_median_pitch(result.content, style)[1]) < 0.7
 
 
 class TestCommand:
@@ -225,8 +208,6 @@ class TestCommand:
         assert report["options"]["seed"] == 0
         assert (tmp_path / "o.png").read_bytes().startswith(b"\x89PNG")
         assert files.read(tmp_path / "o.wav").seconds == pytest.approx(1.2)
-        code, _, err = svc("c.wav", "s.wav", "-o", "o.wav")
-        assert (code, err) == (2, "svc: o.wav: exists already; add -f to overwrite it or give another name\n")
 
     @pytest.mark.parametrize(
         ("arguments", "message"),

@@ -1,15 +1,14 @@
 """Logging: trackers and files hold the same values, throughput, and GAN diagnostics."""
 
 import functools
-import json
 import typing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from accelerate import tracking as theirs
 from accelerate.utils import LoggerType
+from runs import replaced, rows
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -50,15 +49,7 @@ class RecordingTracker(theirs.GeneralTracker):
 @pytest.fixture(scope="module")
 def short(tiny):
     options = {"steps": STEPS, "wavenet_start_step": 1, "adversarial_start_step": 3, "validate_every": STEPS}
-    return replace(tiny, train=replace(tiny.train, **options))
-
-
-def with_options(config, **options):
-    return replace(config, train=replace(config.train, **options))
-
-
-def rows(path: Path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    return replaced(tiny, **options)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +59,7 @@ def tracked(prepared, short, tmp_path_factory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(theirs.LOGGER_TYPE_TO_CLASS, "wandb", RecordingTracker)
         patch.setattr(theirs, "_available_trackers", [LoggerType.TENSORBOARD, LoggerType.WANDB])
-        train(prepared, run, with_options(short, trackers=("tensorboard", "wandb", "wandb")), cpu=True)
+        train(prepared, run, replaced(short, trackers=("tensorboard", "wandb", "wandb")), cpu=True)
     return run
 
 
@@ -105,7 +96,7 @@ def test_tensorboard_gets_losses_scores_audio_and_images(tracked):
 def test_without_trackers_the_files_are_the_same_and_the_waiting_time_is_printed(
     tracked, prepared, short, tmp_path, capsys
 ):
-    train(prepared, tmp_path, with_options(short, trackers=()), cpu=True)
+    train(prepared, tmp_path, replaced(short, trackers=()), cpu=True)
     assert not (tmp_path / "logs").exists()
     for name in ("losses.jsonl", "validation.jsonl"):
         assert (tmp_path / name).read_bytes() == (tracked / name).read_bytes()
@@ -122,7 +113,7 @@ def test_a_tracker_that_is_not_installed_is_an_error_before_anything_starts(prep
     monkeypatch.setattr(theirs, "_available_trackers", [LoggerType.TENSORBOARD])
     sentence = r"^train.trackers: comet_ml, wandb not installed; run `pip install comet_ml wandb`, or remove"
     with pytest.raises(MissingExtra, match=sentence):
-        train(prepared, tmp_path / "run", with_options(short, trackers=("wandb", "tensorboard", "comet_ml")), cpu=True)
+        train(prepared, tmp_path / "run", replaced(short, trackers=("wandb", "tensorboard", "comet_ml")), cpu=True)
     assert not (tmp_path / "run").exists()
 
 
@@ -136,10 +127,10 @@ def test_compiled_networks_train_alike(tracked, prepared, short, tmp_path, monke
         return graph
 
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=backend))
-    train(prepared, tmp_path, with_options(short, trackers=(), compile=True), cpu=True)
+    train(prepared, tmp_path, replaced(short, trackers=(), compile=True), cpu=True)
     torch._dynamo.reset()
     assert graphs
-    assert not [node for graph in graphs for node in graph.graph.nodes if "fft" in str(node.target)]  # see _wrap
+    assert not [node for graph in graphs for node in graph.graph.nodes if "fft" in str(node.target)]  # see state.wrap
     for row, eager in zip(rows(tmp_path / "losses.jsonl"), rows(tracked / "losses.jsonl"), strict=True):
         assert row == pytest.approx(eager, rel=1e-3)
     for name in ("generator", "ema_generator", "discriminator", "generator_adam"):

@@ -13,13 +13,14 @@ import pytest
 import torch
 from accelerate import debug_launcher
 from accelerate.state import AcceleratorState
-from test_resume import ROOT, losses, replaced, weights
+from runs import losses, replaced, weights
 
 from svc.config import Config, to_tree
 from svc.data.dataset import SegmentDataset
 from svc.data.manifest import Manifest
 from svc.training import checkpoint, loop
 
+ROOT = Path(__file__).parents[2]
 BATCH = 4  # divides among two processes in two parts each
 
 

@@ -9,7 +9,7 @@ import accelerate
 import numpy as np
 import pytest
 import torch
-from test_resume import losses, weights
+from runs import losses, replaced, weights
 
 from svc.data import dataset
 from svc.errors import FULL_DISK, DataError, TrainingError
@@ -21,7 +21,7 @@ from svc.training.resume import check_config_unchanged
 @pytest.fixture(scope="module")
 def short(tiny):
     options = {"steps": 4, "validate_every": 4, "checkpoint_every": 2, "wavenet_start_step": 1, "trackers": []}
-    return replace(tiny, train=replace(tiny.train, **options, adversarial_start_step=2))
+    return replaced(tiny, **options, adversarial_start_step=2)
 
 
 @pytest.fixture(scope="module")
@@ -58,13 +58,13 @@ def test_a_full_disk_at_tensorboard(prepared, short, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(TensorBoardTracker, "log", full)
-    traced = replace(short, train=replace(short.train, trackers=["tensorboard"]))
+    traced = replaced(short, trackers=["tensorboard"])
     with pytest.raises(TrainingError, match=FULL_DISK):
         train(prepared, tmp_path, traced, cpu=True)
 
 
 def test_a_killed_worker_loses_nothing(whole, prepared, short, tmp_path, monkeypatch):
-    loading = replace(short, train=replace(short.train, num_workers=1, checkpoint_every=4))
+    loading = replaced(short, num_workers=1, checkpoint_every=4)
     load = dataset.SegmentDataset.__getitem__
     items = len(dataset.SegmentDataset(prepared, short))
     fourth = next(iter(dataset.StepSampler(items, short, step=3, rank=0, world=1)))

@@ -8,14 +8,12 @@ import pytest
 import torch
 from accelerate import Accelerator
 from conftest import TINY
+from runs import first_batch, new_state, replaced
 
 from svc.config import Config, load
 from svc.config.schema import SpeakerLossConfig
-from svc.data import dataset
-from svc.data.batch import Batch
 from svc.errors import ConfigError
 from svc.training.perceptual_losses import build_losses, enrolment_audio
-from svc.training.state import create_state
 from svc.training.step import train_step
 from svc.utils.optional import MissingExtra
 
@@ -58,10 +56,8 @@ def test_a_singer_is_known_by_their_own_training_clips(prepared, tiny):
 
 
 def losses_of_a_step(prepared, config: Config) -> dict[str, float]:
-    items = dataset.SegmentDataset(prepared, config)
-    batch = Batch.stack([items[0, number] for number in range(4)])
-    current = create_state(config, content_channels=20, num_speakers=2, device=torch.device("cpu"))
-    losses = train_step(current, batch, config, Accelerator(cpu=True), build_losses(prepared, config))
+    batch, perceptual = first_batch(prepared, config, 4), build_losses(prepared, config)
+    losses = train_step(new_state(config), batch, config, Accelerator(cpu=True), perceptual)
     return {name: float(loss) for name, loss in losses.items()}
 
 
@@ -76,6 +72,6 @@ def test_the_speaker_loss_in_a_step_and_in_micro_batches(prepared):
     weighted = 0.5 * (whole["speaker"] + whole["conversion/speaker"])
     assert whole["total"] == pytest.approx(without["total"] + weighted, rel=1e-5)
     assert whole["grad_norm"] != pytest.approx(without["grad_norm"], rel=1e-4)
-    halves = losses_of_a_step(prepared, replace(config, train=replace(config.train, gradient_accumulation_steps=2)))
+    halves = losses_of_a_step(prepared, replaced(config, gradient_accumulation_steps=2))
     for name in ("speaker", "conversion/speaker"):
         assert halves[name] == pytest.approx(whole[name], rel=1e-4)

@@ -1,6 +1,5 @@
 """Exact resume: a run that is killed and resumed equals the uninterrupted run to the bit."""
 
-import json
 import os
 import random
 import shutil
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from runs import losses, new_state, replaced, weights
 from safetensors.torch import load_file
 
 from svc.errors import TrainingError
@@ -20,18 +20,8 @@ from svc.models.weight_names import VERSION
 from svc.training import checkpoint, loop, state, step
 from svc.training.loop import train
 from svc.training.resume import lock_run
-from svc.training.state import create_state
 
 ROOT = Path(__file__).parents[2]
-
-
-def losses(run: Path) -> list[dict]:
-    return [json.loads(line) for line in (run / "losses.jsonl").read_text().splitlines()]
-
-
-def weights(run: Path) -> dict[str, bytes]:
-    folder = checkpoint.newest(run).folder
-    return {path.name: path.read_bytes() for path in sorted(folder.glob("*.safetensors"))}
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +41,7 @@ def test_losses_of_each_stage(uninterrupted):
 
 def test_the_wavenet_starts_at_its_step(uninterrupted, prepared, tiny, tmp_path):
     train(prepared, tmp_path, replaced(tiny, steps=3, wavenet_start_step=3), cpu=True)
-    fresh = create_state(
-        tiny, content_channels=20, num_speakers=2, device=torch.device("cpu")
-    ).generator.wavenet.output.weight.data
+    fresh = new_state(tiny).generator.wavenet.output.weight.data
     before = load_file(checkpoint.newest(tmp_path).folder / "generator.safetensors")
     after = load_file(checkpoint.newest(uninterrupted).folder / "generator.safetensors")
     assert torch.equal(before["wavenet.output.weight"], fresh)
@@ -107,10 +95,6 @@ def wait_for_progress(path: Path, process: ForkProcess) -> None:
     before = path.stat().st_size if path.exists() else 0
     while process.is_alive() and not (path.exists() and path.stat().st_size > before + 100):
         time.sleep(0.02)
-
-
-def replaced(config, **options):
-    return replace(config, train=replace(config.train, **options))
 
 
 def test_a_changed_config_is_an_error(uninterrupted, prepared, tiny):
@@ -170,8 +154,7 @@ def test_an_update_that_is_not_finite_is_skipped_and_counted(prepared, tiny, tmp
     last = checkpoint.newest(tmp_path)
     assert (last.step, last.meta["num_skipped_updates"]) == (12, 2)
     assert all(torch.isfinite(value).all() for value in checkpoint.ema_weights(last).values())
-    told = [json.loads(line)["skipped_updates"] for line in (tmp_path / "losses.jsonl").read_text().splitlines()]
-    assert told == [0] * 5 + [1, 1] + [2] * 5
+    assert [row["skipped_updates"] for row in losses(tmp_path)] == [0] * 5 + [1, 1] + [2] * 5
 
 
 def test_a_run_without_finite_losses_ends(prepared, tiny, tmp_path, monkeypatch):
@@ -209,7 +192,7 @@ def test_golden_losses(uninterrupted):
 
 
 def test_a_damaged_newer_checkpoint_does_not_replace_the_one_just_written(tiny, tmp_path):
-    state = create_state(tiny, content_channels=20, num_speakers=2, device=torch.device("cpu"))
+    state = new_state(tiny)
     for state.step in (10, 15):
         written = checkpoint.write(tmp_path, state, {}, keep=3)
     (written.folder / "generator.safetensors").write_bytes(b"half")

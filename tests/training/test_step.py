@@ -5,18 +5,15 @@ from dataclasses import fields, replace
 import pytest
 import torch
 from accelerate import Accelerator
+from runs import first_batch, new_state, replaced
 
-from svc.data import dataset
-from svc.data.batch import Batch
 from svc.errors import TrainingError
 from svc.features.conditioning import Conditioning
 from svc.losses.total import loss_weights
 from svc.training import checkpoint
 from svc.training.micro_batch import DISCRIMINATOR, MicroBatch, sample_micro_batches
 from svc.training.optim import adversarial_ramp
-from svc.training.state import create_state
 from svc.training.step import train_step
-from svc.training.virtual_speakers import with_new_noise
 
 
 def micro_batch_of(audio: torch.Tensor, window: slice, others: int = 0) -> MicroBatch:
@@ -49,16 +46,13 @@ def test_conversions_have_the_level_of_their_source():
 @pytest.fixture
 def two_samples(tiny, prepared):
     """A generator, the conditioning of both samples, and the audio of both."""
-    items = dataset.SegmentDataset(prepared, tiny)
-    first = Conditioning.stack([items[0, number].conditioning for number in range(2)])
-    generator = create_state(
-        tiny, content_channels=first.content.shape[1], num_speakers=2, device=torch.device("cpu")
-    ).generator
+    first = first_batch(prepared, tiny, 2).conditioning
+    generator = new_state(tiny).generator
     conditionings = []
     generator.register_forward_pre_hook(lambda _, inputs: conditionings.append(inputs[0]))
     one = generator(first, False)
     with torch.no_grad():
-        other = generator(with_new_noise(first, torch.tensor([0.3, 0.6])), False)
+        other = generator(first.with_new_noise(torch.tensor([0.3, 0.6])), False)
     return generator, conditionings, (one, other)
 
 
@@ -82,20 +76,14 @@ def test_a_second_sample_has_other_noise_and_no_gradient(two_samples):
 
 
 def test_a_larger_generator_starts_from_a_smaller_one(tiny, tmp_path):
-    device = torch.device("cpu")
-    had = create_state(
-        replace(tiny, model=replace(tiny.model, wavenet=replace(tiny.model.wavenet, layers=0))),
-        content_channels=20,
-        num_speakers=2,
-        device=device,
-    )
+    had = new_state(replace(tiny, model=replace(tiny.model, wavenet=replace(tiny.model.wavenet, layers=0))))
     for parameter in had.generator.parameters():
         parameter.grad = torch.ones_like(parameter)
     had.generator_optimizer.step()
     had.step = 7
     checkpoint.write(tmp_path, had, {}, keep=1)
     other = replace(tiny, discriminator=replace(tiny.discriminator, channels=8))
-    grown = create_state(other, content_channels=20, num_speakers=2, device=device)
+    grown = new_state(other)
     fresh = {name: value.clone() for name, value in grown.generator.state_dict().items()}
     checkpoint.load_partial(checkpoint.load_named(tmp_path, "last"), grown)
     kept = had.generator.state_dict()
@@ -121,8 +109,7 @@ def test_adversarial_losses_ramp_up(tiny):
 
 
 def test_windows_are_whole_frames_anywhere_in_the_segment(tiny, prepared):
-    items = dataset.SegmentDataset(prepared, tiny)
-    batch = Batch.stack([items[0, number] for number in range(2)])
+    batch = first_batch(prepared, tiny, 2)
     torch.manual_seed(0)
     sampled = [sample_micro_batches(batch, tiny, {"crepe": 0.1, "phones": 99.0})[0].windows for _ in range(300)]
     length = tiny.clamp_to_segment(tiny.train.discriminator_segment_seconds) * tiny.hop
@@ -136,10 +123,8 @@ def test_windows_are_whole_frames_anywhere_in_the_segment(tiny, prepared):
 
 def test_a_batch_is_overfitted(tiny, prepared):
     options = {"wavenet_start_step": 10, "adversarial_start_step": 20, "warmup_steps": 1, "learning_rate": 5e-3}
-    config = replace(tiny, train=replace(tiny.train, **options))
-    items = dataset.SegmentDataset(prepared, config)
-    batch = Batch.stack([items[0, number] for number in range(2)])
-    current = create_state(config, content_channels=20, num_speakers=2, device=torch.device("cpu"))
+    config = replaced(tiny, **options)
+    batch, current = first_batch(prepared, config, 2), new_state(config)
     spectral = [float(train_step(current, batch, config, Accelerator(cpu=True))["spectral"]) for _ in range(30)]
     assert spectral[10] < 0.9 * spectral[0]
     assert spectral[-1] < 0.8 * spectral[0]
@@ -154,13 +139,12 @@ def test_micro_batches_add_up_to_the_batch(tiny, prepared):
     """In every loss, and in the gradients of both networks but for rounding."""
     options = {"wavenet_start_step": 0, "adversarial_start_step": 0, "batch_size": 4}
     options["discriminator_learning_rate"] = 1e-9  # Adam's first step is as large where the gradient is but rounding
-    plain = replace(tiny, train=replace(tiny.train, **options))
-    items = dataset.SegmentDataset(prepared, plain)
-    batch = Batch.stack([items[0, number] for number in range(4)])
+    plain = replaced(tiny, **options)
+    batch = first_batch(prepared, plain, 4)
     gradients, first = [], []
     for parts in (1, 4):
-        config = replace(plain, train=replace(plain.train, gradient_accumulation_steps=parts))
-        current = create_state(config, content_channels=20, num_speakers=2, device=torch.device("cpu"))
+        config = replaced(plain, gradient_accumulation_steps=parts)
+        current = new_state(config)
         losses = train_step(current, batch, config, Accelerator(cpu=True))
         networks = (current.generator, current.discriminator)
         gradients.append([_gradient(network) for network in networks])

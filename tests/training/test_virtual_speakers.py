@@ -6,25 +6,23 @@ import pytest
 import torch
 from accelerate import Accelerator
 from conftest import TINY
+from runs import first_batch, new_state
 
 from svc import encoders
 from svc.config import VirtualSpeakersConfig, load
-from svc.data import dataset
 from svc.data.batch import Batch
 from svc.data.dataset import StepSampler
 from svc.errors import DataError
 from svc.features.conditioning import Conditioning
 from svc.losses.perceptual import PerceptualLoss
 from svc.training.micro_batch import MicroBatch, sample_micro_batches
-from svc.training.state import create_state
 from svc.training.step import train_step
 from svc.training.virtual_speakers import evenly_spaced, sample_speakers, with_other_speakers
 
 
 @pytest.fixture
 def batch(tiny, prepared) -> Batch:
-    items = dataset.SegmentDataset(prepared, tiny)
-    return Batch.stack([items[0, number] for number in range(4)])
+    return first_batch(prepared, tiny, 4)
 
 
 def repeat(speakers: int, count: int, conditioning: Conditioning) -> Conditioning:
@@ -151,8 +149,7 @@ def test_the_complete_objective_has_every_loss(batch):
     }
     runs = []
     for _ in range(2):
-        current = create_state(config, content_channels=20, num_speakers=2, device=torch.device("cpu"))
-        losses = train_step(current, batch, config, Accelerator(cpu=True), perceptual)
+        losses = train_step(new_state(config), batch, config, Accelerator(cpu=True), perceptual)
         runs.append({name: float(loss) for name, loss in losses.items()})
     assert runs[0] == runs[1]  # the same random numbers in the same step
     assert runs[0].keys() == {

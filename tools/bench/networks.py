@@ -24,7 +24,6 @@ from svc.training import state
 from svc.training.micro_batch import DISCRIMINATOR, sample_micro_batches
 from svc.training.state import TrainState
 from svc.training.step import adversarial_losses, split_outputs, train_step
-from svc.training.virtual_speakers import with_new_noise
 from svc.utils import hardware
 
 BASE = "base"  # of svc/config/*.yaml, the default
@@ -122,7 +121,7 @@ class _Steps:
 
     def _second_sample(self) -> None:
         with torch.no_grad():
-            self.generator(with_new_noise(self.batch.conditioning, torch.rand(len(self.batch.audio))), True)
+            self.generator(self.batch.conditioning.with_new_noise(torch.rand(len(self.batch.audio))), True)
 
     def _spectral(self) -> None:
         self.fake.grad = None

@@ -15,7 +15,7 @@ MIN_GROUPS, FEW_GROUPS = 4, 40
 def sides(
     groups: Iterable[str], valid: float, test: float, published: Mapping[str, Side] | None = None
 ) -> dict[str, Side]:
-    """Side of every group (song or sentence) of a corpus, from the hash of its name.
+    """Side of every group (song or sentence) of a corpus, from the hash of its name; shares are 0 to 1.
 
     All recordings of a group share a side, whoever the speaker is; adding groups moves none, and a larger share of
     ``valid`` or ``test`` takes groups from ``train`` alone.
@@ -24,12 +24,6 @@ def sides(
     none for the test, the first in the order of hashes is the test; where none is taken for validation, the last one
     is. So a new group may take the place of the guaranteed one. The sides that the authors publish go before the hash;
     if they publish none for validation, that takes its share of their training groups by the hash.
-
-    Args:
-        groups: names, see ``Recording.group``.
-        valid: share of groups, 0 to 1.
-        test: share of groups, 0 to 1.
-        published: sides of groups by the corpus's authors.
     """
     fixed = dict(published or {})
     if "valid" not in fixed.values():

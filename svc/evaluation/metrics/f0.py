@@ -98,11 +98,11 @@ def f0_scores(*, output_f0: Curve, reference_f0: Curve) -> Scores:
         "f0_median": float(np.median(errors)) if both.any() else math.nan,
         "f0_over50": _mean(errors > TOLERANCE),
         "vuv_error": _mean(wrong),
-        "raw_pitch_accuracy": _share(np.sum(errors < TOLERANCE), np.sum(reference_f0 > 0)),
+        "raw_pitch_accuracy": _share(np.count_nonzero(errors < TOLERANCE), np.count_nonzero(reference_f0 > 0)),
         "log_f0_pcc": _correlation(np.log(shifted), np.log(reference)),
         "f0_corr": _correlation(shifted, reference),
         "gpe": _mean(gross),
-        "ffe": _share(np.sum(wrong) + np.sum(gross), count),
+        "ffe": _share(np.count_nonzero(wrong) + np.count_nonzero(gross), count),
     }
 
 
@@ -134,12 +134,12 @@ def _level(audio: Audio) -> Curve:
     return np.maximum(level, level.max(initial=-np.inf) - QUIET)
 
 
-def _mean(values: NDArray[np.generic]) -> float:
+def _mean(values: Curve | NDArray[np.bool_]) -> float:
     return float(np.mean(values)) if len(values) else math.nan
 
 
-def _share(part: float, whole: float) -> float:
-    return float(part / whole) if whole else math.nan
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else math.nan
 
 
 def _correlation(a: Curve, b: Curve) -> float:

@@ -1,0 +1,80 @@
+"""Speaker verification and identification: equal error rate (EER) and nearest-speaker accuracy, with intervals."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from svc.evaluation.statistics import Estimate, estimate
+
+Vectors = NDArray[np.floating]
+RESAMPLES = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Equal error rate over all pairs of recordings, and the share of recordings nearest to their own speaker.
+
+    The intervals are bootstraps over the speakers.
+    """
+
+    eer: Estimate
+    accuracy: Estimate
+
+
+def verify(enrolment: Mapping[str, Vectors], tests: Mapping[str, Vectors] | None = None) -> Verification:
+    """Compare unit vectors (clips, D) of speakers with those of the same speakers; at least two.
+
+    Args:
+        enrolment: by speaker.
+        tests: by speaker, of other recordings. If not given, every enrolment recording is compared with all others.
+    """
+    names = list(enrolment)
+    rows, row_of = _stack(enrolment, names)
+    columns, column_of = (rows, row_of) if tests is None else _stack(tests, names)
+    scores, same = rows @ columns.T, row_of[:, None] == column_of
+    pairs = np.triu_indices(len(rows), 1) if tests is None else np.nonzero(np.ones_like(same))
+    draw = np.random.default_rng(0)
+    counts = [np.bincount(draw.integers(len(names), size=len(names)), minlength=len(names)) for _ in range(RESAMPLES)]
+    first, second, own = row_of[pairs[0]], column_of[pairs[1]], same[pairs]
+    rates = [
+        equal_error_rate(scores[pairs], own, np.where(own, count[first], count[first] * count[second]))
+        for count in counts
+        if np.count_nonzero(count) > 1
+    ]
+    low, high = np.quantile(rates, [0.025, 0.975])
+    eer = Estimate(equal_error_rate(scores[pairs], own), float(low), float(high), len(names))
+    sums = np.stack([rows[row_of == speaker].sum(axis=0) for speaker in range(len(names))])
+    right = []
+    for vector, speaker in zip(columns, column_of, strict=True):
+        centroids = sums.copy()
+        if tests is None:
+            centroids[speaker] -= vector
+        centroids /= np.maximum(1e-9, np.linalg.norm(centroids, axis=1, keepdims=True))
+        right.append(float(np.argmax(centroids @ vector) == speaker))
+    return Verification(eer, estimate(right, [names[speaker] for speaker in column_of]))
+
+
+def equal_error_rate(
+    scores: NDArray[np.floating], same: NDArray[np.bool_], weights: NDArray[np.integer] | None = None
+) -> float:
+    """Rate at which as many pairs of one speaker are rejected as pairs of two speakers are accepted.
+
+    Args:
+        scores: of the pairs; a higher one is accepted first.
+        same: whether a pair is of one speaker.
+        weights: how often a pair counts, once by default.
+    """
+    order = np.argsort(-scores, kind="stable")
+    weight = np.ones(len(order)) if weights is None else weights[order].astype(float)
+    accepted = np.cumsum(weight * same[order])
+    false = np.cumsum(weight * ~same[order])
+    rejected, false = 1 - accepted / max(1.0, accepted[-1]), false / max(1.0, false[-1])
+    place = int(np.argmin(np.abs(rejected - false)))
+    return float(rejected[place] + false[place]) / 2
+
+
+def _stack(vectors: Mapping[str, Vectors], names: list[str]) -> tuple[Vectors, NDArray[np.integer]]:
+    numbers = np.repeat(np.arange(len(names)), [len(vectors[name]) for name in names])
+    return np.concatenate([vectors[name] for name in names]), numbers
