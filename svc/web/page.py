@@ -150,7 +150,7 @@ def _fit_tab(gr: Any, service: Service, menus: list[Any], page: Any) -> None:
     """The second tab, which shows the fit of the server, whoever started it."""
     limits = service.limits
     gr.Markdown(
-        "Add a speaker from a minute or more of their recordings, speech or singing, without accompaniment. "
+        "Add a speaker from ten seconds or more of their recordings, speech or singing, without accompaniment. "
         "**Ask them first.**"
     )
     with gr.Row():
@@ -160,7 +160,15 @@ def _fit_tab(gr: Any, service: Service, menus: list[Any], page: Any) -> None:
                 label=f"Recordings, up to {limits.minutes:g} minutes each, {limits.clip_minutes:g} together",
                 file_count="multiple", type="filepath", height=180, elem_id="clips",
             )  # fmt: skip
-            button = gr.Button("Fit", variant="primary", elem_id="fit")
+            recording = gr.Audio(
+                sources=["microphone"], type="filepath", label="Or record yourself", editable=False, buttons=[],
+                waveform_options=WAVE, elem_id="recording",
+            )  # fmt: skip
+            ways = [("In seconds, without training", True), ("In minutes, more alike", False)]
+            zero_shot = gr.Radio(
+                ways, value=service.zero_shot, label="How", visible=service.zero_shot, elem_id="zero-shot"
+            )
+            button = gr.Button("Add", variant="primary", elem_id="fit")
         with gr.Column():
             message = gr.HTML("", padding=False, elem_id="fit-message", elem_classes="message")
             cancel = gr.Button("Cancel", visible=False, elem_id="cancel-fit")
@@ -179,18 +187,18 @@ def _fit_tab(gr: Any, service: Service, menus: list[Any], page: Any) -> None:
             choices[0] = gr.update(choices=service.speakers(), value=service.speakers()[-1][1])
         return [*shown, gr.update(value=saved and str(saved), visible=bool(saved)), *choices]
 
-    def start(name: str | None, clips: Any) -> list[Any]:
+    def start(name: str | None, clips: Any, recording: str | None, zero_shot: bool) -> list[Any]:
         try:
-            service.start_fit(name or "", clips or [])
+            service.start_fit(name or "", [*(clips or []), *([recording] if recording else [])], zero_shot)
         except Exception as failure:  # whatever it is, the page goes on
             return [_message(service.error_message(failure), True), *[gr.skip()] * 5]
-        return show()
+        return show(choose=True)
 
     def end() -> list[Any]:
         service.cancel_fit()
         return show()
 
-    button.click(start, [name, clips], outputs, **INSTANT)
+    button.click(start, [name, clips, recording, zero_shot], outputs, **INSTANT)
     cancel.click(end, None, outputs, **INSTANT)
     timer.tick(lambda: show(choose=True), None, outputs, **INSTANT)
     page.load(show, None, outputs, **INSTANT)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from svc.adaptation.zero_shot import add_speaker, has_encodings
 from svc.audio import files
 from svc.audio.files import Audio
 from svc.data.synthetic.phrases import recorded_phrase
@@ -142,8 +143,13 @@ class Service:
         if page in self._cancelled:
             self._cancelled[page].set()
 
-    def start_fit(self, name: str, clips: Sequence[str]) -> None:
-        """Fit a new speaker beside the page; see ``fit_status``.
+    @property
+    def zero_shot(self) -> bool:
+        """Whether the voice takes a speaker from recordings without training."""
+        return has_encodings(self.voice)
+
+    def start_fit(self, name: str, clips: Sequence[str], zero_shot: bool = False) -> None:
+        """Fit a new speaker beside the page, see ``fit_status``; or add one at once, without training.
 
         Raises:
             SvcError: the name is in use or not allowed, a clip is refused, or another fit is running.
@@ -157,6 +163,12 @@ class Service:
         seconds = [check_length(path, self.limits.minutes) for path in paths]
         if len(paths) > self.limits.clips or sum(seconds) > 60 * self.limits.clip_minutes:
             raise DataError(f"give {self.limits.clips} recordings of {self.limits.clip_minutes:g} minutes at most")
+        if zero_shot:
+            voice = add_speaker(self.voice, name, paths)
+            path = self.folder / f"voice_{_short(name)}.safetensors"
+            voice.save(path)
+            self._use(path, voice, name)
+            return
         work = self.folder / f"fit-{secrets.token_hex(8)}"
         (work / "clips").mkdir(parents=True)
         for number, path in enumerate(paths):
@@ -173,11 +185,9 @@ class Service:
             try:
                 if job.is_running():
                     return FitStatus("running", f"{name}: {job.stage}. You can convert songs meanwhile.", job.share)
-                converter = Converter(VoiceFile.load(job.folder / "voice.safetensors"))
-                saved = (job.folder / "voice.safetensors").replace(self.folder / f"voice_{_short(name)}.safetensors")
-                self.voice_file, self._converter = saved, converter
-                text = f"{name} is ready, under Convert a song. Download the voice: it is gone when the server ends."
-                self._end_fit(FitStatus("finished", text, 1.0))
+                voice = VoiceFile.load(job.folder / "voice.safetensors")
+                path = self.folder / f"voice_{_short(name)}.safetensors"
+                self._use((job.folder / "voice.safetensors").replace(path), voice, name)
             except Exception as failure:  # whatever it is, the page goes on
                 self._end_fit(FitStatus("failed", self.error_message(failure)))
             return self._fit_status
@@ -186,6 +196,14 @@ class Service:
         """End a fit that is running."""
         with self._lock:
             self._end_fit(FitStatus("failed", "The fit was cancelled."))
+
+    def _use(self, path: Path, voice: VoiceFile, name: str) -> None:
+        """Go on with a voice that has one more speaker."""
+        self.voice_file, self._converter = path, Converter(voice)
+        if self._job:
+            self._job[1].close()
+        text = f"{name} is ready, under Convert a song. Download the voice: it is gone when the server ends."
+        self._job, self._fit_status = None, FitStatus("finished", text, 1.0)
 
     def _end_fit(self, status: FitStatus) -> None:
         if self._job:

@@ -289,6 +289,24 @@ def test_a_speaker_is_fitted_and_used(service, fitted, monkeypatch):
         service.start_fit("cy", clips)
 
 
+def test_a_speaker_is_added_without_training(service, monkeypatch):
+    """From the recordings that were uploaded, whatever the network makes of them."""
+    read: list[str] = []
+
+    def add(voice, name, paths):
+        read.extend(path.name for path in paths)
+        params = speakers.speaker_params(voice, 0)
+        return speakers.with_speaker(voice, Speaker(name, 4.0, 200.0, 150.0, 300.0), params)
+
+    monkeypatch.setattr("svc.web.service.add_speaker", add)
+    assert not service.zero_shot
+    service.start_fit("Cy", [upload(service)], zero_shot=True)
+    assert read == ["song.wav"]
+    assert service.fit_status().state == "finished"
+    assert service.speakers()[-1] == ("Cy · D3 to D4", "#2")
+    assert VoiceFile.read(service.saved_voice).speakers[-1].name == "Cy"
+
+
 @pytest.mark.parametrize(
     ("script", "reason"),
     [
