@@ -10,6 +10,7 @@ import typer
 
 from svc.cli.app import Force, app, check_device
 from svc.errors import DataError, printable
+from svc.inference.base_voice import find_voice
 
 if TYPE_CHECKING:
     from svc.evaluation.run import EvaluationRequest
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 def evaluate(
     sources: Annotated[Path, typer.Option(help="songs to convert: DIR/<speaker>/**/*, or DIR/*")],
     out: Annotated[Path, typer.Option("-o", "--out", help="folder for the report, the scores and the conversions")],
-    voice: Annotated[Path | None, typer.Option("-v", "--voice", help="voice file made by `svc export`")] = None,
+    voice: Annotated[Path | None, typer.Option("-v", "--voice", help="voice file, or base")] = None,
     enrolment: Annotated[
         Path | None, typer.Option(help="enrolment recordings: DIR/<speaker>/**/*; SOURCES/<speaker> if not given")
     ] = None,
@@ -32,7 +33,7 @@ def evaluate(
         Path | None, typer.Option(help="existing conversions: DIR/<target>/<path of the source>.*")
     ] = None,
     protocol: Annotated[
-        str, typer.Option(help="seen-speakers, unseen-sources, one-minute or harmony; SOURCES is then a corpus")
+        str, typer.Option(help="seen-speakers, unseen-sources, zero-shot, one-minute or harmony; SOURCES is a corpus")
     ] = "",
     speaker: Annotated[list[str] | None, typer.Option("-s", "--speaker", help="only this target; repeatable")] = None,
     num_targets: Annotated[int, typer.Option(min=1, help="other speakers that each song is converted to")] = 3,
@@ -54,6 +55,7 @@ def evaluate(
 
     Writes a report with tables, figures and audio.
     """
+    voice = voice and find_voice(voice)
     if voice and converted:
         raise DataError("give --voice to convert, or --converted for existing conversions, not both")
     if protocol and not voice:
@@ -108,17 +110,22 @@ def _plan_protocol(
 ) -> "tuple[VoiceFile, list[EvaluationRequest]]":
     """The voice of a protocol, with speakers added if it fits some, and what to evaluate."""
     from svc.adaptation.pipeline import AdaptOptions, adapt
+    from svc.adaptation.zero_shot import add_speaker
+    from svc.audio.find import find_audio
     from svc.evaluation import harmony
-    from svc.evaluation.arrangement import FOLDER, arrange
+    from svc.evaluation.arrangement import FOLDER, SPEECH_SECONDS, arrange
 
     arranged = arrange(protocol, request, [speaker.name for speaker in voice.speakers], voice.training_data)
-    if protocol == "one-minute":
+    if protocol in SPEECH_SECONDS:
         for target in arranged.speakers:
-            typer.echo(printable(f"fit {target} from a minute of speech"))
-            options = AdaptOptions(target, "speech")
-            work_dir = request.out / "fit" / target
-            work_dir.parent.mkdir(parents=True, exist_ok=True)
-            voice = adapt(voice, request.out / FOLDER / "speech" / target, options, work_dir, jobs=request.jobs).voice
+            speech = request.out / FOLDER / "speech" / target
+            typer.echo(printable(f"{protocol}: {target} from {SPEECH_SECONDS[protocol]:.0f} s of speech"))
+            if protocol == "zero-shot":
+                voice = add_speaker(voice, target, list(find_audio(speech)))
+            else:
+                work_dir = request.out / "fit" / target
+                work_dir.parent.mkdir(parents=True, exist_ok=True)
+                voice = adapt(voice, speech, AdaptOptions(target, "speech"), work_dir, jobs=request.jobs).voice
         voice.save(request.out / "voice.safetensors")
     if protocol != "harmony":
         return voice, [arranged]

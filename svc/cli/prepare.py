@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from svc.data.prepare import Summary
     from svc.features.speaker import Speaker
 
+SHORT_LIST = 5  # speakers that are named
 HEAD = ("speaker", "minutes", "song", "speech", "pitch", "band", "train", "valid", "test")
 
 
@@ -76,9 +77,10 @@ def print_summary(summary: "Summary", out: Path) -> None:
     widths = [max(len(line[column]) for line in table) for column in range(len(HEAD))]
     for line in table:
         typer.echo("  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-    for speaker in summary.speakers:
-        if speaker.seconds < 60:
-            typer.echo(f"  {speaker.name}: less than a minute; expect a low similarity")
+    short = [speaker.name for speaker in summary.speakers if speaker.seconds < 60]
+    if short:
+        names = ", ".join(short[:SHORT_LIST]) + (f" and {len(short) - SHORT_LIST} more" if short[SHORT_LIST:] else "")
+        typer.echo(f"  less than a minute, so expect a low similarity: {names}")
     for note in summary.notes:
         typer.echo(f"  {note}")
     for row in summary.rejected:

@@ -2,6 +2,7 @@
 
 - ``seen-speakers``: songs that were not trained on, by speakers of the voice; targets are its speakers.
 - ``unseen-sources``: speakers and songs that were not trained on; targets are the speakers of the voice.
+- ``zero-shot``: 20 s of speech of each speaker that was not trained on are for `svc fit --zero-shot`; targets are these.
 - ``one-minute``: a minute of speech of each speaker that was not trained on is for `svc fit`; targets are these.
 - ``harmony``: as ``seen-speakers``, with inputs by ``svc.evaluation.harmony``.
 """
@@ -24,10 +25,10 @@ from svc.evaluation.exposure import trained_groups
 from svc.evaluation.run import MAX_ENROLMENT_FILES, EvaluationRequest, evenly_spaced
 from svc.features.training_data import TrainingData
 
-PROTOCOLS = ("seen-speakers", "unseen-sources", "one-minute", "harmony")
+PROTOCOLS = ("seen-speakers", "unseen-sources", "zero-shot", "one-minute", "harmony")
 FOLDER = "recordings"  # in the output folder
 MAX_SOURCES = 32
-SPEECH_SECONDS = 60.0
+SPEECH_SECONDS = {"zero-shot": 20.0, "one-minute": 60.0}  # of new speakers, by protocol
 Takes = Mapping[tuple[str, str], Sequence[Recording]]  # by speaker and group, in order
 
 
@@ -50,7 +51,7 @@ def select(
     trained = {group for _, group in trained_groups(recordings, data)}
     songs = [r for r in recordings if r.kind == "song" and r.group not in trained]
     targets = own
-    if protocol == "one-minute":
+    if protocol in SPEECH_SECONDS:
         singing = {song.speaker for song in songs}
         targets = [name for name in new if name in singing and _speech(recordings, name)]
     else:
@@ -88,8 +89,8 @@ def arrange(
             own = [r for r in recordings if r.speaker == name and r.kind == "song"] or _speech(recordings, name)
             for number, recording in enumerate(evenly_spaced(own, MAX_ENROLMENT_FILES)):
                 _place(recording, root / "enrolment" / name / f"{number:02d}")
-            if protocol == "one-minute" and name in targets:
-                for number, recording in enumerate(_first_minute(_speech(recordings, name))):
+            if protocol in SPEECH_SECONDS and name in targets:
+                for number, recording in enumerate(_first(SPEECH_SECONDS[protocol], _speech(recordings, name))):
                     _place(recording, root / "speech" / name / f"{number:02d}")
     except OSError as error:
         raise DataError(f"{root}: cannot be written ({error.strerror}); choose another -o") from None
@@ -130,11 +131,11 @@ def _speech(recordings: Iterable[Recording], speaker: str) -> list[Recording]:
     return [recording for recording in recordings if recording.speaker == speaker and recording.kind == "speech"]
 
 
-def _first_minute(recordings: Iterable[Recording]) -> list[Recording]:
-    """As many whole recordings as make up a minute."""
+def _first(wanted: float, recordings: Iterable[Recording]) -> list[Recording]:
+    """As many whole recordings as make up so many seconds."""
     chosen, seconds = [], 0.0
     for recording in recordings:
-        if seconds >= SPEECH_SECONDS:
+        if seconds >= wanted:
             break
         chosen.append(recording)
         end = recording.end or soundfile.info(recording.path).duration

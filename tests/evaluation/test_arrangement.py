@@ -39,6 +39,7 @@ def corpus(tmp_path_factory):
         ("seen-speakers", {"actor01", "actor02"}, VOICE),
         ("harmony", {"actor01", "actor02"}, VOICE),
         ("unseen-sources", {"actor03", "actor04"}, VOICE),
+        ("zero-shot", {"actor01", "actor02", "actor03", "actor04"}, ["actor03"]),
         ("one-minute", {"actor01", "actor02", "actor03", "actor04"}, ["actor03"]),
     ],
 )
