@@ -2,7 +2,7 @@
 
 - ``seen-speakers``: songs that were not trained on, by speakers of the voice; targets are its speakers.
 - ``unseen-sources``: speakers and songs that were not trained on; targets are the speakers of the voice.
-- ``zero-shot``: 20 s of speech of each speaker that was not trained on are for `svc fit --zero-shot`; targets are these.
+- ``zero-shot``: 20 s of speech of each speaker not trained on are for `svc fit --zero-shot`; targets are these.
 - ``one-minute``: a minute of speech of each speaker that was not trained on is for `svc fit`; targets are these.
 - ``harmony``: as ``seen-speakers``, with inputs by ``svc.evaluation.harmony``.
 """
