@@ -22,7 +22,8 @@ from svc.utils.progress import progress
 
 Clips = dict[str, list[Audio]]
 Vectors = dict[str, NDArray[np.floating]]
-ENROLMENT_SECONDS = 5.0, 15.0, 60.0
+KINDS = "RAVDESS speech", "RAVDESS song", "speech → song"
+SECONDS = 5.0, 20.0, 60.0
 
 
 def main(
@@ -39,22 +40,23 @@ def main(
     people = {name: list(_read(speech / name, clips)) for name in names}
     several = {name: sounds for name, sounds in people.items() if len(sounds) == clips}
     halves = {name: _halves(sounds[0]) for name, sounds in people.items() if len(sounds) < clips}
-    typer.echo(f"| encoder | {len(several)} people, other clips | {len(halves)} people, halves of a clip | "
-               "RAVDESS speech | RAVDESS song | speech → song |\n|" + 6 * "---|")  # fmt: skip
+    heads = f"{len(several)} people, other clips", f"{len(halves)} people, halves of a clip", *KINDS
+    stability = (f"{seconds:.0f} s of speech to other clips" for seconds in SECONDS)
+    typer.echo(f"| encoder | {' | '.join((*heads, *stability))} |\n|{9 * '---|'}")
     for name in encoders:
         embed = embedder(name)
         spoken, sung = embed(kinds["speech"]), embed(kinds["song"])
-        cells = [verify(embed(several)), verify(embed(halves)), verify(spoken), verify(sung), verify(spoken, sung)]
-        row = " | ".join(f"{_percent(cell.eer)}; {_percent(cell.accuracy)}" for cell in cells)
-        typer.echo(f"| {Path(name).parent.name or name} | {row} |")
-        joined = {actor: [_joined(sounds, seconds) for seconds in ENROLMENT_SECONDS]
-                  for actor, sounds in kinds["speech"].items()}  # fmt: skip
-        rows = embed(joined)
-        for place, seconds in enumerate(ENROLMENT_SECONDS):
-            one = {actor: vectors[place : place + 1] for actor, vectors in rows.items()}
-            cosine = np.mean([vectors[place] @ vectors[-1] for vectors in rows.values()])
-            typer.echo(f"  {seconds:.0f} s of speech: nearest in song {_percent(verify(one, sung).accuracy)}, "
-                       f"cosine to {ENROLMENT_SECONDS[-1]:.0f} s {cosine:.3f}", err=True)  # fmt: skip
+        results = [verify(embed(several)), verify(embed(halves)), verify(spoken), verify(sung), verify(spoken, sung)]
+        cells = [f"{_percent(result.eer)}; {_percent(result.accuracy)}" for result in results]
+        rows = embed({person: [_joined(sounds[clips // 2 :], SECONDS[-1]),
+                               *(_joined(sounds[: clips // 2], seconds) for seconds in SECONDS)]
+                      for person, sounds in several.items()})  # fmt: skip
+        reference = {person: vectors[:1] for person, vectors in rows.items()}
+        for place in range(1, len(SECONDS) + 1):
+            result = verify(reference, {person: vectors[place : place + 1] for person, vectors in rows.items()})
+            own = np.mean([vectors[0] @ vectors[place] for vectors in rows.values()])
+            cells.append(f"{100 * result.accuracy.mean:.0f}, cosine {own:.2f}")
+        typer.echo(f"| {Path(name).parent.name or name} | {' | '.join(cells)} |")
 
 
 def embedder(name: str) -> Callable[[Clips], Vectors]:

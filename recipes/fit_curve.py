@@ -1,10 +1,11 @@
-"""Quality of adaptation by seconds of speech: ``python recipes/fit_curve.py VOICE LAYOUT --name actor13 -o OUT``.
+"""Quality of adaptation by seconds of speech: ``python recipes/fit_curve.py VOICE RAVDESS --name actor13 -o OUT``.
 
-LAYOUT is made by recipes/evaluate_ravdess.py from all actors. Each new speaker is adapted from so many seconds of
-speech; songs of the others are converted to them and compared with their own performances.
+As the protocol one-minute of `svc evaluate`, but each new speaker is adapted from so many seconds of speech; songs that
+the voice was not trained on are converted to them and compared with their own performances.
 """
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ from svc import cli
 if TYPE_CHECKING:
     from svc.adaptation.pipeline import AdaptOptions
     from svc.evaluation.metrics.table import Row
+    from svc.evaluation.run import EvaluationRequest
     from svc.inference.voice import VoiceFile
 
 PICTURE, SCORES = "fit_curve.png", "fit_curve.json"
@@ -23,11 +25,10 @@ PLOTTED = {"named_target": "identified as target", "cosine": "cosine to the targ
 
 def main(
     voice: Annotated[Path, typer.Argument(help="voice without these speakers")],
-    layout: Annotated[Path, typer.Argument(help="folder made by recipes/evaluate_ravdess.py")],
+    corpus: Annotated[Path, typer.Argument(help="corpus with songs and speech, such as RAVDESS")],
     out: Annotated[Path, typer.Option("-o", "--out", help="folder for voices, reports and the plot")],
     name: Annotated[list[str], typer.Option(help="speaker to adapt to; repeatable")],
     seconds: Annotated[list[float], typer.Option(help="seconds of speech; repeatable")] = [10.0, 30.0, 60.0, 180.0],  # noqa: B006
-    songs: Annotated[Path | None, typer.Option(help="songs to convert, LAYOUT/songs if not given")] = None,
     full: Annotated[
         bool, typer.Option("--finetune-model", help="also train the generator, as `svc fit --finetune-model`")
     ] = False,
@@ -36,20 +37,27 @@ def main(
     import json
 
     from svc.adaptation.pipeline import AdaptOptions
+    from svc.data import corpora
+    from svc.evaluation.arrangement import arrange
+    from svc.evaluation.run import EvaluationRequest
     from svc.inference.voice import VoiceFile
     from svc.utils.atomic import write_bytes
 
     base, rows, seconds = VoiceFile.load(voice), [], sorted(seconds)
+    request = EvaluationRequest(sources=corpus, out=out)
+    request = arrange("one-minute", request, [speaker.name for speaker in base.speakers], base.training_data)
+    recordings = corpora.find(corpus)
     for speaker in name:
+        clips = [one.path for one in recordings if one.speaker == speaker and one.kind == "speech"]
         for length in seconds:
             place = out / f"{speaker}_{length:g}{'_full' if full else ''}"
             if not (place / "voice.safetensors").exists():
                 options = AdaptOptions(speaker, "speech", full)
-                if not adapt_from(base, layout / "by_speech" / speaker, options, length, place):
+                if not adapt_from(base, clips, options, length, place):
                     typer.echo("next: the same command again, to go on")
                     return
             if not (place / "rows.json").exists():
-                scores = evaluate_speaker(place, speaker, layout, songs or layout / "songs")
+                scores = evaluate_speaker(replace(request, out=place, speakers=(speaker,)))
                 write_bytes(place / "rows.json", json.dumps(scores).encode())
             rows += [{**row, "seconds": length} for row in json.loads((place / "rows.json").read_text())]
     curves = {
@@ -64,7 +72,7 @@ def main(
     typer.echo(f"next: open {out / PICTURE}, listen in {out}/*/converted")
 
 
-def adapt_from(voice: "VoiceFile", clips: Path, options: "AdaptOptions", seconds: float, out: Path) -> bool:
+def adapt_from(voice: "VoiceFile", clips: list[Path], options: "AdaptOptions", seconds: float, out: Path) -> bool:
     """Adapt to the first so many seconds of clips, in a fixed order; False if interrupted."""
     import numpy as np
 
@@ -72,11 +80,11 @@ def adapt_from(voice: "VoiceFile", clips: Path, options: "AdaptOptions", seconds
     from svc.audio.files import read
 
     (out / "clips").mkdir(parents=True, exist_ok=True)
-    paths, copied = sorted(clips.iterdir()), 0.0
-    for number in np.random.default_rng(0).permutation(len(paths)):
+    copied = 0.0
+    for number in np.random.default_rng(0).permutation(len(clips)):
         if copied < seconds:
-            shutil.copy(paths[number], out / "clips")
-            copied += read(paths[number]).seconds
+            shutil.copy(clips[number], out / "clips")
+            copied += read(clips[number]).seconds
     result = adapt(voice, out / "clips", options, out / "fit", cpu=True)
     if result.outcome.interrupted:
         return False
@@ -84,20 +92,13 @@ def adapt_from(voice: "VoiceFile", clips: Path, options: "AdaptOptions", seconds
     return True
 
 
-def evaluate_speaker(out: Path, name: str, layout: Path, songs: Path) -> "list[Row]":
-    """Rows of the songs of the others converted to an adapted speaker."""
-    from svc.evaluation.run import EvaluationRequest, evaluate
+def evaluate_speaker(request: "EvaluationRequest") -> "list[Row]":
+    """Rows of the songs converted to an adapted speaker by the voice in the output folder."""
+    from svc.evaluation.run import evaluate
     from svc.inference.converter import Converter
     from svc.inference.voice import VoiceFile
 
-    request = EvaluationRequest(
-        sources=songs,
-        enrolment=layout / "by_speech",
-        parallel=layout / "truths",
-        out=out,
-        speakers=(name,),
-    )
-    return evaluate(request, Converter(VoiceFile.load(out / "voice.safetensors"))).scores.rows
+    return evaluate(request, Converter(VoiceFile.load(request.out / "voice.safetensors"))).scores.rows
 
 
 def means(rows: "list[Row]", system: str, seconds: float) -> dict[str, float]:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -36,6 +36,7 @@ from svc.encoders.speaker_encoder import (
     normalise,
 )
 from svc.evaluation.verification import equal_error_rate
+from svc.losses.ge2e import ge2e_loss
 from svc.training.auxiliary import SupervisedConfig, SupervisedTrainer, Tensors
 from svc.training.resume import lock_run
 from svc.utils.atomic import write_bytes
@@ -50,6 +51,7 @@ SECONDS = 12.0  # of a clip that are used
 SPEAKER_SECONDS = 150.0  # of a speaker that are used
 HELD_OUT, LARGE = 7, 20  # one speaker in seven of a folder with at least 20, those with most clips
 Mel = NDArray[np.float16]
+Speakers = list[list[list[Mel]]]  # versions of clips of speakers
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,15 +115,13 @@ class SpeakerTrainer(SupervisedTrainer):
     config: SpeakerConfig
     network: Classifier
 
-    def __init__(
-        self, folder: Path, speakers: list[list[list[Mel]]], held_out: list[list[list[Mel]]], config: SpeakerConfig
-    ) -> None:
+    def __init__(self, folder: Path, speakers: Speakers, held_out: Speakers, config: SpeakerConfig) -> None:
         self.speakers, self.held_out = speakers, held_out
         digest = hashlib.sha256()
         for clips in speakers:
             digest.update(b"speaker")
             for versions in clips:
-                digest.update(np.ascontiguousarray(versions[-1][0, :: HOP // 4]).tobytes())
+                digest.update(np.ascontiguousarray(versions[-1][0, ::40]).tobytes())
         super().__init__(folder, config, digest.hexdigest())
 
     def make_network(self) -> nn.Module:
@@ -139,9 +139,8 @@ class SpeakerTrainer(SupervisedTrainer):
         mel = torch.stack([self._segment(draw, int(one), frames) for one in classes for _ in range(config.segments)])
         embedding = self.network(normalise(augment(mel, draw, config.equaliser_db)))
         if config.loss == "ge2e":
-            return {
-                "ge2e": ge2e_loss(embedding.unflatten(0, (config.speakers, config.segments)), self.network.similarity)
-            }
+            segments = embedding.unflatten(0, (config.speakers, config.segments))
+            return {"ge2e": ge2e_loss(segments, self.network.similarity)}
         target = torch.from_numpy(classes).repeat_interleave(config.segments)
         cosines = embedding @ functional.normalize(self.network.directions, dim=1).T
         margin = config.margin * functional.one_hot(target, cosines.shape[1])
@@ -169,12 +168,12 @@ class SpeakerTrainer(SupervisedTrainer):
         return (1 - share) * now + share * then
 
     @torch.no_grad()
-    def embed(self, mel: Tensor) -> Tensor:
-        """Unit vectors (B, 128) of mel power in nepers (B, N, 64), in eval mode."""
+    def _infer(self, network: nn.Module, power: Tensor) -> Tensor:
+        """Output (B, 128) of a part of the network in eval mode for mel power (B, N, 64)."""
         self.network.eval()
-        embedding: Tensor = self.network(normalise(mel.exp()))
+        output: Tensor = network(normalise(power))
         self.network.train()
-        return embedding
+        return output
 
     def evaluate(self) -> dict[str, float]:
         """Equal error rate of held-out speakers: the first and the last 3 s of each of their clips."""
@@ -186,33 +185,30 @@ class SpeakerTrainer(SupervisedTrainer):
             names += [number] * 2 * len(long)
         if not rows:
             return {}
-        embedding, pairs = self.embed(torch.stack(rows)), np.triu_indices(len(rows), 1)
+        embedding, pairs = self._infer(self.network, torch.stack(rows).exp()), np.triu_indices(len(rows), 1)
         same = np.array(names)[:, None] == np.array(names)
         return {"eer": equal_error_rate((embedding @ embedding.T).numpy()[pairs], same[pairs])}
 
     def whiten(self, draws: int = 12) -> None:
         """Set the centre and the whitening: unit variance within the training speakers (WCCN, Hatch et al. 2006)."""
-        draw = np.random.default_rng(self.config.seed)
+        draw, network = np.random.default_rng(self.config.seed), self.network.network
         means, within = [], []
         for speaker in progress(range(len(self.speakers)), "whiten", "speaker", len(self.speakers)):
             mel = torch.stack([self._segment(draw, speaker * len(WARPS), 300) for _ in range(draws)])
-            self.network.eval()
-            with torch.no_grad():
-                raw = self.network.network.body(normalise(augment(mel, draw, self.config.equaliser_db)))
-            self.network.train()
+            raw = self._infer(network.body, augment(mel, draw, self.config.equaliser_db))
             means.append(raw.mean(dim=0))
             within.append((raw - means[-1]).T @ (raw - means[-1]) / (draws - 1))
-        covariance = torch.stack(within).mean(dim=0).double()
-        values, vectors = torch.linalg.eigh(covariance)
+        values, vectors = torch.linalg.eigh(torch.stack(within).mean(dim=0).double())
         shrunk = (0.5 * values + 0.5 * values.mean()).rsqrt()
         whitening = vectors @ torch.diag(shrunk / shrunk.mean()) @ vectors.T
-        self.network.network.centre.copy_(torch.stack(means).mean(dim=0))
-        self.network.network.whitening.copy_(whitening.float())
+        network.centre.copy_(torch.stack(means).mean(dim=0))
+        network.whitening.copy_(whitening)
 
     def write(self) -> Path:
         """Write the weights of the encoder in half precision."""
         stored = safetensors_io.half_precision(self.network.network)
-        write_bytes(self.folder / WEIGHTS, save(stored, {"config": json.dumps(asdict(self.config))}))
+        config = replace(self.config, start=Path(self.config.start).name)
+        write_bytes(self.folder / WEIGHTS, save(stored, {"config": json.dumps(asdict(config))}))
         return self.folder / WEIGHTS
 
 
@@ -231,30 +227,11 @@ def augment(mel: Tensor, draw: np.random.Generator, equaliser_db: float) -> Tens
     return power + level * tilt * noise
 
 
-def ge2e_loss(embedding: Tensor, similarity: Tensor) -> Tensor:
-    """Softmax loss of GE2E (Wan et al. 1710.10467) of unit vectors (speakers, segments, D).
-
-    Each is compared with the centroid of every speaker; its own centroid is without it.
-
-    Args:
-        embedding: (speakers, segments, D).
-        similarity: scale and offset of the cosines.
-    """
-    speakers, segments, _ = embedding.shape
-    total = embedding.sum(dim=1)
-    others = functional.normalize(total[:, None] - embedding, dim=-1)
-    own = (embedding * others).sum(dim=-1)
-    cosines = embedding @ functional.normalize(total, dim=-1).T  # (speakers, segments, speakers)
-    mine = torch.eye(speakers, dtype=torch.bool)[:, None].expand(-1, segments, -1)
-    cosines = torch.where(mine, own[..., None], cosines)
-    logits = similarity[0].clamp_min(1e-3) * cosines + similarity[1]
-    return functional.cross_entropy(logits.flatten(0, 1), torch.arange(speakers).repeat_interleave(segments))
-
-
 def clip_versions(path: Path, cache: Path) -> list[Mel]:
     """Mel power in nepers (3 warps, N, 64) of a clip and of itself at another pitch; they are cached."""
     stat = path.stat()
-    key = hashlib.sha256(f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}".encode()).hexdigest()[:24]
+    settings = SECONDS, WARPS, SEMITONES, RANGE_FACTORS, PITCH_RANGE
+    key = hashlib.sha256(f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns} {settings}".encode()).hexdigest()[:24]
     stored = [cache / f"{key}.{number}.npy" for number in range(2)]
     if not all(file.exists() for file in stored):
         cache.mkdir(parents=True, exist_ok=True)
@@ -282,14 +259,16 @@ def warped_mels(audio: Audio) -> Mel:
     return torch.log(mels / (mels.mean() + 1e-12) + 1e-7).numpy().astype(np.float16)
 
 
-def read_speakers(folders: Sequence[Path], cache: Path) -> tuple[list[list[list[Mel]]], list[list[list[Mel]]]]:
+def read_speakers(folders: Sequence[Path], cache: Path) -> tuple[Speakers, Speakers]:
     """Clips of training and held-out speakers; the folder of a clip is its speaker."""
-    chosen, sides = split(folders), ([], [])
+    sides: tuple[Speakers, Speakers] = ([], [])
+    chosen = split(folders)
     total = sum(len(clips) for side in chosen for clips in side.values())
     bar = iter(progress(range(total), "read", "clip", total))
     for side, speakers in zip(sides, chosen, strict=True):
         for paths in speakers.values():
-            clips, seconds = [], 0.0
+            clips: list[list[Mel]] = []
+            seconds = 0.0
             for path in paths:
                 next(bar)
                 if seconds < SPEAKER_SECONDS:

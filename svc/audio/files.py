@@ -1,4 +1,4 @@
-"""Reading and writing audio files, with the integrity checks that libsndfile does not make.
+"""Reading audio files, with the integrity checks that libsndfile does not make; writing is in ``writing``.
 
 libsndfile reads a WAV cut in half, NaN samples and peaks of 1e6 without an error.
 Accepted are PCM, floating-point, µ-law and A-law samples, and FLAC, ALAC, Vorbis, Opus and MPEG. Its
@@ -8,9 +8,8 @@ decoders of the rest of what it reads (ADPCM of all kinds, GSM 6.10, DWVW, DPCM)
 import logging
 import stat
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +17,15 @@ import soundfile
 from numpy.typing import NDArray
 
 from svc.audio import ffmpeg
-from svc.audio.codecs import unsupported_codec
+from svc.audio.ffmpeg import unsupported_codec
 from svc.audio.integrity import declares_mpeg_length, sample_chunk
-from svc.audio.writing import Writer, encode_file
+from svc.audio.writing import FORMATS, MAX_RATE, MIN_RATE, check_format, open_writer, write
 from svc.errors import file_error, last_message
+
+__all__ = ["FORMATS", "MAX_RATE", "MIN_RATE", "Audio", "check_format", "open_writer", "write"]
 
 Samples = NDArray[np.float32]
 
-MIN_RATE, MAX_RATE = 8_000, 192_000  # Hz
 MIN_SECONDS = 0.3
 MAX_PEAK = 4.0  # full scale; float files may run a little over 1
 MIN_LEVEL = -60.0  # dB, of the loudest 100 ms, above the rumble
@@ -38,21 +38,6 @@ SUBTYPES = {"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE",
 COMPRESSED = {"VORBIS", "OPUS", "MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III"} | {
     f"ALAC_{bits}" for bits in (16, 20, 24, 32)
 }
-FORMATS = {
-    ".wav": ("WAV", "PCM_24"),
-    ".flac": ("FLAC", "PCM_24"),
-    ".ogg": ("OGG", "VORBIS"),
-    ".oga": ("OGG", "VORBIS"),
-    ".opus": ("OGG", "OPUS"),
-    ".mp3": ("MP3", "MPEG_LAYER_III"),
-    ".aif": ("AIFF", "PCM_24"),
-    ".aiff": ("AIFF", "PCM_24"),
-    ".au": ("AU", "PCM_24"),
-    ".caf": ("CAF", "PCM_24"),
-    ".w64": ("W64", "PCM_24"),
-    ".rf64": ("RF64", "PCM_24"),
-}
-
 _READ_SAMPLES = 1 << 22  # at a time, of all channels: a header may claim any number of samples
 _MPEG_SLACK = 0.9  # of the length that an MPEG file declares, with or without the encoder's delay
 _NOT_AUDIO, _UNKNOWN_ENCODING = 1, 4  # libsndfile's errors
@@ -179,35 +164,6 @@ def _open(path: Path, opened: ExitStack) -> "soundfile.SoundFile":
     return opened.enter_context(soundfile.SoundFile(opened.enter_context(ffmpeg.decoded(path, codec))))
 
 
-def write(path: Path, audio: Audio) -> None:
-    """Write samples, clipped at ±1, 24-bit where the format has it; the file appears whole or not at all.
-
-    Raises:
-        AudioError: the folder or the format does not take the file, or a sample is not a number.
-    """
-    with open_writer(path, audio.rate) as file:
-        file.write(audio.samples)
-
-
-def open_writer(path: Path, rate: int, channels: int = 1) -> AbstractContextManager[Writer]:
-    """``write`` a part at a time, of one or two channels: the file appears when the block ends well.
-
-    Raises:
-        AudioError: the folder or the format does not take the file, or a sample is not a number.
-    """
-    path = Path(path)
-    check_format(path, rate)
-    if path.suffix.lower() in ffmpeg.WRITABLE:
-        return _open_encoder(path, rate, channels)
-    return encode_file(path, rate, *FORMATS[path.suffix.lower()], channels=channels)
-
-
-@contextmanager
-def _open_encoder(path: Path, rate: int, channels: int) -> Iterator[Writer]:
-    with ffmpeg.encoded(path) as wav, encode_file(wav, rate, *FORMATS[".wav"], channels=channels) as writer:
-        yield writer
-
-
 def check_file(path: Path) -> None:
     """Refuse what is not a file with something in it.
 
@@ -227,32 +183,6 @@ def check_file(path: Path) -> None:
         raise file_error(path, "is a device or pipe; name an audio file")
     if status.st_size == 0:
         raise file_error(path, "is empty (0 bytes); record or copy it again")
-
-
-def check_format(path: Path, rate: int | None = None) -> None:
-    """Refuse a name that no format goes with, or whose format does not take the rate in Hz.
-
-    Raises:
-        AudioError: its ending is not that of an audio format, or is that of one without the rate.
-    """
-    ending = path.suffix.lower()
-    if ending in ffmpeg.WRITABLE:
-        ffmpeg.check(path)
-        return
-    if ending not in FORMATS:
-        raise file_error(path, "unknown audio format; end the name in .wav, .flac, .mp3 or .ogg")
-    kind, subtype = FORMATS[ending]
-    if not soundfile.check_format(kind, subtype):
-        raise file_error(path, f"{ending} is not in this build of libsndfile; end the name in .wav")
-    if rate is None:
-        return
-    if not MIN_RATE <= rate <= MAX_RATE:  # libsndfile dies of an OGG of 700 kHz
-        raise file_error(path, f"cannot hold {rate} Hz; resample it to between {MIN_RATE} and {MAX_RATE} Hz")
-    try:
-        with soundfile.SoundFile(BytesIO(), "w", rate, channels=1, subtype=subtype, format=kind) as stream:
-            stream.write(np.zeros(1, np.float32))  # FLAC finds out only here
-    except (soundfile.SoundFileError, ValueError):
-        raise file_error(path, f"{ending} does not take {rate} Hz; end the name in .wav") from None
 
 
 def _check_header(path: Path, stream: "soundfile.SoundFile") -> None:

@@ -25,6 +25,9 @@ BATCH = 32  # frames; measured fastest on CPUs
 BLOCK = 60_000  # frames, ten minutes: what is longer is tracked in blocks
 OVERLAP = 200  # frames of context on either side of a block for its Viterbi path
 ISLAND_FRAMES, ISLAND_DB = 6, 30.0  # shorter voiced islands this far below the notes are no notes
+WEAK, STRONG = 0.65, 0.8  # autocorrelation of frames that may be creak, and of those that are no whisper
+MIN_STRONG, CONTEXT_FRAMES = 0.1, 50  # share of strong frames among the voiced ones within 0.5 s
+LONG_RUN = 20  # voiced frames
 RUMBLE_HZ, MAX_RUMBLE = 50.0, 0.1  # what is below is removed if its power is more, relative to what is above
 LOW_CONFIDENCE = 0.1, 0.5  # periodicity of frames that the second network tracks; below there is no pitch
 _MAX_JUMP_BINS = 11  # bins between neighbouring frames that the path may cross
@@ -63,11 +66,46 @@ def track(
         samples = remove_rumble(samples, f0_refinement.SAMPLE_RATE)
         curve, confidence = _run_crepe(samples, mask[block.with_context], config, models, _within(block, progress))
         if config.refine:
-            curve = f0_refinement.refine_by_autocorrelation(torch.from_numpy(samples), torch.from_numpy(curve)).numpy()
-            curve = curve.clip(config.fmin, config.fmax)
+            curve, confidence = _refine(torch.from_numpy(samples), curve, confidence, mask[block.with_context], config)
         tracked[block.core], periodicity[block.core] = curve[block.core_slice], confidence[block.core_slice]
     progress(frames)
     return tracked, periodicity
+
+
+def _refine(
+    samples: torch.Tensor, curve: F0Curve, periodicity: F0Curve, audible: NDArray[np.bool_], config: F0Config
+) -> tuple[F0Curve, F0Curve]:
+    """Curve and periodicity (N,), moved to the autocorrelation's peaks, with creak and without whispers."""
+    moved, alike = f0_refinement.refine_by_autocorrelation(samples, torch.from_numpy(curve))
+    curve, height = moved.numpy().clip(config.fmin, config.fmax), alike.numpy()
+    low = np.flatnonzero(audible & ((periodicity < config.voicing_threshold) | (height < WEAK)))
+    creak, alike = f0_refinement.track_creak(samples, torch.from_numpy(low))
+    creaky = np.zeros(len(curve), np.bool_)
+    creaky[low] = alike.numpy() > 0
+    creaky = without_short_runs(creaky, ISLAND_FRAMES)
+    curve[creaky], periodicity[creaky] = creak.numpy()[creaky[low]], alike.numpy()[creaky[low]]
+    voiced = periodicity >= config.voicing_threshold
+    return curve, np.where(whispered(voiced, voiced & (creaky | (height >= STRONG))), 0, periodicity)
+
+
+def whispered(voiced: NDArray[np.bool_], strong: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Voiced frames (N,) that are formants of a whisper, taken for pitch.
+
+    Around them few voiced frames are strongly periodic, and none is in a long run, as those of a voice in noise are.
+    """
+    strong = strong | without_short_runs(voiced, LONG_RUN)
+    around = np.ones(2 * CONTEXT_FRAMES + 1)
+    near = [np.convolve(np.pad(frames, CONTEXT_FRAMES), around, mode="valid") for frames in (voiced, strong)]
+    return voiced & (near[1] < MIN_STRONG * near[0])
+
+
+def without_short_runs(frames: NDArray[np.bool_], shortest: int) -> NDArray[np.bool_]:
+    """Frames (N,) that stand in runs of some length."""
+    kept = frames.copy()
+    edges = np.flatnonzero(np.diff(frames, prepend=False, append=False)).reshape(-1, 2)
+    for start, stop in edges[np.diff(edges, axis=1)[:, 0] < shortest]:
+        kept[start:stop] = False
+    return kept
 
 
 def _blocks(audio: Audio, frames: int) -> Iterator[tuple[Block, Samples]]:

@@ -15,27 +15,56 @@ SAMPLE_RATE = 16_000  # Hz of the audio it takes
 WINDOW, PERIODS = 0.03, 3.0  # s of the Hann window, and periods of f0 that it holds at least
 SEARCH_CENTS = 200.0  # cents between the rough f0 and a peak
 DISTANCE_PENALTY = 0.1 / 1200  # of correlation, that a peak must be higher by for each cent that it is further away
+CREAK_HZ = 32.0, 52.0
+MIN_CREAK, CREAK_CONTRAST = 0.6, 0.15  # autocorrelation of creak, and by how much it is higher than at shorter lags
 OVERSAMPLING = 4  # lags in a sample, by band-limited interpolation
 _CHUNK = 512  # frames
 CACHE_KEY = f"refine/2 {SAMPLE_RATE} {WINDOW} {PERIODS} {SEARCH_CENTS} {DISTANCE_PENALTY} {OVERSAMPLING}"
 
 
-def refine_by_autocorrelation(audio: Tensor, f0: Tensor) -> Tensor:
-    """f0 (N,) in Hz, above 0 everywhere, moved to the highest peak in reach, or left as it is where there is none.
+def refine_by_autocorrelation(audio: Tensor, f0: Tensor) -> tuple[Tensor, Tensor]:
+    """f0 (N,) in Hz, moved to the highest peak in reach, or left as it is where there is none, and the peak's height.
+
+    The height (N,) is 1 where the audio repeats itself, and 0 where there is no peak.
 
     Args:
         audio: (T,) at 16 kHz.
-        f0: (N,) Hz; frames are centred as everywhere.
+        f0: (N,) Hz, above 0 everywhere; frames are centred as everywhere.
     """
     longest = max(WINDOW, PERIODS / max(float(f0.min()), 50.0)) if len(f0) else WINDOW
     windows = frame(audio[None], 2 * int(longest / 2 * SAMPLE_RATE) + 2, hop_samples(SAMPLE_RATE))[0]
-    chunks = range(0, len(f0), _CHUNK)
-    moved = [_move_to_peak(windows[n : n + _CHUNK], f0[n : n + _CHUNK]) for n in chunks]
-    return torch.cat(moved) if moved else f0
+    moved = [_move_to_peak(windows[n : n + _CHUNK], f0[n : n + _CHUNK]) for n in range(0, len(f0), _CHUNK)]
+    return (torch.cat([f0 for f0, _ in moved]), torch.cat([top for _, top in moved])) if moved else (f0, f0)
 
 
-def _move_to_peak(windows: Tensor, f0: Tensor) -> Tensor:
-    """f0 (N,) of windows (N, T)."""
+def track_creak(audio: Tensor, where: Tensor) -> tuple[Tensor, Tensor]:
+    """f0 (M,) of frames that are creaky, below the range of CREPE, and their autocorrelation there, 0 of others.
+
+    The highest peak between 32 and 52 Hz counts if it is much higher than all peaks at shorter lags, of which it could
+    be a multiple.
+
+    Args:
+        audio: (T,) at 16 kHz.
+        where: (M,) frames to track.
+    """
+    windows = frame(audio[None], int(PERIODS / CREAK_HZ[0] * SAMPLE_RATE), hop_samples(SAMPLE_RATE))[0]
+    longest, shortest = (int(SAMPLE_RATE * OVERSAMPLING / hz) for hz in CREAK_HZ)
+    tracked = [torch.zeros(2, 0)]
+    for n in range(0, len(where), _CHUNK):
+        part = where[n : n + _CHUNK]
+        alike = _autocorrelation(windows[part], torch.full((len(part),), CREAK_HZ[0]))
+        top, lag = alike[:, shortest:longest].max(dim=1)
+        before = alike[:, : shortest * 3 // 4]
+        peaks = (before[:, 1:-1] >= before[:, :-2]) & (before[:, 1:-1] > before[:, 2:])
+        others = torch.where(peaks, before[:, 1:-1], 0.0).amax(dim=1)
+        creaky = (top >= MIN_CREAK) & (top >= others + CREAK_CONTRAST)
+        tracked.append(torch.stack([SAMPLE_RATE * OVERSAMPLING / (lag + shortest), top * creaky]))
+    f0, top = torch.cat(tracked, dim=1)
+    return f0, top
+
+
+def _move_to_peak(windows: Tensor, f0: Tensor) -> tuple[Tensor, Tensor]:
+    """f0 (N,) of windows (N, T), and the height of the peaks."""
     alike = _autocorrelation(windows, f0)
     lags = torch.arange(1, alike.shape[1] - 1)
     before, here, after = alike[:, :-2], alike[:, 1:-1], alike[:, 2:]
@@ -45,7 +74,8 @@ def _move_to_peak(windows: Tensor, f0: Tensor) -> Tensor:
     left, top, right = (part.gather(1, best)[:, 0] for part in (before, here, after))
     beside = 0.5 * (left - right) / (left - 2 * top + right)  # of a parabola through the three
     exact = SAMPLE_RATE * OVERSAMPLING / (lags[best[:, 0]] + beside)
-    return torch.where(peaks.any(dim=1), exact, f0)
+    found = peaks.any(dim=1)
+    return torch.where(found, exact, f0), torch.where(found, top, 0.0)
 
 
 def _autocorrelation(windows: Tensor, f0: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from svc.features import content
 from svc.features.conditioning import Conditioning, one_hot
 from svc.features.extract import FeatureExtractor, Features
 from svc.features.f0_csv import read_csv, write_csv
+from svc.features.second_voice import Spans, describe, find_second_voice, louder_voice
 from svc.features.transpose import Transpose, choose_transposition, share_outside_range, transpose_f0
 from svc.inference.level import match_level
 from svc.inference.loudness import Gain, Loudness, apply_gain, check_level, choose_gain
@@ -69,6 +70,7 @@ class ConversionReport:
         transpose: semitones.
         share_below_range: of the voiced frames, after transposition, below the speaker's range.
         share_above_range: and above it.
+        second_voice: spans in seconds where another voice sounds with a melody of its own.
         gain: of the output.
         timings: seconds of computing by stage: ``f0``, ``content``, ``generator``, ``resample``.
         source_f0: (N,) Hz, 0 where unvoiced.
@@ -79,6 +81,7 @@ class ConversionReport:
     transpose: float = 0.0
     share_below_range: float = 0.0
     share_above_range: float = 0.0
+    second_voice: Spans = field(default_factory=list)
     gain: Gain = field(default_factory=Gain)
     timings: dict[str, float] = field(default_factory=dict)
     source_f0: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
@@ -87,8 +90,10 @@ class ConversionReport:
 
     @property
     def notes(self) -> list[str]:
-        """Lines for the user: what was done to the level, and whether there was no melody."""
+        """Lines for the user: what was done to the level, and whether there was no melody, or more than one."""
         lines = [self.gain.describe()]
+        if self.second_voice:
+            lines.append(f"two voices at once at {describe(self.second_voice)}; f0 follows the louder one")
         if not self.f0.any():
             lines.append("no melody was found, so all of it is a whisper; is it one voice alone, and not too quiet?")
         return [line for line in lines if line]
@@ -203,6 +208,10 @@ class Converter:
         report.seconds = source.seconds
         report.lap("resample")
         features = self.extract(source.audio, options.f0_csv, report, progress)
+        report.second_voice = find_second_voice(source.audio, features.f0, features.voiced)
+        if not options.f0_csv:
+            f0 = louder_voice(source.audio, features.f0, features.voiced, report.second_voice)
+            features = replace(features, f0=f0)
         moved, report.transpose = self._transpose(features, options.transpose, mix.stats.range)
         frames = len(features.f0)
         report.source_f0, report.f0 = (np.where(f.voiced, f.f0, 0).astype(np.float32) for f in (features, moved))

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 from zoo import tone
 
-from svc.audio.codecs import unsupported_codec
+from svc.audio.ffmpeg import unsupported_codec
 from svc.audio.files import read
 from svc.errors import AudioError
 

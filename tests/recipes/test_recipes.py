@@ -7,8 +7,9 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
+import numpy as np
 import pytest
 
 from svc import cli
@@ -17,7 +18,7 @@ from svc.config import to_tree
 from svc.data.synthetic import singers as synthetic
 from svc.data.synthetic.phrases import phrase
 from svc.errors import DataError, TrainingError
-from svc.evaluation import protocol
+from svc.features.training_data import TrainingData, song_hash
 from svc.inference.voice import VoiceFile
 
 ROOT = Path(__file__).parents[2]
@@ -55,11 +56,10 @@ def test_demo_from_singers_to_report(config_file, tmp_path, capsys):
     assert "next: svc convert" in out
     scores = json.loads((tmp_path / "demo" / "evaluation" / "scores.json").read_text())
     systems = [row["system"] for row in scores["rows"]]
-    assert {name: systems.count(name) for name in ("voice", "source_filter", "copied", "equalised", "truth")} == {
+    assert {name: systems.count(name) for name in ("voice", "source_filter", "copied", "truth")} == {
         "voice": 16,  # 4 of them reconstructions
         "source_filter": 16,
         "copied": 12,
-        "equalised": 12,
         "truth": 12,
     }
     distances = [row["mcd"] for row in scores["rows"] if row["system"] in ("copied", "truth")]
@@ -67,7 +67,7 @@ def test_demo_from_singers_to_report(config_file, tmp_path, capsys):
     assert (tmp_path / "demo" / "conversion.png").read_bytes().startswith(b"\x89PNG")
     page = (tmp_path / "demo" / "evaluation" / "report.html").read_text()
     assert page.count("data:audio/flac;base64,") == 12 * 3
-    assert page.count("data:image/png;base64,") == 12 * 3 + 1
+    assert page.count("data:image/png;base64,") == 12 * 3
     assert [s.name for s in VoiceFile.load(tmp_path / "demo" / "voice.safetensors").speakers] == [
         "alto",
         "bass",
@@ -112,30 +112,36 @@ class TestDemoAgain:
         assert [path for path in tmp_path.rglob("*") if path.is_file()] == [mine]
 
 
-def write_ravdess(data: Path) -> None:
-    """Two songs and a sentence by each of two actors."""
-    for actor in ("actor01", "actor02"):
-        for kind, code, repetition in (("song", "02", "01"), ("song", "02", "02"), ("speech", "01", "01")):
-            (data / actor / kind).mkdir(parents=True, exist_ok=True)
-            path = data / actor / kind / f"03-{code}-05-01-02-{repetition}-{actor[-2:]}.flac"
-            path.write_text(f"{actor} {kind} {repetition}")
+def test_fit_curve(voice, tmp_path, monkeypatch, capsys):
+    """A song that is new to the voice is converted to Cat, adapted from one and from two clips of speech."""
+    tone = Audio((0.1 * np.sin(2 * np.pi * 200 * np.arange(16_000) / 16_000)).astype(np.float32), 16_000)
+    for name in ("Ann/old", "Ann/new", "Cat/new", "Cat/speech"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for take in (1, 2):
+            write(tmp_path / "data" / name / f"{take}.wav", tone)
+    data = TrainingData(frozenset({song_hash("Ann", "folder/old")}))
+    replace(voice, training_data=data).save(tmp_path / "voice.safetensors")
+    fitted = []
 
+    def adapt(base, clips, *_, **__):
+        fitted.append(len(list(clips.iterdir())))
+        return SimpleNamespace(voice=base, outcome=SimpleNamespace(interrupted=False))
 
-def test_ravdess_is_laid_out(tmp_path, capsys, monkeypatch):
-    write_ravdess(tmp_path / "data")
-    ravdess = recipe("evaluate_ravdess")
-    monkeypatch.setattr(ravdess, "STEP", 1)
-    ravdess.main(tmp_path / "data", tmp_path / "out")
-    assert "4 songs of 2 speakers" in capsys.readouterr().out
-    songs = protocol.find_songs(tmp_path / "out" / "songs")
-    assert [song.id for song in songs][:2] == ["actor01/05-01-02-01", "actor01/05-01-02-02"]
-    assert songs[0].text == "Dogs are sitting by the door.\n"
-    takes = protocol.find_parallel_takes(tmp_path / "out" / "truths", "actor02", songs[0])
-    assert [take.read_text() for take in takes] == ["actor02 song 01", "actor02 song 02"]
-    speech = protocol.find_recordings(tmp_path / "out" / "by_speech", "--enrolment")
-    assert [len(paths) for paths in speech.values()] == [1, 1]
-    with pytest.raises(DataError, match="exists already"):
-        ravdess.main(tmp_path / "data", tmp_path / "out")
+    def evaluate(request, _converter):
+        songs = {path.parent.name for path in request.sources.rglob("*.wav")}
+        assert (songs, request.speakers) == ({"new"}, ("Cat",))
+        rows = [{"system": system, "cosine": 0.5, "mcd": 5.0} for system in ("voice", "copied", "truth")]
+        return SimpleNamespace(scores=SimpleNamespace(rows=rows))
+
+    monkeypatch.setattr("svc.adaptation.pipeline.adapt", adapt)
+    monkeypatch.setattr("svc.evaluation.run.evaluate", evaluate)
+    arguments = (tmp_path / "voice.safetensors", tmp_path / "data", tmp_path / "out", ["Cat"], [1.0, 2.0])
+    recipe("fit_curve").main(*arguments)
+    assert fitted == [1, 2]
+    assert "voice 2 s: identified as target nan, cosine to the target 0.500" in capsys.readouterr().out
+    assert (tmp_path / "out" / "fit_curve.png").read_bytes().startswith(b"\x89PNG")
+    recipe("fit_curve").main(*arguments)
+    assert fitted == [1, 2]  # existing results are reused
 
 
 def test_compare_f0_at_any_rate(tmp_path, capsys):

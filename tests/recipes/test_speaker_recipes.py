@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from test_recipes import recipe
-from torch.nn import functional
 
 from svc.encoders.speaker_encoder import SpeakerEncoder, normalise
 
@@ -14,22 +13,6 @@ from svc.encoders.speaker_encoder import SpeakerEncoder, normalise
 @pytest.fixture(scope="module")
 def module():
     return recipe("train_speaker_encoder")
-
-
-def test_ge2e_by_hand(module):
-    """The centroid of an utterance's own speaker is made without it."""
-    vectors = functional.normalize(torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0)), dim=-1)
-    losses = []
-    for j in range(3):
-        for i in range(4):
-            logits = []
-            for k in range(3):
-                used = [vectors[k, m] for m in range(4) if (k, m) != (j, i)]
-                centroid = torch.stack(used).mean(dim=0)
-                logits.append(10 * functional.cosine_similarity(vectors[j, i], centroid, dim=0) - 5)
-            losses.append(-torch.log_softmax(torch.stack(logits), dim=0)[j])
-    found = module.ge2e_loss(vectors, torch.tensor([10.0, -5.0]))
-    assert found.item() == pytest.approx(torch.stack(losses).mean().item(), rel=1e-5)
 
 
 def test_augmentation_keeps_the_speech(module):

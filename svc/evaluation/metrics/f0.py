@@ -98,11 +98,11 @@ def f0_scores(*, output_f0: Curve, reference_f0: Curve) -> Scores:
         "f0_median": float(np.median(errors)) if both.any() else math.nan,
         "f0_over50": _mean(errors > TOLERANCE),
         "vuv_error": _mean(wrong),
-        "raw_pitch_accuracy": _share(np.count_nonzero(errors < TOLERANCE), np.count_nonzero(reference_f0 > 0)),
+        "raw_pitch_accuracy": _share(errors < TOLERANCE, int(np.count_nonzero(reference_f0 > 0))),
         "log_f0_pcc": _correlation(np.log(shifted), np.log(reference)),
         "f0_corr": _correlation(shifted, reference),
         "gpe": _mean(gross),
-        "ffe": _share(np.count_nonzero(wrong) + np.count_nonzero(gross), count),
+        "ffe": _share(wrong, count) + _share(gross, count),
     }
 
 
@@ -138,8 +138,9 @@ def _mean(values: Curve | NDArray[np.bool_]) -> float:
     return float(np.mean(values)) if len(values) else math.nan
 
 
-def _share(part: int, whole: int) -> float:
-    return part / whole if whole else math.nan
+def _share(mask: NDArray[np.bool_], whole: int) -> float:
+    """How often a mask holds, relative to a number of frames; NaN relative to none."""
+    return float(np.count_nonzero(mask) / whole) if whole else math.nan
 
 
 def _correlation(a: Curve, b: Curve) -> float:
