@@ -179,7 +179,7 @@ def batches(dataset: SegmentDataset, *, step: int, rank: int, world: int) -> Ite
 
 def _load(loader: DataLoader[Any]) -> Iterator[Any]:
     """What workers send. Only here may torch's signal handler notice a dead worker: it would raise within a step."""
-    items, handler = iter(loader), cast(Callable[[int, None], object], signal.getsignal(signal.SIGCHLD))
+    items, handler = iter(loader), cast(Callable[[int, Any], Any], signal.getsignal(signal.SIGCHLD))
     try:
         while True:
             signal.signal(signal.SIGCHLD, handler)

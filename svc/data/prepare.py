@@ -87,15 +87,16 @@ def prepare(
     roots = [Path(data)] if isinstance(data, str | Path) else [Path(root) for root in data]
     roots = roots if len(roots) == 1 else [root.resolve() for root in roots]
     group = process_group()
+    test = 0.0 if speaker else test
 
-    def plan() -> tuple[Sources, list[PrepareJob], Path]:
-        sources = find_single_speaker(roots[0], speaker) if speaker else find_sources(roots, corpus, licence)
-        abort_file = _lock(roots, out, sources, held)
-        return sources, _jobs(sources.recordings, roots, out, config, valid, 0.0 if speaker else test), abort_file
+    def find() -> Sources:
+        return find_single_speaker(roots[0], speaker) if speaker else find_sources(roots, corpus, licence)
 
     try:
         with ExitStack() as held:
-            sources, work, abort_file = group.on_main(plan)
+            sources = group.on_main(find)
+            abort_file = group.on_main(lambda: _lock(roots, out, sources, held))
+            work = group.on_main(lambda: _jobs(sources.recordings, roots, out, config, valid, test))
             group.on_all(lambda: _check_visible(roots, out))
             results = group.map_sharded(work, lambda part: _process(part, group, jobs, device), abort_file)
             return group.on_main(lambda: _write_tables(out, sources, work, results))

@@ -12,6 +12,7 @@ from svc.audio.resample import resample
 from svc.errors import DataError
 from svc.evaluation.metrics import artifacts, spectral
 from svc.evaluation.metrics.content import Content, PhoneContent, content_distance
+from svc.evaluation.metrics.expression import expression_scores
 from svc.evaluation.metrics.f0 import Curve, Scores, f0_scores, load_tracker, loudness_scores
 from svc.evaluation.metrics.mos import load_mos_predictor
 from svc.evaluation.metrics.speaker import Vector, load_speaker_similarity
@@ -111,6 +112,7 @@ class Evaluator:
             raise DataError(f"{lengths}; give conversions that keep the timing")
         scores = f0_scores(output_f0=output.f0, reference_f0=source.f0)
         scores |= loudness_scores(output=output.audio, source=source.audio)
+        scores |= expression_scores(output_f0=output.f0, source_f0=source.f0)
         scores |= self.identify_speaker(output.embedding, speaker, target, source.embedding)
         scores["content_distance"] = content_distance(source.content, output.content, source.audio)
         scores |= artifacts.measure(source.audio, output.audio, source.f0)

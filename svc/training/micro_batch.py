@@ -76,7 +76,8 @@ def sample_micro_batches(
     """
     count, speakers = batch.conditioning.speaker.shape
     draw = sample_speakers(count * world, speakers, config.virtual_speakers)
-    windows, share = {}, 0.0
+    windows: dict[str, slice] = {}
+    share = 0.0
     if window_seconds is not None:
         seconds = {DISCRIMINATOR: config.train.discriminator_segment_seconds, **window_seconds}
         windows = {name: _random_window(length, config) for name, length in seconds.items()}

@@ -69,7 +69,8 @@ def train_step(
     weights = loss_weights(config, optim.adversarial_ramp(state.step, train))
     for mb in optim.sync_last(micro_batches, accelerator, generator):
         fake = mb.fake if reuse and mb.fake is not None else generate(generator, mb.conditioning, mb.band)
-        size, fake2 = len(mb.audio), None
+        size = len(mb.audio)
+        fake2 = None
         if mb.second_conditioning is not None:
             with torch.no_grad():
                 fake2 = generate(accelerator.unwrap_model(generator), mb.second_conditioning, mb.band[:size])
