@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from svc.inference.speaker_mix import SpeakerMix
 
 PIPE = Path("-")  # standard input or output
-OUTSIDE_HINT = 0.2  # share of the notes outside the range above which another transposition is suggested
 
 
 @app.command()
@@ -69,17 +68,15 @@ def convert(
 ) -> None:
     """Convert songs, or a folder of songs, to another speaker."""
     from svc.features.transpose import parse_transpose
-    from svc.inference.batch import check_jobs, list_jobs
     from svc.inference.loudness import parse_loudness
     from svc.inference.speaker_mix import is_recording, parse_speaker
 
     semitones, target_loudness = parse_transpose(transpose), parse_loudness(loudness)
-    song, several = songs[0], recursive or len(songs) > 1
-    f0_files = bool(f0_csv or save_f0_csv)
-    if stream and (separate or f0_files or loudness != "source" or (songs, out) != ([PIPE], PIPE)):
+    several, f0_files, leveled = recursive or len(songs) > 1, bool(f0_csv or save_f0_csv), loudness != "source"
+    if stream and (separate or f0_files or leveled or (songs, out) != ([PIPE], PIPE)):
         raise DataError("--stream: reads and writes pipes, give - as the song, and -o -; cannot be combined with -r, "
                         "--separate, --loudness, --f0-csv or --save-f0-csv")  # fmt: skip
-    if separate and loudness != "source":
+    if separate and leveled:
         raise DataError("--separate: keeps the level of the vocals; leave --loudness out")
     if several and (f0_files or separate or PIPE in (*songs, out)):
         raise DataError("-r: cannot be combined with --f0-csv, --save-f0-csv, --separate or -; convert single songs")
@@ -87,19 +84,9 @@ def convert(
     path = find_voice(voice)
     recording = Path(speaker) if is_recording(speaker) else None
     name = recording.stem if recording else _check_speaker(path, speaker)
-    label = f"{name}{_key_suffix(semitones)}"
-    jobs, target = [], PIPE
-    if recursive:
-        target = out or song.resolve().with_name(f"{song.resolve().name}_{label}")
-        jobs = list_jobs(song, target, ".wav")
-    elif several:
-        target = out or song.parent
-        jobs = check_jobs([(one, (out or one.parent) / f"{one.stem}_{label}.wav") for one in songs])
-    elif not stream:
-        target = out or song.with_name(f"{song.stem}_{label}.wav")
-        if out and os.path.isdir(out):  # noqa: PTH112, unlike Path it takes a name that is too long
-            target = out / f"{song.stem}_{label}.wav"
-        _check_paths(song, target, path, f0_csv, save_f0_csv, force)
+    jobs, target = _choose_targets(songs, recursive, out, f"{name}{_key_suffix(semitones)}")
+    if not several:
+        _check_paths(songs[0], target, path, f0_csv, save_f0_csv, force)
 
     check_device(device)
     from svc.inference.converter import ConversionOptions, Converter
@@ -119,7 +106,7 @@ def convert(
     elif several:
         _convert_batch(converter, jobs, target, options, force)
     else:
-        with _files_for_pipes(song, target) as (source, sink):
+        with _files_for_pipes(songs[0], target) as (source, sink):
             report, levels = _convert_song(converter, source, sink, options, separate)
         _print_report(report, levels, target, mix, f"voice {path}")
 
@@ -133,6 +120,25 @@ def _check_speaker(voice: Path, speaker: str) -> str:
         return parse_speaker(read_header(voice), speaker).label
     except WeightsError as error:
         raise error if str(voice) in str(error) else WeightsError(f"{voice}: {error}") from None
+
+
+def _choose_targets(
+    songs: Sequence[Path], recursive: bool, out: Path | None, label: str
+) -> tuple[list[tuple[Path, Path]], Path]:
+    """Songs with their targets, and what is named at the end: the folder of several, or the target of one."""
+    from svc.inference.batch import check_jobs, list_jobs
+
+    song = songs[0]
+    if recursive:
+        folder = out or song.resolve().with_name(f"{song.resolve().name}_{label}")
+        return list_jobs(song, folder, ".wav"), folder
+    if len(songs) > 1:
+        jobs = [(one, (out or one.parent) / f"{one.stem}_{label}.wav") for one in songs]
+        return check_jobs(jobs), out or song.parent
+    target = out or song.with_name(f"{song.stem}_{label}.wav")
+    if out and os.path.isdir(out):  # noqa: PTH112, unlike Path it takes a name that is too long
+        target = out / f"{song.stem}_{label}.wav"
+    return [(song, target)], target
 
 
 def _check_songs(songs: Sequence[Path], recursive: bool, out: Path | None) -> None:
@@ -180,9 +186,8 @@ def _convert_stream(
     from svc.inference.streaming import StreamingConverter, convert_pcm_pipe
 
     stream = StreamingConverter(converter, mix, rate, options.transpose, block_seconds)
-    transpose = options.transpose
-    shift = f"{transpose:+g} semitones" if isinstance(transpose, float) else f"transpose {transpose}"
-    typer.echo(printable(f"as {mix.label}, {shift}, raw 16-bit mono at {rate} Hz"), err=True)
+    shift = options.transpose if isinstance(options.transpose, str) else f"{options.transpose:+g} semitones"
+    typer.echo(printable(f"as {mix.label}, transposed: {shift}, raw 16-bit mono at {rate} Hz"), err=True)
     typer.echo(f"latency {stream.latency:.2f} s plus computing", err=True)
     peak = convert_pcm_pipe(stream, sys.stdin.buffer, sys.stdout.buffer)
     if peak > 1:
@@ -219,32 +224,12 @@ def _print_report(report: "ConversionReport", levels: str, target: Path, mix: "S
     echo(f"{name}: {report.seconds:.1f} s as {mix.label}, {report.transpose:+g} semitones, {voice}")
     if levels:
         echo(f"  {levels}")
-    outside = {"below": report.share_below_range, "above": report.share_above_range}
-    for side, share in outside.items():
-        if share >= 0.01:
-            echo(f"  {share:.0%} of the notes are more than a semitone {side} the range of {mix.label}")
-    if sum(outside.values()) >= OUTSIDE_HINT:
-        echo(f"  {_suggest_transposition(report, mix)}")
-    stages = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in report.timings.items())
+    for line in report.range_lines(mix):
+        echo(f"  {line}")
     total = sum(report.timings.values())
+    stages = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in report.timings.items())
     echo(f"computed in {total:.1f} s, {total / report.seconds:.3f} s per second of song ({stages})")
     echo(f"next: listen to {name}")
-
-
-def _suggest_transposition(report: "ConversionReport", mix: "SpeakerMix") -> str:
-    """The octave in which fewest notes lie outside the range; it stays in key."""
-    from svc.features.transpose import share_outside_range
-    from svc.utils.units import semitones_to_ratio
-
-    notes = report.source_f0[report.source_f0 > 0]
-    shifts = [report.transpose + 12 * octaves for octaves in range(-3, 4)]
-    shares = [
-        sum(share_outside_range(notes * semitones_to_ratio(shift), *mix.stats.range[1:])) for shift in shifts
-    ]  # fmt: skip
-    best = min(range(len(shifts)), key=lambda n: (round(shares[n], 2), abs(shifts[n])))
-    if shares[best] < report.share_below_range + report.share_above_range - 0.05:
-        return f"add --transpose {shifts[best]:+g} to stay in key with {shares[best]:.0%} of the notes outside"
-    return f"no other octave fits better; --transpose match moves it into the range of {mix.label}, in another key"
 
 
 def _check_paths(

@@ -11,6 +11,7 @@ from svc.audio.files import Audio
 from svc.audio.resample import resample
 from svc.errors import DataError
 from svc.evaluation.metrics import artifacts, spectral
+from svc.evaluation.metrics.aperiodicity import aperiodicity
 from svc.evaluation.metrics.content import Content, PhoneContent, content_distance
 from svc.evaluation.metrics.expression import expression_scores
 from svc.evaluation.metrics.f0 import Curve, Scores, f0_scores, load_tracker, loudness_scores
@@ -116,6 +117,8 @@ class Evaluator:
         scores |= self.identify_speaker(output.embedding, speaker, target, source.embedding)
         scores["content_distance"] = content_distance(source.content, output.content, source.audio)
         scores |= artifacts.measure(source.audio, output.audio, source.f0)
+        noise = [aperiodicity(audio.audio, audio.f0) for audio in (output, source)]
+        scores["aperiodicity"] = noise[0] - noise[1]
         if speaker == target:
             scores["stft"] = spectral.stft_distance(output=output.audio, truth=source.audio)
             scores["mcd_aligned"] = spectral.mcd(output=output.audio, truth=source.audio)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from svc.audio import files
 from svc.audio.disk_buffer import buffer_samples, resample_to_buffer
@@ -22,87 +20,19 @@ from svc.features import content
 from svc.features.conditioning import Conditioning, one_hot
 from svc.features.extract import FeatureExtractor, Features
 from svc.features.f0_csv import read_csv, write_csv
-from svc.features.second_voice import Spans, describe, find_second_voice, louder_voice
+from svc.features.second_voice import find_second_voice, louder_voice
 from svc.features.transpose import Transpose, choose_transposition, share_outside_range, transpose_f0
 from svc.inference.level import match_level
-from svc.inference.loudness import Gain, Loudness, apply_gain, check_level, choose_gain
+from svc.inference.loudness import Loudness, apply_gain, check_level, choose_gain
+from svc.inference.options import ConversionOptions, ConversionReport, Progress, no_progress
 from svc.inference.speaker_mix import SpeakerMix, parse_speaker
 from svc.inference.stereo import place as stereo_placement
 from svc.inference.voice import VoiceFile
 from svc.utils.units import FRAMES_PER_SECOND
 
+__all__ = ["ConversionOptions", "ConversionReport", "Converter", "Progress", "check_content_encoder", "no_progress"]
+
 CHUNK_FRAMES = 10 * FRAMES_PER_SECOND
-
-Progress = Callable[[str, float], object]  # name of a stage, and the share of it that is done
-
-
-def no_progress(_stage: str, _share: float) -> None:
-    """Progress that is not shown."""
-
-
-@dataclass(frozen=True, slots=True)
-class ConversionOptions:
-    """Options of a conversion.
-
-    Attributes:
-        speaker: text for ``svc.inference.speaker_mix.parse_speaker``, or its result.
-        transpose: see ``svc.features.transpose.choose_transposition``.
-        loudness: ``source``, ``target`` (the speaker's), or LUFS.
-        mono: write one channel also where the source has two.
-        f0_csv: CSV of ``seconds,hz`` to use as f0 of the source instead of tracking it.
-        save_f0_csv: write the f0 of the source to this CSV, before transposition.
-    """
-
-    speaker: str | SpeakerMix
-    transpose: Transpose = "auto"
-    loudness: Loudness = "source"
-    f0_csv: Path | None = None
-    save_f0_csv: Path | None = None
-    mono: bool = False
-
-
-@dataclass(slots=True)
-class ConversionReport:
-    """Measures of a conversion.
-
-    Attributes:
-        seconds: of audio.
-        transpose: semitones.
-        share_below_range: of the voiced frames, after transposition, below the speaker's range.
-        share_above_range: and above it.
-        second_voice: spans in seconds where another voice sounds with a melody of its own.
-        gain: of the output.
-        timings: seconds of computing by stage: ``f0``, ``content``, ``generator``, ``resample``.
-        source_f0: (N,) Hz, 0 where unvoiced.
-        f0: (N,) Hz after transposition.
-    """
-
-    seconds: float = 0.0
-    transpose: float = 0.0
-    share_below_range: float = 0.0
-    share_above_range: float = 0.0
-    second_voice: Spans = field(default_factory=list)
-    gain: Gain = field(default_factory=Gain)
-    timings: dict[str, float] = field(default_factory=dict)
-    source_f0: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
-    f0: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
-    _lap_start: float = field(default_factory=time.perf_counter)
-
-    @property
-    def notes(self) -> list[str]:
-        """Lines for the user: what was done to the level, and whether there was no melody, or more than one."""
-        lines = [self.gain.describe()]
-        if self.second_voice:
-            lines.append(f"two voices at once at {describe(self.second_voice)}; f0 follows the louder one")
-        if not self.f0.any():
-            lines.append("no melody was found, so all of it is a whisper; is it one voice alone, and not too quiet?")
-        return [line for line in lines if line]
-
-    def lap(self, stage: str) -> None:
-        """Add the time since the last lap to a stage."""
-        now = time.perf_counter()
-        self.timings[stage] = self.timings.get(stage, 0.0) + now - self._lap_start
-        self._lap_start = now
 
 
 def check_content_encoder(voice: VoiceFile) -> None:

@@ -102,7 +102,7 @@ def convert_full_mix(
     """Convert the vocals of a mono or stereo mix and put them back; the mix is in memory as a whole.
 
     Returns:
-        The report, and a message about levels.
+        The report, and a message about levels and melodies.
 
     Raises:
         SvcError: an input cannot be read, has no vocals, or the output cannot be written.
@@ -124,7 +124,8 @@ def convert_full_mix(
     if options.save_f0_csv:
         write_csv(options.save_f0_csv, report.source_f0)
     attenuated = f", output {attenuation_db:.1f} dB quieter to avoid clipping" if attenuation_db else ""
-    return report, f"vocals {rms_db(mix) - level:.1f} dB below the mix{attenuated}"
+    levels = f"vocals {rms_db(mix) - level:.1f} dB below the mix{attenuated}"
+    return report, "\n  ".join([levels, *report.melody_notes])
 
 
 def remix(converted: Samples, vocals: Samples, rest: Samples) -> tuple[Samples, float]:

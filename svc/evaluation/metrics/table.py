@@ -71,6 +71,7 @@ MEASURES = (
     Measure("stft", "STFT distance", TRUTH, "low", 3, "multi-resolution, of reconstructions"),
     Measure("breath_kept", "breath kept", NATURALNESS, "high", -1, "breaths that come out within 10 dB"),
     Measure("pause_noise", "noise in pauses − source's, dB", NATURALNESS, "low", 1, "between notes and breaths"),
+    Measure("aperiodicity", "aperiodicity − source's, dB", NATURALNESS, "zero", 2, "noise between the harmonics"),
     Measure("global_variance", "global variance − source's, dB", NATURALNESS, "zero", 2, "below 0: over-smoothed"),
     Measure("distillmos", "Distill-MOS", NATURALNESS, "high", 2, "predicted mean opinion score, 1 to 5"),
     Measure("dnsmos_ovrl", "DNSMOS overall", NATURALNESS, "high", 2),
