@@ -84,9 +84,9 @@ def has_encodings(voice: VoiceFile) -> bool:
 def initial_speaker(voice: VoiceFile, recordings: Sequence[Audio]) -> InitialSpeaker:
     """Parameters of a speaker from recordings, and the voice's speakers by their similarity."""
     encoding = encode(recordings)
-    known = load_file(ENCODINGS)["encodings"].astype(np.float64)
+    encodings = load_file(ENCODINGS)["encodings"].astype(np.float64)
     base = _base().speakers
-    order = np.argsort(-(known @ encoding))
+    order = np.argsort(-(encodings @ encoding))
     names = {speaker.number: speaker.name for speaker in voice.speakers}
     nearest = [names[base[n].number] for n in order.tolist() if base[n].number in names]
     return InitialSpeaker(map_encoding(encoding), nearest)
@@ -94,8 +94,8 @@ def initial_speaker(voice: VoiceFile, recordings: Sequence[Audio]) -> InitialSpe
 
 def map_encoding(encoding: F) -> SpeakerParams:
     """Parameters of a speaker of the base voice from an embedding (128,) by the speaker encoder."""
-    known = {name: value.astype(np.float64) for name, value in load_file(ENCODINGS).items()}
-    predicted = ridge_regression(known["encodings"], known["embeddings"], encoding[None])[0]
+    base = {name: value.astype(np.float64) for name, value in load_file(ENCODINGS).items()}
+    predicted = ridge_regression(base["encodings"], base["embeddings"], encoding[None])[0]
     offset = _base().weights[SPEAKER_FILM_OFFSET][0]
     return {EMBEDDING: predicted.astype(np.float32), SPEAKER_FILM_OFFSET: np.zeros_like(offset)}
 
