@@ -28,7 +28,7 @@ from svc.models.weight_names import EMBEDDING, SPEAKER_FILM_OFFSET
 
 ENCODINGS = BASE_VOICE.with_name("base_encodings.safetensors")  # of the speakers of the base voice, by both
 MIN_SECONDS, MIN_FILE = 2.0, 0.5  # of all recordings, and of the rest of one
-RIDGE = 0.3  # relative to the mean variance of an encoding
+RIDGE = 0.03  # relative to the mean variance of an encoding
 F = NDArray[np.floating]
 
 
