@@ -1,7 +1,7 @@
 """Arrays of a recording for the feature cache: read, slice at silence, track f0 and extract features slice by slice.
 
 Of a long recording no more than a slice of content is in memory at a time, and its audio lives on the disk if it is
-longer than ten minutes (``svc.audio.disk_buffer``).
+longer than ten minutes (``svc.audio.chunks``).
 """
 
 from dataclasses import dataclass
@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from svc.audio.chunks import CHUNK_SAMPLES, iter_chunks
-from svc.audio.disk_buffer import resample_to_buffer
+from svc.audio.chunks import CHUNK_SAMPLES, iter_chunks, resample_to_buffer
 from svc.audio.files import Audio
 from svc.audio.resample import resample
 from svc.audio.segment import read_segment

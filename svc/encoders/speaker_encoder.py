@@ -14,9 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from svc.audio.files import Audio
-from svc.audio.mel import mel_filters
 from svc.audio.resample import resample
-from svc.audio.stft import power_spectrogram
+from svc.audio.stft import mel_filters, power_spectrogram
 from svc.encoders import register, safetensors_io
 from svc.encoders.base import Encoder
 from svc.errors import DataError

@@ -10,8 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from svc.audio.mel import mel_filters
-from svc.audio.stft import power_spectrogram
+from svc.audio.stft import mel_filters, power_spectrogram
 from svc.encoders import register
 from svc.encoders.base import Encoder
 from svc.utils.units import hop_samples

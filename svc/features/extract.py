@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from svc import encoders
 from svc.audio.chunks import iter_chunks, iter_overlapping
 from svc.audio.files import Audio
-from svc.audio.weighting import a_weighted_loudness
+from svc.audio.stft import a_weighted_loudness
 from svc.config import Config
 from svc.config.schema import FeaturesConfig
 from svc.encoders.base import Encoder

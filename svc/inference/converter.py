@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from svc.audio import files
-from svc.audio.disk_buffer import buffer_samples, resample_to_buffer
+from svc.audio.chunks import buffer_samples, resample_to_buffer
 from svc.audio.files import Audio, Samples
 from svc.audio.resample import resample_stream
 from svc.errors import WeightsError, printable

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from svc.audio.chunks import iter_overlapping
 from svc.audio.files import Samples
-from svc.audio.weighting import WINDOW_FRAMES, a_weighted_loudness
+from svc.audio.stft import WINDOW_FRAMES, a_weighted_loudness
 from svc.utils.units import FRAMES_PER_SECOND, hop_samples
 
 TOLERANCE = 3.0  # dB by which the level may differ

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from svc.audio.chunks import iter_overlapping
 from svc.audio.files import Samples
-from svc.audio.mel import mel_filters
+from svc.audio.stft import mel_filters
 
 HOPS_PER_SECOND, BANDS = 50, 24  # windows of 40 ms overlap by half; mel bands up to Nyquist
-SMOOTHING = np.float32([0.25, 0.5, 0.75, 1.0, 0.75, 0.5, 0.25])  # of the powers of neighbouring windows
+SMOOTHING = np.array([0.25, 0.5, 0.75, 1.0, 0.75, 0.5, 0.25], np.float32)  # of the powers of neighbouring windows
 MARGIN = len(SMOOTHING) // 2 + 2  # hops on either side that a sample depends on
 CHUNK = 10 * HOPS_PER_SECOND  # hops
 SPREAD, SILENCE = 1e-3, 1e-12  # power of all bands, and of nothing, that counts in each band: there the voice is placed

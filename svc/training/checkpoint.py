@@ -110,7 +110,7 @@ def load_named(run: Path, which: str) -> Checkpoint:
     last = newest(run)
     if last is None:
         raise TrainingError(f"{run}: no complete checkpoint there; train first or name another run")
-    chosen = last
+    chosen: Checkpoint | None = last
     if which == "best":
         chosen = None if last.best_step is None else _verified(run / "checkpoints" / _name(last.best_step))
     if chosen is None:

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from svc.audio.files import Audio
 from svc.audio.resample import fit_length, resample
-from svc.audio.stft import frame, power_spectrogram, rfft_cheap_grad
-from svc.audio.weighting import FLOOR, a_weighted_loudness
+from svc.audio.stft import FLOOR, a_weighted_loudness, frame, power_spectrogram, rfft_cheap_grad
 from svc.utils import units
 
 RATES = (16_000, 24_000, 44_100, 48_000)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from svc.audio import disk_buffer as spooling
-from svc.audio.disk_buffer import resample_to_buffer
+from svc.audio import chunks as spooling
+from svc.audio.chunks import resample_to_buffer
 from svc.audio.files import Audio
 from svc.audio.resample import fit_length, resample
 from svc.errors import AudioError

@@ -4,8 +4,8 @@ import librosa
 import numpy as np
 import pytest
 
-from svc.audio import weighting
-from svc.audio.mel import mel_filters
+from svc.audio import stft
+from svc.audio.stft import mel_filters
 
 
 @pytest.mark.parametrize("rate", [16_000, 16_000 * 0.8])
@@ -16,5 +16,5 @@ def test_filters_are_librosas(rate):
 
 def test_the_a_weighting_is_librosas():
     wanted = librosa.A_weighting(np.maximum(librosa.fft_frequencies(sr=24_000, n_fft=960), 1.0), min_db=None)
-    actual = 10 * np.log10(1.5 * weighting._weights(960, 24_000).numpy())
+    actual = 10 * np.log10(1.5 * stft._weights(960, 24_000).numpy())
     np.testing.assert_allclose(actual, wanted, atol=1e-9)

@@ -9,7 +9,7 @@ import torch
 from svc import encoders
 from svc.audio.files import Audio
 from svc.audio.resample import resample
-from svc.audio.weighting import a_weighted_loudness
+from svc.audio.stft import a_weighted_loudness
 from svc.config import Config, ContentConfig
 from svc.data.synthetic.phrases import phrase
 from svc.data.synthetic.singers import SINGERS, Rendition, render

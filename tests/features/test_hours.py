@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from svc.audio import disk_buffer as spooling
-from svc.audio.disk_buffer import resample_to_buffer
+from svc.audio import chunks as spooling
+from svc.audio.chunks import resample_to_buffer
 from svc.audio.files import Audio
 from svc.config import Config, ContentConfig, F0Config, FeaturesConfig
 from svc.data.synthetic.phrases import phrase

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_cli import svc
 
-from svc.audio import disk_buffer, files, lufs
+from svc.audio import chunks, files, lufs
 from svc.audio.files import Audio
 from svc.errors import DataError, WeightsError
 from svc.features.extract import Features, measure_loudness, median_voiced_level
@@ -165,7 +165,7 @@ def convert(long, tmp_path):
 @pytest.mark.parametrize("mapped", [False, True], ids=["in memory", "memory-mapped"])
 def test_a_file_is_converted_as_in_memory(voice, convert, tmp_path, monkeypatch, mapped):
     if mapped:
-        monkeypatch.setattr(disk_buffer, "MAX_SECONDS_IN_MEMORY", 3)
+        monkeypatch.setattr(chunks, "MAX_SECONDS_IN_MEMORY", 3)
     source, converter = files.read(tmp_path / "song.wav"), Converter(voice)
     convert(converter, "Bob Ö.", -12.0)
     files.write(tmp_path / "expected.wav", converter.convert(source, "1", transpose=-12)[0])
@@ -234,7 +234,7 @@ def test_as_loud_as_the_speaker(voice, long, tmp_path):
     with pytest.raises(WeightsError, match="the level of Ann is not recorded"):
         run(Converter(voice), "b.wav", loudness="target")
     assert not (tmp_path / "b.wav").exists()
-    levels = measure_loudness(disk_buffer.resample_to_buffer(files.read_blocks(tmp_path / "song.wav"), 24_000).audio)
+    levels = measure_loudness(chunks.resample_to_buffer(files.read_blocks(tmp_path / "song.wav"), 24_000).audio)
     median = float(np.median(levels[levels >= levels.max() - 40]))
     ann = replace(voice.speakers[0], level=median + 6)
     gain = run(Converter(replace(voice, speakers=(ann, voice.speakers[1]))), "b.wav", loudness="target").gain
