@@ -45,8 +45,14 @@ def main(
     typer.echo(f"| encoder | {' | '.join((*heads, *stability))} |\n|{9 * '---|'}")
     for name in encoders:
         embed = embedder(name)
-        speech, song = embed(kinds["speech"]), embed(kinds["song"])
-        results = [verify(embed(several)), verify(embed(halves)), verify(speech), verify(song), verify(speech, song)]
+        speech_vectors, song_vectors = embed(kinds["speech"]), embed(kinds["song"])
+        results = [
+            verify(embed(several)),
+            verify(embed(halves)),
+            verify(speech_vectors),
+            verify(song_vectors),
+            verify(speech_vectors, song_vectors),
+        ]
         cells = [f"{_percent(result.eer)}; {_percent(result.accuracy)}" for result in results]
         rows = embed({person: [_joined(sounds[clips // 2 :], SECONDS[-1]),
                                *(_joined(sounds[: clips // 2], seconds) for seconds in SECONDS)]

@@ -57,3 +57,18 @@ def test_held_out_speakers_are_those_with_most_clips(module, tmp_path):
     training, held_out = module.split([tmp_path])
     assert {speaker.name for speaker in held_out} == {"4", "9", "11"}
     assert len(training) == 18
+
+
+def test_encoders_are_compared(singers_folder, tmp_path, capsys):
+    for actor in singers_folder.iterdir():
+        for kind in ("speech", "song"):
+            (tmp_path / "ravdess" / actor.name).mkdir(parents=True, exist_ok=True)
+            (tmp_path / "ravdess" / actor.name / kind).symlink_to(actor)
+        (tmp_path / "speech" / f"{actor.name}-once").mkdir(parents=True)
+        (tmp_path / "speech" / f"{actor.name}-once" / "0.wav").symlink_to(actor / "0.wav")
+        (tmp_path / "speech" / actor.name).symlink_to(actor)
+    recipe("compare_speaker_encoders").main(tmp_path / "ravdess", tmp_path / "speech", ["cepstral"], clips=2)
+    heads, _, row = [line.split(" | ") for line in capsys.readouterr().out.splitlines()]
+    assert len(heads) == len(row) == 9
+    assert heads[1:3] == ["2 people, other clips", "2 people, halves of a clip"]
+    assert row[1] == "0.0 (0.0–0.0); 100.0 (100.0–100.0)"
