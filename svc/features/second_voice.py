@@ -43,12 +43,12 @@ def find_second_voice(audio: Audio, f0: NDArray[np.float32], voiced: NDArray[np.
         voiced: (N,).
     """
     moves, pitch = _moves(f0), np.zeros(-(-len(f0) // STEP), np.int64)
-    found = np.zeros(len(pitch), np.bool_)
+    present = np.zeros(len(pitch), np.bool_)
     for core, power in _spectra(audio, len(f0)):
         part = slice(core.start // STEP, -(-core.stop // STEP))
-        pitch[part], found[part] = _other_pitch(power[::STEP], f0[core][::STEP], moves[core][::STEP])
-    found &= voiced[::STEP]
-    return _join(found & _steady(pitch, found))
+        pitch[part], present[part] = _other_pitch(power[::STEP], f0[core][::STEP], moves[core][::STEP])
+    present &= voiced[::STEP]
+    return _join(present & _steady(pitch, present))
 
 
 def louder_voice(audio: Audio, f0: NDArray[np.float32], voiced: NDArray[np.bool_], spans: Spans) -> NDArray[np.float32]:
@@ -120,17 +120,17 @@ def _other_pitch(
     return best, (share[rows, best] > MIN_SHARE) & loud
 
 
-def _steady(pitch: NDArray[np.int64], found: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _steady(pitch: NDArray[np.int64], present: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Places (N,) whose pitch is near that of a neighbour, but for octaves."""
     away = np.abs(np.diff(pitch)) % OCTAVE
-    near = (np.minimum(away, OCTAVE - away) <= MAX_STEP) & found[1:] & found[:-1]
+    near = (np.minimum(away, OCTAVE - away) <= MAX_STEP) & present[1:] & present[:-1]
     return np.append(near, False) | np.insert(near, 0, False)
 
 
-def _join(found: NDArray[np.bool_]) -> Spans:
+def _join(present: NDArray[np.bool_]) -> Spans:
     step = STEP / FRAMES_PER_SECOND
-    found = np.convolve(found, np.ones(SMOOTHING) / SMOOTHING, mode="same") > MIN_DENSITY
-    edges = np.flatnonzero(np.diff(found, prepend=False, append=False)).reshape(-1, 2) * step
+    present = np.convolve(present, np.ones(SMOOTHING) / SMOOTHING, mode="same") > MIN_DENSITY
+    edges = np.flatnonzero(np.diff(present, prepend=False, append=False)).reshape(-1, 2) * step
     merged: Spans = []
     for start, end in edges[np.diff(edges, axis=1)[:, 0] >= MIN_SECONDS]:
         if merged and start - merged[-1][1] < GAP_SECONDS:
