@@ -87,7 +87,6 @@ def convert(
     jobs, target = _choose_targets(songs, recursive, out, f"{name}{_key_suffix(semitones)}")
     if not several:
         _check_paths(songs[0], target, path, f0_csv, save_f0_csv, force)
-
     check_device(device)
     from svc.inference.converter import ConversionOptions, Converter
     from svc.inference.voice import VoiceFile
@@ -187,13 +186,13 @@ def _convert_stream(
 
     stream = StreamingConverter(converter, mix, rate, options.transpose, block_seconds)
     shift = options.transpose if isinstance(options.transpose, str) else f"{options.transpose:+g} semitones"
-    typer.echo(printable(f"as {mix.label}, transposed: {shift}, raw 16-bit mono at {rate} Hz"), err=True)
-    typer.echo(f"latency {stream.latency:.2f} s plus computing", err=True)
+    latency = f"latency {stream.latency:.2f} s plus computing"
+    typer.echo(printable(f"as {mix.label}, transposed: {shift}, raw 16-bit mono at {rate} Hz, {latency}"), err=True)
     peak = convert_pcm_pipe(stream, sys.stdin.buffer, sys.stdout.buffer)
     if peak > 1:
         typer.echo(f"clipped: the peak was {peak:.2f} times full scale; lower the level of the input", err=True)
-    typer.echo(f"the stream ended, transposed by {stream.transpose:+g} semitones", err=True)
-    typer.echo("next: run the same command for another stream", err=True)
+    ended = f"the stream ended, transposed by {stream.transpose:+g} semitones"
+    typer.echo(f"{ended}\nnext: run the same command for another stream", err=True)
 
 
 def _convert_batch(
@@ -203,7 +202,7 @@ def _convert_batch(
     from svc.utils.progress import progress
 
     bar = progress(convert_all(converter, jobs, options, overwrite=overwrite), "convert", "song", len(jobs))
-    results = []
+    results: list[str] = []
     for result in bar:
         results.append(result.status)
         if result.status == "failed":
@@ -211,8 +210,8 @@ def _convert_batch(
         elif result.status == "converted":
             bar.write(f"  {result.target}: {result.message}", file=sys.stderr)
     converted, skipped, failed = (results.count(status) for status in ("converted", "skipped", "failed"))
-    hint = " (add -f to convert them again)" if skipped else ""
-    typer.echo(f"{out}: {converted} songs converted, {skipped} already there{hint}, {failed} failed")
+    there = f"{skipped} already there{' (add -f to convert them again)' if skipped else ''}"
+    typer.echo(f"{out}: {converted} songs converted, {there}, {failed} failed")
     if failed == len(results):
         raise DataError(f"none of {failed} files could be converted; the reasons are above")
     typer.echo(f"next: listen to {out}")
@@ -224,8 +223,7 @@ def _print_report(report: "ConversionReport", levels: str, target: Path, mix: "S
     echo(f"{name}: {report.seconds:.1f} s as {mix.label}, {report.transpose:+g} semitones, {voice}")
     if levels:
         echo(f"  {levels}")
-    for line in report.range_lines(mix):
-        echo(f"  {line}")
+    echo("".join(f"  {line}\n" for line in report.range_lines(mix)), nl=False)
     total = sum(report.timings.values())
     stages = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in report.timings.items())
     echo(f"computed in {total:.1f} s, {total / report.seconds:.3f} s per second of song ({stages})")

@@ -74,8 +74,8 @@ def _move_to_peak(windows: Tensor, f0: Tensor) -> tuple[Tensor, Tensor]:
     left, top, right = (part.gather(1, best)[:, 0] for part in (before, here, after))
     beside = 0.5 * (left - right) / (left - 2 * top + right)  # of a parabola through the three
     exact = SAMPLE_RATE * OVERSAMPLING / (lags[best[:, 0]] + beside)
-    has_peak = peaks.any(dim=1)
-    return torch.where(has_peak, exact, f0), torch.where(has_peak, top, 0.0)
+    in_reach = peaks.any(dim=1)
+    return torch.where(in_reach, exact, f0), torch.where(in_reach, top, 0.0)
 
 
 def _autocorrelation(windows: Tensor, f0: Tensor) -> Tensor:
