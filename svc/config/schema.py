@@ -119,9 +119,10 @@ class VirtualSpeakersConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SpeakerLossConfig:
-    """Speaker loss: cosine distance of GE2E embeddings to the speaker's centroid (svc/losses/speaker.py)."""
+    """Speaker loss: cosine distance of speaker embeddings to the speaker's centroid (svc/losses/speaker.py)."""
 
-    weight: float = 0.0  # `svc evaluate` uses the same encoder by default: evaluate with another one then
+    encoder: Literal["speaker", "ge2e"] = "ge2e"  # ours, or Resemblyzer's
+    weight: float = 0.0  # `svc evaluate` uses Resemblyzer by default: evaluate with another one after ge2e
     conversion_weight: float = 0.0  # of converted segments
     segment_seconds: float = 1.6  # window of each segment, as in GE2E; train.segment_seconds limits it
 

@@ -14,7 +14,9 @@ PHONES = "phone-classifier"  # the encoder behind the content distance
 def loss_encoders(config: Config) -> set[str]:
     """Names of the encoders in the perceptual and speaker losses of a voice."""
     losses = [loss for loss in config.perceptual.values() if loss.weight or loss.conversion_weight]
-    speaker = {GE2E} if config.loss.speaker.weight or config.loss.speaker.conversion_weight else set()
+    speaker = (
+        {config.loss.speaker.encoder} if config.loss.speaker.weight or config.loss.speaker.conversion_weight else set()
+    )
     return {loss.encoder for loss in losses} | speaker
 
 

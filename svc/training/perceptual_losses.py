@@ -29,7 +29,9 @@ def build_losses(prepared: Manifest, config: Config) -> dict[str, AudioLoss]:
     options = config.loss.speaker
     if options.weight or options.conversion_weight:
         enrolment = (enrolment_audio(prepared, speaker.name, config) for speaker in prepared.speakers)
-        losses["speaker"] = SpeakerLoss(encoders.load("ge2e"), enrolment, options.segment_seconds, config.sample_rate)
+        losses["speaker"] = SpeakerLoss(
+            encoders.load(options.encoder), enrolment, options.segment_seconds, config.sample_rate
+        )
     return losses
 
 
