@@ -34,7 +34,7 @@ def main(
     clips: Annotated[int, typer.Option(help="of each speaker and kind")] = 10,
 ) -> None:
     """Print a table of EER and nearest-speaker accuracy for speech, singing, and speech → singing."""
-    names = held_out.read_text().split() if held_out else [path.name for path in sorted(speech.iterdir())]
+    names = held_out.read_text().splitlines() if held_out else [path.name for path in sorted(speech.iterdir())]
     kinds = {kind: {actor.name: list(_read(actor / kind, clips)) for actor in sorted(ravdess.iterdir())}
              for kind in ("speech", "song")}  # fmt: skip
     people = {name: list(_read(speech / name, clips)) for name in names}

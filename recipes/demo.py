@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 EXAMPLES = Path(__file__).parent / "examples"
 SPEAKERS = ("safiye", "goekhan", "martin")  # of the base voice
 INTRO = (
-    "One song, sung by one person, and its conversions by the base voice. The last speaker is known by ten seconds of "
-    "speech alone; nothing was trained for it."
+    "One song, sung by one person, and its conversions by the base voice. The last speaker is known from the recording "
+    "below alone; nothing was trained for it."
 )
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from svc.inference.voice import VoiceFile
 
 LICENCE = "MIT; the recordings have licences of their own"
-NOTE = "singers and readers who published their recordings under free licences; ask before you pass off as one of them"
+NOTE = "singers and readers whose recordings have free licences; do not pass yourself off as one of them"
 SOURCES = {  # licence and credit, by folder, of recordings that are no corpus with a reader
     "kumi": ("free with credit", "Hitsuboku Kumi by Cubialpha"),
     "scottpoid": ("free with credit", "SCOTTPOID by Scott"),
@@ -28,7 +28,7 @@ SOURCES = {  # licence and credit, by folder, of recordings that are no corpus w
 
 
 def main(
-    prepared: Annotated[Path, typer.Argument(help="folder made by `svc prepare`, of which the run was trained")],
+    prepared: Annotated[Path, typer.Argument(help="folder made by `svc prepare`, on which the run was trained")],
     run: Annotated[Path, typer.Argument(help="folder of a run of `svc train -c pretrain`")],
     checkpoint: Annotated[str, typer.Option(help="last or best")] = "last",
 ) -> None:
@@ -39,12 +39,14 @@ def main(
     from svc.cli.export import export_run
     from svc.data import manifest
     from svc.data.speaker_encodings import encode_speakers
+    from svc.features.training_data import check_licence
     from svc.inference.base_voice import BASE_VOICE
     from svc.models.weight_names import EMBEDDING
 
     clips = manifest.read(prepared)
     data = describe_sources(clips)
-    exported = export_run(run, checkpoint, {"licence": LICENCE, "speakers": NOTE})
+    check_licence(LICENCE, data)
+    exported = export_run(run, checkpoint, {"licence": LICENCE, "speakers": NOTE}, prepared)
     voice, order = order_speakers(exported, clips)
     voice = replace(voice, training_data=data, card=voice.card | data.card)
     BASE_VOICE.parent.mkdir(exist_ok=True)

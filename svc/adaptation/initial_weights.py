@@ -7,6 +7,7 @@ import torch
 
 from svc.config import Config
 from svc.errors import WeightsError
+from svc.inference.converter import check_content_encoder
 from svc.inference.voice import VoiceFile
 from svc.models.weight_names import SPEAKER_PARAM_NAMES
 from svc.training.state import TrainState
@@ -32,6 +33,7 @@ def initialise_from(path: Path, config: Config, speakers: Sequence[str]) -> Call
     if (voice.config.features, voice.config.model) != (config.features, config.model):
         raise WeightsError(f"{path}: has other features or another model than the config; choose the config it was "
                            "trained with by -c, or leave --from out")  # fmt: skip
+    check_content_encoder(voice)
     weights = {name: torch.from_numpy(value) for name, value in voice.weights.items()}
 
     index = {speaker.name: number for number, speaker in enumerate(voice.speakers)}
@@ -41,7 +43,7 @@ def initialise_from(path: Path, config: Config, speakers: Sequence[str]) -> Call
     }
 
     def initialise(state: TrainState) -> None:
-        state.initial_data = voice.training_data
+        state.initial_data, state.has_wavenet = voice.training_data, bool(voice.config.model.wavenet.layers)
         for generator in (state.generator, state.ema_generator):
             generator.load_state_dict(weights | rows)
 

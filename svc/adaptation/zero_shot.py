@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from svc.adaptation.speaker_embedding import InitialSpeaker
-from svc.adaptation.speech_or_singing import classify_speech_or_singing, singing_range
-from svc.audio import files
+from svc.adaptation.speech_or_singing import VoiceType, classify_speech_or_singing, singing_range
 from svc.audio.files import Audio
 from svc.audio.resample import resample
+from svc.audio.segment import read_segment
 from svc.data.speaker_encodings import MAX_SECONDS, encode
-from svc.errors import DataError
+from svc.errors import AudioError, DataError
 from svc.features.extract import median_voiced_level, shared_extractor
 from svc.features.speaker import Speaker
 from svc.inference.base_voice import BASE_VOICE
@@ -38,8 +38,23 @@ def add_recording(voice: VoiceFile, path: Path) -> VoiceFile:
     return add_speaker(voice, path.stem if path.stem.casefold() not in taken else f"{path.stem} (recording)", [path])
 
 
-def add_speaker(voice: VoiceFile, name: str, paths: Sequence[Path], about: str = "") -> VoiceFile:
+def add_speaker(
+    voice: VoiceFile,
+    name: str,
+    paths: Sequence[Path],
+    about: str = "",
+    voice_type: VoiceType | None = None,
+    rejected: list[str] | None = None,
+) -> VoiceFile:
     """The voice with one more speaker, the last, from up to ``MAX_SECONDS`` of recordings, without training.
+
+    Args:
+        voice: the base voice, or one fitted to it.
+        name: of the speaker.
+        paths: of the recordings.
+        about: licence and note for the card.
+        voice_type: of the recordings; detected if not given.
+        rejected: gets the reasons of recordings that cannot be used, if there are others.
 
     Raises:
         DataError: the voice is not the base voice or fitted to it, or the recordings are too short or without pitch.
@@ -48,7 +63,7 @@ def add_speaker(voice: VoiceFile, name: str, paths: Sequence[Path], about: str =
     if not has_encodings(voice):
         raise DataError("only the base voice takes a speaker from recordings without training; use --voice base, or "
                         "svc fit")  # fmt: skip
-    recordings = _read(paths)
+    recordings = _read(paths, rejected if rejected is not None else [])
     seconds = sum(audio.seconds for audio in recordings)
     if seconds < MIN_SECONDS:
         raise DataError(f"{paths[0]}: {seconds:.1f} s; give {MIN_SECONDS:g} to {MAX_SECONDS:g} s of one voice")
@@ -59,17 +74,24 @@ def add_speaker(voice: VoiceFile, name: str, paths: Sequence[Path], about: str =
         raise DataError(f"{paths[0]}: no pitch was found; record speech or singing of one voice")
     low, median, high = np.percentile(pitch, (5, 50, 95)).tolist()
     level = float(np.mean([median_voiced_level(one.loudness, one.voiced) for one in features]))
-    kind = classify_speech_or_singing((one.f0, one.voiced) for one in features)
+    kind = voice_type or classify_speech_or_singing((one.f0, one.voiced) for one in features)
     speaker = singing_range(Speaker(name, seconds, median, low, high, level), kind)
     return with_speaker(voice, speaker, map_encoding(encode(recordings)), about=about)
 
 
-def _read(paths: Sequence[Path]) -> list[Audio]:
+def _read(paths: Sequence[Path], rejected: list[str]) -> list[Audio]:
+    """The first ``MAX_SECONDS`` of recordings; raises the error of the last if none can be read."""
     recordings: list[Audio] = []
     left = MAX_SECONDS
     for path in paths:
-        audio = files.read(path)
-        recordings.append(Audio(audio.samples[: round(left * audio.rate)], audio.rate))
+        try:
+            blocks = list(read_segment(path, 0.0, left))
+        except AudioError as error:
+            if path == paths[-1] and not recordings:
+                raise
+            rejected.append(str(error))
+            continue
+        recordings.append(Audio(np.concatenate([block.samples for block in blocks]), blocks[0].rate))
         left -= recordings[-1].seconds
         if left < MIN_FILE:
             break

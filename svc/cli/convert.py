@@ -78,6 +78,8 @@ def convert(
                         "--separate, --loudness, --f0-csv or --save-f0-csv")  # fmt: skip
     if separate and leveled:
         raise DataError("--separate: keeps the level of the vocals; leave --loudness out")
+    if separate and mono:
+        raise DataError("--separate: writes stereo, as the mix is; leave --mono out")
     if several and (f0_files or separate or PIPE in (*songs, out)):
         raise DataError("-r: cannot be combined with --f0-csv, --save-f0-csv, --separate or -; convert single songs")
     _check_songs(songs, recursive, out)

@@ -125,7 +125,10 @@ def _plan_protocol(
             else:
                 work_dir = request.out / "fit" / target
                 work_dir.parent.mkdir(parents=True, exist_ok=True)
-                voice = adapt(voice, speech, AdaptOptions(target, "speech"), work_dir, jobs=request.jobs).voice
+                result = adapt(voice, speech, AdaptOptions(target, "speech"), work_dir, jobs=request.jobs)
+                if result.outcome.interrupted:
+                    raise KeyboardInterrupt
+                voice = result.voice
         voice.save(request.out / "voice.safetensors")
     if protocol != "harmony":
         return voice, [arranged]

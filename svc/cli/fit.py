@@ -21,7 +21,7 @@ from svc.errors import DataError
 from svc.inference.base_voice import find_voice
 
 if TYPE_CHECKING:
-    from svc.adaptation.pipeline import AdaptResult
+    from svc.adaptation.pipeline import AdaptOptions, AdaptResult
     from svc.adaptation.speech_or_singing import VoiceType
     from svc.data.prepare import Summary
     from svc.inference.voice import VoiceFile
@@ -70,7 +70,8 @@ def fit(
         raise DataError(f"--type {type_}: give {', '.join(TYPES)}")
     if main:
         check_voice_output(out, force)
-        check_output(out.with_suffix(".wav"), force)
+        if not zero_shot:
+            check_output(out.with_suffix(".wav"), force)
     from svc.adaptation.pipeline import AdaptOptions, adapt
     from svc.inference.voice import VoiceFile
 
@@ -86,9 +87,10 @@ def fit(
 
     loaded = VoiceFile.load(path)
     if zero_shot:
-        if finetune_model:
-            raise DataError("--zero-shot: trains nothing; leave --finetune-model out")
-        _save_zero_shot(loaded, clips, name, out, about)
+        if finetune_model or overrides:
+            raise DataError("--zero-shot: trains nothing; leave --finetune-model and --set out")
+        if main:
+            _save_zero_shot(loaded, clips, out, options)
         return
     result = adapt(loaded, clips, options, work_dir, jobs=jobs, cpu=cpu, on_prepared=print_prepared)
     if not main:
@@ -104,14 +106,17 @@ def fit(
     typer.echo(f"next: svc convert --voice {out} --speaker {result.voice.speakers[-1].name!r} SONG.wav")
 
 
-def _save_zero_shot(voice: "VoiceFile", clips: Path, name: str, out: Path, about: str) -> None:
+def _save_zero_shot(voice: "VoiceFile", clips: Path, out: Path, options: "AdaptOptions") -> None:
     from svc.adaptation.zero_shot import add_speaker
     from svc.audio.find import find_audio
 
     paths = [clips] if clips.is_file() else list(find_audio(clips))
     if not paths:
         raise DataError(f"{clips}: holds no recordings; give a folder of clips, or one file")
-    voice = add_speaker(voice, name, paths, about)
+    rejected: list[str] = []
+    voice = add_speaker(voice, options.name, paths, options.about, options.voice_type, rejected)
+    for reason in rejected:
+        typer.echo(f"  rejected {reason}")
     voice.save(out)
     speaker = voice.speakers[-1]
     typer.echo(f"{out}: {speaker.name} is number {speaker.number}, from {speaker.seconds:.0f} s; nothing was trained")

@@ -96,8 +96,9 @@ def train_voice(
     from svc.data.provenance import training_data
     from svc.evaluation.independence import independence_notes
     from svc.evaluation.validation_metrics import write_training_report
-    from svc.features.training_data import check_licence
+    from svc.features.training_data import TrainingData, check_licence
     from svc.inference.base_voice import find_voice
+    from svc.inference.voice_header import read_header
     from svc.training import loop
     from svc.utils.distributed import joined_state
 
@@ -105,7 +106,8 @@ def train_voice(
     clips = manifest.read(prepared)
     main_process = joined_state(cpu).is_main_process
     check_config(clips, options)
-    check_licence(card["licence"], training_data(clips.clips))
+    initial_data = read_header(find_voice(voice)).training_data if voice else TrainingData()
+    check_licence(card["licence"], training_data(clips.clips) | initial_data)
     initialise = (
         initialise_from(find_voice(voice), options, [speaker.name for speaker in clips.speakers]) if voice else None
     )

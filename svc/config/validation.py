@@ -38,6 +38,7 @@ _RANGES = (
     ("train.segment_seconds", 0.2, 60),
     ("train.discriminator_segment_seconds", 0.1, 60),
     ("train.learning_rate train.discriminator_learning_rate", 1e-9, 1),
+    ("train.embedding_learning_rate_ratio", 1e-3, 1e3),
     ("train.max_grad_norm", 1e-9, _MANY),
     ("train.ema_decay", 0, 0.999999),
 )

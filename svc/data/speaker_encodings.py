@@ -9,17 +9,25 @@ from svc import encoders
 from svc.audio.files import Audio
 from svc.data.manifest import Manifest
 from svc.encoders.speaker_encoder import SpeakerEncoder
+from svc.errors import DataError
 from svc.features.cache import FeatureCache, from_int16
 from svc.utils.progress import progress
 
-MAX_SECONDS = 60.0  # of each speaker
+MAX_SECONDS, MIN_SECONDS = 60.0, 0.2  # of each speaker, and of a recording
 
 
 def encode(recordings: Iterable[Audio]) -> NDArray[np.float32]:
-    """Embedding (D,) of a speaker by the speaker encoder: the mean over recordings, of unit norm."""
+    """Embedding (D,) of a speaker by the speaker encoder: the mean over recordings, of unit norm.
+
+    Raises:
+        DataError: all recordings are silent or shorter than 0.2 s.
+    """
     encoder = encoders.shared("speaker")
     assert isinstance(encoder, SpeakerEncoder)
-    mean = np.mean([encoder.embed(audio) for audio in recordings], axis=0)
+    audible = [audio for audio in recordings if audio.seconds >= MIN_SECONDS and audio.samples.any()]
+    if not audible:
+        raise DataError("no recording is long and loud enough to take a speaker from; give some seconds of one voice")
+    mean = np.mean([encoder.embed(audio) for audio in audible], axis=0)
     return (mean / np.linalg.norm(mean)).astype(np.float32)
 
 
@@ -36,7 +44,7 @@ def training_audio(prepared: Manifest, speaker: str) -> list[Audio]:
     cache, rate = FeatureCache(prepared.folder / "store"), int(prepared.features["sample_rate"])
     clips: list[Audio] = []
     for clip in prepared.split("train"):
-        if clip.speaker == speaker and sum(audio.seconds for audio in clips) < MAX_SECONDS:
+        if clip.speaker == speaker and clip.active and sum(audio.seconds for audio in clips) < MAX_SECONDS:
             clips.append(Audio(from_int16(cache.get(clip.key, "audio")), rate))
     return clips
 

@@ -138,8 +138,8 @@ class Converter:
         report.seconds = source.seconds
         report.lap("resample")
         features = self.extract(source.audio, options.f0_csv, report, progress)
-        report.second_voice = find_second_voice(source.audio, features.f0, features.voiced)
         if not options.f0_csv:
+            report.second_voice = find_second_voice(source.audio, features.f0, features.voiced)
             f0 = louder_voice(source.audio, features.f0, features.voiced, report.second_voice)
             features = replace(features, f0=f0)
         moved, report.transpose = self._transpose(features, options.transpose, mix.stats.range)

@@ -42,7 +42,8 @@ def export_voice(
     try:
         config = from_tree(meta["config"])
         speakers = tuple(VoiceSpeaker(**row, number=number) for number, row in enumerate(meta["speakers"]))
-        if config.model.source_filter and step <= config.train.wavenet_start_step:
+        untrained = step <= config.train.wavenet_start_step and not meta.get("has_wavenet")
+        if config.model.source_filter and untrained:
             config, weights = _without_wavenet(config, weights)
         generator = Generator(config, content_channels=int(meta["content_channels"]), num_speakers=len(speakers))
         generator.load_state_dict(weights)

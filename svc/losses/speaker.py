@@ -1,7 +1,7 @@
 """Speaker loss: cosine distance of speaker embeddings to the speaker's centroid (GE2E, 1710.10467).
 
-It needs no recording of what was generated, so it also applies to converted audio. ``svc evaluate`` uses the same
-encoder by default: evaluate a voice that was trained with this loss by another one (ECAPA).
+It needs no recording of what was generated, so it also applies to converted audio. ``svc evaluate`` uses the encoder
+``ge2e`` by default: evaluate a voice that was trained with that by another one (CAM++).
 """
 
 from collections.abc import Iterable

@@ -88,6 +88,7 @@ def train(
             check_config_unchanged(newest, prepared, config, allow_config_change)
             checkpoint.restore(newest, state)
             state.initial_data = TrainingData.from_tree(newest.meta.get("initial_data") or TrainingData().to_tree())
+            state.has_wavenet = bool(newest.meta.get("has_wavenet"))
             if newest.meta.get("score_source") != _score_source(score):
                 state.best_score, state.best_step = -math.inf, None
         check_ranks_agree(accelerator, state.step, run)
@@ -188,7 +189,7 @@ class Trainer:
         if not self.accelerator.is_main_process:
             return False
         step = self.state.step
-        use_wavenet = max(step, 1) > self.config.train.wavenet_start_step
+        use_wavenet = self.state.has_wavenet or max(step, 1) > self.config.train.wavenet_start_step
         self.outputs = validation.synthesize(self.state.ema_generator, self.clips, use_wavenet=use_wavenet)
         if not self.outputs:
             return False
@@ -232,6 +233,7 @@ class Trainer:
             "speakers": [asdict(speaker) for speaker in self.prepared.speakers],
             "training_data": (training_data(self.prepared.clips) | self.state.initial_data).to_tree(),
             "initial_data": self.state.initial_data.to_tree(),
+            "has_wavenet": self.state.has_wavenet,
         }
         state = unwrapped(self.accelerator, self.state)
         checkpoint.write(self.run, state, extra, self.config.train.keep_checkpoints)

@@ -37,6 +37,7 @@ class TrainState:
         best_score: highest validation score so far.
         best_step: its step, if there is one.
         initial_data: what the weights at step 0 were trained on, if they are those of a voice.
+        has_wavenet: whether the WaveNet was trained before step 0.
         num_skipped_updates: updates of either network with a gradient that was not finite.
         consecutive_skips: updates of each network that were skipped in a row.
     """
@@ -50,6 +51,7 @@ class TrainState:
     best_score: float = -math.inf
     best_step: int | None = None
     initial_data: TrainingData = field(default_factory=TrainingData)
+    has_wavenet: bool = False
     num_skipped_updates: int = 0
     consecutive_skips: dict[str, int] = field(default_factory=lambda: {"generator": 0, "discriminator": 0})
 

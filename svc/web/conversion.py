@@ -45,6 +45,7 @@ def summarise(mix: SpeakerMix, report: ConversionReport) -> str:
     steps = f"{abs(report.transpose):g} semitones {'higher' if report.transpose > 0 else 'lower'}"
     key = steps if report.transpose else "in the original key"
     parts = [f"{mix.label}, {key}. {report.seconds:.1f} s of song took {sum(report.timings.values()):.1f} s."]
+    parts += [f"{note[0].upper()}{note[1:]}." for note in report.melody_notes]
     if gain := report.gain.describe():
         parts.append(f"{gain[0].upper()}{gain[1:]}.")
     if mix.stats.high_f0 <= 0:

@@ -61,7 +61,7 @@ class Service:
         self._cancelled: dict[str, threading.Event] = {}  # the conversion of a page that is running
         self._job: tuple[str, jobs.Job] | None = None  # the fit of a name
         self._fit_status = FitStatus("idle", "A fit takes some minutes. It goes on when you close the page.")
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # of the voice and the fit
 
     @property
     def voice(self) -> VoiceFile:
@@ -154,27 +154,28 @@ class Service:
         Raises:
             SvcError: the name is in use or not allowed, a clip is refused, or another fit is running.
         """
-        if self.fit_status().state == "running":
-            raise DataError("another fit is running; wait for it, or cancel it")
-        if not name.strip():
-            raise DataError("Give the speaker a name first")
-        name = check_new_name(self.voice, name.strip())
-        paths = [self._uploaded(clip, "Drop some recordings of the speaker first") for clip in clips or [""]]
-        seconds = [check_length(path, self.limits.minutes) for path in paths]
-        if len(paths) > self.limits.clips or sum(seconds) > 60 * self.limits.clip_minutes:
-            raise DataError(f"give {self.limits.clips} recordings of {self.limits.clip_minutes:g} minutes at most")
-        if zero_shot:
-            voice = add_speaker(self.voice, name, paths)
-            path = self.folder / f"voice_{_short(name)}.safetensors"
-            voice.save(path)
-            self._use(path, voice, name)
-            return
-        work = self.folder / f"fit-{secrets.token_hex(8)}"
-        (work / "clips").mkdir(parents=True)
-        for number, path in enumerate(paths):
-            shutil.copyfile(path, work / "clips" / jobs.safe_name(number, path.name))
-        command = jobs.fit_command(self.voice_file.absolute(), work / "clips", name, work / "voice.safetensors")
-        self._job = name, jobs.Job(command, work, self.limits.fit_seconds)
+        with self._lock:
+            if self.fit_status().state == "running":
+                raise DataError("another fit is running; wait for it, or cancel it")
+            if not name.strip():
+                raise DataError("Give the speaker a name first")
+            name = check_new_name(self.voice, name.strip())
+            paths = [self._uploaded(clip, "Drop some recordings of the speaker first") for clip in clips or [""]]
+            seconds = [check_length(path, self.limits.minutes) for path in paths]
+            if len(paths) > self.limits.clips or sum(seconds) > 60 * self.limits.clip_minutes:
+                raise DataError(f"give {self.limits.clips} recordings of {self.limits.clip_minutes:g} minutes at most")
+            if zero_shot:
+                voice = add_speaker(self.voice, name, paths)
+                path = self.folder / f"voice_{_short(name)}.safetensors"
+                voice.save(path)
+                self._use(path, voice, name)
+                return
+            work = self.folder / f"fit-{secrets.token_hex(8)}"
+            (work / "clips").mkdir(parents=True)
+            for number, path in enumerate(paths):
+                shutil.copyfile(path, work / "clips" / jobs.safe_name(number, path.name))
+            command = jobs.fit_command(self.voice_file.absolute(), work / "clips", name, work / "voice.safetensors")
+            self._job = name, jobs.Job(command, work, self.limits.fit_seconds)
 
     def fit_status(self) -> FitStatus:
         """State of the last fit; after it has finished the voice has one more speaker."""

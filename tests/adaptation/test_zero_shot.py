@@ -8,7 +8,9 @@ from safetensors.numpy import save_file
 from test_cli import svc
 
 from svc.adaptation import zero_shot
+from svc.api import Voice
 from svc.audio import files
+from svc.errors import AudioError
 from svc.inference import base_voice
 from svc.inference.voice import VoiceFile
 from svc.models.weight_names import EMBEDDING, SPEAKER_FILM_OFFSET
@@ -71,3 +73,36 @@ def test_only_the_base_voice_has_a_map(base, world, voice, tone, monkeypatch, ca
     assert code == 2
     assert "1.2 s; give 2 to 60 s of one voice" in err
     assert not (world / "new.safetensors").exists()
+
+
+def test_a_song_is_converted_to_a_recording(base, world, tone, monkeypatch, capsys):
+    """By the command and the API alike; the name of the file is the speaker's, or one like it if that is in use."""
+    files.write(world / "Ann.wav", files.Audio(np.tile(tone.samples, 2), tone.rate))
+    code, out, err = svc(monkeypatch, capsys, "convert", "song.wav", "-s", "Ann.wav", "-v", "base", "-o", "out.wav")
+    assert code == 0, err
+    assert "as Ann (recording)" in out
+    song = files.read(world / "song.wav")
+    samples = Voice.load("base").convert(song.samples, song.rate, speaker="Ann.wav")
+    converted = files.read(world / "out.wav").samples
+    assert len(samples) == len(converted) == len(song.samples)
+    assert np.abs(samples - converted).max() < 1e-3
+
+
+def test_a_fit_starts_at_the_encoding(base, voice, prepared, monkeypatch):
+    monkeypatch.setattr(zero_shot, "encode", lambda _: base[1].astype(np.float64))
+    start = zero_shot.initial_speaker(voice, [])
+    assert start.nearest == ["Bob Ö.", "Ann"]
+    np.testing.assert_array_equal(start.params[EMBEDDING], zero_shot.map_encoding(base[1].astype(float))[EMBEDDING])
+
+
+def test_a_bad_recording_is_left_out(base, world, tone):
+    files.write(world / "good.wav", files.Audio(np.tile(tone.samples, 2), tone.rate))
+    (world / "bad.wav").write_bytes(b"RIFF")
+    rejected: list[str] = []
+    voice = VoiceFile.load(world / "base.safetensors")
+    new = zero_shot.add_speaker(voice, "Me", [world / "bad.wav", world / "good.wav"], rejected=rejected)
+    assert new.speakers[-1].seconds == pytest.approx(2 * tone.seconds)
+    assert len(rejected) == 1
+    assert "bad.wav" in rejected[0]
+    with pytest.raises(AudioError, match=r"bad\.wav"):
+        zero_shot.add_speaker(voice, "Me", [world / "bad.wav"])
