@@ -61,7 +61,7 @@ def test_speech_of_a_new_speaker_is_fitted(run, monkeypatch, tmp_path):
 
     def adapt(voice, clips, options, work_dir, **_):
         fitted.append((options.name, [path.name for path in clips.iterdir()]))
-        return SimpleNamespace(voice=voice)
+        return SimpleNamespace(voice=voice, outcome=SimpleNamespace(interrupted=False))
 
     monkeypatch.setattr(pipeline, "adapt", adapt)
     code, _, err, [(request, _)] = run("one-minute")
@@ -89,7 +89,7 @@ def test_harmony_has_other_inputs_for_the_same_songs(run, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "data", "sentence"),
     [
-        ("seen", None, "no such protocol; choose one of seen-speakers, unseen-sources, one-minute, harmony"),
+        ("seen", None, "no such protocol; choose one of seen-speakers, unseen-sources, zero-shot, one-minute, harmony"),
         ("harmony", TrainingData(), "does not say what it was trained on; export it again with --prepared"),
     ],
 )
