@@ -54,7 +54,7 @@ def read_tracks(prepared: Manifest) -> Iterator[F0Track]:
     """f0 and voicing of the clips of a prepared folder."""
     cache = FeatureCache(prepared.folder / "store")
     for clip in prepared.clips:
-        yield cache.get(clip.key, "f0"), cache.get(clip.key, "voiced").astype(bool)
+        yield cache.get(clip.key, "f0").astype(np.float32), cache.get(clip.key, "voiced").astype(np.bool_)
 
 
 def _f0_movement(notes: NDArray[np.floating], voiced: NDArray[np.bool_]) -> NDArray[np.floating]:

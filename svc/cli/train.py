@@ -129,11 +129,11 @@ def train_voice(
             write_training_report(run, evaluator, outcome.outputs, independence_notes(evaluator.metrics, options))
         )
     typer.echo(f"open {run}/report.html, or run tensorboard --logdir {run}")
-    voice = export_run(run, "last", dict(card))
-    voice.save(run / VOICE)
-    typer.echo(f"{run / VOICE}: {len(voice.speakers)} speakers")
+    exported = export_run(run, "last", dict(card))
+    exported.save(run / VOICE)
+    typer.echo(f"{run / VOICE}: {len(exported.speakers)} speakers")
     more = "; to continue, run the same command again" if outcome.interrupted else ""
-    typer.echo(f"next: svc convert --voice {run / VOICE} --speaker {voice.speakers[0].name!r} SONG.wav{more}")
+    typer.echo(f"next: svc convert --voice {run / VOICE} --speaker {exported.speakers[0].name!r} SONG.wav{more}")
 
 
 def validation_evaluator(prepared: "Manifest", config: "Config") -> "ValidationEvaluator | None":
