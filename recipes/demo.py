@@ -22,15 +22,16 @@ INTRO = (
 def main(
     out: Annotated[Path, typer.Option("-o", "--out", help="folder of the demo")] = Path("runs/demo"),
     song: Annotated[Path, typer.Option(help="one voice without accompaniment")] = EXAMPLES / "song.ogg",
-    speech: Annotated[Path, typer.Option(help="2 to 60 s of speech or singing")] = EXAMPLES / "speech.ogg",
+    speech: Annotated[Path, typer.Option(help="2 to 60 s of speech or singing")] = EXAMPLES / "kathleen.ogg",
 ) -> None:
     """Convert a song with the base voice, and write a page with players."""
     from svc.adaptation.zero_shot import add_recording
     from svc.audio import files
-    from svc.evaluation.page import Page, Section, write
+    from svc.evaluation.page import Page, Section, plot_section, write
     from svc.inference.base_voice import find_voice
     from svc.inference.converter import ConversionOptions, Converter
     from svc.inference.voice import VoiceFile
+    from svc.utils.atomic import write_bytes
     from svc.utils.progress import progress
 
     voice = add_recording(VoiceFile.load(find_voice("base")), speech)
@@ -46,6 +47,7 @@ def main(
     recording = spectrogram(f"recording of {target.name}", files.read(speech))
     page = Page("A song in four voices", INTRO, {}, [Section(song.stem, examples), Section(speech.stem, [recording])])
     write(out / "index.html", page)
+    write_bytes(out / "conversions.png", plot_section(Section("", examples)))
     typer.echo(f"{out}: {len(names)} conversions of {song.name}")
     typer.echo(f"open {out / 'index.html'} to see and listen")
     typer.echo("next: svc convert --speaker safiye SONG.wav; your own voice: --speaker ME.wav, 10 s of speech")

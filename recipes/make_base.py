@@ -81,7 +81,8 @@ def order_speakers(voice: "VoiceFile", clips: "Manifest") -> "tuple[VoiceFile, l
     order = [voice.speaker_index(name) for name in names]
     speakers = []
     for number, index in enumerate(order):
-        speaker = replace(voice.speakers[index], number=number)
+        band = max(clip.band for clip in clips.clips if clip.speaker == voice.speakers[index].name)
+        speaker = replace(voice.speakers[index], number=number, band=band)
         kind = "song" if speaker.name in singing else "speech"
         speakers.append(singing_range(speaker, kind))
     rows = {name: voice.weights[name][order] for name in SPEAKER_PARAM_NAMES}

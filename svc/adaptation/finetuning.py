@@ -77,7 +77,7 @@ def make_replay_dataset(voice: VoiceFile, prepared: Manifest, out: Path) -> Mani
             if not target.has(key):
                 target.put(key, _converted_entry(source, clip, converter, index))
             clips.append(replace(clip, path=f"{speaker.name}/{clip.path}", speaker=speaker.name, key=key))
-    stats = [Speaker(s.name, s.seconds, *s.range, s.level) for s in voice.speakers]
+    stats = [Speaker(s.name, s.seconds, *s.range, s.level, s.band) for s in voice.speakers]
     manifest.write(out, clips, stats, [], prepared.features)
     return manifest.read(out)
 

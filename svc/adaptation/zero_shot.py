@@ -28,6 +28,7 @@ from svc.models.weight_names import EMBEDDING, SPEAKER_FILM_OFFSET
 
 ENCODINGS = BASE_VOICE.with_name("base_encodings.safetensors")  # of the speakers of the base voice, by both
 MIN_SECONDS, MIN_FILE = 2.0, 0.5  # of all recordings, and of the rest of one
+BAND = 8_000.0  # Hz, up to which most speakers of the base voice are known
 RIDGE = 0.03  # relative to the mean variance of an encoding
 F = NDArray[np.floating]
 
@@ -75,7 +76,7 @@ def add_speaker(
     low, median, high = np.percentile(pitch, (5, 50, 95)).tolist()
     level = float(np.mean([median_voiced_level(one.loudness, one.voiced) for one in features]))
     kind = voice_type or classify_speech_or_singing((one.f0, one.voiced) for one in features)
-    speaker = singing_range(Speaker(name, seconds, median, low, high, level), kind)
+    speaker = singing_range(Speaker(name, seconds, median, low, high, level, BAND), kind)
     return with_speaker(voice, speaker, map_encoding(encode(recordings)), about=about)
 
 

@@ -221,7 +221,8 @@ def _speaker_stats(name: str, clips: list[Clip], cache: FeatureCache) -> Speaker
     low, median, high = np.percentile(pitch, (5, 50, 95)) if len(pitch) else (0.0, 0.0, 0.0)
     seconds = sum(clip.frames for clip in clips) / 100
     level = float(np.average(levels, weights=[max(1, clip.active) for clip in clips]))
-    return Speaker(name, seconds, *(round(float(value), 2) for value in (median, low, high, level)))
+    band = max(clip.band for clip in clips)
+    return Speaker(name, seconds, *(round(float(value), 2) for value in (median, low, high, level, band)))
 
 
 def check_config(prepared: manifest.Manifest, config: Config) -> None:

@@ -19,7 +19,7 @@ CREAK_HZ = 32.0, 52.0
 MIN_CREAK, CREAK_CONTRAST = 0.6, 0.15  # autocorrelation of creak, and by how much it is higher than at shorter lags
 OVERSAMPLING = 4  # lags in a sample, by band-limited interpolation
 _CHUNK = 512  # frames
-CACHE_KEY = f"refine/2 {SAMPLE_RATE} {WINDOW} {PERIODS} {SEARCH_CENTS} {DISTANCE_PENALTY} {OVERSAMPLING}"
+CACHE_KEY = f"refine/3 {SAMPLE_RATE} {WINDOW} {PERIODS} {SEARCH_CENTS} {DISTANCE_PENALTY} {OVERSAMPLING}"
 
 
 def refine_by_autocorrelation(audio: Tensor, f0: Tensor) -> tuple[Tensor, Tensor]:

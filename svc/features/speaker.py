@@ -20,6 +20,7 @@ class Speaker:
         low_f0: Hz, 5th percentile.
         high_f0: Hz, 95th percentile.
         level: dB, A-weighted, of voiced frames: the mean over clips of their medians; 0 if not measured.
+        band: Hz, up to which the recordings reach; 0 if not measured.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Speaker:
     low_f0: float
     high_f0: float
     level: float = 0.0
+    band: float = 0.0
 
     @property
     def range(self) -> tuple[float, float, float]:

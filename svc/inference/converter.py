@@ -32,6 +32,7 @@ from svc.utils.units import FRAMES_PER_SECOND
 
 __all__ = ["ConversionOptions", "ConversionReport", "Converter", "Progress", "check_content_encoder", "no_progress"]
 
+MAX_BAND_SHARE = 0.95  # of the band up to Nyquist: recordings that reach higher have no limit
 CHUNK_FRAMES = 10 * FRAMES_PER_SECOND
 
 
@@ -124,7 +125,8 @@ class Converter:
         """
         moved, _ = self._transpose(features, transpose, self.voice.speakers[speaker].range)
         conditioning = moved.conditioning(one_hot(speaker, len(self.voice.speakers)))
-        return conditioning, np.concatenate(list(self.synthesise(conditioning, use_wavenet=use_wavenet)))
+        band = self.voice.speakers[speaker].band
+        return conditioning, np.concatenate(list(self.synthesise(conditioning, use_wavenet=use_wavenet, band=band)))
 
     def _convert(
         self, blocks: Iterable[Audio], rate: int, options: ConversionOptions, report: ConversionReport,
@@ -149,7 +151,7 @@ class Converter:
         report.share_below_range, report.share_above_range = share_outside_range(moved.f0[moved.voiced], low, high)
         conditioning = moved.conditioning(mix.weights_at(slice(0, frames)))
         report.lap("content")
-        samples = self._timed(self.synthesise(conditioning), frames, report, progress)
+        samples = self._timed(self.synthesise(conditioning, band=mix.stats.band), frames, report, progress)
         levelled = match_level(samples, ours, moved.loudness)
         whole = buffer_samples(place(resample_stream(levelled, ours, rate, source.length), source.length), rate)
         report.gain = choose_gain(options.loudness, whole, rate, conditioning, mix)
@@ -182,8 +184,12 @@ class Converter:
         semitones = choose_transposition(transpose, features.f0[features.voiced], range_)
         return replace(features, f0=transpose_f0(features.f0, semitones)), semitones
 
+    def band_limit(self, band: float) -> float:
+        """Frequency in Hz above which envelopes fall, for a speaker whose recordings have a band; 0 for none."""
+        return band if band < MAX_BAND_SHARE * self.voice.config.sample_rate / 2 else 0.0
+
     def synthesise(
-        self, conditioning: Conditioning, chunk: int = CHUNK_FRAMES, use_wavenet: bool = True
+        self, conditioning: Conditioning, chunk: int = CHUNK_FRAMES, use_wavenet: bool = True, band: float = 0.0
     ) -> Iterator[Samples]:
         """Audio (T,) in chunks, each with the generator's receptive field as context, so equal to one pass.
 
@@ -191,6 +197,7 @@ class Converter:
             conditioning: B = 1.
             chunk: frames.
             use_wavenet: else the source–filter stage alone, where there is one.
+            band: of the speaker's recordings in Hz, 0 if not known.
         """
         margin, hop = self.generator.margin, self.voice.config.hop
         for first in range(0, conditioning.frames, chunk):
@@ -198,7 +205,7 @@ class Converter:
             before, after = max(0, first - margin), min(conditioning.frames, last + margin)
             with torch.inference_mode():
                 part = conditioning.crop(before, after).to(self.device)
-                audio = self.generator(part, use_wavenet)[0].cpu().numpy()
+                audio = self.generator(part, use_wavenet, self.band_limit(band))[0].cpu().numpy()
             yield audio[(first - before) * hop : (last - before) * hop]
 
     @staticmethod

@@ -159,4 +159,5 @@ def _mix_from_weights(voice: VoiceHeader, label: str, weights: NDArray[np.float3
     median, low, high = np.exp(logs).tolist() if measured else (0.0, 0.0, 0.0)
     level = float(sum(share * speaker.level for share, speaker in parts)) if all(s.level for _, s in parts) else 0.0
     seconds = sum(speaker.seconds for _, speaker in parts)
-    return SpeakerMix(name, weights, Speaker(name, seconds, median, low, high, level))
+    band = min((speaker.band for _, speaker in parts if speaker.band), default=0.0)
+    return SpeakerMix(name, weights, Speaker(name, seconds, median, low, high, level, band))

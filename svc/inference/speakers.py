@@ -57,7 +57,7 @@ def with_speaker(
         DataError: the name is in use or not allowed, or the voice is full.
     """
     name = check_new_name(voice, speaker.name)
-    stats = (speaker.seconds, *speaker.range, speaker.level)
+    stats = (speaker.seconds, *speaker.range, speaker.level, speaker.band)
     added = VoiceSpeaker(name, *stats, number=voice.next_speaker_id, kind=kind)
     if about:
         voice = replace(voice, card=voice.card | {ABOUT + name: about})

@@ -106,7 +106,8 @@ class StreamingConverter:
         self._pending = pending.crop(max(0, stop - generator.margin - begin), pending.frames)
         start, self._rendered = self._rendered, max(self._rendered, stop)
         with torch.inference_mode():
-            samples = generator(pending.to(self._converter.device))[0].cpu().numpy()
+            band = self._converter.band_limit(self._mix.stats.band)
+            samples = generator(pending.to(self._converter.device), band=band)[0].cpu().numpy()
         return np.ascontiguousarray(samples[(start - begin) * audio.hop : (self._rendered - begin) * audio.hop])
 
     def _next_conditioning(self, last: int) -> Conditioning:

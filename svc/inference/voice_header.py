@@ -24,6 +24,7 @@ from svc.models.weight_names import VERSION
 MAX_HEADER = 4 << 20  # bytes
 MAX_SPEAKERS = 4096
 MAX_HZ = 20_000
+MIN_BAND = 1_000  # Hz
 KINDS = ("trained", "adapted", "finetuned")
 
 
@@ -173,11 +174,12 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _parse_speaker(row: dict[str, Any]) -> VoiceSpeaker:
     name = checked_name(row["name"])
     seconds, median, low, high = (float(row[key]) for key in ("seconds", "median_f0", "low_f0", "high_f0"))
-    level, kind = float(row["level"]), row["kind"]
+    level, kind, band = float(row["level"]), row["kind"], float(row.get("band", 0))
     valid_range = median == low == high == 0 or 0 < low <= median <= high < MAX_HZ
+    valid_range &= band == 0 or MIN_BAND <= band < 1e6
     if not (valid_range and 0 <= seconds < 1e9 and -200 <= level <= 50 and kind in KINDS):
         raise ValueError(f"speaker {name} has values out of range")
-    return VoiceSpeaker(name, seconds, median, low, high, level, number=_parse_count(row["number"]), kind=kind)
+    return VoiceSpeaker(name, seconds, median, low, high, level, band, number=_parse_count(row["number"]), kind=kind)
 
 
 def _parse_count(value: Any) -> int:

@@ -8,8 +8,11 @@ from svc.features.conditioning import Conditioning
 from svc.models.excitation import harmonic, noise
 from svc.models.source_filter import ConditioningNetwork, EnvelopeFilter
 from svc.models.wavenet import WaveNet, interpolate
+from svc.utils.units import FRAMES_PER_SECOND
 
 SINE_LEVEL = 0.1  # of the excitation without a source–filter stage, full scale
+BAND_EDGE = 0.8, 0.95  # of a speaker's band, where envelopes are as the recordings had them
+ENVELOPE_SLOPE = 2.0  # nepers an octave (17 dB), by which envelopes fall above the band at least
 ENVELOPE_SCALE = 3.0  # nepers of a log envelope at the input of the WaveNet are divided by it
 
 
@@ -73,8 +76,11 @@ class Generator(nn.Module):
             return 1 + -(-wavenet // self.hop) + self.conditioner.margin
         return 1 + wavenet + self.conditioner.margin + self.source_filter.margin
 
-    def forward(self, conditioning: Conditioning, use_wavenet: bool = True) -> Tensor:
-        """Audio (B, N·hop); ``use_wavenet=False`` returns the output of the source–filter stage, if there is one."""
+    def forward(self, conditioning: Conditioning, use_wavenet: bool = True, band: float = 0.0) -> Tensor:
+        """Audio (B, N·hop); ``use_wavenet=False`` returns the output of the source–filter stage, if there is one.
+
+        Above ``band`` in Hz, if given, the envelopes of the stage fall: no recording of the speaker says what is there.
+        """
         source = self.excitation(conditioning)
         if self.source_filter is None:
             assert self.wavenet is not None
@@ -88,7 +94,18 @@ class Generator(nn.Module):
         if use_wavenet:
             assert self.wavenet is not None
             envelopes = self._refine(self.wavenet, envelopes, hidden)
+        if band:
+            envelopes = self._fall_above(envelopes, band)
         return self.source_filter(source, envelopes).sum(dim=1) * self._gain(conditioning.loudness)
+
+    def _fall_above(self, envelopes: Tensor, band: float) -> Tensor:
+        """Log envelopes (B, N, 2, P) that above a band in Hz lie below a line from their level at its edge."""
+        nyquist = FRAMES_PER_SECOND * self.hop / 2
+        frequency = torch.linspace(0, nyquist, envelopes.shape[-1], device=envelopes.device)
+        low, high = (share * band for share in BAND_EDGE)
+        edge = envelopes[..., (frequency > low) & (frequency <= high)].mean(dim=-1, keepdim=True)
+        line = edge - ENVELOPE_SLOPE * torch.log2((frequency / high).clamp_min(1.0))
+        return torch.where(frequency > high, torch.minimum(envelopes, line), envelopes)
 
     def _refine(self, wavenet: WaveNet, envelopes: Tensor, hidden: Tensor) -> Tensor:
         """Log envelopes (B, N, 2, P) with what the WaveNet adds to them, from a hidden track (B, N, H)."""

@@ -56,7 +56,9 @@ def test_a_conversion_is_as_loud_as_its_source(voice, tone, monkeypatch, db):
     """Of a generator that renders all of it at another level."""
     synthesise = Converter.synthesise
     gain = np.float32(10 ** (db / 20))
-    monkeypatch.setattr(Converter, "synthesise", lambda *given: (gain * chunk for chunk in synthesise(*given)))
+    monkeypatch.setattr(
+        Converter, "synthesise", lambda *given, **options: (gain * chunk for chunk in synthesise(*given, **options))
+    )
     source = Audio(0.1 * tone.samples, tone.rate)
     converted, _ = Converter(voice).convert(source, "Ann")
     difference = measure_loudness(converted) - measure_loudness(source)

@@ -182,3 +182,18 @@ def test_loudness_is_a_gain():
         soft, loud = (generator(replace(whole, loudness=torch.full((1, 30), level))) for level in (-40.0, -20.0))
     torch.testing.assert_close(loud, 10 * soft, atol=1e-6, rtol=1e-4)
     assert rms(loud) > 0.01
+
+
+# --- band ---
+
+
+def test_envelopes_fall_above_the_band_and_stay_as_they_are_below():
+    """By 2 nepers an octave from the level at the edge, at least; what is lower already stays."""
+    generator = build(32_000)
+    envelopes = torch.full((1, 5, 2, 33), 0.5)
+    envelopes[..., 20:] = 9.0  # from 10 kHz on, which no recording has
+    envelopes[..., 32] = -9.0
+    limited = generator._fall_above(envelopes, 8_000.0)
+    assert torch.equal(limited[..., :16], envelopes[..., :16])
+    torch.testing.assert_close(limited[..., 30], torch.full((1, 5, 2), 0.5 - 2 * math.log2(15_000 / 7_600)))
+    assert (limited[..., 32] == -9).all()
