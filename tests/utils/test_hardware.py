@@ -1,5 +1,6 @@
 """What the machine does fast is asked of it, and memory is kept where that was asked for."""
 
+import os
 import platform
 import subprocess
 import sys
@@ -30,3 +31,19 @@ def test_glibc_keeps_freed_blocks():
         ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         kept.append(int(ran.stdout))
     assert kept[0] > 200_000_000 > kept[1]
+
+
+def test_threads_sleep_unless_the_user_says_otherwise(monkeypatch):
+    monkeypatch.setenv("OMP_WAIT_POLICY", "")  # so that it is restored
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    hardware.let_threads_sleep()
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    hardware.let_threads_sleep()
+    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
+
+
+def test_a_command_sets_it_before_torch_is_imported():
+    """OpenMP reads it once, when its library is loaded."""
+    code = "import sys, svc.cli; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

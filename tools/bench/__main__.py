@@ -37,13 +37,14 @@ def main(
     if unknown:
         raise DataError(f"--only {unknown[0]}: no such group; there are {', '.join(GROUPS)}")
     target = output_path(out, whole=not quick and not only)
+    from svc.utils import hardware
+
+    hardware.let_threads_sleep()  # before torch is imported
     import host
     import results
     import timing
     import torch
     from material import Sizes
-
-    from svc.utils import hardware
 
     hardware.tune_glibc_malloc()
     if "OMP_NUM_THREADS" not in os.environ:
