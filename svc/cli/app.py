@@ -10,7 +10,7 @@ import typer
 
 from svc import __version__
 from svc.errors import FULL_DISK, DataError, SvcError, is_full, printable
-from svc.utils.hardware import let_threads_sleep, tune_glibc_malloc
+from svc.utils.hardware import limit_spinning, tune_glibc_malloc
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -135,7 +135,7 @@ def run(command: Callable[..., Any]) -> None:
 def run_app(program: typer.Typer, arguments: Sequence[str] | None = None) -> None:
     """Run a program; errors that the user can correct are one line and exit code 2."""
     tune_glibc_malloc()
-    let_threads_sleep()
+    limit_spinning()
     try:
         program(args=arguments)
     except SvcError as error:

@@ -33,14 +33,19 @@ def test_glibc_keeps_freed_blocks():
     assert kept[0] > 200_000_000 > kept[1]
 
 
-def test_threads_sleep_unless_the_user_says_otherwise(monkeypatch):
-    monkeypatch.setenv("OMP_WAIT_POLICY", "")  # so that it is restored
-    monkeypatch.delenv("OMP_WAIT_POLICY")
-    hardware.let_threads_sleep()
-    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+def test_threads_sleep_soon_unless_the_user_says_otherwise(monkeypatch):
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.setenv(name, "")  # so that it is restored
+        monkeypatch.delenv(name)
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
-    hardware.let_threads_sleep()
-    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
+    hardware.limit_spinning()
+    assert "GOMP_SPINCOUNT" not in os.environ
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    hardware.limit_spinning()
+    assert os.environ["GOMP_SPINCOUNT"] == hardware.SPIN_COUNT
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    hardware.limit_spinning()
+    assert os.environ["GOMP_SPINCOUNT"] == "7"
 
 
 def test_a_command_sets_it_before_torch_is_imported():

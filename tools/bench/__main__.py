@@ -39,7 +39,7 @@ def main(
     target = output_path(out, whole=not quick and not only)
     from svc.utils import hardware
 
-    hardware.let_threads_sleep()  # before torch is imported
+    hardware.limit_spinning()  # before torch is imported
     import host
     import results
     import timing
