@@ -7,6 +7,7 @@ the base voice, whose embeddings of both kinds are known.
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,13 @@ MIN_SECONDS, MIN_FILE = 2.0, 0.5  # of all recordings, and of the rest of one
 BAND = 8_000.0  # Hz, up to which most speakers of the base voice are known
 RIDGE = 0.03  # relative to the mean variance of an encoding
 F = NDArray[np.floating]
+
+
+class _Base(NamedTuple):
+    voice: VoiceFile
+    weights_hash: str
+    encodings: F  # (S, 128)
+    embeddings: F  # (S, E)
 
 
 def add_recording(voice: VoiceFile, path: Path) -> VoiceFile:
@@ -101,25 +109,25 @@ def _read(paths: Sequence[Path], rejected: list[str]) -> list[Audio]:
 
 def has_encodings(voice: VoiceFile) -> bool:
     """Whether the embeddings of the speakers by the speaker encoder are known."""
-    return ENCODINGS.is_file() and shared_weights_hash(voice) == shared_weights_hash(_base())
+    return ENCODINGS.is_file() and shared_weights_hash(voice) == _base().weights_hash
 
 
 def initial_speaker(voice: VoiceFile, recordings: Sequence[Audio]) -> InitialSpeaker:
     """Parameters of a speaker from recordings, and the voice's speakers by their similarity."""
     encoding = encode(recordings)
-    encodings = load_file(ENCODINGS)["encodings"].astype(np.float64)
-    base = _base().speakers
-    order = np.argsort(-(encodings @ encoding))
+    base = _base()
+    order = np.argsort(-(base.encodings @ encoding))
     names = {speaker.number: speaker.name for speaker in voice.speakers}
-    nearest = [names[base[n].number] for n in order.tolist() if base[n].number in names]
+    numbers = [base.voice.speakers[n].number for n in order.tolist()]
+    nearest = [names[number] for number in numbers if number in names]
     return InitialSpeaker(map_encoding(encoding), nearest)
 
 
 def map_encoding(encoding: F) -> SpeakerParams:
     """Parameters of a speaker of the base voice from an embedding (128,) by the speaker encoder."""
-    base = {name: value.astype(np.float64) for name, value in load_file(ENCODINGS).items()}
-    predicted = ridge_regression(base["encodings"], base["embeddings"], encoding[None])[0]
-    offset = _base().weights[SPEAKER_FILM_OFFSET][0]
+    base = _base()
+    predicted = ridge_regression(base.encodings, base.embeddings, encoding[None])[0]
+    offset = base.voice.weights[SPEAKER_FILM_OFFSET][0]
     return {EMBEDDING: predicted.astype(np.float32), SPEAKER_FILM_OFFSET: np.zeros_like(offset)}
 
 
@@ -132,5 +140,8 @@ def ridge_regression(x: F, y: F, new: F, ridge: float = RIDGE) -> F:
 
 
 @lru_cache(maxsize=1)
-def _base() -> VoiceFile:
-    return VoiceFile.read(BASE_VOICE)
+def _base() -> _Base:
+    """The base voice, read and hashed once in a process."""
+    voice = VoiceFile.read(BASE_VOICE)
+    tables = {name: value.astype(np.float64) for name, value in load_file(ENCODINGS).items()}
+    return _Base(voice, shared_weights_hash(voice), tables["encodings"], tables["embeddings"])
