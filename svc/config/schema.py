@@ -162,6 +162,7 @@ class TrainConfig:
     gradient_accumulation_steps: int = 1  # micro batches of a process, one after the other, to save memory
     segment_seconds: float = 1.0
     discriminator_segment_seconds: float = 1.0  # window of each segment for the discriminator
+    synthesis_start_step: int = 0  # before, the envelopes are trained on those of the recordings, without audio: faster
     wavenet_start_step: int = 2_000  # the WaveNet is trained from here on; before, the source-filter stage alone
     adversarial_start_step: int = 2_000  # from here on, the discriminator and all other losses join the spectral ones
     adversarial_ramp_steps: int = 0  # in which these losses rise linearly to their weights

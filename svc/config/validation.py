@@ -8,7 +8,16 @@ from svc.config.tree import short_repr
 from svc.utils.units import FRAMES_PER_SECOND
 
 _MANY = 10**9
-_RESERVED = ("spectral", "energy_repulsion", "adversarial", "feature_matching", "speaker", "discriminator", "total")
+_RESERVED = (
+    "envelope",
+    "spectral",
+    "energy_repulsion",
+    "adversarial",
+    "feature_matching",
+    "speaker",
+    "discriminator",
+    "total",
+)
 _RANGES = (
     ("features.f0.voicing_threshold model.voiced_noise_level train.min_lr_ratio", 0, 1),
     ("features.f0.silence_threshold_db", -200, 0),
@@ -33,7 +42,8 @@ _RANGES = (
     ("virtual_speakers.mixup_alpha", 0.01, 100),
     ("train.steps train.batch_size train.gradient_accumulation_steps train.keep_checkpoints", 1, _MANY),
     ("train.log_every train.validate_every train.checkpoint_every", 1, _MANY),
-    ("train.wavenet_start_step train.adversarial_start_step train.adversarial_ramp_steps", 0, _MANY),
+    ("train.synthesis_start_step train.wavenet_start_step", 0, _MANY),
+    ("train.adversarial_start_step train.adversarial_ramp_steps", 0, _MANY),
     ("train.warmup_steps train.seed train.num_workers train.num_validation_clips", 0, _MANY),
     ("train.segment_seconds", 0.2, 60),
     ("train.discriminator_segment_seconds", 0.1, 60),
@@ -67,6 +77,7 @@ def _rules(options: Mapping[str, Any]) -> dict[str, bool]:
     spectral, repulsion = options["loss.spectral"], options["loss.energy_repulsion"]
     parts = max(1, options["train.gradient_accumulation_steps"])
     lists = ("loss.scales", "discriminator.kinds", "discriminator.fft_sizes", "discriminator.periods")
+    synthesis, later = (options[f"train.{name}_start_step"] for name in ("synthesis", "wavenet"))
     conversion = [
         name
         for name, weight in options.items()
@@ -82,6 +93,11 @@ def _rules(options: Mapping[str, Any]) -> dict[str, bool]:
         ),
         "model.wavenet.kernel_size must be odd (the WaveNet is centred)": kernel_size % 2 == 1,
         "model.source_filter: false needs model.wavenet.layers ≥ 1": layers > 0 or options["model.source_filter"],
+        "train.synthesis_start_step must be 0 without model.source_filter": not synthesis
+        or options["model.source_filter"],
+        "train.synthesis_start_step must not be above train.wavenet_start_step or .adversarial_start_step": (
+            synthesis <= min(later, options["train.adversarial_start_step"])
+        ),
         **{f"{name} must not be empty": bool(options[name]) for name in lists},
         "loss.energy_repulsion must be 0 or below loss.spectral (the loss has no minimum otherwise)": (
             repulsion < spectral or not repulsion

@@ -76,11 +76,17 @@ class Generator(nn.Module):
             return 1 + -(-wavenet // self.hop) + self.conditioner.margin
         return 1 + wavenet + self.conditioner.margin + self.source_filter.margin
 
-    def forward(self, conditioning: Conditioning, use_wavenet: bool = True, band: float = 0.0) -> Tensor:
+    def forward(
+        self, conditioning: Conditioning, use_wavenet: bool = True, band: float = 0.0, synthesise: bool = True
+    ) -> Tensor:
         """Audio (B, N·hop); ``use_wavenet=False`` returns the output of the source–filter stage, if there is one.
 
         Above ``band`` in Hz, if given, the envelopes of the stage fall: no recording of the speaker says what is there.
+        ``synthesise=False`` returns the log envelopes (B, N, 2, P) of the source–filter stage.
         """
+        if not synthesise:
+            assert self.source_filter is not None
+            return self.source_filter.envelopes(self.conditioner(conditioning))
         source = self.excitation(conditioning)
         if self.source_filter is None:
             assert self.wavenet is not None

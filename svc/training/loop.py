@@ -179,7 +179,8 @@ class Trainer:
             self.logger.losses(step, values, self.throughput.interval())
             self._warn(self.diagnostics.check_losses(values))
             best = f" best {self.state.best_score:.3f}" if self.state.best_step is not None else ""
-            bar.set_postfix_str(f"spectral {values['spectral']:.3f}{best}")
+            name = "spectral" if "spectral" in values else "envelope"
+            bar.set_postfix_str(f"{name} {values[name]:.3f}{best}")
         improved = (step % train.validate_every == 0 or last) and self.validate()
         if step % train.checkpoint_every == 0 or last or improved:
             self.save()

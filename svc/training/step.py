@@ -11,6 +11,7 @@ from svc.config import Config
 from svc.data.batch import Batch
 from svc.features.conditioning import Conditioning
 from svc.losses.adversarial import discriminator_loss, feature_matching_loss, frozen, generator_loss
+from svc.losses.envelope import envelope_loss
 from svc.losses.perceptual import AudioLoss
 from svc.losses.stft import limit_band, reconstruction_losses
 from svc.losses.total import loss_weights, weighted_sum
@@ -68,6 +69,12 @@ def train_step(
     state.generator_optimizer.zero_grad()  # 2. generator update
     weights = loss_weights(config, optim.adversarial_ramp(state.step, train))
     for mb in optim.sync_last(micro_batches, accelerator, generator):
+        if state.step < train.synthesis_start_step:
+            envelopes = generator(mb.conditioning, synthesise=False)
+            loss = envelope_loss(envelopes, mb.conditioning, mb.audio, mb.band, config.hop)
+            accelerator.backward(loss / len(micro_batches))
+            _append(logs, {"envelope": loss, "total": loss})
+            continue
         fake = mb.fake if reuse and mb.fake is not None else generate(generator, mb.conditioning, mb.band)
         size = len(mb.audio)
         fake2 = None

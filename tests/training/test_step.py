@@ -1,5 +1,6 @@
 """Training step: windows, second samples, gradient accumulation, and loading a part of a checkpoint."""
 
+from copy import deepcopy
 from dataclasses import fields, replace
 
 import pytest
@@ -14,6 +15,8 @@ from svc.training import checkpoint
 from svc.training.micro_batch import DISCRIMINATOR, MicroBatch, sample_micro_batches
 from svc.training.optim import adversarial_ramp
 from svc.training.step import train_step
+
+CPU = Accelerator(cpu=True)
 
 
 def micro_batch_of(audio: torch.Tensor, window: slice, others: int = 0) -> MicroBatch:
@@ -128,6 +131,21 @@ def test_a_batch_is_overfitted(tiny, prepared):
     spectral = [float(train_step(current, batch, config, Accelerator(cpu=True))["spectral"]) for _ in range(30)]
     assert spectral[10] < 0.9 * spectral[0]
     assert spectral[-1] < 0.8 * spectral[0]
+
+
+def test_before_synthesis_the_envelopes_alone_are_trained(tiny, prepared):
+    """The spectral distance of the audio falls with them."""
+    config = replaced(tiny, synthesis_start_step=15, wavenet_start_step=99, warmup_steps=1, learning_rate=5e-3)
+    batch, current = first_batch(prepared, config, 2), new_state(config)
+    wavenet = {name: value.clone() for name, value in current.generator.wavenet.named_parameters()}
+    untrained = float(train_step(deepcopy(current), batch, replaced(config, synthesis_start_step=0), CPU)["spectral"])
+    losses = [train_step(current, batch, config, CPU) for _ in range(16)]
+    assert {"envelope", "total"} < losses[0].keys()
+    assert "spectral" not in losses[0]
+    assert float(losses[14]["envelope"]) < 0.8 * float(losses[0]["envelope"])
+    assert float(losses[15]["spectral"]) < 0.9 * untrained
+    for name, value in current.generator.wavenet.named_parameters():
+        torch.testing.assert_close(value, wavenet[name], rtol=0, atol=0)
 
 
 def _gradient(network):

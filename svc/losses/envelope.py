@@ -1,0 +1,89 @@
+"""Envelope loss: predicted log envelopes against those of the recording, without synthesising audio.
+
+The envelope of a recording is that of CheapTrick (Morise 2015): power spectrum of a window of three periods, smoothed
+over two thirds of f0, then liftered, so that it does not follow the harmonics.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from svc.audio.stft import frame
+from svc.features.conditioning import Conditioning
+
+PERIODS = 3.0  # in the window
+SMOOTHING = 2 / 3  # width of the rectangle, of f0
+COMPENSATION = 0.15  # of what the smoothing takes from the peaks (Morise 2015, eq. 9)
+F0_FLOOR = 70.0  # Hz; a lower f0 gets a window of three periods of this
+POWER_FLOOR = 1e-10  # power a bin of white noise at −100 dB
+
+
+def envelope_loss(envelopes: Tensor, conditioning: Conditioning, audio: Tensor, band: Tensor, hop: int) -> Tensor:
+    """L1 distance in nepers of the sum of both excitations' power to the spectral envelope of a recording.
+
+    Args:
+        envelopes: log envelopes (B, N, 2, P) of harmonics and noise of unit power, 0 Hz to Nyquist.
+        conditioning: of the segments; the gain of the envelopes is its loudness.
+        audio: (B, T) recorded audio.
+        band: (B,) Hz; the loss ends there.
+        hop: samples in a frame.
+    """
+    nyquist = hop * 50.0
+    harmonics, noise = envelopes.float().unbind(dim=2)
+    voiced = conditioning.voiced[..., None].clamp_min(1e-6)
+    predicted = 0.5 * torch.logaddexp(2 * harmonics + voiced.log(), 2 * noise)
+    predicted = predicted + conditioning.loudness[..., None] * (math.log(10) / 20)
+    with torch.no_grad():
+        target = spectral_envelope(audio, conditioning.f0, hop, envelopes.shape[-1])
+        frequency = torch.linspace(0, nyquist, envelopes.shape[-1], device=audio.device)
+        inside = (frequency < 0.95 * band.to(audio.device)[:, None, None]) & (
+            frequency > 0.5 * conditioning.f0[..., None]
+        )
+    return ((predicted - target).abs() * inside).sum() / inside.sum()
+
+
+def spectral_envelope(audio: Tensor, f0: Tensor, hop: int, points: int) -> Tensor:
+    """Log amplitude envelope (B, N, P) by CheapTrick, in nepers; white noise of unit power reads about 0.
+
+    Args:
+        audio: (B, T).
+        f0: (B, N) Hz, also in unvoiced frames.
+        hop: samples in a frame of 10 ms.
+        points: P, from 0 Hz to Nyquist.
+    """
+    rate = hop * 100
+    size = 2 ** math.ceil(math.log2(PERIODS * rate / F0_FLOOR))
+    f0 = f0[..., None].clamp_min(PERIODS * rate / size)
+    seconds = (torch.arange(size, device=audio.device) - (size - 1) / 2) / rate
+    phase = (seconds * f0 / PERIODS).clamp(-0.5, 0.5)
+    window = torch.cos(torch.pi * phase).square()
+    window = window / window.square().sum(dim=-1, keepdim=True).sqrt()
+    spectrum = torch.fft.rfft(frame(audio.float(), size, hop) * window)
+    power = spectrum.real.square() + spectrum.imag.square() + POWER_FLOOR
+    logarithm = 0.5 * _smooth(power, SMOOTHING * f0 * size / rate).log()
+    cycles = torch.arange(size // 2 + 1, device=audio.device) / rate * f0
+    lifter = torch.sinc(cycles) * (1 + 2 * COMPENSATION * (1 - torch.cos(2 * torch.pi * cycles)))
+    cepstrum = torch.fft.irfft(logarithm, n=size)
+    lifter = torch.cat([lifter, lifter[..., 1:-1].flip(-1)], dim=-1)
+    smooth = torch.fft.rfft(cepstrum * lifter).real
+    position = torch.linspace(0, size // 2, points, device=audio.device)
+    return _interpolate(smooth, position.expand(*smooth.shape[:-1], -1))
+
+
+def _smooth(power: Tensor, width: Tensor) -> Tensor:
+    """Mean of a spectrum (B, N, bins) over a rectangle of a width (B, N, 1) in bins, mirrored at both ends."""
+    bins = power.shape[-1]
+    margin = bins // 4
+    mirrored = torch.cat([power[..., 1 : margin + 1].flip(-1), power, power[..., -margin - 1 : -1].flip(-1)], dim=-1)
+    integral = torch.nn.functional.pad(mirrored.double().cumsum(dim=-1), (1, 0))
+    centre = torch.arange(bins, device=power.device) + margin + 0.5
+    high, low = (_interpolate(integral, centre + side * width / 2) for side in (1, -1))
+    return ((high - low) / width).float().clamp_min(POWER_FLOOR)
+
+
+def _interpolate(values: Tensor, position: Tensor) -> Tensor:
+    """Linear interpolation of values (…, K) at positions (…, P) between 0 and K − 1."""
+    index = position.long().clamp(0, values.shape[-1] - 2)
+    low, high = values.gather(-1, index), values.gather(-1, index + 1)
+    return low + (high - low) * (position - index).to(values.dtype)
