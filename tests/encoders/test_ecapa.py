@@ -129,10 +129,9 @@ def test_the_weights_of_the_file_are_those_that_speak(small, path):
     """Its running mean too, so that it is not in training."""
     put(path, small)
     samples = noise(800)
-    embedding = EcapaEncoder().embed(samples)
+    embedding = EcapaEncoder()(torch.from_numpy(samples)[None])["embedding"][0, :, 0].numpy()
     expected = small["fc.weight"].double().numpy() @ samples[:80] + small["fc.bias"].numpy()
     expected = (expected - small["bn.running_mean"].numpy()) / np.sqrt(1 + 1e-5)
-    assert (embedding.shape, embedding.dtype) == ((192,), np.float64)
     np.testing.assert_allclose(embedding, expected, atol=1e-5)
 
 
@@ -172,7 +171,5 @@ class TestSpeechBrain:
             bands = import_optional(BANDS).Fbank(n_mels=80)(torch.from_numpy(SUNG)[None])
             bands = import_optional(CENTRE).InputNormalization(norm_type="sentence", std_norm=False)(bands, lengths)
             expected = network.eval()(bands, lengths)
-        embedding = encoder.embed(SUNG)
-        assert (embedding.shape, embedding.dtype, tuple(expected.shape)) == ((192,), np.float64, (1, 1, 192))
-        assert np.array_equal(embedding, expected[0, 0].numpy())
-        assert np.array_equal(embedding, encoder.embed(SUNG))
+        embedding = encoder(torch.from_numpy(SUNG)[None])["embedding"]
+        assert torch.equal(embedding, expected.transpose(1, 2))

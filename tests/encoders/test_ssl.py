@@ -12,8 +12,8 @@ from publisher import Answer, Attack, Publisher, cached
 from torch import nn
 
 from svc import encoders
-from svc.encoders import download
 from svc.encoders.ssl import HuBERTBase, SSLEncoder, WavLMBasePlus, pad_to_hop, published_param_name
+from svc.encoders.weights import cache_folder, weights_file
 from svc.errors import WeightsError
 
 HOP = 160
@@ -170,7 +170,7 @@ def test_three_at_once_download_once(publisher):
     wanted = {key: value.to("meta") for key, value in built("hubert-base").model.state_dict().items()}
 
     def fetch(_number: int) -> Path:
-        return download.weights_file(HuBERTBase.download(), wanted, published_param_name)
+        return weights_file(HuBERTBase.download(), wanted, published_param_name)
 
     with ThreadPoolExecutor(3) as pool:
         assert len(set(pool.map(fetch, range(3)))) == 1
@@ -184,4 +184,4 @@ def test_a_cache_that_cannot_be_is_named(publisher, tmp_path, monkeypatch):
         HuBERTBase()
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert download.cache_folder() == tmp_path / ".cache" / "svc"
+    assert cache_folder() == tmp_path / ".cache" / "svc"

@@ -245,10 +245,10 @@ def test_a_full_mix_is_converted(voice, tone, tmp_path):
     soundfile.write(tmp_path / "mix.wav", samples.T, tone.rate, "FLOAT")
     converter, options = Converter(voice), ConversionOptions("Ann", 0.0, save_f0_csv=tmp_path / "f0.csv")
     separator = Separator(network=StandIn(lambda mix: 0.5 * mix))
-    report, message = convert_full_mix(converter, separator, tmp_path / "mix.wav", tmp_path / "out.wav", options)
+    report = convert_full_mix(converter, separator, tmp_path / "mix.wav", tmp_path / "out.wav", options)
     output, rate = separation.read_stereo(tmp_path / "out.wav")
     assert (output.shape, rate) == (samples.shape, tone.rate)
-    assert "vocals 6.0 dB below the mix" in message
+    assert "vocals 6.0 dB below the mix" in report.levels
     assert (tmp_path / "f0.csv").exists()
     centred = samples - samples.mean()
     vocals = output - (samples - 0.5 * centred)
