@@ -13,7 +13,7 @@ from torch import nn
 
 from svc import encoders
 from svc.encoders.ssl import HuBERTBase, SSLEncoder, WavLMBasePlus, pad_to_hop, published_param_name
-from svc.encoders.weights import cache_folder, weights_file
+from svc.encoders.weights import weights_file
 from svc.errors import WeightsError
 
 HOP = 160
@@ -175,13 +175,3 @@ def test_three_at_once_download_once(publisher):
     with ThreadPoolExecutor(3) as pool:
         assert len(set(pool.map(fetch, range(3)))) == 1
     assert len(publisher.requests) == 1
-
-
-def test_a_cache_that_cannot_be_is_named(publisher, tmp_path, monkeypatch):
-    (tmp_path / "file").write_bytes(b"")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    with pytest.raises(WeightsError, match=r"file/svc: cannot be used .*XDG_CACHE_HOME"):
-        HuBERTBase()
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / ".cache" / "svc"
