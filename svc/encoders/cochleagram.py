@@ -32,15 +32,11 @@ class Cochleagram(Encoder):
 
     channels: ClassVar = {name: BANDS * 160 // step for name, step in STEPS.items()}
     margin = 5
+    options = f"bands={BANDS} {LOWEST}-{HIGHEST} power={POWER} floor={FLOOR}"
 
     def __init__(self) -> None:
         super().__init__()
         self.freeze()
-
-    @property
-    def cache_key(self) -> str:
-        """Name, version and parameters."""
-        return f"cochleagram/1 bands={BANDS} {LOWEST}-{HIGHEST} power={POWER}"
 
     def forward(self, audio: Tensor) -> dict[str, Tensor]:
         """All layers of audio (B, T) at 16 kHz."""
