@@ -34,7 +34,7 @@ def main(
     from svc.utils.atomic import write_bytes
     from svc.utils.progress import progress
 
-    voice = add_recording(VoiceFile.load(find_voice("base")), speech)
+    voice, _ = add_recording(VoiceFile.load(find_voice("base")), speech)
     converter, target = Converter(voice), voice.speakers[-1]
     out.mkdir(parents=True, exist_ok=True)
     examples = [spectrogram("source", files.read(song))]

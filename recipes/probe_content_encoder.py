@@ -21,7 +21,7 @@ from svc import cli, encoders
 from svc.audio.files import Audio, read
 from svc.audio.resample import fit_length, resample
 from svc.data.corpora.base import Recording
-from svc.data.corpora.ravdess import CORPUS
+from svc.data.corpora.singing import RAVDESS
 from svc.encoders.base import Encoder
 from svc.encoders.phone_classifier import PhoneEncoder
 from svc.errors import DataError
@@ -126,7 +126,7 @@ def choose(data: Path, emotions: str) -> list[Recording]:
     Raises:
         DataError: an emotion has none, or speech or song has fewer than two actors.
     """
-    plain = [r for r in CORPUS.find(data) if (take := take_name(r)).intensity == "01" and take.repetition == "01"]
+    plain = [r for r in RAVDESS.find(data) if (take := take_name(r)).intensity == "01" and take.repetition == "01"]
     wanted = {emotion.strip() for emotion in emotions.split(",")}
     there = {take_name(r).emotion for r in plain}
     if not wanted <= there:

@@ -19,9 +19,9 @@ from svc.audio.find import find_audio
 from svc.audio.resample import resample
 from svc.config import parse_overrides
 from svc.config.tree import from_overrides
-from svc.encoders import safetensors_io
 from svc.encoders.autoencoder import Autoencoder, AutoencoderSize
 from svc.encoders.spectrogram import magnitude
+from svc.encoders.weights import half_precision
 from svc.style.presets import make_config
 from svc.style.transfer import log_spectrogram
 from svc.training.auxiliary import SupervisedConfig, SupervisedTrainer, Tensors
@@ -100,7 +100,7 @@ class AutoencoderTrainer(SupervisedTrainer):
     def train(self, log_every: int = 20) -> None:
         """Train to the last step, and write the weights in half precision."""
         super().train(log_every)
-        weights = safetensors_io.half_precision(self.network)
+        weights = half_precision(self.network)
         header = {"size": json.dumps(asdict(self.config.size)), "config": json.dumps(asdict(self.config))}
         write_bytes(self.folder / WEIGHTS, save(weights, header))
 

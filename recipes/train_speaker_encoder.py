@@ -23,7 +23,6 @@ from svc.audio.resample import fit_length, resample
 from svc.audio.stft import power_spectrogram
 from svc.config import parse_overrides
 from svc.config.tree import from_overrides
-from svc.encoders import safetensors_io
 from svc.encoders.speaker_encoder import (
     FFT,
     HOP,
@@ -35,6 +34,7 @@ from svc.encoders.speaker_encoder import (
     mel_bank,
     normalise,
 )
+from svc.encoders.weights import half_precision
 from svc.evaluation.verification import equal_error_rate
 from svc.losses.ge2e import ge2e_loss
 from svc.training.auxiliary import SupervisedConfig, SupervisedTrainer, Tensors
@@ -206,7 +206,7 @@ class SpeakerTrainer(SupervisedTrainer):
 
     def write(self) -> Path:
         """Write the weights of the encoder in half precision."""
-        stored = safetensors_io.half_precision(self.network.network)
+        stored = half_precision(self.network.network)
         config = replace(self.config, start=Path(self.config.start).name)
         write_bytes(self.folder / WEIGHTS, save(stored, {"config": json.dumps(asdict(config))}))
         return self.folder / WEIGHTS

@@ -81,11 +81,13 @@ class Voice:
             ValueError: the audio is not (T,), shorter than 10 ms, at a rate out of range, or not finite.
             WeightsError: there is no such speaker.
         """
-        converter, name = self.converter, str(speaker)
-        if is_recording(name):
-            converter = Converter(add_recording(self.file, Path(name)), self.device)
-            name = f"#{converter.voice.speakers[-1].number}"
-        converted, self.report = converter.convert(_audio(audio, rate), name, transpose=transpose)
+        converter = self.converter
+        if is_recording(str(speaker)):
+            file, mix = add_recording(self.file, Path(str(speaker)))
+            converter = Converter(file, self.device)
+        else:
+            mix = converter.parse_speaker(str(speaker))
+        converted, self.report = converter.convert(_audio(audio, rate), mix, transpose=transpose)
         return converted.samples
 
     def fit(

@@ -103,7 +103,7 @@ def adapt(
 
     # 3. Initialise: by the speaker encoder where its map is known, else the nearest mix of the voice's speakers.
     if zero_shot.has_encodings(voice):
-        initial = zero_shot.initial_speaker(voice, training_audio(prepared, prepared.speakers[0].name))
+        initial = zero_shot.initial_speaker(voice, training_audio(prepared)[prepared.speakers[0].name])
     else:
         segments = speaker_embedding.sample_segments(data, embedding_config)
         initial = speaker_embedding.nearest_speaker_mix(voice, segments, embedding_config)

@@ -105,7 +105,7 @@ def nearest_speaker_mix(voice: VoiceFile, segments: Batch, config: Config) -> In
     def spectral_loss(weights: Tensor) -> Tensor:
         conditioning = segments.conditioning.with_speaker(weights.expand(count, -1))
         fake = limit_band(generator(conditioning, use_wavenet=False), segments.band, rate)
-        return reconstruction_losses(fake=fake, real=real, config=config.loss)["spectral"]
+        return reconstruction_losses(fake=fake, real=real, config=config.loss, sample_rate=rate)["spectral"]
 
     with torch.no_grad():
         each = progress(torch.eye(len(voice.speakers)), "compare", "speaker", len(voice.speakers))

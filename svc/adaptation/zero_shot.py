@@ -23,6 +23,7 @@ from svc.errors import AudioError, DataError
 from svc.features.extract import median_voiced_level, shared_extractor
 from svc.features.speaker import Speaker
 from svc.inference.base_voice import BASE_VOICE
+from svc.inference.speaker_mix import SpeakerMix, parse_speaker
 from svc.inference.speakers import SpeakerParams, shared_weights_hash, with_speaker
 from svc.inference.voice import VoiceFile
 from svc.models.weight_names import EMBEDDING, SPEAKER_FILM_OFFSET
@@ -41,10 +42,11 @@ class _Base(NamedTuple):
     embeddings: F  # (S, E)
 
 
-def add_recording(voice: VoiceFile, path: Path) -> VoiceFile:
-    """``add_speaker`` from one recording, whose file gives the name."""
+def add_recording(voice: VoiceFile, path: Path) -> tuple[VoiceFile, SpeakerMix]:
+    """``add_speaker`` from one recording, whose file gives the name; and the new speaker."""
     taken = {speaker.name.casefold() for speaker in voice.speakers}
-    return add_speaker(voice, path.stem if path.stem.casefold() not in taken else f"{path.stem} (recording)", [path])
+    voice = add_speaker(voice, path.stem if path.stem.casefold() not in taken else f"{path.stem} (recording)", [path])
+    return voice, parse_speaker(voice, f"#{voice.speakers[-1].number}")
 
 
 def add_speaker(

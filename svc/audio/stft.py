@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from svc.audio.weighting import a_weighting
 from svc.utils.units import hop_samples
 
 FLOOR = -100.0  # dB of A-weighted loudness
 WINDOW_FRAMES = 4  # of 10 ms, of A-weighted loudness
-A_CORNERS = 20.598997, 107.65265, 737.86223, 12194.217  # Hz, poles of the A-weighting (IEC 61672)
 HZ_PER_MEL = 200 / 3  # up to 1 kHz, then 27 mels for a factor of 6.4
 BREAK_MEL, LOG_STEP = 15.0, np.log(6.4) / 27
 
@@ -75,11 +75,7 @@ def a_weighted_loudness(audio: Tensor, sample_rate: int) -> Tensor:
 @lru_cache
 def _weights(size: int, sample_rate: int) -> Tensor:
     """A-weighting of each bin as a power gain, over the spectral spread of the Hann window (1.5 bins)."""
-    squares = np.maximum(np.fft.rfftfreq(size, 1 / sample_rate), 1.0) ** 2
-    low, middle, high, top = (corner**2 for corner in A_CORNERS)
-    decibels = 2.0 + 20 * np.log10(
-        top * squares**2 / ((squares + top) * (squares + low) * np.sqrt((squares + middle) * (squares + high)))
-    )
+    decibels = a_weighting(np.maximum(np.fft.rfftfreq(size, 1 / sample_rate), 1.0))
     return torch.from_numpy(10 ** (decibels / 10) / 1.5)
 
 

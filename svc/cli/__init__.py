@@ -1,31 +1,29 @@
-"""The command line, one module a command; --help lists them in the order of the imports: from recordings to songs."""
+"""The command line; a module of this folder holds a command, ``speakers`` those that change a voice's speakers."""
 
-# ruff: noqa: I001
-
+import importlib
 import sys
 
-from svc.cli import (  # noqa: F401, each adds its command to the app
-    prepare,
-    train,
-    export,
-    convert,
-    fit,
-    evaluate,
-    compare,
-    speakers,
-    rename,
-    remove,
-    merge,
-    style,
-    serve,
-)
 from svc.cli.app import app, expand_aliases, refuse_renamed_options, run, run_app
+
+COMMANDS = (  # in the order of --help: from recordings to songs
+    "prepare", "train", "export", "convert", "fit", "evaluate", "compare", "speakers", "rename", "remove", "merge",
+    "style", "serve",
+)  # fmt: skip
+MODULES = dict.fromkeys(("rename", "remove", "merge"), "speakers")  # that are not called like their command
+
+__all__ = ["main", "run"]
 
 
 def main() -> None:
-    """The console script ``svc``."""
-    refuse_renamed_options(sys.argv[1:])
-    run_app(app, expand_aliases(sys.argv[1:]))
+    """The console script ``svc``; of a command that is named no other is imported."""
+    arguments = sys.argv[1:]
+    refuse_renamed_options(arguments)
+    load_commands(arguments[:1] if set(arguments[:1]) & set(COMMANDS) else COMMANDS)
+    run_app(app, expand_aliases(arguments))
 
 
-__all__ = ["main", "run"]
+def load_commands(names: "list[str] | tuple[str, ...]" = COMMANDS) -> None:
+    """Import commands, each of which adds itself to the app."""
+    for name in names:
+        importlib.import_module(f"svc.cli.{MODULES.get(name, name)}")
+    app.registered_commands.sort(key=lambda command: COMMANDS.index(getattr(command.callback, "__name__", "")))

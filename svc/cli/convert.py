@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from svc.audio import files
 from svc.cli.app import Force, VoiceOption, app, check_device, check_output, progress_stages
 from svc.errors import DataError, WeightsError, printable
 from svc.inference.base_voice import find_voice
@@ -69,24 +70,22 @@ def convert(
     """Convert songs, or a folder of songs, to another speaker."""
     from svc.features.transpose import parse_transpose
     from svc.inference.loudness import parse_loudness
-    from svc.inference.speaker_mix import is_recording, parse_speaker
+    from svc.inference.speaker_mix import is_recording
 
     semitones, target_loudness = parse_transpose(transpose), parse_loudness(loudness)
     several, f0_files, leveled = recursive or len(songs) > 1, bool(f0_csv or save_f0_csv), loudness != "source"
     if stream and (separate or f0_files or leveled or (songs, out) != ([PIPE], PIPE)):
         raise DataError("--stream: reads and writes pipes, give - as the song, and -o -; cannot be combined with -r, "
                         "--separate, --loudness, --f0-csv or --save-f0-csv")  # fmt: skip
-    if separate and leveled:
-        raise DataError("--separate: keeps the level of the vocals; leave --loudness out")
-    if separate and mono:
-        raise DataError("--separate: writes stereo, as the mix is; leave --mono out")
+    if separate and (leveled or mono):
+        raise DataError("--separate: writes stereo at the level of the mix; leave --loudness and --mono out")
     if several and (f0_files or separate or PIPE in (*songs, out)):
         raise DataError("-r: cannot be combined with --f0-csv, --save-f0-csv, --separate or -; convert single songs")
     _check_songs(songs, recursive, out)
     path = find_voice(voice)
-    recording = Path(speaker) if is_recording(speaker) else None
-    name = recording.stem if recording else _check_speaker(path, speaker)
-    jobs, target = _choose_targets(songs, recursive, out, f"{name}{_key_suffix(semitones)}")
+    mix = None if is_recording(speaker) else _read_mix(path, speaker)
+    label = mix.label if mix else Path(speaker).stem
+    jobs, target = _choose_targets(songs, recursive, out, f"_{label}{_key(semitones)}")
     if not several:
         _check_paths(songs[0], target, path, f0_csv, save_f0_csv, force)
     check_device(device)
@@ -94,12 +93,10 @@ def convert(
     from svc.inference.voice import VoiceFile
 
     file = VoiceFile.load(path)
-    if recording:
+    if mix is None:
         from svc.adaptation.zero_shot import add_recording
 
-        file = add_recording(file, recording)
-        speaker = f"#{file.speakers[-1].number}"
-    mix = parse_speaker(file, speaker)
+        file, mix = add_recording(file, Path(speaker))
     options = ConversionOptions(mix, semitones, target_loudness, f0_csv, save_f0_csv, mono)
     converter = Converter(file, device)
     if stream:
@@ -108,44 +105,23 @@ def convert(
         _convert_batch(converter, jobs, target, options, force)
     else:
         with _files_for_pipes(songs[0], target) as (source, sink):
-            report, levels = _convert_song(converter, source, sink, options, separate)
-        _print_report(report, levels, target, mix, f"voice {path}")
+            report = _convert_song(converter, source, sink, options, separate)
+        _print_report(report, target, mix, path)
 
 
-def _check_speaker(voice: Path, speaker: str) -> str:
-    """The label of a speaker or mix that a voice has; it is found before torch is imported."""
+def _read_mix(voice: Path, speaker: str) -> "SpeakerMix":
+    """A speaker or mix of a voice; a typing error is found before torch is imported."""
     from svc.inference.speaker_mix import parse_speaker
     from svc.inference.voice_header import read_header
 
     try:
-        return parse_speaker(read_header(voice), speaker).label
+        return parse_speaker(read_header(voice), speaker)
     except WeightsError as error:
         raise error if str(voice) in str(error) else WeightsError(f"{voice}: {error}") from None
 
 
-def _choose_targets(
-    songs: Sequence[Path], recursive: bool, out: Path | None, label: str
-) -> tuple[list[tuple[Path, Path]], Path]:
-    """Songs with their targets, and what is named at the end: the folder of several, or the target of one."""
-    from svc.inference.batch import check_jobs, list_jobs
-
-    song = songs[0]
-    if recursive:
-        folder = out or song.resolve().with_name(f"{song.resolve().name}_{label}")
-        return list_jobs(song, folder, ".wav"), folder
-    if len(songs) > 1:
-        jobs = [(one, (out or one.parent) / f"{one.stem}_{label}.wav") for one in songs]
-        return check_jobs(jobs), out or song.parent
-    target = out or song.with_name(f"{song.stem}_{label}.wav")
-    if out and os.path.isdir(out):  # noqa: PTH112, unlike Path it takes a name that is too long
-        target = out / f"{song.stem}_{label}.wav"
-    return [(song, target)], target
-
-
 def _check_songs(songs: Sequence[Path], recursive: bool, out: Path | None) -> None:
     """Refuse songs that are not there or are folders, and a place for several that is a file."""
-    from svc.audio import files
-
     if recursive and len(songs) > 1:
         raise DataError("-r: takes one folder; leave -r out for several songs")
     if len(songs) > 1 and out and out.is_file():
@@ -157,11 +133,28 @@ def _check_songs(songs: Sequence[Path], recursive: bool, out: Path | None) -> No
             raise DataError(f"{song}: is no folder; name one, or leave -r out for a single song")
         if not recursive and song.is_dir():
             raise DataError(f"{song}: is a folder; add -r to convert the recordings in it")
-        if not recursive and len(songs) == 1 and song != PIPE:
-            files.check_file(song)
+    if not recursive and len(songs) == 1 and songs[0] != PIPE:
+        files.check_file(songs[0])
 
 
-def _key_suffix(transpose: "Transpose") -> str:
+def _choose_targets(
+    songs: Sequence[Path], recursive: bool, out: Path | None, suffix: str
+) -> tuple[list[tuple[Path, Path]], Path]:
+    """Songs with their targets, and what is named at the end: the folder of several, or the target of one."""
+    song = songs[0]
+    if recursive or len(songs) > 1:
+        from svc.inference.batch import check_jobs, list_jobs
+
+        if recursive:
+            folder = out or song.resolve().with_name(f"{song.resolve().name}{suffix}")
+            return list_jobs(song, folder, ".wav"), folder
+        return check_jobs([(one, (out or one.parent) / f"{one.stem}{suffix}.wav") for one in songs]), out or song.parent
+    beside = not out or os.path.isdir(out)  # noqa: PTH112, unlike Path it takes a name that is too long
+    target = (out or song.parent) / f"{song.stem}{suffix}.wav" if beside else out or song
+    return [(song, target)], target
+
+
+def _key(transpose: "Transpose") -> str:
     """Part of a file name that tells the key: ``+3``; empty for ``auto``, which keeps it."""
     if isinstance(transpose, str):
         return "" if transpose == "auto" else f"_{transpose}"
@@ -170,15 +163,13 @@ def _key_suffix(transpose: "Transpose") -> str:
 
 def _convert_song(
     converter: "Converter", source: Path, sink: Path, options: "ConversionOptions", separate: bool
-) -> "tuple[ConversionReport, str]":
-    """The report, and a message about levels."""
+) -> "ConversionReport":
     with progress_stages() as progress:
         if separate:
             from svc.inference.separation import Separator, convert_full_mix
 
             return convert_full_mix(converter, Separator(converter.device), source, sink, options, progress)
-        report = converter.convert_file(source, sink, options, progress)
-        return report, "\n  ".join(report.notes)
+        return converter.convert_file(source, sink, options, progress)
 
 
 def _convert_stream(
@@ -188,13 +179,12 @@ def _convert_stream(
 
     stream = StreamingConverter(converter, mix, rate, options.transpose, block_seconds)
     shift = options.transpose if isinstance(options.transpose, str) else f"{options.transpose:+g} semitones"
-    latency = f"latency {stream.latency:.2f} s plus computing"
-    typer.echo(printable(f"as {mix.label}, transposed: {shift}, raw 16-bit mono at {rate} Hz, {latency}"), err=True)
+    setup = f"transposed: {shift}, raw 16-bit mono at {rate} Hz, latency {stream.latency:.2f} s plus computing"
+    typer.echo(printable(f"as {mix.label}, {setup}"), err=True)
     peak = convert_pcm_pipe(stream, sys.stdin.buffer, sys.stdout.buffer)
     if peak > 1:
         typer.echo(f"clipped: the peak was {peak:.2f} times full scale; lower the level of the input", err=True)
-    ended = f"the stream ended, transposed by {stream.transpose:+g} semitones"
-    typer.echo(f"{ended}\nnext: run the same command for another stream", err=True)
+    typer.echo(f"transposed by {stream.transpose:+g} semitones\nnext: run it again for another stream", err=True)
 
 
 def _convert_batch(
@@ -207,10 +197,9 @@ def _convert_batch(
     results: list[str] = []
     for result in bar:
         results.append(result.status)
-        if result.status == "failed":
-            bar.write(f"  failed: {result.message}", file=sys.stderr)
-        elif result.status == "converted":
-            bar.write(f"  {result.target}: {result.message}", file=sys.stderr)
+        if result.status != "skipped":
+            name = "failed" if result.status == "failed" else result.target
+            bar.write(f"  {name}: {result.message}", file=sys.stderr)
     converted, skipped, failed = (results.count(status) for status in ("converted", "skipped", "failed"))
     there = f"{skipped} already there{' (add -f to convert them again)' if skipped else ''}"
     typer.echo(f"{out}: {converted} songs converted, {there}, {failed} failed")
@@ -219,13 +208,11 @@ def _convert_batch(
     typer.echo(f"next: listen to {out}")
 
 
-def _print_report(report: "ConversionReport", levels: str, target: Path, mix: "SpeakerMix", voice: str) -> None:
+def _print_report(report: "ConversionReport", target: Path, mix: "SpeakerMix", voice: Path) -> None:
     echo = partial(typer.echo, err=target == PIPE)  # standard output is the song
-    name = "standard output" if target == PIPE else str(target)
-    echo(f"{name}: {report.seconds:.1f} s as {mix.label}, {report.transpose:+g} semitones, {voice}")
-    if levels:
-        echo(f"  {levels}")
-    echo("".join(f"  {line}\n" for line in report.range_lines(mix)), nl=False)
+    name = "standard output" if target == PIPE else f"{target}"
+    echo(f"{name}: {report.seconds:.1f} s as {mix.label}, {report.transpose:+g} semitones, voice {voice}")
+    echo("".join(f"  {line}\n" for line in report.notes + report.range_lines(mix)), nl=False)
     total = sum(report.timings.values())
     stages = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in report.timings.items())
     echo(f"computed in {total:.1f} s, {total / report.seconds:.3f} s per second of song ({stages})")
@@ -236,37 +223,28 @@ def _check_paths(
     source: Path, sink: Path, voice: Path, f0_csv: Path | None, save_f0_csv: Path | None, force: bool
 ) -> None:
     """Refuse inputs that cannot be read and outputs that may not be written, before any work."""
-    from svc.audio import files
-
     if f0_csv:
         files.check_file(f0_csv)
     if save_f0_csv and save_f0_csv.resolve() == sink.resolve():
         raise DataError(f"{sink}: is both the song and its f0; give --save-f0-csv another name")
-    if sink != PIPE:
-        check_output(sink, force)
-        files.check_format(sink)
-    if save_f0_csv:
-        check_output(save_f0_csv, force)
-    inputs = {path.resolve() for path in (source, voice, f0_csv) if path}
     for path in filter(None, (sink, save_f0_csv)):
-        if path != PIPE and path.resolve() in inputs:
-            raise DataError(f"{path}: is an input of this command; give another name")
+        if path != PIPE:
+            check_output(path, force)
+            if path.resolve() in {one.resolve() for one in (source, voice, f0_csv) if one}:
+                raise DataError(f"{path}: is an input of this command; give another name")
+    if sink != PIPE:
+        files.check_format(sink)
 
 
 @contextmanager
 def _files_for_pipes(song: Path, target: Path) -> Iterator[tuple[Path, Path]]:
     """Temporary files in the place of pipes; the output is copied to standard output at the end."""
-    if PIPE not in (song, target):
-        yield song, target
-        return
     with tempfile.TemporaryDirectory() as folder:
-        source, sink = song, target
+        source = Path(folder, "standard-input") if song == PIPE else song
+        sink = Path(folder, "standard-output.wav") if target == PIPE else target
         if song == PIPE:
-            source = Path(folder) / "standard-input"
             with source.open("wb") as stream:
                 shutil.copyfileobj(sys.stdin.buffer, stream)
-        if target == PIPE:
-            sink = Path(folder) / "standard-output.wav"
         yield source, sink
         if target == PIPE:
             with sink.open("rb") as stream:

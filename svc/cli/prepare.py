@@ -70,9 +70,9 @@ def prepare(
 
 def print_summary(summary: "Summary", out: Path) -> None:
     """Table of the speakers, notes and the rejected files."""
-    clips: dict[str, list[Clip]] = {speaker.name: [] for speaker in summary.speakers}
-    for clip in summary.clips:
-        clips[clip.speaker].append(clip)
+    from svc.data.manifest import by_speaker
+
+    clips = by_speaker(summary.clips)
     table = [HEAD, *(_row(speaker, clips[speaker.name]) for speaker in summary.speakers)]
     widths = [max(len(line[column]) for line in table) for column in range(len(HEAD))]
     for line in table:

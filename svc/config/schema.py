@@ -89,6 +89,8 @@ class PerceptualLossConfig:
     conversion_weight: float = 0.0  # of converted segments
     segment_seconds: float = 1.0  # window of each segment; train.segment_seconds limits it
     voiced_frames_only: bool = False
+    balance_after_steps: int = 0  # from then on, each layer is divided by its mean loss until then; 0: never
+    random_weights: bool = False  # of the encoder, as a control
 
 
 def _perceptual_losses() -> dict[str, PerceptualLossConfig]:
@@ -140,6 +142,9 @@ class LossConfig:
 
     scales: tuple[int, ...] = (4096, 2048, 1024, 512, 256, 128)  # FFT sizes, samples; the hop is a quarter
     spectral: float = 1.0  # logged even if the weight is 0
+    weighting: Literal[  # of the audio before the STFT loss (svc/audio/weighting.py)
+        "none", "a_weighting", "a_weighting_low_pass", "low_pass", "pre_emphasis", "folded_pre_emphasis"
+    ] = "none"
     limit_widest_band: bool = False  # no loss above the band of the widest recordings; else silence is learnt there
     energy_repulsion: float = 0.25  # of the energy distance, 0.5 being the full one; 0 saves its cost
     adversarial: float = 4.0

@@ -53,7 +53,10 @@ _RANGES = (
     ("train.ema_decay", 0, 0.999999),
 )
 
-_PERCEPTUAL = (("weight", (0, _MANY)), ("conversion_weight", (0, _MANY)), ("segment_seconds", (0.1, 60)))
+_PERCEPTUAL = (
+    *(("weight", (0, _MANY)), ("conversion_weight", (0, _MANY))),
+    *(("segment_seconds", (0.1, 60)), ("balance_after_steps", (0, _MANY))),
+)
 
 
 def validate(options: Mapping[str, Any]) -> list[str]:
@@ -129,6 +132,9 @@ def _encoder_rules(options: Mapping[str, Any]) -> dict[str, bool]:
             f"{group}: choose another name for this loss": loss not in _RESERVED and loss.isidentifier(),
             f"{group}.encoder must be one of {', '.join(classes)}, not {short_repr(encoder)}": encoder in classes,
         }
+        rules[f"{group}.random_weights: {encoder} has none"] = (
+            not options[f"{group}.random_weights"] or encoder not in classes or encoders.has_random_weights(encoder)
+        )
         for which in ("layers", "conversion_layers") if options[f"{group}.conversion_weight"] else ("layers",):
             wanted = options[f"{group}.{which}"]
             rules[f"{group}.{which} must be some of {', '.join(layers)}"] = encoder not in classes or (

@@ -28,19 +28,12 @@ GUARD = 15  # frames of silence wanted on either side of a cut
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """What the slices of a recording share.
+    """What the slices of a recording share."""
 
-    Attributes:
-        audio: at the model's rate, at most full scale.
-        loudness: (N,) dB.
-        f0: (N,) Hz, 0 where unvoiced.
-        slices: frames [first, last) of each.
-    """
-
-    audio: Audio
-    loudness: NDArray[np.float32]
-    f0: NDArray[np.float32]
-    slices: list[tuple[int, int]]
+    audio: Audio  # at the model's rate, at most full scale
+    loudness: NDArray[np.float32]  # (N,) dB
+    f0: NDArray[np.float32]  # (N,) Hz, 0 where unvoiced
+    slices: list[tuple[int, int]]  # frames [first, last) of each
 
 
 def load_audio(path: Path, rate: int, start: float | None = None, end: float | None = None) -> Audio:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -18,35 +19,20 @@ MANIFEST, SPEAKERS, FEATURES, REJECTED = "manifest.jsonl", "speakers.json", "fea
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A recording of one speaker, or a slice of a long one.
+    """A recording of one speaker, or a slice of a long one."""
 
-    Attributes:
-        path: of the file, relative to the data folder; a slice has its seconds as a media fragment, ``a.wav#t=0,14``.
-        speaker: name.
-        key: of its entry in the feature cache.
-        frames: N.
-        active: frames within 40 dB of the loudest frame of the recording.
-        split: ``train``, ``valid``, or ``test``, which nothing uses before the voice is finished.
-        group: what must stay on one side of the split with it, as a song; empty: the file.
-        kind: ``song`` or ``speech``; empty where it is not known.
-        language: BCP 47 tag; empty where it is not known.
-        licence: SPDX identifier or words; empty where it is not known.
-        band: Hz, upper edge of what the recording holds; 0 where it is not known.
-        audio_hash: fingerprint of its samples, hexadecimal; empty in folders prepared before there was one.
-    """
-
-    path: str
-    speaker: str
-    key: str
-    frames: int
-    active: int
-    split: str
-    group: str = ""
-    kind: str = ""
-    language: str = ""
-    licence: str = ""
-    band: float = 0.0
-    audio_hash: str = ""
+    path: str  # of the file, relative to the data folder; a slice has its seconds as a media fragment, ``a.wav#t=0,14``
+    speaker: str  # name
+    key: str  # of its entry in the feature cache
+    frames: int  # N
+    active: int  # frames within 40 dB of the loudest frame of the recording
+    split: str  # ``train``, ``valid``, or ``test``, which nothing uses before the voice is finished
+    group: str = ""  # what must stay on one side of the split with it, as a song; empty: the file
+    kind: str = ""  # ``song`` or ``speech``; empty where it is not known
+    language: str = ""  # BCP 47 tag; empty where it is not known
+    licence: str = ""  # SPDX identifier or words; empty where it is not known
+    band: float = 0.0  # Hz, upper edge of what the recording holds; 0 where it is not known
+    audio_hash: str = ""  # fingerprint of its samples, hexadecimal; empty in folders prepared before there was one
 
     @property
     def split_unit(self) -> str:
@@ -67,6 +53,11 @@ class Manifest:
     def split(self, name: str) -> list[Clip]:
         """The clips of ``train``, ``valid`` or ``test``."""
         return [clip for clip in self.clips if clip.split == name]
+
+    def training_clips(self) -> dict[str, list[Clip]]:
+        """The training clips of every speaker, in the order of the speakers."""
+        clips = by_speaker(self.split("train"))
+        return {speaker.name: clips.get(speaker.name, []) for speaker in self.speakers}
 
     def band_limits(self, config: Config) -> dict[str, float]:
         """Frequency in Hz up to which a clip can be compared with what is generated, by the key of the clip.
@@ -126,6 +117,12 @@ def read(folder: Path) -> Manifest:
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise DataError(f"{folder}: damaged ({error}); run `svc prepare` again") from None
     return Manifest(folder, clips, speakers, features, hashlib.sha256(table).hexdigest())
+
+
+def by_speaker(clips: Iterable[Clip]) -> dict[str, list[Clip]]:
+    """Clips by the name of their speaker, sorted by it."""
+    own = groupby(sorted(clips, key=lambda clip: clip.speaker), key=lambda clip: clip.speaker)
+    return {name: list(group) for name, group in own}
 
 
 def _to_lines(rows: Iterable[dict[str, Any]]) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from svc.data.manifest import Clip
+from svc.data.manifest import Clip, by_speaker
 from svc.errors import DataError
 from svc.features.cache import FeatureCache
 from svc.features.speaker import Speaker
@@ -65,10 +65,8 @@ def _plot_ranges(axes: Axes, speakers: Sequence[Speaker]) -> None:
 
 
 def _plot_levels(axes: Axes, speakers: Sequence[Speaker], clips: Sequence[Clip], cache: FeatureCache) -> None:
-    keys: dict[str, list[str]] = {speaker.name: [] for speaker in speakers}
-    for clip in clips:
-        keys.get(clip.speaker, []).append(clip.key)
-    for row, own in enumerate(keys.values()):
-        levels = [float(cache.get(key, "median_level")[0]) for key in own[:: max(1, len(own) // MAX_CLIPS)]]
+    clips_of = by_speaker(clips)
+    for row, own in enumerate(clips_of[speaker.name] for speaker in speakers):
+        levels = [float(cache.get(clip.key, "median_level")[0]) for clip in own[:: max(1, len(own) // MAX_CLIPS)]]
         axes.plot(levels, np.full(len(levels), row), "|", color="tab:orange", alpha=0.6)
     axes.set_title("median level of each clip, dB", fontsize=10)

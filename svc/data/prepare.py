@@ -10,7 +10,6 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from itertools import groupby
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -29,9 +28,8 @@ from svc.errors import DataError
 from svc.features.cache import FeatureCache
 from svc.features.extract import changed_features, feature_fingerprint
 from svc.features.speaker import Speaker
-from svc.utils.distributed import ProcessGroup, process_group
+from svc.utils.distributed import ProcessGroup, end_with_parent, process_group
 from svc.utils.progress import progress
-from svc.utils.workers import end_with_parent
 
 _LOCK = ".lock"
 _Result = list[Clip] | Rejected
@@ -203,8 +201,7 @@ def _write_tables(out: Path, sources: Sources, work: list[PrepareJob], results: 
         raise DataError(f"{work[0].data}: none of {len(results)} files is usable, for example {rejected[0]['reason']}")
     clips = ensure_sides(clips, work[0].valid)
     cache = FeatureCache(out / "store")
-    own = groupby(sorted(clips, key=lambda clip: clip.speaker), key=lambda clip: clip.speaker)
-    speakers = [_speaker_stats(name, list(group), cache) for name, group in own]
+    speakers = [_speaker_stats(name, own, cache) for name, own in manifest.by_speaker(clips).items()]
     manifest.write(out, clips, speakers, rejected, work[0].fingerprint)
     return Summary(clips, speakers, rejected, sources.notes)
 

@@ -24,29 +24,17 @@ BAND_VERSION = 1  # of its measurement
 
 @dataclass(frozen=True, slots=True)
 class PrepareJob:
-    """A recording to process.
+    """A recording to process."""
 
-    Attributes:
-        recording: file or segment of one, and its labels.
-        data: the folder that paths in the manifest are relative to.
-        cache: folder of the feature cache.
-        fingerprint: of the features, see ``svc.features.extract.feature_fingerprint``.
-        config: sample rate and features.
-        device: of the networks.
-        split: side of the split; by the hash of the file's bytes if ``None``.
-        valid: share of files for validation where ``split`` is ``None``.
-        test: share of files for testing where ``split`` is ``None``.
-    """
-
-    recording: Recording
-    data: Path
-    cache: Path
-    fingerprint: dict[str, object]
-    config: Config
-    device: str = "cpu"
-    split: Side | None = None
-    valid: float = 0.1
-    test: float = 0.0
+    recording: Recording  # file or segment of one, and its labels
+    data: Path  # the folder that paths in the manifest are relative to
+    cache: Path  # folder of the feature cache
+    fingerprint: dict[str, object]  # of the features, see ``svc.features.extract.feature_fingerprint``
+    config: Config  # sample rate and features
+    device: str = "cpu"  # of the networks
+    split: Side | None = None  # side of the split; by the hash of the file's bytes if ``None``
+    valid: float = 0.1  # share of files for validation where ``split`` is ``None``
+    test: float = 0.0  # share of files for testing where ``split`` is ``None``
 
     def reject(self, reason: str) -> Rejected:
         """The row of a recording that cannot be used."""

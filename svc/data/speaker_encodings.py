@@ -12,6 +12,7 @@ from svc.encoders.speaker_encoder import SpeakerEncoder
 from svc.errors import DataError
 from svc.features.cache import FeatureCache, from_int16
 from svc.utils.progress import progress
+from svc.utils.units import FRAMES_PER_SECOND
 
 MAX_SECONDS, MIN_SECONDS = 60.0, 0.2  # of each speaker, and of a recording
 
@@ -33,20 +34,20 @@ def encode(recordings: Iterable[Audio]) -> NDArray[np.float32]:
 
 def encode_speakers(prepared: Manifest) -> NDArray[np.float32]:
     """Embeddings (S, D) of the speakers of a prepared folder, in their order, from up to a minute of training clips."""
-    names = [speaker.name for speaker in prepared.speakers]
-    return np.stack(
-        [encode(training_audio(prepared, name)) for name in progress(names, "encode", "speaker", len(names))]
-    )
+    audio = training_audio(prepared)
+    return np.stack([encode(own) for own in progress(audio.values(), "encode", "speaker", len(audio))])
 
 
-def training_audio(prepared: Manifest, speaker: str) -> list[Audio]:
-    """Training clips of a speaker, ``MAX_SECONDS`` together or a little more."""
+def training_audio(prepared: Manifest, seconds: float = MAX_SECONDS) -> dict[str, list[Audio]]:
+    """Training clips of every speaker that are not silent, so many seconds together or a little more."""
     cache, rate = FeatureCache(prepared.folder / "store"), int(prepared.features["sample_rate"])
-    clips: list[Audio] = []
-    for clip in prepared.split("train"):
-        if clip.speaker == speaker and clip.active and sum(audio.seconds for audio in clips) < MAX_SECONDS:
-            clips.append(Audio(from_int16(cache.get(clip.key, "audio")), rate))
-    return clips
+    audio: dict[str, list[Audio]] = {}
+    for name, clips in prepared.training_clips().items():
+        active = [clip for clip in clips if clip.active]
+        before = np.cumsum([0, *(clip.frames for clip in active)]) / FRAMES_PER_SECOND
+        chosen = active[: int(np.searchsorted(before, seconds))]
+        audio[name] = [Audio(from_int16(cache.get(clip.key, "audio")), rate) for clip in chosen]
+    return audio
 
 
 def principal_components(encodings: NDArray[np.float32], size: int) -> NDArray[np.float32]:

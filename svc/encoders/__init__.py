@@ -7,6 +7,7 @@ are imported at the first question, because they need torch.
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Callable
 from functools import cache
@@ -21,12 +22,12 @@ _CLASSES: dict[str, type[Encoder]] = {}
 
 
 def register(name: str) -> Callable[[T], T]:
-    """Class decorator: make an encoder known by a name."""
+    """Class decorator: make an encoder known by a name, which becomes its ``name``."""
 
     def add(cls: T) -> T:
         if name in _CLASSES:
             raise ValueError(f"two encoders are called {name}")
-        _CLASSES[name] = cls
+        cls.name, _CLASSES[name] = name, cls
         return cls
 
     return add
@@ -40,15 +41,31 @@ def classes() -> dict[str, type[Encoder]]:
     return dict(sorted(_CLASSES.items()))
 
 
-def load(name: str) -> Encoder:
-    """A new encoder on the CPU, with its weights.
+def load(name: str, *, random_weights: bool = False) -> Encoder:
+    """A new encoder on the CPU, with its weights, or with random ones, always the same.
 
     Raises:
         KeyError: no encoder has that name.
         MissingExtra: a library that it needs is not installed.
         WeightsError: its weights are not there, or damaged.
     """
-    return classes()[name]()
+    if not random_weights:
+        return classes()[name]()
+    import torch
+
+    with torch.random.fork_rng([]):
+        torch.manual_seed(0)
+        encoder = classes()[name](None)  # type: ignore[call-arg]
+        for weight in encoder.parameters():
+            if weight.ndim > 1 and not weight.any():  # the identity at the start of a training is no control
+                torch.nn.init.xavier_normal_(weight)
+        return encoder
+
+
+def has_random_weights(name: str) -> bool:
+    """Whether an encoder can be built without its weights: its constructor takes a file, by default not None."""
+    file = inspect.signature(classes()[name]).parameters.get("file")
+    return file is not None and file.default is not None
 
 
 @cache

@@ -11,8 +11,9 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn import functional
 
-from svc.encoders import register, safetensors_io
+from svc.encoders import register
 from svc.encoders.spectrogram import SpectrogramEncoder
+from svc.encoders.weights import load_half_precision, read_header
 
 FFT = 512
 FILTERS = (16, 32, 64, 32)
@@ -24,19 +25,12 @@ WEIGHTS = Path(__file__).with_suffix(".safetensors")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AutoencoderSize:
-    """What the ten strategies of the report change in the network.
+    """What the ten strategies of the report change in the network."""
 
-    Attributes:
-        recurrent: seq2seq of two GRUs instead of convolutions.
-        dilated_first: the first convolution is dilated, by 2 frames and bins.
-        batch_norm: after every convolution.
-        leaky_relu: instead of ReLU.
-    """
-
-    recurrent: bool = False
-    dilated_first: bool = True
-    batch_norm: bool = False
-    leaky_relu: bool = True
+    recurrent: bool = False  # seq2seq of two GRUs instead of convolutions
+    dilated_first: bool = True  # the first convolution is dilated, by 2 frames and bins
+    batch_norm: bool = False  # after every convolution
+    leaky_relu: bool = True  # instead of ReLU
 
 
 class Autoencoder(nn.Module):
@@ -97,16 +91,12 @@ class AutoencoderEncoder(SpectrogramEncoder):
             WeightsError: the file is not there, damaged or of another network.
         """
         super().__init__()
-        size = {} if file is None else safetensors_io.read_header(file, "size", "train_autoencoder")
+        size = {} if file is None else read_header(file, "size", "train_autoencoder")
         self.model = Autoencoder(AutoencoderSize(**size))
+        self.options = json.dumps(asdict(self.model.size))
         if file is not None:
-            safetensors_io.load_half_precision(self.model, file, "make it again by the recipe")
+            load_half_precision(self.model, file, "make it again by the recipe")
         self.freeze()
-
-    @property
-    def cache_key(self) -> str:
-        """Name, version and parameters."""
-        return f"autoencoder/1 {json.dumps(asdict(self.model.size))}"
 
     def layers(self, spectrogram: Tensor) -> dict[str, Tensor]:
         """``layer1`` (B, 16, 129, N) … ``layer4`` (B, 32, 17, N / 4); N is made a multiple of 4."""

@@ -14,17 +14,23 @@ class Encoder(nn.Module):
     Always in eval mode, weights frozen, never inside a checkpoint, differentiable in the audio.
 
     Attributes:
+        name: in the registry.
         sample_rate: Hz of the audio it takes.
         hop: samples in a frame of output, 10 ms; None where it gives one vector for all of the audio, N = 1.
         channels: C of every layer, by name.
+        min_samples: of audio that it can take.
+        options: in words, where there are any: part of the cache key.
         margin: frames on either side that one frame of output depends on.
         normalization: how content features are brought to zero mean and unit variance within a file, because the
             speaker would show in them: not, each channel by its own variance, or all by the mean variance.
     """
 
+    name: ClassVar[str]
     sample_rate: ClassVar[int] = 16_000
     hop: ClassVar[int | None] = 160
     channels: ClassVar[Mapping[str, int]]
+    min_samples: ClassVar[int] = 0
+    options: str = ""
     margin: int = 0
     normalization: Literal["none", "per_channel", "global_variance"] = "none"
 
@@ -37,9 +43,9 @@ class Encoder(nn.Module):
         return self(audio)[layer]
 
     @property
-    @abstractmethod
     def cache_key(self) -> str:
         """Name, version and parameters; with the weights' hash it makes the key of a stored feature."""
+        return f"{self.name}/1 {self.options}".rstrip()
 
     def freeze(self) -> Self:
         """Eval mode and no gradient for any weight; called at the end of a constructor."""

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from svc.encoders import register
-from svc.encoders.download import Download
 from svc.encoders.spectrogram import AudioSetEncoder, magnitude
 from svc.encoders.vggish import FALLBACK
+from svc.encoders.weights import Download
 
 FILTERS = (64, 128, 256)  # of six blocks, which end with 2048: 1.1 M of 80.8 M weights
 FLOOR = 1e-10  # power: −100 dB

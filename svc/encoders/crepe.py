@@ -52,11 +52,6 @@ class Crepe(Encoder):
         self.classifier.load_state_dict({name: weights[f"classifier.{name}"] for name in ("weight", "bias")})
         self.freeze()
 
-    @property
-    def cache_key(self) -> str:
-        """Name, version and parameters."""
-        return f"crepe-{self.model}/1"
-
     def forward(self, audio: Tensor) -> dict[str, Tensor]:
         """All layers of audio (B, T) at 16 kHz."""
         frames = frame(audio, WINDOW, HOP)

@@ -4,21 +4,15 @@ import os
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from svc.audio.files import Samples
-from svc.encoders import register, safetensors_io
+from svc.encoders import register
 from svc.encoders.base import Encoder
-from svc.encoders.download import cache_folder
-from svc.errors import DataError, WeightsError
+from svc.encoders.weights import cache_folder, load_checked
+from svc.errors import WeightsError
 from svc.utils.optional import import_optional
 
-RATE = 16_000  # Hz
 BANDS = 80
-MIN_SAMPLES = 640  # samples: the network mirrors 4 frames of 10 ms at either end
 FILE = "ecapa.safetensors"  # in the cache folder
 SOURCE = "speechbrain/spkrec-ecapa-voxceleb"
 PUBLISHED = {
@@ -29,7 +23,7 @@ PUBLISHED = {
     "lin_neurons": 192,
 }
 CONVERT = (
-    'python -c "import safetensors.torch as s, torch; from svc.encoders.download import cache_folder; '
+    'python -c "import safetensors.torch as s, torch; from svc.encoders.weights import cache_folder, load_checked; '
     "f = cache_folder(); f.mkdir(parents=True, exist_ok=True); "
     f"s.save_file(torch.load('embedding_model.ckpt', map_location='cpu', weights_only=True), f / '{FILE}')\""
 )
@@ -48,6 +42,7 @@ class EcapaEncoder(Encoder):
     """
 
     hop = None
+    min_samples = 640  # the network mirrors 4 frames of 10 ms at either end
     channels: ClassVar = {"embedding": 192}
 
     def __init__(self, file: Path | None = None) -> None:
@@ -63,31 +58,13 @@ class EcapaEncoder(Encoder):
         network = import_optional("speechbrain.lobes.models.ECAPA_TDNN", "ecapa").ECAPA_TDNN(BANDS, **PUBLISHED)
         bands = import_optional("speechbrain.lobes.features", "ecapa").Fbank(n_mels=BANDS)
         centre = import_optional("speechbrain.processing.features", "ecapa").InputNormalization
-        network.load_state_dict(safetensors_io.load_checked(file or _file(), network.state_dict(), HINT))
+        network.load_state_dict(load_checked(file or _file(), network.state_dict(), HINT))
         self.network = nn.Sequential(bands, centre(norm_type="sentence", std_norm=False), network)
         self.freeze()
 
-    @property
-    def cache_key(self) -> str:
-        """Name and version; the weights have a hash of their own."""
-        return "ecapa/1"
-
     def forward(self, audio: Tensor) -> dict[str, Tensor]:
-        """The one layer of audio (B, T) at 16 kHz, at least 640 samples."""
+        """The one layer of audio (B, T) at 16 kHz, at least 40 ms."""
         return {"embedding": self.network(audio).transpose(1, 2)}
-
-    def embed(self, samples: Samples) -> NDArray[np.float64]:
-        """Embedding (192,), not of unit norm, of samples (T,) at 16 kHz.
-
-        Raises:
-            DataError: they last less than 40 ms.
-        """
-        if len(samples) < MIN_SAMPLES:
-            seconds = len(samples) / RATE
-            raise DataError(f"{seconds:.3f} s are too short for ecapa; give at least {MIN_SAMPLES / RATE} s")
-        with torch.inference_mode():
-            embedding = self(torch.tensor(samples)[None])["embedding"][0, :, 0]
-        return np.asarray(embedding, dtype=np.float64)
 
 
 def _file() -> Path:

@@ -46,11 +46,6 @@ class GE2ESpeakerEncoder(Encoder):
         self.freeze()
         self.lstm.training = True  # cuDNN has no gradient through an LSTM in eval mode; it has no dropout
 
-    @property
-    def cache_key(self) -> str:
-        """Name and version."""
-        return "ge2e/1"
-
     def mel(self, audio: Tensor) -> Tensor:
         """Mel power spectra (B, N, 40) of audio (B, T), not in logarithms, N = T // hop; frame k about sample k·hop."""
         frames = audio.shape[-1] // HOP

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from svc.audio.stft import mel_filters, power_spectrogram
-from svc.encoders import register, safetensors_io
+from svc.encoders import register
 from svc.encoders.base import Encoder
+from svc.encoders.weights import load_half_precision
 from svc.errors import WeightsError
 
 SAMPLE_RATE, WINDOW, HOP, FFT = 16_000, 400, 160, 1024
@@ -99,13 +100,8 @@ class PhoneEncoder(Encoder):
                 raise WeightsError(
                     f"{file}: not there; train it with recipes/train_phone_model.py, or use the encoder cepstral"
                 )
-            safetensors_io.load_half_precision(self.model, file, "reinstall svc")
+            load_half_precision(self.model, file, "reinstall svc")
         self.freeze()
-
-    @property
-    def cache_key(self) -> str:
-        """Name and version; the weights have a hash of their own."""
-        return "phone-classifier/1"
 
     def forward(self, audio: Tensor) -> dict[str, Tensor]:
         """All layers of audio (B, T) at 16 kHz."""

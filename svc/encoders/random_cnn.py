@@ -31,15 +31,10 @@ class RandomCNN2d(SpectrogramEncoder):
     def __init__(self, kernel_frames: int = 1, padding: str = "same", seed: int = 0) -> None:
         super().__init__()
         self.pad = kernel_frames // 2 if padding == "same" else 0
-        self.cache = f"random-cnn-2d/1 frames={kernel_frames} padding={padding}"
+        self.options = f"frames={kernel_frames} padding={padding}"
         self.conv = nn.Conv2d(1, self.filters, (3, kernel_frames))
         _draw([self.conv], [1.0], seed)
         self.freeze()
-
-    @property
-    def cache_key(self) -> str:
-        """Name, version and parameters."""
-        return self.cache
 
     def layers(self, spectrogram: Tensor) -> dict[str, Tensor]:
         """``conv1`` (B, 32, bins - 2, N)."""
@@ -66,7 +61,7 @@ class RandomCNN1d(SpectrogramEncoder):
         self, filters: Sequence[int] = (512,), bins: int = 513, width: int = 11, padding: str = "same", seed: int = 0
     ) -> None:
         super().__init__()
-        self.cache = f"random-cnn-1d/1 filters={list(filters)} width={width} padding={padding}"
+        self.options = f"filters={list(filters)} width={width} padding={padding}"
         sizes = [bins, *filters]
         self.convolutions = nn.ModuleList(
             nn.Conv1d(a, b, width, padding=padding) for a, b in zip(sizes, filters, strict=False)
@@ -74,11 +69,6 @@ class RandomCNN1d(SpectrogramEncoder):
         stds = [2 / ((a + b) * width) ** 0.5 for a, b in zip(sizes, filters, strict=False)]
         _draw(self.convolutions, stds, seed)
         self.freeze()
-
-    @property
-    def cache_key(self) -> str:
-        """Name, version and parameters."""
-        return self.cache
 
     def layers(self, spectrogram: Tensor) -> dict[str, Tensor]:
         """``conv1`` (B, filters, N) and so on."""

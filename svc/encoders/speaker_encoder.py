@@ -16,8 +16,9 @@ from torch.nn import functional
 from svc.audio.files import Audio
 from svc.audio.resample import resample
 from svc.audio.stft import mel_filters, power_spectrogram
-from svc.encoders import register, safetensors_io
+from svc.encoders import register
 from svc.encoders.base import Encoder
+from svc.encoders.weights import load_half_precision, read_header
 from svc.errors import DataError
 
 SAMPLE_RATE, WINDOW, HOP, FFT = 16_000, 400, 160, 512
@@ -118,19 +119,14 @@ class SpeakerEncoder(Encoder):
         super().__init__()
         self.register_buffer("bank", mel_bank().clone(), persistent=False)
         self.bank: Tensor
-        name = "cnn" if file is None else safetensors_io.read_header(file, "config", "train_speaker_encoder")["network"]
-        self.model = SpeakerNetwork(name)
+        name = "cnn" if file is None else read_header(file, "config", "train_speaker_encoder")["network"]
+        self.model, self.options = SpeakerNetwork(name), name
         if file is not None:
-            safetensors_io.load_half_precision(self.model, file, "make it again by the recipe")
+            load_half_precision(self.model, file, "make it again by the recipe")
         self.freeze()
         for module in self.modules():
             if isinstance(module, nn.LSTM):  # cuDNN has no gradient through one in eval mode; it has no dropout
                 module.training = True
-
-    @property
-    def cache_key(self) -> str:
-        """Name and version; the weights have a hash of their own."""
-        return f"speaker/1 {self.model.name}"
 
     def forward(self, audio: Tensor) -> dict[str, Tensor]:
         """The one layer of audio (B, T) at 16 kHz."""

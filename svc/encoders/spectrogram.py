@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from svc.audio.stft import power_spectrogram
 from svc.encoders.base import Encoder
-from svc.encoders.download import Download, load_published
+from svc.encoders.weights import Download, load_published
 
 EPS = 1e-8  # power: keeps the gradient of a magnitude finite at silence
 
@@ -80,11 +80,6 @@ class AudioSetEncoder(SpectrogramEncoder):
     @abstractmethod
     def make_network(self) -> nn.Module:
         """The convolutions, named as in the published file."""
-
-    @property
-    def cache_key(self) -> str:
-        """Name and version; the weights have a hash of their own."""
-        return f"{self.download.name}/1"
 
 
 def magnitude(spectrogram: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from svc.encoders import register
 from svc.encoders.base import Encoder
-from svc.encoders.download import Download, load_published
+from svc.encoders.weights import Download, load_published
 from svc.utils.units import hop_samples
 
 PUBLISHER = "https://download.pytorch.org/torchaudio/models"
@@ -32,12 +32,10 @@ class SSLEncoder(Encoder):
     that the frames of chunks are those of the whole.
 
     Attributes:
-        name: in the registry and of the file in the cache.
         bundle: in ``torchaudio.pipelines``.
         sha256: of the published file; none where it could not be confirmed, then the first download is trusted.
     """
 
-    name: ClassVar[str]
     bundle: ClassVar[str]
     sha256: ClassVar[str | None] = None
     channels: ClassVar = {f"layer{number}": 768 for number in range(1, 13)}
@@ -45,10 +43,7 @@ class SSLEncoder(Encoder):
     normalization = "per_channel"
 
     def __init__(self, file: Path | EllipsisType | None = ...) -> None:
-        """Weights from a safetensors file, by default the one in the cache, which is made from the publisher's.
-
-        Args:
-            file: ``None`` for random weights.
+        """Weights of the publisher by default, of a safetensors file, or random ones if that is None.
 
         Raises:
             WeightsError: the file is not there and cannot be fetched, is damaged, changed or of another network.
@@ -78,11 +73,6 @@ class SSLEncoder(Encoder):
         bundle = self._published()
         make = {"Wav2Vec2": models.wav2vec2_model, "WavLM": models.wavlm_model}[bundle._model_type]
         return make(**bundle._params | {"aux_num_out": None})
-
-    @property
-    def cache_key(self) -> str:
-        """Name and version; the weights have a hash of their own."""
-        return f"{self.name}/1"
 
     def forward(self, audio: Tensor) -> dict[str, Tensor]:
         """All layers of audio (B, T) at 16 kHz."""
@@ -124,14 +114,14 @@ def published_param_name(name: str) -> str:
 class HuBERTBase(SSLEncoder):
     """HuBERT Base (Hsu et al. 2106.07447), trained on 960 h of LibriSpeech."""
 
-    name, bundle = "hubert-base", "HUBERT_BASE"
+    bundle = "HUBERT_BASE"
 
 
 @register("wavlm-base-plus")
 class WavLMBasePlus(SSLEncoder):
     """WavLM Base+ (Chen et al. 2110.13900), trained on 94 000 h."""
 
-    name, bundle = "wavlm-base-plus", "WAVLM_BASE_PLUS"
+    bundle = "WAVLM_BASE_PLUS"
     sha256 = "136a3e720c04f2c77bf7a4dc6a3868b14d5a2c145a988114b733cb1a8428be98"
 
 
@@ -139,4 +129,4 @@ class WavLMBasePlus(SSLEncoder):
 class Wav2Vec2ASRBase(SSLEncoder):
     """wav2vec 2.0 Base (Baevski et al. 2006.11477), fine-tuned with CTC on LibriSpeech."""
 
-    name, bundle = "wav2vec2-asr-base", "WAV2VEC2_ASR_BASE_960H"
+    bundle = "WAV2VEC2_ASR_BASE_960H"

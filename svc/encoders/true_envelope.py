@@ -28,6 +28,7 @@ class CepstralEncoder(Encoder):
     """Layers ``envelope`` (B, 40, N) in nepers, and ``cepstra`` (B, 20, N): c1–c20, the level is left out."""
 
     channels: ClassVar = {"cepstra": CEPSTRA, "envelope": BANDS}
+    options = f"cutoff={CUTOFF} iterations={ITERATIONS} bands={BANDS} cepstra={CEPSTRA}"
     margin = 2
     normalization = "per_channel"
 
@@ -47,11 +48,6 @@ class CepstralEncoder(Encoder):
         self.lifter: Tensor
         self.cosines: Tensor
         self.freeze()
-
-    @property
-    def cache_key(self) -> str:
-        """Name, version and parameters."""
-        return f"cepstral/1 cutoff={CUTOFF} iterations={ITERATIONS} bands={BANDS} cepstra={CEPSTRA}"
 
     def forward(self, audio: Tensor) -> dict[str, Tensor]:
         """All layers of audio (B, T) at 16 kHz."""

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from svc.encoders import register
-from svc.encoders.download import Download
 from svc.encoders.spectrogram import AudioSetEncoder, magnitude
+from svc.encoders.weights import Download
 
 FILTERS = (64, 128, (256, 256), (512, 512))  # with a pooling by 2 × 2 after each group
 BANDS, LOWEST, HIGHEST = 64, 125.0, 7500.0  # mel bands, Hz

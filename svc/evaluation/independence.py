@@ -3,9 +3,9 @@
 import importlib.util
 
 from svc.config import Config
-from svc.encoders.download import cache_folder
+from svc.encoders import campplus
+from svc.encoders.weights import cache_folder
 from svc.evaluation.evaluator import EvaluatorConfig
-from svc.evaluation.metrics import campplus
 
 GE2E = "ge2e"  # the encoder behind resemblyzer
 PHONES = "phone-classifier"  # the encoder behind the content distance

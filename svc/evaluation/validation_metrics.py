@@ -96,11 +96,10 @@ def read_enrolment(prepared: Manifest, rate: int) -> dict[str, list[Audio]]:
     """Some training clips of every speaker."""
     store = FeatureCache(prepared.folder / "store")
     enrolment = {}
-    for speaker in prepared.speakers:
-        clips = [clip for clip in prepared.split("train") if clip.speaker == speaker.name]
+    for name, clips in prepared.training_clips().items():
         chosen = clips[:: max(1, len(clips) // ENROLMENT_CLIPS)][:ENROLMENT_CLIPS]
         audio = [read_audio(store, clip, 0, min(clip.frames, MAX_FRAMES), hop_samples(rate)) for clip in chosen]
-        enrolment[speaker.name] = [Audio(samples[0].numpy(), rate) for samples in audio]
+        enrolment[name] = [Audio(samples[0].numpy(), rate) for samples in audio]
     return enrolment
 
 

@@ -17,19 +17,12 @@ if TYPE_CHECKING:  # needs torch
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """Result for one file.
+    """Result for one file."""
 
-    Attributes:
-        source: the file.
-        target: its conversion.
-        status: ``skipped`` where the target existed before.
-        message: details, or the reason of a failure.
-    """
-
-    source: Path
-    target: Path
-    status: Literal["converted", "skipped", "failed"]
-    message: str = ""
+    source: Path  # the file
+    target: Path  # its conversion
+    status: Literal["converted", "skipped", "failed"]  # ``skipped`` where the target existed before
+    message: str = ""  # details, or the reason of a failure
 
 
 def list_jobs(folder: Path, out: Path, suffix: str) -> list[tuple[Path, Path]]:

@@ -22,8 +22,7 @@ from svc.features.extract import FeatureExtractor, Features
 from svc.features.f0_csv import read_csv, write_csv
 from svc.features.second_voice import find_second_voice, louder_voice
 from svc.features.transpose import Transpose, choose_transposition, share_outside_range, transpose_f0
-from svc.inference.level import match_level
-from svc.inference.loudness import Loudness, apply_gain, check_level, choose_gain
+from svc.inference.loudness import Loudness, apply_gain, check_level, choose_gain, match_level
 from svc.inference.options import ConversionOptions, ConversionReport, Progress, no_progress
 from svc.inference.speaker_mix import SpeakerMix, parse_speaker
 from svc.inference.stereo import place as stereo_placement

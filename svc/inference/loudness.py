@@ -1,41 +1,48 @@
-"""Output loudness of a conversion: as the source, as the speaker, or a loudness in LUFS (ITU-R BS.1770)."""
+"""Loudness of a conversion: its A-weighted level follows that of its source, or is the speaker's or one in LUFS.
+
+Torch is imported where it is needed: a typing error is found before.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from svc.audio import lufs
-from svc.audio.chunks import iter_chunks
+from svc.audio.chunks import iter_chunks, iter_overlapping
 from svc.audio.files import Samples
 from svc.errors import DataError, WeightsError
 from svc.inference.speaker_mix import SpeakerMix
-from svc.utils.units import db_to_gain
+from svc.utils.units import FRAMES_PER_SECOND, db_to_gain, hop_samples
 
-if TYPE_CHECKING:  # needs torch
+if TYPE_CHECKING:
+    from torch import Tensor
+
     from svc.features.conditioning import Conditioning
 
 Loudness = float | Literal["source", "target"]  # a number is LUFS
 
 MAX_PEAK = 0.99  # of full scale, of audio that would exceed it
 LUFS_RANGE = (-70.0, 0.0)
+TOLERANCE = 3.0  # dB by which the level may differ from the source's
+MAX_GAIN = 40.0  # dB
+SMOOTHING = 20  # frames on either side over which power is averaged
+SILENCE = -70.0  # dB; what is below it is not raised
+MARGIN = SMOOTHING + 4  # frames on either side that the gain of a frame depends on
+CHUNK = 10 * FRAMES_PER_SECOND  # frames
 
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """Gain of the output in dB.
+    """Gain of the output in dB."""
 
-    Attributes:
-        gain_db: as applied.
-        limited_by_db: by how much it was reduced so that nothing clips.
-    """
-
-    gain_db: float = 0.0
-    limited_by_db: float = 0.0
+    gain_db: float = 0.0  # as applied
+    limited_by_db: float = 0.0  # by how much it was reduced so that nothing clips
 
     def describe(self) -> str:
         """A line for the user; empty where the gain is 0."""
@@ -104,3 +111,47 @@ def choose_gain(loudness: Loudness, audio: Samples, rate: int, conditioning: Con
 def apply_gain(audio: Samples, gain: Gain) -> Iterable[Samples]:
     """Audio (T,) or (T, 2) with a gain, in chunks."""
     return (chunk * np.float32(db_to_gain(gain.gain_db)) for chunk in iter_chunks(audio))
+
+
+def match_level(stream: Iterable[Samples], rate: int, loudness: NDArray[np.float32]) -> Iterator[Samples]:
+    """Rendered audio whose level is brought to within 3 dB of the level it was rendered from.
+
+    The generator is trained to render the level it is conditioned on, and does not where it was trained on little,
+    as on whispers. Parts of any length give the same samples.
+
+    Args:
+        stream: audio (T,) in parts.
+        rate: Hz.
+        loudness: (N,) dB that it was rendered from.
+    """
+    import torch
+
+    hop = hop_samples(rate)
+    for block, samples in iter_overlapping(stream, hop, len(loudness), CHUNK, MARGIN):
+        gain = _level_gain(torch.from_numpy(samples)[None], rate, torch.from_numpy(loudness[block.with_context])[None])
+        core = slice(block.core_slice.start * hop, block.core_slice.stop * hop)
+        yield samples[core] * gain[0].numpy()[core]
+
+
+def _level_gain(audio: Tensor, rate: int, loudness: Tensor) -> Tensor:
+    """Gain (B, T) that brings audio (B, T) to within 3 dB of a level (B, N) in dB, both over .4 s."""
+    from torch.nn import functional
+
+    from svc.audio.stft import a_weighted_loudness
+
+    wanted, actual = (_smooth(level) for level in (loudness, a_weighted_loudness(audio, rate)))
+    difference = wanted - actual
+    gain = (difference - difference.clamp(-TOLERANCE, TOLERANCE)).clamp(-MAX_GAIN, MAX_GAIN)
+    hop = hop_samples(rate)
+    steps = functional.interpolate(gain[:, None], size=gain.shape[-1] * hop, mode="linear")[:, 0]
+    return 10 ** (steps / 20)
+
+
+def _smooth(level: Tensor) -> Tensor:
+    """Level (B, N) in dB of the mean power around every frame, and of silence besides."""
+    import torch
+    from torch.nn import functional
+
+    window = torch.hann_window(2 * SMOOTHING + 1, periodic=False, dtype=level.dtype)
+    power = functional.conv1d(10 ** (level[:, None] / 10), (window / window.sum())[None, None], padding=SMOOTHING)
+    return 10 * torch.log10(power[:, 0] + 10 ** (SILENCE / 10))

@@ -1,7 +1,6 @@
 """ONNX export of the generator, checked against PyTorch."""
 
 import contextlib
-import importlib
 import json
 import logging
 import math
@@ -17,11 +16,12 @@ from torch import Tensor, nn
 
 from svc import __version__
 from svc.config import to_tree
-from svc.errors import SvcError, WeightsError
+from svc.errors import WeightsError
 from svc.features.conditioning import Conditioning, phase_track
 from svc.inference.voice import VoiceFile
 from svc.models.generator import Generator
 from svc.utils.atomic import write_bytes
+from svc.utils.optional import import_optional
 
 INPUTS = tuple(field.name for field in fields(Conditioning))
 STATIC_INPUTS = ("speaker", "start_frame")  # of the same shape for any number of frames
@@ -43,10 +43,10 @@ def save_onnx(voice: VoiceFile, path: Path) -> float:
         The largest difference from PyTorch's audio, dB of the peak.
 
     Raises:
-        SvcError: the optional libraries are not installed.
+        MissingExtra: the optional libraries are not installed.
         WeightsError: the graph cannot be exported or differs, or the folder cannot be written.
     """
-    runtime = _import_onnx("onnxruntime")
+    runtime = import_optional("onnxruntime", "onnx")
     module = _GeneratorWithTensorInputs(voice.generator).eval()
     graph = _export_graph(voice, module, path)
     session = runtime.InferenceSession(graph, providers=["CPUExecutionProvider"])
@@ -93,8 +93,8 @@ class _GeneratorWithTensorInputs(nn.Module):
 
 def _export_graph(voice: VoiceFile, module: _GeneratorWithTensorInputs, path: Path) -> bytes:
     """The graph with metadata, serialised."""
-    _import_onnx("onnxscript")
-    clear_metadata = _import_onnx("onnx_ir.passes.common").ClearMetadataAndDocStringPass()
+    import_optional("onnxscript", "onnx")
+    clear_metadata = import_optional("onnx_ir.passes.common", "onnx").ClearMetadataAndDocStringPass()
     inputs = example_inputs(voice, TRACE_FRAMES)
     shapes = [
         {} if name in STATIC_INPUTS else {value.ndim - 1: "frames"} for name, value in zip(INPUTS, inputs, strict=True)
@@ -140,14 +140,6 @@ def _difference(module: _GeneratorWithTensorInputs, session: Any, inputs: tuple[
         expected = module(*inputs).numpy()
     (audio,) = session.run(["audio"], {name: value.numpy() for name, value in zip(INPUTS, inputs, strict=True)})
     return float(np.abs(audio - expected).max() / np.abs(expected).max())
-
-
-def _import_onnx(name: str) -> Any:
-    try:
-        with _no_warnings():
-            return importlib.import_module(name)
-    except ImportError:
-        raise SvcError("--onnx needs the extra onnx: pip install -e '.[onnx]' -c constraints.txt") from None
 
 
 @contextlib.contextmanager

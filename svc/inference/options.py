@@ -27,56 +27,40 @@ def no_progress(_stage: str, _share: float) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ConversionOptions:
-    """Options of a conversion.
+    """Options of a conversion."""
 
-    Attributes:
-        speaker: text for ``svc.inference.speaker_mix.parse_speaker``, or its result.
-        transpose: see ``svc.features.transpose.choose_transposition``.
-        loudness: ``source``, ``target`` (the speaker's), or LUFS.
-        mono: write one channel also where the source has two.
-        f0_csv: CSV of ``seconds,hz`` to use as f0 of the source instead of tracking it.
-        save_f0_csv: write the f0 of the source to this CSV, before transposition.
-    """
-
-    speaker: str | SpeakerMix
-    transpose: Transpose = "auto"
-    loudness: Loudness = "source"
-    f0_csv: Path | None = None
-    save_f0_csv: Path | None = None
-    mono: bool = False
+    speaker: str | SpeakerMix  # text for ``svc.inference.speaker_mix.parse_speaker``, or its result
+    transpose: Transpose = "auto"  # see ``svc.features.transpose.choose_transposition``
+    loudness: Loudness = "source"  # ``source``, ``target`` (the speaker's), or LUFS
+    f0_csv: Path | None = None  # CSV of ``seconds,hz`` to use as f0 of the source instead of tracking it
+    save_f0_csv: Path | None = None  # write the f0 of the source to this CSV, before transposition
+    mono: bool = False  # write one channel also where the source has two
 
 
 @dataclass(slots=True)
 class ConversionReport:
-    """Measures of a conversion.
+    """Measures of a conversion."""
 
-    Attributes:
-        seconds: of audio.
-        transpose: semitones.
-        share_below_range: of the voiced frames, after transposition, below the speaker's range.
-        share_above_range: and above it.
-        second_voice: spans in seconds where another voice sounds with a melody of its own.
-        gain: of the output.
-        timings: seconds of computing by stage: ``f0``, ``content``, ``generator``, ``resample``.
-        source_f0: (N,) Hz, 0 where unvoiced.
-        f0: (N,) Hz after transposition.
-    """
-
-    seconds: float = 0.0
-    transpose: float = 0.0
-    share_below_range: float = 0.0
-    share_above_range: float = 0.0
+    seconds: float = 0.0  # of audio
+    transpose: float = 0.0  # semitones
+    share_below_range: float = 0.0  # of the voiced frames, after transposition, below the speaker's range
+    share_above_range: float = 0.0  # and above it
+    # spans in seconds where another voice sounds with a melody of its own
     second_voice: Spans = field(default_factory=list)
-    gain: Gain = field(default_factory=Gain)
+    gain: Gain = field(default_factory=Gain)  # of the output
+    levels: str = ""  # of vocals and mix, a line for the user, where they were separated
+    # seconds of computing by stage: ``f0``, ``content``, ``generator``, ``resample``
     timings: dict[str, float] = field(default_factory=dict)
+    # (N,) Hz, 0 where unvoiced
     source_f0: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
+    # (N,) Hz after transposition
     f0: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
     _lap_start: float = field(default_factory=time.perf_counter)
 
     @property
     def notes(self) -> list[str]:
         """Lines for the user: what was done to the level, and ``melody_notes``."""
-        return [line for line in (self.gain.describe(), *self.melody_notes) if line]
+        return [line for line in (self.levels, self.gain.describe(), *self.melody_notes) if line]
 
     @property
     def melody_notes(self) -> list[str]:

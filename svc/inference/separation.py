@@ -14,11 +14,11 @@ from torch import Tensor
 from svc.audio import files
 from svc.audio.files import Audio, Samples
 from svc.audio.resample import fit_length, resample
-from svc.encoders import safetensors_io
-from svc.encoders.download import Download, weights_file
+from svc.encoders.weights import Download, load_published
 from svc.errors import AudioError, WeightsError, printable
 from svc.features.f0_csv import write_csv
 from svc.inference.converter import ConversionOptions, ConversionReport, Converter, Progress, no_progress
+from svc.inference.loudness import Gain
 
 NAME = "hdemucs-high-musdb-plus"
 SHA256 = "a004b2790d73ffeaa535db458a1a79b539dfdbafbccc31f275d07e632ebd7816"  # of the published file
@@ -98,11 +98,8 @@ class Separator:
 def convert_full_mix(
     converter: Converter, separator: Separator, source: Path, target: Path, options: ConversionOptions,
     progress: Progress = no_progress,
-) -> tuple[ConversionReport, str]:  # fmt: skip
+) -> ConversionReport:  # fmt: skip
     """Convert the vocals of a mono or stereo mix and put them back; the mix is in memory as a whole.
-
-    Returns:
-        The report, and a message about levels and melodies.
 
     Raises:
         SvcError: an input cannot be read, has no vocals, or the output cannot be written.
@@ -124,8 +121,9 @@ def convert_full_mix(
     if options.save_f0_csv:
         write_csv(options.save_f0_csv, report.source_f0)
     attenuated = f", output {attenuation_db:.1f} dB quieter to avoid clipping" if attenuation_db else ""
-    levels = f"vocals {rms_db(mix) - level:.1f} dB below the mix{attenuated}"
-    return report, "\n  ".join([levels, *report.melody_notes])
+    report.gain = Gain()  # undone by ``remix``
+    report.levels = f"vocals {rms_db(mix) - level:.1f} dB below the mix{attenuated}"
+    return report
 
 
 def remix(converted: Samples, vocals: Samples, rest: Samples) -> tuple[Samples, float]:
@@ -164,9 +162,7 @@ def load_pretrained() -> Any:
     """
     with torch.device("meta"):
         network = _bundle()._model_factory_func()
-    expected = network.state_dict()
-    path = weights_file(Download(NAME, weights_url(), SHA256, FALLBACK_HINT), expected)
-    network.load_state_dict(safetensors_io.load_checked(path, expected, "delete it to download it again"), assign=True)
+    load_published(network, Download(NAME, weights_url(), SHA256, FALLBACK_HINT))
     return network.eval().requires_grad_(False)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,17 +24,11 @@ MAX_ROWS = 1_000_000  # of a CSV of mixes
 
 @dataclass(frozen=True, slots=True)
 class SpeakerMix:
-    """Weights of a voice's speakers.
+    """Weights of a voice's speakers."""
 
-    Attributes:
-        label: for file names and messages.
-        weights: (S, 1), or (S, N) where the mix changes; every column sums to 1.
-        stats: f0 range and level of the speaker; of a mix the weighted means.
-    """
-
-    label: str
-    weights: NDArray[np.float32]
-    stats: Speaker
+    label: str  # for file names and messages
+    weights: NDArray[np.float32]  # (S, 1), or (S, N) where the mix changes; every column sums to 1
+    stats: Speaker  # f0 range and level of the speaker; of a mix the weighted means
 
     def weights_at(self, frames: slice) -> Tensor:
         """Weights (S,), or (S, N) at some frames, where the last of a changing mix holds to the end."""
@@ -55,6 +48,8 @@ def is_recording(text: str) -> bool:
 def parse_speaker(voice: VoiceHeader, text: str) -> SpeakerMix:
     """Speaker weights from a name, a number, a mix as ``Ann:0.6,Bob:0.4``, or the path of a CSV of mixes.
 
+    In a mix a speaker whose name has a comma goes by the number, as ``#3:0.6,Bob:0.4``.
+
     Raises:
         WeightsError: the voice has no such speaker.
         DataError: the mix or the CSV cannot be read.
@@ -68,47 +63,16 @@ def parse_speaker(voice: VoiceHeader, text: str) -> SpeakerMix:
         if ":" not in text and "," not in text:
             raise
     weights = np.zeros((len(voice.speakers), 1), dtype=np.float32)
-    for index, share in _parse_shares(voice, text):
+    for part in text.split(","):
+        name, colon, share = part.rpartition(":")
+        index = voice.speaker_index((name if colon else part).strip())
         try:
-            weights[index] += float(share)
+            weights[index] += float(share) if colon else 1.0
         except ValueError:
             raise DataError(f"--speaker {text}: write a mix as Ann:0.6,Bob:0.4") from None
     if not (np.isfinite(weights).all() and weights.min() >= 0 and weights.sum() > 0):
         raise DataError(f"--speaker {text}: shares of a mix must be 0 or more, and not all of them 0")
     return _mix_from_weights(voice, "", weights / weights.sum())
-
-
-def _parse_shares(voice: VoiceHeader, text: str) -> Iterator[tuple[int, str]]:
-    """Indices and shares of a mix, 1 where none is given."""
-    names: list[str] = []
-    for part in text.split(","):
-        name, colon, share = part.rpartition(":")
-        names.append(name if colon else part)
-        if colon:
-            *others, last = _parse_names(voice, names)
-            yield from ((index, "1") for index in others)
-            yield last, share
-            names = []
-    yield from ((index, "1") for index in _parse_names(voice, names))
-
-
-def _parse_names(voice: VoiceHeader, parts: list[str]) -> list[int]:
-    """Indices of names that were split at commas; the longest name that fits wins, for a name may hold commas."""
-    indices: list[int] = []
-    while parts:
-        fits = (n for n in range(len(parts), 1, -1) if _is_speaker(voice, ",".join(parts[:n]).strip()))
-        count = next(fits, 1)
-        indices.append(voice.speaker_index(",".join(parts[:count]).strip()))
-        parts = parts[count:]
-    return indices
-
-
-def _is_speaker(voice: VoiceHeader, text: str) -> bool:
-    try:
-        voice.speaker_index(text)
-    except WeightsError:
-        return False
-    return True
 
 
 def read_mix_csv(voice: VoiceHeader, path: Path) -> NDArray[np.float32]:

@@ -109,7 +109,5 @@ class StreamingFeatures:
         active = features[:, level >= self._loudest - content.ACTIVE].astype(np.float64)
         self._moments += np.concatenate([[active.shape[1]], active.sum(axis=1), np.square(active).sum(axis=1)])
         mean, square = np.split(self._moments[1:, None] / max(1.0, self._moments[0]), 2)
-        variance = square - mean**2
-        if self._encoder.normalization == "global_variance":
-            variance = np.asarray(variance.mean())
-        return ((features - mean) / np.maximum(np.sqrt(np.maximum(variance, 0)), 1e-3)).astype(np.float32)
+        spread = content.deviation(self._encoder, mean, np.maximum(square - mean**2, 0))
+        return ((features - mean) / spread).astype(np.float32)

@@ -30,37 +30,24 @@ KINDS = ("trained", "adapted", "finetuned")
 
 @dataclass(frozen=True, slots=True)
 class VoiceSpeaker(Speaker):
-    """Speaker of a voice.
+    """Speaker of a voice."""
 
-    Attributes:
-        number: permanent; it is not used again when the speaker is removed.
-        kind: ``trained`` with the voice; ``adapted`` later, the generator unchanged; ``finetuned``, the generator too.
-    """
-
-    number: int = 0
+    number: int = 0  # permanent; it is not used again when the speaker is removed
+    # ``trained`` with the voice; ``adapted`` later, the generator unchanged; ``finetuned``, the generator too
     kind: str = "trained"
 
 
 @dataclass(frozen=True, kw_only=True)
 class VoiceHeader:
-    """What a voice file says of itself.
+    """What a voice file says of itself."""
 
-    Attributes:
-        config: of the training.
-        content_channels: of the content features.
-        speakers: in the order of their embeddings.
-        card: free text by headings: who made it from what data, for what use.
-        encoder: content encoder of the training, with the hash of its weights; empty if not recorded.
-        next_speaker_id: number of the next speaker that is added.
-        training_data: fingerprints, licences and credits of the recordings; empty if not recorded.
-    """
-
-    config: Config
-    content_channels: int
-    speakers: tuple[VoiceSpeaker, ...]
-    card: dict[str, str]
-    encoder: str
-    next_speaker_id: int
+    config: Config  # of the training
+    content_channels: int  # of the content features
+    speakers: tuple[VoiceSpeaker, ...]  # in the order of their embeddings
+    card: dict[str, str]  # free text by headings: who made it from what data, for what use
+    encoder: str  # content encoder of the training, with the hash of its weights; empty if not recorded
+    next_speaker_id: int  # number of the next speaker that is added
+    # fingerprints, licences and credits of the recordings; empty if not recorded
     training_data: TrainingData = field(default_factory=TrainingData)
 
     def speaker_index(self, speaker: str) -> int:

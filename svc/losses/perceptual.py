@@ -6,10 +6,10 @@ audio, of which there is no recording, is compared with the segment it was conve
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 from torchaudio.transforms import Resample
 
 from svc import encoders
@@ -66,16 +66,19 @@ class PerceptualLoss:
         encoder: in eval mode, without gradients for its weights.
         config: layers and distance.
         segment_seconds: length of the window of each segment that it gets.
+        balance: weights of the layers in the reconstruction.
     """
 
-    def __init__(self, encoder: Encoder, config: PerceptualLossConfig, rate: int) -> None:
+    def __init__(self, encoder: Encoder, config: PerceptualLossConfig, rate: int, micro_batches: int = 1) -> None:
         self.encoder, self.config, self.segment_seconds = encoder, config, config.segment_seconds
+        self.balance = LayerBalance(config.balance_after_steps * micro_batches, len(config.layers))
         self._resample = Resample(rate, encoder.sample_rate)
 
     def to(self, device: torch.device | str) -> Self:
         """Move it to a device."""
         self.encoder.to(device)
         self._resample.to(device)
+        self.balance.to(device)
         return self
 
     def features(self, audio: Tensor) -> dict[str, Tensor]:
@@ -90,16 +93,16 @@ class PerceptualLoss:
         size, sources = len(inputs.real), inputs.converted_from
         frame_mask = inputs.voiced if self.config.voiced_frames_only else None
         reconstructed = {layer: values[:size] for layer, values in fake.items()}
-        reconstruction = self.distance(reconstructed, real, self.config.layers, frame_mask)
+        reconstruction = self.balance(self.distances(reconstructed, real, self.config.layers, frame_mask))
         if not sources:
             return reconstruction, None
         converted = {layer: values[size:] for layer, values in fake.items()}
         source = {layer: values[sources] for layer, values in real.items()}
         source_mask = None if frame_mask is None else frame_mask[sources]
-        return reconstruction, self.distance(converted, source, self.config.conversion_layers, source_mask)
+        return reconstruction, self.distances(converted, source, self.config.conversion_layers, source_mask).mean()
 
-    def distance(self, fake: Layers, real: Layers, names: Sequence[str], frame_mask: Tensor | None = None) -> Tensor:
-        """Mean distance over segments and layers.
+    def distances(self, fake: Layers, real: Layers, names: Sequence[str], frame_mask: Tensor | None = None) -> Tensor:
+        """Mean distance over segments in each layer (L,).
 
         Args:
             fake: activations (B, C, N) of generated audio by layer.
@@ -110,7 +113,55 @@ class PerceptualLoss:
         measure = DISTANCES[self.config.distance]
         first = fake[names[0]]
         mask = torch.ones_like(first[:, :1]) if frame_mask is None else frame_mask.to(first.dtype)[:, None]
-        return torch.stack([measure(fake[name], real[name], mask).mean() for name in names]).mean()
+        return torch.stack([measure(fake[name], real[name], mask).mean() for name in names])
+
+
+class LayerBalance:
+    """Layer weights of deep feature losses (Germain et al. 1806.10522): 1 / mean loss of each layer early in training.
+
+    The mean of the layers, unweighted at first. In the last tenth of the first calls the mean loss of each layer is
+    measured; from then on each layer is divided by it, so that all begin at 1. All processes have the same weights.
+
+    Attributes:
+        calls: in training, so far.
+        first_calls: without weights; 0 for no weights at all.
+        total: (L,) sum of what was measured.
+        count: (L,) number of finite values in it.
+    """
+
+    def __init__(self, first_calls: int, layers: int) -> None:
+        self.calls, self.first_calls = 0, first_calls
+        self.total, self.count = torch.zeros(2, layers)
+
+    def to(self, device: torch.device | str) -> None:
+        """Move it to a device."""
+        self.total, self.count = self.total.to(device), self.count.to(device)
+
+    def __call__(self, distances: Tensor) -> Tensor:
+        """Weighted mean () of the distances (L,) in the layers."""
+        self.calls += 1
+        if self.calls > self.first_calls > 0:
+            means = torch.where(self.count > 0, self.total / self.count, 1.0)
+            distances = distances / means.clamp_min(EPS)
+        elif self.calls > 0.9 * self.first_calls > 0:
+            values = distances.detach().clone()
+            if distributed.is_initialized():
+                distributed.all_reduce(values)
+                values /= distributed.get_world_size()
+            finite = values.isfinite()
+            self.total += torch.where(finite, values, 0)
+            self.count += finite
+        return distances.mean()
+
+    def state(self) -> dict[str, Any]:
+        """All that a checkpoint has to hold, as plain numbers."""
+        return {"calls": self.calls, "total": self.total.tolist(), "count": self.count.tolist()}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take what ``state`` gave, unless it is of other layers."""
+        if len(state["total"]) == len(self.total):
+            self.calls = int(state["calls"])
+            self.total, self.count = (torch.tensor(state[key]).to(self.total) for key in ("total", "count"))
 
 
 def l1(fake: Tensor, real: Tensor, mask: Tensor) -> Tensor:
@@ -144,7 +195,12 @@ def build_perceptual_losses(config: Config) -> dict[str, PerceptualLoss]:
         WeightsError: the weights of an encoder are missing or damaged.
     """
     return {
-        name: PerceptualLoss(encoders.load(options.encoder), options, config.sample_rate)
+        name: PerceptualLoss(
+            encoders.load(options.encoder, random_weights=options.random_weights),
+            options,
+            config.sample_rate,
+            config.train.gradient_accumulation_steps,
+        )
         for name, options in config.perceptual.items()
         if options.weight or options.conversion_weight
     }

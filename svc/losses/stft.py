@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from svc.audio.stft import rfft_cheap_grad
+from svc.audio.weighting import weight
 from svc.config import LossConfig
 
 FLOOR = 1e-5  # magnitude of a full-scale sine is about size / 4
@@ -17,17 +18,22 @@ TRANSITION_HZ = 400.0  # width of the low-pass, below the band limit
 
 
 def reconstruction_losses(
-    *, fake: Tensor, real: Tensor, config: LossConfig, fake2: Tensor | None = None
+    *, fake: Tensor, real: Tensor, config: LossConfig, sample_rate: int, fake2: Tensor | None = None
 ) -> dict[str, Tensor]:
     """Losses of audio (B, T) that need the real audio: ``spectral``, and with ``fake2`` ``energy_repulsion``.
 
     Args:
         fake: output of the generator.
         real: recorded audio.
-        config: scales.
+        config: scales, and the frequency weighting of all audio. It moves the convergence to what is loud to the ear;
+            the log magnitude, a ratio in every bin, it hardly changes.
+        sample_rate: Hz.
         fake2: second sample of the generator for the same conditioning, without gradient. ``energy_repulsion`` is
             −E‖X − X′‖, the second term of the energy distance: without it the generator under-produces noise.
     """
+    if config.weighting != "none":
+        fake, real = (weight(audio, config.weighting, sample_rate) for audio in (fake, real))
+        fake2 = None if fake2 is None else weight(fake2, config.weighting, sample_rate)
     losses = multi_resolution_stft_loss(fake=fake, real=real, scales=config.scales, fake2=fake2)
     spectral = {"spectral": losses["convergence"] + losses["log_magnitude"]}
     return spectral if fake2 is None else spectral | {"energy_repulsion": losses["energy_repulsion"]}

@@ -52,22 +52,15 @@ _Job = tuple[Path, str, Path]
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """A recording in the cache.
+    """A recording in the cache."""
 
-    Attributes:
-        path: as given.
-        key: in the cache, where ``audio`` is (3, T) 16-bit at 16 kHz and ``labels`` (N,); if there are labels, there
-            are ``singing`` (2, T') and ``singing_labels`` (N',) of the singing version.
-        frames: N.
-        syllables: of singing whose times are not known: indices into PHONES.
-        singing_frames: N', 0 if there is no singing version.
-    """
-
-    path: str
+    path: str  # as given
+    # in the cache, where ``audio`` is (3, T) 16-bit at 16 kHz and ``labels`` (N,); if there are labels, there are
+    # ``singing`` (2, T') and ``singing_labels`` (N',) of the singing version
     key: str
-    frames: int
-    syllables: tuple[tuple[int, ...], ...]
-    singing_frames: int = 0
+    frames: int  # N
+    syllables: tuple[tuple[int, ...], ...]  # of singing whose times are not known: indices into PHONES
+    singing_frames: int = 0  # N', 0 if there is no singing version
 
     @property
     def is_synthetic(self) -> bool:

@@ -34,25 +34,15 @@ Number = TypeVar("Number", np.float32, np.int64)
 
 @dataclass(frozen=True, slots=True)
 class PhoneBatch:
-    """A batch of B segments.
+    """A batch of B segments."""
 
-    Attributes:
-        audio: (B, T) at 16 kHz; the first 2 · ``pairs`` are pairs, the same words at the same times in two voices.
-        labels: (B, N).
-        lengths: (B,) frames of a recording; what follows is padding.
-        pairs: how many.
-        vtlp: (B,) vocal-tract length perturbation, 0 to 1 from the least to the greatest factor.
-        equaliser: (B, 4) weights of cosines to be added to log-mel spectra.
-        time_map: (B, N) frame of the audio to be read at each frame.
-    """
-
-    audio: Tensor
-    labels: Tensor
-    lengths: Tensor
-    pairs: int
-    vtlp: Tensor
-    equaliser: Tensor
-    time_map: Tensor
+    audio: Tensor  # (B, T) at 16 kHz; the first 2 · ``pairs`` are pairs, the same words at the same times in two voices
+    labels: Tensor  # (B, N)
+    lengths: Tensor  # (B,) frames of a recording; what follows is padding
+    pairs: int  # how many
+    vtlp: Tensor  # (B,) vocal-tract length perturbation, 0 to 1 from the least to the greatest factor
+    equaliser: Tensor  # (B, 4) weights of cosines to be added to log-mel spectra
+    time_map: Tensor  # (B, N) frame of the audio to be read at each frame
 
 
 class PhoneDataset:

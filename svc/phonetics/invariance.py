@@ -18,19 +18,12 @@ TINY = 1e-9  # keeps the cosine of an empty frame defined
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """Content features of one performance.
+    """Content features of one performance."""
 
-    Attributes:
-        speaker: who.
-        words: what; takes of the same words are compared.
-        piece: how (melody, emotion): only takes of one piece are compared.
-        frames: (C, N), without the silence before and after.
-    """
-
-    speaker: str
-    words: str
-    piece: str
-    frames: Frames
+    speaker: str  # who
+    words: str  # what; takes of the same words are compared
+    piece: str  # how (melody, emotion): only takes of one piece are compared
+    frames: Frames  # (C, N), without the silence before and after
 
 
 def warped_distance(one: Frames, other: Frames) -> float:

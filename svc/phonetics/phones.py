@@ -40,17 +40,11 @@ _PALATAL = ("ʃ", "tʃ", "dʒ")
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Phones one after another, with their times.
+    """Phones one after another, with their times."""
 
-    Attributes:
-        phones: of PHONES; those of a diphthong share its time.
-        start: frames, may be broken.
-        end: frames.
-    """
-
-    phones: tuple[str, ...]
-    start: float
-    end: float
+    phones: tuple[str, ...]  # of PHONES; those of a diphthong share its time
+    start: float  # frames, may be broken
+    end: float  # frames
 
 
 def from_arpabet(symbol: str) -> tuple[str, ...]:

@@ -16,8 +16,8 @@ from safetensors.torch import save
 from torch import Tensor
 from torch.nn import functional
 
-from svc.encoders import safetensors_io
 from svc.encoders.phone_classifier import BANDS, PhoneClassifier, log_mel, mel_bank
+from svc.encoders.weights import half_precision
 from svc.errors import DataError
 from svc.phonetics.alignment import force_align
 from svc.phonetics.corpus import Utterance
@@ -102,7 +102,7 @@ class PhoneTrainer(SupervisedTrainer):
     def train(self, log_every: int = 50) -> None:
         """Train to the last step, and write the weights in half precision."""
         super().train(log_every)
-        weights = safetensors_io.half_precision(self.network)
+        weights = half_precision(self.network)
         write_bytes(self.folder / WEIGHTS, save(weights, {"config": json.dumps(asdict(self.config))}))
 
 

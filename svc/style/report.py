@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from svc.audio.files import Audio
 from svc.audio.plot import plot_spectrogram
 from svc.audio.resample import resample
-from svc.encoders.download import cache_folder
-from svc.evaluation.metrics import campplus
+from svc.encoders import campplus
+from svc.encoders.weights import cache_folder
 from svc.evaluation.metrics.f0 import f0_scores, load_tracker, loudness_scores
 from svc.evaluation.metrics.speaker import load_speaker_similarity
 from svc.evaluation.page import png

@@ -21,7 +21,7 @@ from svc.data.provenance import training_data
 from svc.features.training_data import TrainingData
 from svc.training import checkpoint, gan_metrics, validation
 from svc.training.logging import RunLogger, Throughput, check_trackers, make_trackers, mean_over_ranks
-from svc.training.perceptual_losses import build_losses
+from svc.training.perceptual_losses import balance_state, build_losses, restore_balance
 from svc.training.resume import any_rank, check_config_unchanged, check_ranks_agree, lock_run, stop_on_signal
 from svc.training.state import TrainState, create_state, start_embeddings, unwrapped, wrap
 from svc.training.step import train_step
@@ -94,6 +94,7 @@ def train(
         check_ranks_agree(accelerator, state.step, run)
         wrap(accelerator, state, config)
         trainer = Trainer(prepared, run, config, accelerator, state, score, first_best_step=0 if initialise else 1)
+        restore_balance(trainer.perceptual, newest.meta.get("layer_balance", {}) if newest else {})
         return trainer.run_steps(segments)
 
 
@@ -235,6 +236,7 @@ class Trainer:
             "training_data": (training_data(self.prepared.clips) | self.state.initial_data).to_tree(),
             "initial_data": self.state.initial_data.to_tree(),
             "has_wavenet": self.state.has_wavenet,
+            "layer_balance": balance_state(self.perceptual),
         }
         state = unwrapped(self.accelerator, self.state)
         checkpoint.write(self.run, state, extra, self.config.train.keep_checkpoints)

@@ -1,4 +1,7 @@
-"""Builds the perceptual losses of a run, and the enrolment audio of the speaker loss."""
+"""Builds the perceptual losses of a run with their state, and the enrolment audio of the speaker loss."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,7 +12,7 @@ from svc.config import Config
 from svc.data.dataset import count_active, read_audio
 from svc.data.manifest import Manifest
 from svc.features.cache import FeatureCache
-from svc.losses.perceptual import AudioLoss, build_perceptual_losses
+from svc.losses.perceptual import AudioLoss, PerceptualLoss, build_perceptual_losses
 from svc.losses.speaker import SpeakerLoss
 from svc.training.micro_batch import rms_level
 from svc.utils.units import FRAMES_PER_SECOND
@@ -33,6 +36,18 @@ def build_losses(prepared: Manifest, config: Config) -> dict[str, AudioLoss]:
             encoders.load(options.encoder), enrolment, options.segment_seconds, config.sample_rate
         )
     return losses
+
+
+def balance_state(losses: Mapping[str, AudioLoss]) -> dict[str, Any]:
+    """Layer weights of the losses, for a checkpoint."""
+    return {name: loss.balance.state() for name, loss in losses.items() if isinstance(loss, PerceptualLoss)}
+
+
+def restore_balance(losses: Mapping[str, AudioLoss], state: Mapping[str, Any]) -> None:
+    """Take the layer weights that ``balance_state`` gave."""
+    for name, loss in losses.items():
+        if isinstance(loss, PerceptualLoss) and name in state:
+            loss.balance.load_state(state[name])
 
 
 def enrolment_audio(prepared: Manifest, speaker: str, config: Config) -> tuple[Tensor, Tensor]:

@@ -81,7 +81,9 @@ def train_step(
         if mb.second_conditioning is not None:
             with torch.no_grad():
                 fake2 = generate(accelerator.unwrap_model(generator), mb.second_conditioning, mb.band[:size])
-        losses = reconstruction_losses(fake=fake[:size], real=mb.audio, config=config.loss, fake2=fake2)
+        losses = reconstruction_losses(
+            fake=fake[:size], real=mb.audio, config=config.loss, sample_rate=config.sample_rate, fake2=fake2
+        )
         if adversarial:
             losses |= adversarial_losses(accelerator.unwrap_model(discriminator), mb, fake)
             losses |= perceptual_losses(perceptual, mb, fake, weights)

@@ -106,7 +106,8 @@ def spectral_score(outputs: Sequence[ValidationOutput], config: Config) -> dict[
     spectral = math.inf
     if outputs:
         audio = [(output.reconstruction[None], output.clip.audio) for output in outputs]
-        losses = [reconstruction_losses(fake=fake, real=real, config=config.loss) for fake, real in audio]
+        rate = config.sample_rate
+        losses = [reconstruction_losses(fake=f, real=r, config=config.loss, sample_rate=rate) for f, r in audio]
         spectral = float(np.mean([float(loss["spectral"]) for loss in losses]))
     return {"spectral": spectral, "overall": 1 / (1 + spectral)}
 

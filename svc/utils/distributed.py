@@ -1,11 +1,16 @@
-"""Process group of a run (torch.distributed): one process, or those of ``accelerate launch``, on any machines."""
+"""Process group of a run (torch.distributed): one process, or those of ``accelerate launch``, on any machines.
+
+And worker processes, which end with their parent.
+"""
 
 import atexit
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,19 +32,12 @@ _PEER_ENDED = "another process of this run has ended ({}); see what it says and 
 
 @dataclass(frozen=True, slots=True)
 class ProcessGroup:
-    """Processes that work on one thing: an error in one of them is raised in all.
+    """Processes that work on one thing: an error in one of them is raised in all."""
 
-    Attributes:
-        rank: of this process; 0 is the main one.
-        world_size: number of processes.
-        local_rank: rank among those of this machine.
-        group: of torch, if there are several.
-    """
-
-    rank: int = 0
-    world_size: int = 1
-    local_rank: int = 0
-    group: Any = None
+    rank: int = 0  # of this process; 0 is the main one
+    world_size: int = 1  # number of processes
+    local_rank: int = 0  # rank among those of this machine
+    group: Any = None  # of torch, if there are several
 
     @property
     def main(self) -> bool:
@@ -162,3 +160,15 @@ def _until(abort_file: Path, results: Iterable[T]) -> Iterator[T]:
         yield result
         if abort_file.exists():
             return
+
+
+def end_with_parent() -> None:
+    """In a worker process: watch the parent from a thread, and end this process when it is gone, however it ended."""
+
+    def wait() -> None:
+        parent = parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()

@@ -7,7 +7,7 @@ import pytest
 from test_cli import svc
 
 from svc.cli.app import expand_aliases
-from svc.cli.convert import _key_suffix
+from svc.cli.convert import _key
 from svc.features.speaker import Speaker
 from svc.inference.converter import ConversionReport, Converter
 
@@ -31,7 +31,7 @@ def test_aliases(typed, meant):
 
 
 def test_names_tell_the_key():
-    assert [_key_suffix(shift) for shift in (3.0, -0.5, 0.0, "match", "auto")] == ["+3", "-0.5", "+0", "_match", ""]
+    assert [_key(shift) for shift in (3.0, -0.5, 0.0, "match", "auto")] == ["+3", "-0.5", "+0", "_match", ""]
 
 
 @pytest.mark.parametrize(

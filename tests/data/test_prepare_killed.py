@@ -39,7 +39,7 @@ PARENT = """
 import os, sys, time
 from multiprocessing import get_context
 from pathlib import Path
-from svc.utils.workers import end_with_parent
+from svc.utils.distributed import end_with_parent
 
 def work(folder):
     end_with_parent()

@@ -19,7 +19,7 @@ from svc.config import to_tree
 from svc.data import prepare, process_file
 from svc.errors import DataError
 from svc.utils import distributed
-from svc.utils.distributed import ProcessGroup, process_group
+from svc.utils.distributed import process_group
 
 
 @pytest.fixture
@@ -131,12 +131,3 @@ def test_a_machine_that_does_not_see_the_folders_says_so(singers_folder, tiny, t
     prepare._check_visible([singers_folder], tmp_path)
     with pytest.raises(DataError, match="none: not seen by every machine; "):
         prepare._check_visible([tmp_path / "none"], tmp_path)
-
-
-def test_each_has_a_device_of_its_own(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert ProcessGroup().device("cuda") == "cuda"
-    shared = [ProcessGroup(rank=4 + local, world_size=8, local_rank=local) for local in range(4)]
-    assert [one.device("cuda") for one in shared] == ["cuda:0", "cuda:1", "cuda:0", "cuda:1"]
-    assert {one.device("cpu") for one in shared} == {"cpu"}
-    assert {one.device("cuda:1") for one in shared} == {"cuda:1"}

@@ -12,8 +12,8 @@ from publisher import Answer, Attack, Publisher, cached
 from torch import nn
 
 from svc import encoders
-from svc.encoders import download
 from svc.encoders.ssl import HuBERTBase, SSLEncoder, WavLMBasePlus, pad_to_hop, published_param_name
+from svc.encoders.weights import weights_file
 from svc.errors import WeightsError
 
 HOP = 160
@@ -170,18 +170,8 @@ def test_three_at_once_download_once(publisher):
     wanted = {key: value.to("meta") for key, value in built("hubert-base").model.state_dict().items()}
 
     def fetch(_number: int) -> Path:
-        return download.weights_file(HuBERTBase.download(), wanted, published_param_name)
+        return weights_file(HuBERTBase.download(), wanted, published_param_name)
 
     with ThreadPoolExecutor(3) as pool:
         assert len(set(pool.map(fetch, range(3)))) == 1
     assert len(publisher.requests) == 1
-
-
-def test_a_cache_that_cannot_be_is_named(publisher, tmp_path, monkeypatch):
-    (tmp_path / "file").write_bytes(b"")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    with pytest.raises(WeightsError, match=r"file/svc: cannot be used .*XDG_CACHE_HOME"):
-        HuBERTBase()
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert download.cache_folder() == tmp_path / ".cache" / "svc"

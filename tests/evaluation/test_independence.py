@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from svc.config import load
+from svc.encoders import campplus
 from svc.evaluation import independence
 from svc.evaluation.evaluator import EvaluatorConfig
 from svc.evaluation.independence import checkpoint_metrics, independence_notes, loss_encoders
-from svc.evaluation.metrics import campplus
 
 
 @pytest.fixture(autouse=True)

@@ -74,10 +74,6 @@ class TestPage:
         assert "--at: 25%" in page
         assert "<td>1 <small>±2</small></td>" in page
 
-    @pytest.mark.parametrize(("position", "verdict"), [(1.2, "good"), (0.6, "good"), (0.5, "fair"), (0.2, "poor")])
-    def test_verdict(self, position, verdict):
-        assert page.Mark("", "", position, "").verdict == verdict
-
     def test_sound(self, page, audio):
         data = re.search(r'data:audio/flac;base64,([^"]+)"', page)[1]
         samples, rate = soundfile.read(io.BytesIO(base64.b64decode(data)), dtype="float32")

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from svc.evaluation.summary import headline, marks, summary_lines
+from svc.evaluation.summary import marks, summary_lines
 
 
 def row(system: str, song: str = "a", target: str = "Bob", **scores: float) -> dict:
@@ -30,11 +30,6 @@ def test_lines(rows):
         "words: content distance (0 same, 1 unrelated) 0.300 (source 0.000)",
         "sound: breath kept 50.0%",
     ]
-
-
-def test_headline_of_reconstructions():
-    own = row("voice", target="Ann", f0_median=1.0)
-    assert headline([own]) == "1 reconstruction of 1 song: melody 1.0 cents off."
 
 
 def test_marks_lie_between_their_floor_and_ceiling(rows):

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from svc.audio.files import Audio
 from svc.audio.resample import resample
 from svc.config import F0Config
-from svc.data.synthetic import singers
 from svc.data.synthetic.phrases import phrase
+from svc.data.synthetic.singers import SINGERS, render
 from svc.encoders.crepe import BINS
 from svc.features import extract, f0, f0_refinement
 
@@ -89,13 +89,10 @@ def test_creak_is_neither_doubled_nor_muted(hz):
     assert cents(tracked, hz)[4:-4].max() < 50
 
 
-def test_a_whispered_verse_is_unvoiced(monkeypatch):
+def test_a_whispered_verse_is_unvoiced():
     """Aspiration through the formants of vowels, which CREPE takes for pitch in a tenth of the frames."""
-    spoken = singers.phones_of
-    monkeypatch.setattr(
-        singers, "phones_of", lambda phrase: [replace(p, voice=0.0, breath=p.breath + p.voice) for p in spoken(phrase)]
-    )
-    parts = [singers.render(singer, phrase(number)).samples for number, singer in enumerate(singers.SINGERS)]
+    verse = [replace(phrase(number), whispered=True) for number in range(len(SINGERS))]
+    parts = [render(singer, one).samples for singer, one in zip(SINGERS, verse, strict=True)]
     audio, config = Audio(np.concatenate(parts), RATE), F0Config(model="tiny")
     level = extract.measure_loudness(audio)
     _, periodicity = f0.track(audio, len(level), config, audible=f0.above_silence(level, config))

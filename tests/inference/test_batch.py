@@ -80,13 +80,6 @@ def test_errors(folder, monkeypatch, capsys, arguments, message):
     assert message in err
 
 
-def test_the_current_folder(folder, monkeypatch, capsys):
-    monkeypatch.chdir(folder)
-    code, _, _ = convert(monkeypatch, capsys, "-v", "../runs/a/voice.safetensors", ".")
-    assert code == 0
-    assert (folder.parent / "songs_Ann" / "one.wav").exists()
-
-
 def test_two_files_with_one_target(folder):
     (folder / "one.flac").write_bytes(b"x")
     with pytest.raises(DataError, match=r"one\.wav: 2 songs would get this name"):

@@ -7,14 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 from test_cli import svc
-from test_voice import stored
 
 from svc.config import to_tree
 from svc.features import extract
 from svc.features.speaker import Speaker
 from svc.features.training_data import TrainingData
 from svc.inference.voice import VoiceFile
-from svc.models.weight_names import VERSION
 from svc.training import checkpoint, state
 
 
@@ -97,37 +95,3 @@ def test_a_run_of_another_version_is_refused_and_nothing_is_written(version, voi
     assert (code, out_text) == (2, "")
     assert err == f"svc: {folder}: of another version; train again, or use the svc that made it\n"
     assert sorted(tmp_path.rglob("*")) == before
-
-
-@pytest.mark.parametrize(
-    ("number", "way_out"),
-    [
-        (VERSION - 2, "train it again, or use the svc that made it"),
-        (VERSION + 1, "update svc to read it"),
-        ("two", "train it again, or use the svc that made it"),
-    ],
-)
-def test_a_voice_of_another_format_is_refused_and_nothing_is_written(
-    number, way_out, voice, tmp_path, monkeypatch, capsys
-):
-    monkeypatch.chdir(tmp_path)
-    stored(voice, tmp_path / "v.safetensors", lambda header, tensors: header.update(format=number))
-    (tmp_path / "song.wav").write_text("not opened")
-    sentence = f"svc: v.safetensors: a voice of format {number}; {way_out}\n"
-    for command in (("speakers", "v.safetensors"), ("convert", "-s", "0", "-v", "v.safetensors", "song.wav")):
-        assert svc(monkeypatch, capsys, *command) == (2, "", sentence)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["song.wav", "v.safetensors"]
-
-
-def test_the_format_is_reported_first(voice, tmp_path, monkeypatch, capsys):
-    """An older voice has other options, singers and weights too; its format is the reason that is given."""
-
-    def older(header, tensors):
-        header |= {"format": VERSION - 2, "config": {"gone": 1}, "speakers": 0}
-        tensors.clear()
-        tensors["embedding"] = torch.zeros(1)
-
-    stored(voice, tmp_path / "v.safetensors", older)
-    code, _, err = svc(monkeypatch, capsys, "speakers", tmp_path / "v.safetensors")
-    assert code == 2
-    assert f"a voice of format {VERSION - 2}; train it again" in err

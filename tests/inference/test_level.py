@@ -5,9 +5,9 @@ import pytest
 
 from svc.audio.files import Audio
 from svc.features.extract import measure_loudness
-from svc.inference import level
+from svc.inference import loudness as level
 from svc.inference.converter import ConversionReport, Converter
-from svc.inference.level import TOLERANCE, match_level
+from svc.inference.loudness import TOLERANCE, match_level
 
 RATE = 24_000
 

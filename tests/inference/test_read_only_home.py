@@ -6,7 +6,7 @@ from pathlib import Path
 SVC = Path(__file__).parents[2] / "svc"
 CACHING = {"librosa", "numba", "resampy", "torchcrepe"}  # numba finds no place for its cache without a writable home
 ROOMS = ("utils", "config", "audio", "features", "models", "data", "losses", "training", "inference", "adaptation")
-ENCODERS = ("__init__", "base", "crepe", "phone_classifier", "true_envelope", "ssl", "safetensors_io", "download")
+ENCODERS = ("__init__", "base", "crepe", "phone_classifier", "true_envelope", "ssl", "weights")
 
 
 def imported(path: Path) -> set[str]:

@@ -42,12 +42,10 @@ def test_a_name_that_is_a_number(voice):
     assert parse_speaker(with_names(voice, "0", "Bob"), "0").label == "0"  # its own number
 
 
-def test_a_name_with_a_comma_can_be_mixed(voice):
+def test_a_name_with_a_comma_is_mixed_by_its_number(voice):
     odd = with_names(voice, "Smith, Jane", "Smith")
-    for text in ("Smith, Jane:3,Smith:1", "Smith:1,Smith, Jane:3", "Smith:1, #0:3"):
-        assert parse_speaker(odd, text).weights.tolist() == [[0.75], [0.25]], text
     assert parse_speaker(odd, "Smith, Jane").label == "Smith, Jane"
-    assert parse_speaker(odd, "Smith, Jane,Smith").weights.tolist() == [[0.5], [0.5]]
+    assert parse_speaker(odd, "Smith:1, #0:3").weights.tolist() == [[0.75], [0.25]]
 
 
 @pytest.mark.parametrize(

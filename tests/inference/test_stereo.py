@@ -48,18 +48,6 @@ def test_a_voice_that_wanders_keeps_its_position():
     np.testing.assert_allclose(level_difference(placed(source)), difference, atol=0.5)
 
 
-def test_every_channel_gets_its_level():
-    source = VOICE[:, None] * np.float32([1.0, 0.4])
-    np.testing.assert_allclose(placed(source), CONVERTED[:, None] * [1 / 0.7, 0.4 / 0.7], atol=1e-4)
-    one_sided = placed(VOICE[:, None] * np.float32([1.0, 0.1]), np.float32([1, 0]))
-    np.testing.assert_allclose(one_sided, CONVERTED[:, None] * [1.0, 0.1], atol=1e-4)
-
-
-def test_two_equal_channels_stay_equal():
-    both = placed(np.stack([VOICE, VOICE], axis=1))
-    np.testing.assert_allclose(both, np.stack([CONVERTED, CONVERTED], axis=1), atol=1e-6)
-
-
 @pytest.mark.parametrize("side", [0.0, 0.3, 1.0, 3.0])
 def test_width_follows_the_source(side):
     """Of a voice in the middle and a part that differs between the channels, down to anti-phase."""

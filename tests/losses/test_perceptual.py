@@ -1,5 +1,6 @@
 """Perceptual losses: exact distances; the gradient reaches the audio and no frozen weight."""
 
+import json
 import math
 from dataclasses import replace
 
@@ -9,7 +10,8 @@ import torch
 from svc import encoders
 from svc.config import load
 from svc.encoders.base import Encoder
-from svc.losses.perceptual import INPUT_RMS, PerceptualLoss, build_perceptual_losses, cosine, l1, l2
+from svc.errors import ConfigError
+from svc.losses.perceptual import INPUT_RMS, LayerBalance, PerceptualLoss, build_perceptual_losses, cosine, l1, l2
 
 RATE = 24_000
 
@@ -44,7 +46,7 @@ def test_distances(measure, fake, real, wanted):
 def between(loss: PerceptualLoss, fake: torch.Tensor, real: torch.Tensor, layers) -> torch.Tensor:
     with torch.no_grad():
         real_features = loss.features(real)
-    return loss.distance(loss.features(fake), real_features, layers)
+    return loss.distances(loss.features(fake), real_features, layers).mean()
 
 
 class Power(Encoder):
@@ -112,3 +114,47 @@ def test_the_gradient_reaches_the_audio_alone(kind, crepe_loss):
 CEPSTRA = replace(
     load(None).perceptual["phones"], encoder="cepstral", layers=("cepstra",), conversion_layers=("cepstra",)
 )
+
+
+def test_layers_are_balanced_by_their_losses_at_the_end_of_the_first_steps():
+    """Germain et al.: unweighted for 20 calls; the means of the last two are 3, 6 and 0; NaN does not count."""
+    balance, values = LayerBalance(20, 3), torch.tensor([1.0, 2.0, 0.0])
+    for call in range(20):
+        part = values * {18: 2, 19: 4}.get(call, 100)
+        torch.testing.assert_close(balance(part), part.mean())
+    torch.testing.assert_close(balance(torch.tensor([3.0, 6.0, 0.0])), torch.tensor(2 / 3))
+    again = LayerBalance(20, 3)
+    again.load_state(json.loads(json.dumps(balance.state())))
+    assert torch.equal(again(values), balance(values))
+    again.load_state(LayerBalance(20, 2).state())  # of other layers: left alone
+    assert again.calls == 22
+    broken = LayerBalance(2, 1)
+    for value in (1.0, math.nan):
+        broken(torch.tensor([value]))
+    assert float(broken(torch.tensor([5.0]))) == 5.0
+
+
+def test_any_sum_of_encoders_is_written_as_yaml(tmp_path):
+    """Alone, all, all but one, and with random weights; each at its ratio to the spectral loss."""
+    file = tmp_path / "losses.yaml"
+    file.write_text(
+        "perceptual:\n"
+        "  phones: {weight: 0}\n"
+        "  cochleagram: {encoder: cochleagram, layers: [envelope, rectified], weight: 0.01, balance_after_steps: 500}\n"
+        "  control: {encoder: autoencoder, layers: [layer1, layer2], weight: 0.02, random_weights: true}\n"
+    )
+    alone = {"cochleagram": {"perceptual.control.weight": 0}, "control": {"perceptual.cochleagram.weight": 0}}
+    assert build_perceptual_losses(load(file)).keys() == alone.keys()
+    for name, overrides in alone.items():
+        assert build_perceptual_losses(load(file, overrides)).keys() == {name}
+    losses = build_perceptual_losses(load(file))
+    assert losses["cochleagram"].balance.first_calls == 500
+    trained, control = (encoders.load("autoencoder", random_weights=flag) for flag in (False, True))
+    assert losses["control"].encoder.fingerprint() == control.fingerprint() != trained.fingerprint()
+    with pytest.raises(ConfigError, match=r"perceptual.crepe.random_weights: crepe-tiny has none"):
+        load(None, {"perceptual.crepe.random_weights": True})
+
+
+def test_random_weights_of_the_phone_classifier_are_no_identity():
+    layers = encoders.load("phone-classifier", random_weights=True)(0.1 * tone(200)[:, :4_000])
+    assert float((layers["block4"] - layers["block1"]).abs().mean()) > 0.1

@@ -11,6 +11,7 @@ from svc.losses.stft import FLOOR, MIN_LEVEL, limit_band, magnitude, multi_resol
 from svc.losses.total import loss_weights, weighted_sum
 
 SCALES = (512, 128, 64)
+RATE = 44_100
 
 
 def noise(seed: int, samples: int = 4_000, batch: int = 2) -> torch.Tensor:
@@ -102,7 +103,8 @@ def best_gain(repulsion: float) -> float:
     config = LossConfig(scales=(512,))
 
     def cost(gain: float) -> float:
-        losses = reconstruction_losses(fake=gain * noise(1), real=noise(0), config=config, fake2=gain * noise(2))
+        audio = {"fake": gain * noise(1), "real": noise(0), "fake2": gain * noise(2)}
+        losses = reconstruction_losses(**audio, config=config, sample_rate=RATE)
         return float(losses["spectral"] + repulsion * losses["energy_repulsion"])
 
     return min(gains, key=cost)
@@ -112,9 +114,6 @@ def test_energy_repulsion_keeps_the_level_of_noise():
     assert best_gain(0.0) < 0.95 <= best_gain(LossConfig().energy_repulsion)
     assert best_gain(0.5) == pytest.approx(1.0, abs=0.01)
     assert best_gain(1.0) > 1.05
-
-
-RATE = 44_100
 
 
 def tone(hz: float) -> torch.Tensor:
@@ -138,3 +137,18 @@ def test_no_gradient_comes_from_above_the_band():
     limit_band(audio, torch.tensor([8_000.0]), RATE).square().sum().backward()
     spectrum = torch.fft.rfft(audio.grad[0]).abs()
     assert spectrum[9_000] < 1e-4 * spectrum[5_000]
+
+
+def test_weighting_counts_a_fault_by_its_frequency():
+    """A-weighting takes 19 dB from 100 Hz and adds 1 dB at 3 kHz; without it both faults count alike."""
+    scores = {}
+    for weighting in ("none", "a_weighting"):
+        config = LossConfig(scales=(1024,), weighting=weighting)
+        real = noise(0, RATE, batch=1)
+        losses = [
+            reconstruction_losses(fake=real + 30 * tone(hz), real=real, config=config, sample_rate=RATE)["spectral"]
+            for hz in (100, 3_000)
+        ]
+        scores[weighting] = [float(loss) for loss in losses]
+    assert scores["none"][0] == pytest.approx(scores["none"][1], rel=0.1)
+    assert scores["a_weighting"][0] < 0.2 * scores["a_weighting"][1]

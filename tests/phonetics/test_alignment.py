@@ -17,13 +17,6 @@ def heard(*likeliest: int, share: float = 0.9) -> torch.Tensor:
     return posteriors.log()
 
 
-def test_a_held_vowel_is_the_vowel_throughout():
-    nothing, everywhere = heard(*[SILENCE] * 50), np.ones(50, dtype=bool)
-    assert force_align(nothing, [VOWEL], everywhere) == [Segment(("a",), 0, 50)]
-    (passed_for_silence,) = force_align(nothing, [VOWEL], ~everywhere)
-    assert passed_for_silence.end - passed_for_silence.start == 1
-
-
 def test_silence_is_where_it_is_quiet():
     loud = np.repeat([False, True, False, True], 10)
     posteriors = heard(*[SILENCE] * 40)

@@ -79,22 +79,6 @@ def test_a_list_that_is_not_utf8_is_one_line(sung):
         corpus.prepare([sung / "bank"], sung / "out")
 
 
-def test_what_praat_refuses_is_rejected_with_its_reason(sung, monkeypatch):
-    voices = corpus.singing_augmentation.change_voice
-    seen = []
-
-    def the_first_fails(audio, rng):
-        if not seen:
-            seen.append(audio)
-            raise RuntimeError("pitch analysis\nnot performed.")
-        return voices(audio, rng)
-
-    monkeypatch.setattr(corpus.singing_augmentation, "change_voice", the_first_fails)
-    utterances, rejected = corpus.prepare([sung / "bank"], sung / "out", jobs=1)
-    assert [Path(u.path).name for u in utterances] == ["b.wav"]
-    assert rejected == [f"{sung / 'bank' / 'a.wav'}: cannot be labelled (pitch analysis not performed.)"]
-
-
 def test_without_espeak_nothing_is_labelled(sung, monkeypatch):
     def absent():
         raise DataError("espeak-ng is not installed")

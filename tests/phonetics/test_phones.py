@@ -1,11 +1,10 @@
 """PhoneDataset by their spelling in three alphabets."""
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from svc.phonetics.phones import ARPABET, PHONES, SILENCE, UNKNOWN, Segment, from_arpabet, from_ipa, from_kana, labels
+from svc.phonetics.phones import ARPABET, PHONES, from_arpabet, from_ipa, from_kana
 
 
 @pytest.mark.parametrize(
@@ -57,15 +56,3 @@ def test_ipa(symbol, phones):
 def test_any_text_is_spelt_in_known_sounds(text):
     assert {phone for syllable in from_kana(text) for phone in syllable} <= set(PHONES)
     assert set(from_ipa(text)) <= set(PHONES)
-
-
-def test_the_sounds_of_a_segment_share_its_time():
-    found = labels([Segment(("a", "ɪ"), 1, 5), Segment(("s",), 5, 7.4)], 9)
-    a, i, s = (PHONES.index(phone) for phone in "aɪs")
-    np.testing.assert_array_equal(found, [UNKNOWN, a, a, i, i, s, s, UNKNOWN, UNKNOWN])
-
-
-def test_segments_past_the_ends_are_cut():
-    np.testing.assert_array_equal(
-        labels([Segment(("_",), -3, 1), Segment(("_",), 2, 9)], 3), [SILENCE, UNKNOWN, SILENCE]
-    )

@@ -1,6 +1,8 @@
 """Perceptual losses of a run: which are built, enrolment audio, and a step with the speaker loss."""
 
 import importlib.util
+import os
+import signal
 import sys
 from dataclasses import replace
 
@@ -8,11 +10,13 @@ import pytest
 import torch
 from accelerate import Accelerator
 from conftest import TINY
-from runs import first_batch, new_state, replaced
+from runs import first_batch, losses, new_state, replaced
 
 from svc.config import Config, load
 from svc.config.schema import SpeakerLossConfig
 from svc.errors import ConfigError
+from svc.training import checkpoint, loop
+from svc.training.loop import train
 from svc.training.perceptual_losses import build_losses, enrolment_audio
 from svc.training.step import train_step
 from svc.utils.optional import MissingExtra
@@ -75,3 +79,29 @@ def test_the_speaker_loss_in_a_step_and_in_micro_batches(prepared):
     halves = losses_of_a_step(prepared, replaced(config, gradient_accumulation_steps=2))
     for name in ("speaker", "conversion/speaker"):
         assert halves[name] == pytest.approx(whole[name], rel=1e-4)
+
+
+def test_layer_weights_survive_a_resume(prepared, tmp_path, monkeypatch):
+    """A run that is interrupted while they are measured ends as one that is not, bit for bit."""
+    overrides = {
+        **{"train.steps": 5, "train.validate_every": 5, "train.wavenet_start_step": 0},
+        **{"train.adversarial_start_step": 0, "loss.energy_repulsion": 0.0},
+    }
+    loss = {"encoder": "cochleagram", "layers": ["envelope", "rectified"], "weight": 1, "balance_after_steps": 3}
+    config = load(None, TINY | overrides | {f"perceptual.cochleagram.{key}": value for key, value in loss.items()})
+    train(prepared, tmp_path / "whole", config, cpu=True)
+    real = loop.train_step
+
+    def interrupted(state, *others):
+        if state.step == 2 + (tmp_path / "cut" / "again").exists() * 9:
+            (tmp_path / "cut" / "again").touch()
+            os.kill(os.getpid(), signal.SIGINT)
+        return real(state, *others)
+
+    monkeypatch.setattr(loop, "train_step", interrupted)
+    assert train(prepared, tmp_path / "cut", config, cpu=True).step == 3
+    train(prepared, tmp_path / "cut", config, cpu=True)
+    whole, cut = (checkpoint.newest(tmp_path / name) for name in ("whole", "cut"))
+    assert whole.meta["layer_balance"] == cut.meta["layer_balance"]
+    assert whole.meta["layer_balance"]["cochleagram"]["count"] == [1.0, 1.0]
+    assert losses(tmp_path / "whole") == losses(tmp_path / "cut")

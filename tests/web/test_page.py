@@ -282,17 +282,6 @@ def test_what_goes_wrong_is_a_sentence_and_the_page_goes_on(page, site, folder, 
     wait(lambda: page.all("#message img"))
 
 
-def test_files_of_too_many_bytes_are_not_taken(page, site, folder):
-    before = {path for path in site.served.rglob("*") if path.is_file()}
-    page.clear()
-    page.give("#song", folder / "huge.wav")
-    wait(lambda: "maximum" in page.text("body").lower())
-    left = {path for path in site.served.rglob("*") if path.is_file()} - before
-    assert not [path for path in left if path.stat().st_size > 10_000]
-    page.driver.refresh()
-    wait(lambda: page.all("#convert"))
-
-
 @pytest.mark.parametrize("how", ["closes the page", "cancels"])
 def test_who_leaves_ends_the_conversion(site, folder, how):
     other, before = Page(site.address), site.log.read_text().count("was cancelled")
@@ -319,17 +308,6 @@ def fit_cy(page, folder) -> None:
     page.click("#fit")
     wait(lambda: "Cy: Learning the voice, 00:02 left" in page.text("#fit-message"))
     assert float(page.all("#fit-message progress")[0].get_attribute("value")) == pytest.approx(0.65)
-
-
-def test_a_fit_is_cancelled(page, folder):
-    page.driver.refresh()
-    page.click("[role=tab]", "New speaker")
-    page.click("#fit")
-    wait(lambda: "Give the speaker a name first" in page.text("#fit-message [role=alert]"))
-    fit_cy(page, folder)
-    page.click("#cancel-fit")
-    wait(lambda: "The fit was cancelled" in page.text("#fit-message"))
-    assert not page.all("#fit-message progress")
 
 
 def test_a_fit_goes_on_when_the_page_is_closed(page, site, folder):
@@ -369,13 +347,6 @@ def test_only_what_the_page_made_is_served(site, folder):
         assert site.ask(path)[0] in (403, 404), path
 
 
-def test_other_sites_are_refused(site):
-    assert site.ask("/")[0] == 200
-    assert site.ask("/", Origin=site.address)[0] == 200
-    assert site.ask("/", Origin="http://evil.example")[0] == 403
-    assert site.ask("/", Host="evil.example")[0] == 403
-
-
 def test_a_path_is_no_upload(site, folder):
     """Whoever sends the path of a file of this machine, as if it had been uploaded, gets nothing of it."""
     parts = json.loads(site.ask("/config")[1])["dependencies"]
@@ -389,15 +360,6 @@ def test_a_path_is_no_upload(site, folder):
     done = next(each for each in told if each["msg"] == "process_completed")
     assert not done["success"]
     assert not list(site.served.rglob("passwd"))
-
-
-def test_names_of_uploads_do_not_leave_the_folder(site, folder):
-    head = b'Content-Disposition: form-data; name="files"; filename="../../../../evil.wav"'
-    body = b"--x\r\n" + head + b"\r\n\r\nhello\r\n--x--\r\n"
-    status, text = site.ask("/gradio_api/upload", body, Content_Type="multipart/form-data; boundary=x")
-    assert status == 200
-    assert Path(json.loads(text)[0]).is_relative_to(site.served)
-    assert [path.is_relative_to(site.served) for path in folder.rglob("evil.wav")] == [True]
 
 
 def test_it_ends_without_traces(page, site, folder):

@@ -1,7 +1,4 @@
 import asyncio
-import io
-import os
-import socket
 import struct
 import sys
 import time
@@ -11,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from matplotlib.image import imread
 from zoo import chunk, fmt, make_zoo, riff, tone
 
 from svc.audio import files
@@ -21,8 +17,7 @@ from svc.features import f0_csv
 from svc.features.speaker import Speaker
 from svc.inference import speakers
 from svc.inference.voice import VoiceFile
-from svc.utils.optional import MissingExtra
-from svc.web import jobs, melody, server
+from svc.web import jobs, melody
 from svc.web.conversion import ConversionRequest
 from svc.web.limits import Limits
 from svc.web.origin_check import OriginCheck
@@ -94,11 +89,6 @@ def test_an_example_song(service):
     assert service.example() == path
 
 
-def test_a_long_name_is_made_short(service):
-    name = service.convert(upload(service, "歌" * 80 + ".wav"), ConversionRequest("#0", "#1", 0.5)).audio.name
-    assert name == "歌" * 33 + "_Ann0.5+Bob Ö.0.5.wav"
-
-
 def test_menu_values_are_unambiguous(voice, service):
     """Also where a name is another speaker's number."""
     assert service.speakers() == [("Ann · D3 to G4", "#0"), ("Bob Ö. · D♯2 to A3", "#1")]
@@ -145,18 +135,6 @@ def test_only_uploads_are_read(service, path):
         service.start_fit("Cy", [path and str(service.folder / path)])
 
 
-@pytest.mark.parametrize(
-    ("error", "sentence"),
-    [
-        ("a.wav: too long; cut it, or use --max-minutes", "a.wav: too long."),
-        ("a.wav: is silent; give another", "a.wav: is silent; give another."),
-        ("--loudness target: is not recorded", "is not recorded."),
-    ],
-)
-def test_messages_name_no_options(service, error, sentence):
-    assert service.error_message(DataError(error)) == sentence
-
-
 def test_the_unexpected_is_reported_without_its_text(service, capsys):
     assert service.error_message(RuntimeError("secret")) == UNEXPECTED
     assert "RuntimeError: secret" in capsys.readouterr().err
@@ -169,17 +147,6 @@ def four_hours() -> tuple[bytes, int]:
     """The head of a WAV of 8 bits at 8 kHz, and how long the file has to be for it to be true."""
     size = 4 * 3600 * 8_000
     return riff(fmt(8_000, bits=8), chunk(b"data", b"", size), length=36 + size), 44 + size
-
-
-def test_four_hours_are_refused_by_the_header(service, monkeypatch):
-    head, size = four_hours()
-    path = upload(service, "long.wav", head)
-    os.truncate(path, size)  # of holes: nothing of it is on the disk
-    monkeypatch.setattr(files, "read_blocks", None)  # so that nobody decodes it
-    with pytest.raises(SvcError, match=r"long\.wav: longer than 1 minutes"):
-        service.convert(path, ConversionRequest("#0"))
-    with pytest.raises(SvcError, match=r"long\.wav: longer than 1 minutes"):
-        service.start_fit("Cy", [path])
 
 
 def test_a_forged_header_is_refused(service):
@@ -407,34 +374,6 @@ def test_names_of_uploads_do_no_harm(name, kept):
 # Melody and the gate ---------------------------------------------------------------------------------------
 
 
-def drawn(song: float, sung: float, range_=(0.0, 0.0, 0.0), frames: int = 300) -> tuple[float, float]:
-    """How high in a picture the two curves are, 0 at its top and 1 at its bottom; NaN where there is none."""
-    curve = np.ones(frames, dtype=np.float32)
-    pixels = imread(io.BytesIO(melody.plot_f0(song * curve, sung * curve, range_, "$Ann$ & Bob")))[50:, :, :3]
-    found = []
-    for colour in ("#93c5fd", "#b91c1c"):
-        wanted = np.array([int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5)])
-        rows = np.flatnonzero((np.abs(pixels - wanted).max(axis=2) < 0.02).sum(axis=1) > 50)
-        found.append(float(rows.mean()) / len(pixels) if len(rows) else np.nan)
-    return found[0], found[1]
-
-
-def test_the_picture_shows_both_melodies():
-    song, sung = drawn(220, 440)
-    assert sung < song - 0.3  # an octave up
-    song, sung = drawn(440, 220)
-    assert song < sung - 0.3
-    song, sung = drawn(0, 440)
-    assert np.isnan(song)
-    assert not np.isnan(sung)
-    assert np.isnan(drawn(0, 0, (220.0, 150.0, 400.0))).all()
-    assert np.isnan(drawn(1, 1, frames=0)).all()
-
-
-def test_note_names():
-    assert [melody.note_name(hertz) for hertz in (27.5, 130.81, 440.0, 452.0, 453.0)] == ["A0", "C3", "A4", "A4", "A♯4"]
-
-
 def test_notes_are_found_through_vibrato():
     """A4 with a vibrato of 60 cents, C5 after it without a gap, a rest, E4; 50 ms are no note."""
     time_ = np.arange(100) / 100
@@ -494,24 +433,3 @@ def answer(path: str, **headers: str) -> int:
 )
 def test_the_gate(status, path, headers):
     assert answer(path, **headers) == status
-
-
-def test_without_gradio_it_says_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setattr(server, "_set_gradio_environment", lambda served: None)
-    monkeypatch.setattr(server.tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setitem(sys.modules, "gradio", None)
-    with (
-        pytest.raises(MissingExtra, match=r"gradio is not installed; run `pip install -e '\.\[web\]'"),
-        server.serve_page(tmp_path / "voice.safetensors", 0, Limits()),
-    ):
-        pass
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_taken_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        with pytest.raises(DataError, match="Address already in use"):
-            server.check_port(taken.getsockname()[1])
-    server.check_port(0)

@@ -1,32 +1,20 @@
-"""Corpora of songs and speech: one reader each, by name or by directory layout."""
+"""Corpora of songs and speech: readers, by name or by directory layout."""
 
 from pathlib import Path
 
 from svc.audio.find import is_audio
-from svc.data.corpora import (
-    csd,
-    folder,
-    librispeech,
-    ljspeech,
-    m4singer,
-    makam,
-    nus48e,
-    opencpop,
-    opensinger,
-    pjs,
-    ravdess,
-    utau,
-    vctk,
-    vocalset,
-)
+from svc.data.corpora import mandarin, singing, speech
 from svc.data.corpora.base import Corpus, Recording, check_folder, has_audio, subfolders
+from svc.data.corpora.folder import FOLDER
+from svc.data.corpora.utau import UTAU
 from svc.errors import DataError
 
 __all__ = ["CORPORA", "Corpus", "Recording", "detect", "find"]
 
-SINGING = (nus48e, vocalset, opensinger, m4singer, opencpop, csd, ravdess, pjs, utau, makam)
-SPEECH = (vctk, ljspeech, librispeech)
-CORPORA: dict[str, Corpus] = {reader.CORPUS.name: reader.CORPUS for reader in (*SINGING, *SPEECH, folder)}
+_SINGING = (singing.NUS48E, singing.VOCALSET, mandarin.OPENSINGER, mandarin.M4SINGER, mandarin.OPENCPOP, singing.CSD)
+_SINGING += (singing.RAVDESS, singing.PJS, UTAU, singing.MAKAM)
+_SPEECH = (speech.VCTK, speech.LJSPEECH, speech.LIBRISPEECH)
+CORPORA: dict[str, Corpus] = {corpus.name: corpus for corpus in (*_SINGING, *_SPEECH, FOLDER)}
 
 
 def find(root: Path, corpus: str | None = None) -> list[Recording]:

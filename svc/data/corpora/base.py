@@ -22,30 +22,18 @@ _MAX_NAMES = 4  # names in a message
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Audio file of a corpus, or a segment of one, with what the corpus says about it; empty where it is not known.
+    """Audio file of a corpus, or a segment of one, with what the corpus says about it; empty where it is not known."""
 
-    Attributes:
-        path: the audio file.
-        speaker: who sings or speaks, unique within the corpus.
-        group: song or sentence, the same for all speakers and takes; the unit of the train/valid/test split.
-        kind: ``song`` or ``speech``.
-        language: ISO 639-1 code, ``zxx`` where nothing is said (vowels).
-        licence: of the recording, as its publisher calls it.
-        text: lyrics or transcript.
-        start: of the segment in seconds; from the beginning of the file if ``None``.
-        end: of the segment in seconds; to the end of the file if ``None``.
-        split: side that the corpus's authors publish, where theirs keeps songs together; goes before the hash.
-    """
-
-    path: Path
-    speaker: str
-    group: str = ""
-    kind: Kind = ""
-    language: str = ""
-    licence: str = ""
-    text: str | None = None
-    start: float | None = None
-    end: float | None = None
+    path: Path  # the audio file
+    speaker: str  # who sings or speaks, unique within the corpus
+    group: str = ""  # song or sentence, the same for all speakers and takes; the unit of the train/valid/test split
+    kind: Kind = ""  # ``song`` or ``speech``
+    language: str = ""  # ISO 639-1 code, ``zxx`` where nothing is said (vowels)
+    licence: str = ""  # of the recording, as its publisher calls it
+    text: str | None = None  # lyrics or transcript
+    start: float | None = None  # of the segment in seconds; from the beginning of the file if ``None``
+    end: float | None = None  # of the segment in seconds; to the end of the file if ``None``
+    # side that the corpus's authors publish, where theirs keeps songs together; goes before the hash
     split: Side | None = None
 
 
@@ -59,23 +47,14 @@ def each(recording: Callable[[Path], Recording | None]) -> Read:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Reader of a corpus by its directory layout.
+    """Reader of a corpus by its directory layout."""
 
-    Attributes:
-        name: of the corpus.
-        example: path of a recording below the corpus's root, for messages.
-        patterns: globs of the recordings, relative to the corpus's root.
-        marks: globs of files that only this corpus has; the patterns if there are none.
-        credit: whom a voice has to name that is trained on it.
-        read: the recordings of the files of a root.
-    """
-
-    name: str
-    example: str
-    patterns: tuple[str, ...] = ()
-    marks: tuple[str, ...] = ()
-    credit: str = ""
-    read: Read = lambda _root, _paths: ()
+    name: str  # of the corpus
+    example: str  # path of a recording below the corpus's root, for messages
+    patterns: tuple[str, ...] = ()  # globs of the recordings, relative to the corpus's root
+    marks: tuple[str, ...] = ()  # globs of files that only this corpus has; the patterns if there are none
+    credit: str = ""  # whom a voice has to name that is trained on it
+    read: Read = lambda _root, _paths: ()  # the recordings of the files of a root
 
     def find(self, root: Path) -> list[Recording]:
         """All recordings of the corpus below a folder.

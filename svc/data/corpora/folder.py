@@ -38,7 +38,7 @@ def recording(path: Path, below: Path) -> Recording:
     speaker, *folders = below.parts[:-1]
     kind: Kind = "speech" if SPEECH & {name.lower() for name in folders} else "song"
     songs = [name for name in folders if name.lower() not in NO_SONGS]
-    return Recording(path, nfc(speaker), CORPUS.group_of_kind(kind, songs[0] if songs else below.stem), kind)
+    return Recording(path, nfc(speaker), FOLDER.group_of_kind(kind, songs[0] if songs else below.stem), kind)
 
 
-CORPUS = PlainFolder("folder", "<speaker>/<song>/<anything>.wav or <speaker>/<anything>.wav")
+FOLDER = PlainFolder("folder", "<speaker>/<song>/<anything>.wav or <speaker>/<anything>.wav")

@@ -41,7 +41,7 @@ def _bank(bank: Path) -> list[Recording]:
 
 def _recording(path: Path, speaker: str, alias: str | None) -> Recording:
     syllables = re.sub(rf"(?<=.){_PITCH.pattern}$", "", path.stem).strip("_ ") or path.stem
-    return Recording(path, speaker, CORPUS.group(syllables), "song", "ja", text=alias or syllables)
+    return Recording(path, speaker, UTAU.group(syllables), "song", "ja", text=alias or syllables)
 
 
 def _aliases(table: Path) -> dict[str, str]:
@@ -51,7 +51,7 @@ def _aliases(table: Path) -> dict[str, str]:
     return {name: alias.strip() for name, alias in lines if count[name] == 1 and alias.strip()}
 
 
-CORPUS = Voicebanks(
+UTAU = Voicebanks(
     "utau",
     "character.txt or oto.ini",
     marks=("character.txt", "character.yaml", "prefix.map", "oto.ini"),

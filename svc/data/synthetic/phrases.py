@@ -83,6 +83,7 @@ class Phrase:
     seed: int = 0
     inhale: float = 0.0  # amplitude of an audible breath in the lead, as `Phone.breath`
     noise: float = 0.0  # amplitude of the noise of the room, full scale
+    whispered: bool = False  # aspiration in place of the voice
 
     @property
     def frames(self) -> int:
@@ -136,6 +137,8 @@ def phones_of(phrase: Phrase) -> list[Phone]:
             for phone in (*onset, Phone(vowel, VOWELS[note.vowel], voice=1.0))
         ]
         phones.append(Phone(note.rest, VOWELS[note.vowel]))
+    if phrase.whispered:
+        phones = [replace(phone, voice=0.0, breath=phone.breath + phone.voice) for phone in phones]
     if not phrase.inhale:
         return [Phone(phrase.lead, phones[0].formants), *phones]
     gap = Phone(INHALE_GAP, VOWELS["uh"])

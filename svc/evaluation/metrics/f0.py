@@ -27,10 +27,10 @@ QUIET = 60.0  # dB below the loudest frame: the floor of the loudness curves
 MAX_LAG = 50  # frames
 
 
-def praat(audio: Audio) -> Curve:
-    """Praat's autocorrelation pitch tracker (Boersma 1993)."""
+def praat(audio: Audio, floor: float = FMIN, ceiling: float = FMAX) -> Curve:
+    """Praat's autocorrelation pitch tracker (Boersma 1993), within a range in Hz."""
     sound = import_optional("parselmouth").Sound(audio.samples.astype(np.float64), audio.rate)
-    pitch = sound.to_pitch_ac(time_step=0.01, pitch_floor=FMIN, pitch_ceiling=FMAX)
+    pitch = sound.to_pitch_ac(time_step=0.01, pitch_floor=floor, pitch_ceiling=ceiling)
     times = (np.arange(len(audio.samples) // hop_samples(audio.rate)) + 0.5) / 100
     return np.nan_to_num(np.array([pitch.get_value_at_time(time) for time in times], dtype=np.float64))
 

@@ -6,13 +6,16 @@ from pathlib import Path
 
 import librosa
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from svc.audio.files import Audio, Samples
 from svc.audio.resample import resample
+from svc.encoders import campplus
+from svc.encoders.base import Encoder
+from svc.encoders.campplus import CamPlusPlusEncoder
 from svc.encoders.ecapa import EcapaEncoder
 from svc.errors import DataError
-from svc.evaluation.metrics.campplus import CamPlusPlusEncoder
 from svc.evaluation.metrics.spectral import NEPERS, mel_cepstra
 from svc.utils.optional import import_optional
 
@@ -107,11 +110,11 @@ def load_speaker_similarity(name: str, enrolment: Enrolment) -> SpeakerSimilarit
     if name == "cepstral":
         return SpeakerSimilarity(cepstral_statistics, enrolment, standardised=True)
     if encoder == "campplus":
-        network: Callable[[Samples], Vector] = CamPlusPlusEncoder(Path(folder) if folder else None).embed
+        network = _embedding(CamPlusPlusEncoder(Path(folder) / campplus.FILE if folder else ...))
     elif name == "resemblyzer":
         network = _load_resemblyzer()
     elif name == "ecapa":
-        network = EcapaEncoder().embed
+        network = _embedding(EcapaEncoder())
     else:
         raise DataError(f"--speaker-encoder {name}: no such encoder; choose one of {', '.join(ENCODERS)}")
 
@@ -127,6 +130,19 @@ def cepstral_statistics(audio: Audio) -> Vector:
     cepstra = mel_cepstra(resample(audio, RATE))
     loud = cepstra[1:, cepstra[0] >= cepstra[0].max(initial=-np.inf) - LOUD * NEPERS]
     return np.concatenate([loud.mean(axis=1), loud.std(axis=1)])
+
+
+def _embedding(encoder: Encoder) -> Callable[[Samples], Vector]:
+    """The layer ``embedding`` of samples (T,) at 16 kHz."""
+
+    def embed(samples: Samples) -> Vector:
+        if len(samples) < encoder.min_samples:
+            seconds, least = (count / RATE for count in (len(samples), encoder.min_samples))
+            raise DataError(f"{seconds:.3f} s are too short for {encoder.name}; it needs {least} s")
+        with torch.inference_mode():
+            return encoder(torch.tensor(samples)[None])["embedding"][0, :, 0].double().numpy()
+
+    return embed
 
 
 def _load_resemblyzer() -> Callable[[Samples], Vector]:

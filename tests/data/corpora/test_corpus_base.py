@@ -1,5 +1,4 @@
 import pytest
-from corpus_trees import write_tree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -45,15 +44,3 @@ def test_text_that_is_absent_or_cannot_be_read(tmp_path):
 def test_a_table_has_any_number_of_fields(tmp_path):
     (tmp_path / "table").write_text('a|1|2\nb\n\nc|"x|')
     assert base.read_fields(tmp_path / "table") == {"a": ["1", "2"], "b": [], "c": ['"x', ""]}
-
-
-@pytest.mark.parametrize(
-    ("name", "is_audio"), [("a.wav", True), ("A.FLAC", True), ("._a.wav", False), ("a.txt", False)]
-)
-def test_audio_files_by_their_names(name, is_audio):
-    assert base.is_audio(name) == is_audio
-
-
-def test_what_is_in_a_folder_in_few_words(tmp_path):
-    write_tree(tmp_path, [f"{name}/1.wav" for name in "abcdef"], {"x.txt": "", "a\nb/y.txt": ""})
-    assert base.describe(tmp_path) == "7 folders (a, a b, b, c, …) and 1 files"

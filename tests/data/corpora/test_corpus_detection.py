@@ -48,17 +48,6 @@ def test_several_corpora_are_not_mixed_up(tmp_path):
     assert {r.speaker for r in corpora.find(tmp_path, "folder")} == {"kumi", "lj", "vctk"}
 
 
-def test_several_of_one_corpus(tmp_path):
-    TREES["utau"](tmp_path / "one")
-    write_tree(tmp_path / "two", ["a.wav"], {"oto.ini": ""})
-    assert {r.speaker for r in corpora.find(tmp_path)} == {"櫃木クミ", "two"}
-
-
-def test_speakers_with_names_like_those_of_a_corpus(tmp_path):
-    write_tree(tmp_path, ["p225/song.wav", "103/a.wav", "Actor_01/b.wav", "ADIZ/c.wav", "idil/d.wav", "female1/e.wav"])
-    assert corpora.detect(tmp_path) == "folder"
-
-
 @pytest.mark.parametrize(
     ("path", "corpus", "message"),
     [

@@ -86,13 +86,6 @@ class TestF0Scores:
         assert (scores["gpe"], scores["ffe"]) == (gross, gross)
         assert math.isnan(scores["log_f0_pcc"])  # the reference is constant
 
-    def test_lateness_is_wrong_notes(self):
-        """Vibrato of 100 cents and 20 frames, late by d: another of 200·sin(π·d/20) cents; warping would find none."""
-        reference = up(220.0, 100 * np.sin(2 * np.pi * np.arange(200) / 20))
-        for late in (0, 1, 3, 10):
-            scores = score(np.roll(reference, late), reference)
-            assert scores["f0_rmse"] == pytest.approx(200 * math.sin(math.pi * late / 20) / math.sqrt(2), abs=1e-9)
-
     @pytest.mark.parametrize(
         ("output", "reference", "vuv_error", "accuracy"),
         [
@@ -118,11 +111,6 @@ class TestLoudnessScores:
 
     def score(self, samples):
         return f0_metric.loudness_scores(output=Audio(samples.astype(np.float32), RATE), source=self.source)
-
-    def test_gain_does_not_count(self):
-        gain = -20.0
-        expected = {"loudness": 1, "lag": 0}
-        assert self.score(self.source.samples * 10 ** (gain / 20)) == pytest.approx(expected, abs=2e-3)
 
     @pytest.mark.parametrize("late", [-300, 30])
     def test_lag(self, late):
@@ -154,11 +142,6 @@ class TestTrackers:
         silent = tracked(np.zeros(20))
         assert silent.shape == (20,)
         assert not silent.any()
-
-    def test_a_glide_on_the_clock(self, tracked):
-        """At 20 cents a frame, the error says how late the tracker is: less than half a frame."""
-        reference = up(200.0, 20.0 * np.arange(50))
-        assert abs(np.median(cents(tracked(reference)[5:-5], reference[5:-5]))) < 8
 
 
 def test_without_the_extra(monkeypatch):

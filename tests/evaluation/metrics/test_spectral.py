@@ -68,27 +68,6 @@ def test_mcd_counts_only_where_the_truth_sings():
     assert mcd(Audio(truth, RATE), output) > 3
 
 
-@pytest.mark.parametrize("order", [1, 24])
-def test_of_cepstra_moved_by_a_known_step(order, monkeypatch):
-    """A spectrum is c0 + 2 Σ c_k cos: 0.1 neper of c_k is a ripple of 0.2 neper, whatever the level."""
-    right = np.random.default_rng(0).normal(size=(80, 40))
-    ripple = 0.2 * np.cos(np.pi / 80 * order * (np.arange(80) + 0.5))[:, None]
-    spectra = {0.0: right + ripple + 3, 1.0: right}
-    monkeypatch.setattr(spectral, "log_mel", lambda audio: spectra[float(audio.samples[0])])
-    output, truth = (Audio(np.full(1, name, dtype=np.float32), RATE) for name in spectra)
-    expected = 10 / math.log(10) * math.sqrt(2) * 0.2
-    assert mcd(output, truth) == pytest.approx(expected)
-    assert warped(output, truth) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize(("singer", "gain"), [(SINGERS[0], 0.01), (SINGERS[1], 4.0)])
-def test_level_is_left_out(singer, gain):
-    """Of the darkest voice too, whose top bands are 90 dB down."""
-    truth = voice(singer)
-    assert warped(scaled(truth, gain), truth) == pytest.approx(0, abs=1e-3)
-    assert mcd(scaled(truth, gain), truth) == pytest.approx(0, abs=1e-3)
-
-
 def test_rates_may_differ():
     output, truth = (resample(voice(rate=48_000), rate) for rate in (16_000, 44_100))
     assert warped(output, truth) < 0.5

@@ -1,6 +1,10 @@
-"""Pretrained weights from their publisher: downloaded once, checked by SHA-256, kept in a cache as safetensors."""
+"""Weights of encoders: safetensors files checked against a network, and files that others publish.
+
+Published files are downloaded once, checked by SHA-256, and kept in a cache as safetensors.
+"""
 
 import hashlib
+import json
 import os
 import urllib.request
 from collections.abc import Callable, Mapping
@@ -12,11 +16,10 @@ from typing import Any
 import numpy as np
 import torch
 from filelock import FileLock
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from svc.encoders import safetensors_io
 from svc.errors import WeightsError, printable
 from svc.utils.atomic import write_bytes
 from svc.utils.progress import bar
@@ -33,23 +36,64 @@ SCALARS: list[Any] = [  # a NumPy number in a pickle, by the names of NumPy 2 an
 FALLBACK_HINT = "or use the encoder cepstral, which needs no weights"
 
 
+def load_checked(path: Path, network: Mapping[str, Tensor], hint: str) -> dict[str, Tensor]:
+    """Tensors of a file, of the names, shapes and types of those of a network, which may be on the meta device.
+
+    Raises:
+        WeightsError: the file is damaged, of another network, or holds values that are not numbers; with the hint.
+    """
+    expected = {name: tuple(value.shape) for name, value in network.items()}
+    try:
+        with safe_open(path, framework="pt") as stored:
+            shapes = {name: tuple(stored.get_slice(name).get_shape()) for name in stored.keys()}  # noqa: SIM118
+            wrong = sorted(name for name, _ in shapes.items() ^ expected.items())
+            if wrong:
+                raise WeightsError(f"{path}: {wrong[0]} is missing, unknown or of the wrong shape; {hint}")
+            tensors = {name: stored.get_tensor(name) for name in expected}
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path}: damaged ({error}); {hint}") from None
+    for name, value in tensors.items():
+        if value.dtype != network[name].dtype or not bool(torch.isfinite(value).all()):
+            raise WeightsError(f"{path}: {name} holds values that are not numbers or of the wrong type; {hint}")
+    return tensors
+
+
+def half_precision(network: nn.Module) -> dict[str, Tensor]:
+    """Tensors of a network by name as our own files hold them: floating-point numbers in half precision."""
+    return {
+        name: (value.half() if value.is_floating_point() else value).contiguous()
+        for name, value in network.state_dict().items()
+    }
+
+
+def load_half_precision(network: nn.Module, path: Path, hint: str) -> None:
+    """Load what ``half_precision`` gave from a file. Raises as ``load_checked``."""
+    network.load_state_dict(load_checked(path, half_precision(network), hint))
+
+
+def read_header(path: Path, key: str, recipe: str) -> Any:
+    """A value of a file's header, which is JSON.
+
+    Raises:
+        WeightsError: the file is not there or damaged, or its header has no such key; the recipe makes another.
+    """
+    try:
+        with safe_open(path, framework="pt") as stored:
+            return json.loads((stored.metadata() or {})[key])
+    except (SafetensorError, OSError, KeyError, ValueError):
+        reason = "damaged or another network" if path.is_file() else "not there"
+        raise WeightsError(f"{path}: {reason}; train it with recipes/{recipe}.py") from None
+
+
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A PyTorch file of tensors that somebody else published.
+    """A PyTorch file of tensors that somebody else published."""
 
-    Attributes:
-        name: of the network; the cache holds ``<name>.safetensors``.
-        url: https.
-        sha256: of the file. None where no hash could be confirmed: the first download is trusted, over TLS.
-        fallback: the end of every error: what else one can do.
-        key: of the tensors where the file holds more than those; its NumPy scalars are read too.
-    """
-
-    name: str
-    url: str
-    sha256: str | None = None
-    fallback: str = FALLBACK_HINT
-    key: str | None = None
+    name: str  # of the network; the cache holds ``<name>.safetensors``
+    url: str  # https
+    sha256: str | None = None  # None where no hash could be confirmed: the first download is trusted, over TLS
+    fallback: str = FALLBACK_HINT  # the end of every error: what else one can do
+    key: str | None = None  # of the tensors where the file holds more than those; its NumPy scalars are read too
 
 
 def cache_folder() -> Path:
@@ -62,12 +106,8 @@ def weights_file(source: Download, network: Mapping[str, Tensor], published_name
 
     The published file is downloaded, or read in the cache folder if the user put it there. ``torch.load`` reads it
     with ``weights_only``, after its SHA-256 was compared. The SHA-256 of what was made is kept beside it, in
-    ``<name>.sha256``: a file that changes later is refused.
-
-    Args:
-        source: what to download.
-        network: the network's tensors by name, on any device; values do not matter.
-        published_name: from a name there to the one in the published file.
+    ``<name>.sha256``: a file that changes later is refused. ``published_name`` maps the network's names to those in
+    the published file.
 
     Raises:
         WeightsError: the file cannot be downloaded or is refused, the cache cannot be written, or has changed.
@@ -100,7 +140,7 @@ def load_published(
     """
     expected = network.state_dict()
     path = file or weights_file(source, expected, published_name)
-    network.load_state_dict(safetensors_io.load_checked(path, expected, "delete it to have it made again"), assign=True)
+    network.load_state_dict(load_checked(path, expected, "delete it to have it made again"), assign=True)
 
 
 def _make(
@@ -157,11 +197,7 @@ def _select(
 
 
 def _download(source: Download, path: Path) -> None:
-    """All bytes of a URL.
-
-    Raises:
-        WeightsError: they do not come, or not all.
-    """
+    """Write all bytes of a URL to a file; raises WeightsError if they do not come, or not all."""
     try:
         with urllib.request.urlopen(source.url, timeout=TIMEOUT) as answer, path.open("wb") as stream:  # noqa: S310
             size = int(answer.headers.get("Content-Length", 0))

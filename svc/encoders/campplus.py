@@ -6,16 +6,16 @@ The module names are those of the published weights ``campplus_cn_en_common.pt``
 
 import hashlib
 from pathlib import Path
+from types import EllipsisType
+from typing import ClassVar
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
-from torchaudio.compliance import kaldi
 
-from svc.audio.files import Samples
-from svc.encoders.download import cache_folder
-from svc.errors import DataError, WeightsError
+from svc.encoders import register
+from svc.encoders.base import Encoder
+from svc.encoders.weights import cache_folder
+from svc.errors import WeightsError
 
 RATE = 16_000  # Hz
 MEL_BANDS = 80
@@ -24,7 +24,6 @@ BOTTLENECK = 128
 CONTEXT = 100  # frames of a segment of the context mask
 BLOCKS = ((12, 1), (24, 2), (16, 2))  # layers and dilation
 EMBEDDING = 192
-MIN_SAMPLES = 1600
 FILE = "campplus_cn_en_common.pt"
 SHA256 = "92f29b94e6948786a26778c9e302525d185bb08c8b9f5252ed98776902840199"
 SOURCE = "modelscope.cn/models/iic/speech_campplus_sv_zh_en_16k-common_advanced"
@@ -147,48 +146,35 @@ class CamPlusPlus(nn.Module):
         return self.xvector[-1](statistics[..., None])[..., 0]
 
 
-class CamPlusPlusEncoder:
-    """CAM++ with its published weights.
+@register("campplus")
+class CamPlusPlusEncoder(Encoder):
+    """Layer ``embedding`` (B, 192, 1), not of unit norm, of audio of 0.1 s or more."""
 
-    Args:
-        folder: that holds ``campplus_cn_en_common.pt``; the cache ``~/.cache/svc`` if not given.
+    hop = None
+    channels: ClassVar = {"embedding": EMBEDDING}
+    min_samples = 1600
 
-    Raises:
-        WeightsError: the file is missing, or its SHA-256 is not that of the published one. It is never downloaded.
-    """
-
-    def __init__(self, folder: Path | None = None):
-        path = find_weights(folder)
-        if hashlib.sha256(path.read_bytes()).hexdigest() != SHA256:
-            raise WeightsError(f"{path}: not the published CAM++ weights (SHA-256 differs); download {FILE} again")
-        self.network = CamPlusPlus()
-        self.network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        self.network.eval().requires_grad_(False)
-
-    def embed(self, samples: Samples) -> NDArray[np.float64]:
-        """Embedding (192,), not of unit norm, of samples (T,) at 16 kHz.
+    def __init__(self, file: Path | EllipsisType | None = ...) -> None:
+        """Published weights, never downloaded, from the cache or another file, or random ones if that is None.
 
         Raises:
-            DataError: shorter than 0.1 s.
+            WeightsError: the file is not there, or its SHA-256 is not that of the published one.
         """
-        if len(samples) < MIN_SAMPLES:
-            raise DataError(f"{len(samples) / RATE:.3f} s are too short for campplus; it needs {MIN_SAMPLES / RATE} s")
-        waveform = torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32))[None]
-        mel = kaldi.fbank(waveform, num_mel_bins=MEL_BANDS, sample_frequency=RATE)
-        mel = (mel - mel.mean(0)).T[None]
-        with torch.inference_mode():
-            return self.network(mel)[0].numpy().astype(np.float64)
+        super().__init__()
+        self.network = CamPlusPlus()
+        if file is not None:
+            path = cache_folder() / FILE if isinstance(file, EllipsisType) else file
+            if not path.is_file():
+                way_out = f"download {FILE} from {SOURCE} into {path.parent}, or choose another --speaker-encoder"
+                raise WeightsError(f"{path}: not found; {way_out}")
+            if hashlib.sha256(path.read_bytes()).hexdigest() != SHA256:
+                raise WeightsError(f"{path}: not the published CAM++ weights (SHA-256 differs); download {FILE} again")
+            self.network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        self.freeze()
 
+    def forward(self, audio: Tensor) -> dict[str, Tensor]:
+        """The one layer of audio (B, T) at 16 kHz."""
+        from torchaudio.compliance import kaldi
 
-def find_weights(folder: Path | None = None) -> Path:
-    """The weights in a folder, or in the cache.
-
-    Raises:
-        WeightsError: there is no such file.
-    """
-    path = (folder or cache_folder()) / FILE
-    if not path.is_file():
-        raise WeightsError(
-            f"{path}: not found; download {FILE} from {SOURCE} into {path.parent}, or choose another --speaker-encoder"
-        )
-    return path
+        mel = torch.stack([kaldi.fbank(one[None], num_mel_bins=MEL_BANDS, sample_frequency=RATE) for one in audio])
+        return {"embedding": self.network((mel - mel.mean(1, keepdim=True)).transpose(1, 2))[..., None]}
