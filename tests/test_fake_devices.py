@@ -113,6 +113,12 @@ def test_a_step_stays_on_its_device(with_crepe, monkeypatch):
     assert syncs == [1]
 
 
+def test_a_step_on_envelopes_stays_on_its_device(tiny, monkeypatch):
+    monkeypatch.setattr(TrainState, "count_skipped", lambda *_: None)
+    losses = run_step(replace(tiny, train=replace(tiny.train, synthesis_start_step=3, wavenet_start_step=3)), step=1)
+    assert losses["envelope"].device.type == "cuda"
+
+
 @pytest.mark.parametrize(
     ("mistake", "error"),
     [

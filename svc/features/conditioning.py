@@ -59,7 +59,7 @@ class Conditioning:
 
     def select(self, which: slice | list[int]) -> Conditioning:
         """Some items of the batch."""
-        return Conditioning(**{f.name: getattr(self, f.name)[which] for f in fields(self)})
+        return Conditioning(**{f.name: select_items(getattr(self, f.name), which) for f in fields(self)})
 
     def transposed(self, semitones: float) -> Conditioning:
         """The same at another pitch."""
@@ -116,3 +116,8 @@ def phase_track(f0: NDArray[np.float32]) -> NDArray[np.float32]:
     advance = np.concatenate([[0.0], 0.5 * (steady[1:] + steady[:-1])]) if len(f0) else steady
     turns = np.cumsum((np.mod(advance, 1.0) * 2.0**52).astype(np.int64)) % 2**52
     return (turns / 2.0**52).astype(np.float32) % np.float32(1.0)
+
+
+def select_items(values: Tensor, which: slice | list[int]) -> Tensor:
+    """Some items of a batch (B, …); an index by a list would make the host wait for a GPU."""
+    return values[which] if isinstance(which, slice) else torch.stack([values[n] for n in which])

@@ -8,6 +8,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from svc.audio.stft import frame
 from svc.features.conditioning import Conditioning
@@ -17,6 +18,7 @@ SMOOTHING = 2 / 3  # width of the rectangle, of f0
 COMPENSATION = 0.15  # of what the smoothing takes from the peaks (Morise 2015, eq. 9)
 ERB_SLOPE = 4.37e-3  # of the equivalent rectangular bandwidth, by Hz
 F0_FLOOR = 70.0  # Hz; a lower f0 gets a window of three periods of this
+FLAT_BINS = 5  # up to which spectra are about flat
 POWER_FLOOR = 1e-10  # power a bin of white noise at −100 dB
 
 
@@ -74,14 +76,18 @@ def spectral_envelope(audio: Tensor, f0: Tensor, hop: int, points: int) -> Tenso
 
 
 def _smooth(power: Tensor, width: Tensor) -> Tensor:
-    """Mean of a spectrum (B, N, bins) over a rectangle of a width (B, N, 1) in bins, mirrored at both ends."""
+    """Mean of a spectrum (B, N, bins) over a rectangle of a width (B, N, 1) in bins, mirrored at both ends.
+
+    Spectra fall by about 12 dB an octave; they are made flat for the running sum, which is fp32 on every device.
+    """
     bins = power.shape[-1]
-    margin = bins // 4
-    mirrored = torch.cat([power[..., 1 : margin + 1].flip(-1), power, power[..., -margin - 1 : -1].flip(-1)], dim=-1)
-    integral = torch.nn.functional.pad(mirrored.double().cumsum(dim=-1), (1, 0))
+    slope = 1 + (torch.arange(bins, device=power.device) / FLAT_BINS).square()
+    flat, margin = power * slope, bins // 4
+    mirrored = torch.cat([flat[..., 1 : margin + 1].flip(-1), flat, flat[..., -margin - 1 : -1].flip(-1)], dim=-1)
+    integral = functional.pad(mirrored.cumsum(dim=-1), (1, 0))
     centre = torch.arange(bins, device=power.device) + margin + 0.5
     high, low = (_interpolate(integral, centre + side * width / 2) for side in (1, -1))
-    return ((high - low) / width).float().clamp_min(POWER_FLOOR)
+    return ((high - low) / (width * slope)).clamp_min(POWER_FLOOR)
 
 
 def _interpolate(values: Tensor, position: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from torchaudio.transforms import Resample
 from svc import encoders
 from svc.config import Config, PerceptualLossConfig
 from svc.encoders.base import Encoder
+from svc.features.conditioning import select_items
 
 Layers = Mapping[str, Tensor]
 
@@ -97,8 +98,8 @@ class PerceptualLoss:
         if not sources:
             return reconstruction, None
         converted = {layer: values[size:] for layer, values in fake.items()}
-        source = {layer: values[sources] for layer, values in real.items()}
-        source_mask = None if frame_mask is None else frame_mask[sources]
+        source = {layer: select_items(values, sources) for layer, values in real.items()}
+        source_mask = None if frame_mask is None else select_items(frame_mask, sources)
         return reconstruction, self.distances(converted, source, self.config.conversion_layers, source_mask).mean()
 
     def distances(self, fake: Layers, real: Layers, names: Sequence[str], frame_mask: Tensor | None = None) -> Tensor:

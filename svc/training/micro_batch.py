@@ -11,7 +11,7 @@ from torch import Tensor
 
 from svc.config import Config
 from svc.data.batch import Batch
-from svc.features.conditioning import Conditioning
+from svc.features.conditioning import Conditioning, select_items
 from svc.losses.perceptual import LossInputs
 from svc.losses.stft import limit_band
 from svc.training.virtual_speakers import evenly_spaced, sample_speakers, with_other_speakers
@@ -50,7 +50,10 @@ class MicroBatch:
         window = self.windows[name]
         real = self.audio[:, window]
         level = rms_level(real)
-        return fake[:, window] / torch.cat([level, level[self.converted_from]]), real / level
+        if self.converted_from:
+            level_of_fake = torch.cat([level, select_items(level, self.converted_from)])
+            return fake[:, window] / level_of_fake, real / level
+        return fake[:, window] / level, real / level
 
     def loss_inputs(self, fake: Tensor, name: str) -> LossInputs:
         """Inputs of a perceptual loss from generated audio (B + K, T)."""
