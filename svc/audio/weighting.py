@@ -8,7 +8,6 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
-import scipy.fft
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -85,5 +84,7 @@ def weight(audio: Tensor, name: str, sample_rate: float) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _gains(name: str, length: int, sample_rate: float) -> Tensor:
+    import scipy.fft  # not for every conversion, which imports this module
+
     size = 2 * scipy.fft.next_fast_len((length + round(PADDING * sample_rate) + 1) // 2)
     return torch.from_numpy(bin_gains(name, size, sample_rate)).float()
