@@ -134,7 +134,7 @@ def degrade(clip: Samples, present: NDArray[np.bool_], draw: np.random.Generator
         elif wanted:
             spectrum = np.fft.rfft(clip)
             spectrum[round(len(spectrum) * draw.uniform(0.2, 0.6)) :] = 0
-            clip = np.fft.irfft(spectrum, n=len(clip))
+            clip = np.fft.irfft(spectrum, n=len(clip)).astype(np.float32)
     level = np.sqrt(np.mean(np.square(clip))) + 1e-5
     return (clip * (10 ** (draw.uniform(-30, -14) / 20) / level)).astype(np.float32)
 

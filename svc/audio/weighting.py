@@ -18,7 +18,7 @@ TAPS = 257
 GRID = 2**15  # samples of the response from which an FIR filter is cut
 PADDING = 0.05  # s; responses have decayed after it
 
-Gains = NDArray[np.float64]
+Gains = NDArray[np.floating]
 
 
 def a_weighting(frequencies: Gains) -> Gains:

@@ -58,7 +58,7 @@ class Cochleagram(Encoder):
         return {"envelope": envelope.unflatten(-1, (frames, -1)).transpose(2, 3).flatten(1, 2)}
 
 
-def filters(frequencies: NDArray[np.float64]) -> NDArray[np.float64]:
+def filters(frequencies: NDArray[np.floating]) -> NDArray[np.floating]:
     """Gains (bands, F) of half-cosine filters on the ERB scale (Glasberg and Moore 1990); squares of all add to 1."""
     edges = np.linspace(_erb(np.float64(LOWEST)), _erb(np.float64(HIGHEST)), BANDS + 2)
     step = edges[1] - edges[0]
@@ -66,5 +66,5 @@ def filters(frequencies: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(distance < 1, np.cos(np.pi / 2 * np.minimum(distance, 1)), 0.0)
 
 
-def _erb(hz: NDArray[np.float64] | np.float64) -> NDArray[np.float64]:
+def _erb(hz: NDArray[np.floating] | np.float64) -> NDArray[np.floating]:
     return np.asarray(9.265 * np.log(1 + hz / (24.7 * 9.265)))

@@ -29,22 +29,22 @@ class DFLNetwork(nn.Module):
 
     def __init__(self, layers: int = len(CHANNELS)) -> None:
         super().__init__()
+        self.strides = [1 if number == len(CHANNELS) else 2 for number in range(1, layers + 1)]
+        sizes = zip((1, *CHANNELS), CHANNELS, self.strides, strict=False)
         self.layers = nn.ModuleList(
-            nn.Sequential(nn.Conv1d(a, b, 3, bias=False), nn.BatchNorm1d(b))
-            for a, b in zip((1, *CHANNELS), CHANNELS[:layers], strict=False)
+            nn.Sequential(nn.Conv1d(a, b, 3, stride, bias=False), nn.BatchNorm1d(b), nn.LeakyReLU(0.2))
+            for a, b, stride in sizes
         )
-        for layer in self.layers:
-            nn.init.xavier_uniform_(layer[0].weight)
+        for weight in self.parameters():
+            if weight.ndim > 1:
+                nn.init.xavier_uniform_(weight)
 
     def forward(self, audio: Tensor) -> list[Tensor]:
         """Activations (B, C, T / 2), (B, C, T / 4) … of all layers."""
         hidden, outputs = audio[:, None], []
-        for number, layer in enumerate(self.layers, 1):
-            stride = 1 if number == len(CHANNELS) else 2
-            convolution, norm = layer
-            even = hidden.shape[-1] % stride == 0 and stride == 2
-            padded = functional.pad(hidden, (0, 1) if even else (1, 1))  # "same" as in TensorFlow
-            hidden = functional.leaky_relu(norm(functional.conv1d(padded, convolution.weight, stride=stride)), 0.2)
+        for layer, stride in zip(self.layers, self.strides, strict=True):
+            even = stride == 2 and hidden.shape[-1] % 2 == 0
+            hidden = layer(functional.pad(hidden, (0, 1) if even else (1, 1)))  # "same" as in TensorFlow
             outputs.append(hidden)
         return outputs
 
