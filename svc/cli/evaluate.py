@@ -45,7 +45,7 @@ def evaluate(
     mos: Annotated[list[str] | None, typer.Option(help="distillmos or dnsmos; repeatable")] = None,
     asr: Annotated[str, typer.Option(help="compare transcripts by Whisper: a size, or the FOLDER of a model")] = "",
     language: Annotated[str, typer.Option(help="of the lyrics, for --asr")] = "en",
-    device: Annotated[str, typer.Option(help="cpu or cuda, for converting")] = "cpu",
+    device: Annotated[str, typer.Option(help="cpu, cuda or mps, for converting")] = "cpu",
     jobs: Annotated[
         int | None, typer.Option("-j", "--jobs", min=1, help="threads; one for each core by default")
     ] = None,
