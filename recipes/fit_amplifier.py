@@ -102,12 +102,12 @@ def plucked_strings(seconds: float, seed: int) -> Samples:
     time = np.arange(RATE) / RATE
     for start in range(0, len(audio), RATE // 2):
         f0, level = 80 * 2 ** draw.uniform(0, 3.05), 10 ** draw.uniform(-1, -0.3)
-        note = sum(
+        harmonics = [
             np.sin(2 * np.pi * k * f0 * time + draw.uniform(0, 6.28)) * np.exp(-time * (2 + k)) / k
             for k in range(1, 21) if k * f0 < RATE / 2
-        )  # fmt: skip
+        ]  # fmt: skip
         part = audio[start : start + RATE]
-        part += level * note[: len(part)]
+        part += level * np.sum(harmonics, axis=0)[: len(part)]
     return audio.astype(np.float32)
 
 

@@ -69,16 +69,16 @@ class Voice:
         """Convert audio to a speaker; ``report`` then holds the measures of this conversion.
 
         Args:
-            audio: (T,), full scale 1.
+            audio: (T,), or (T, 2), of which the mean is converted and placed as the source is; full scale 1.
             rate: Hz.
             speaker: name, number, a mix as ``Ann:0.6,Bob:0.4``, or, of the base voice, the path of a recording.
             transpose: semitones, ``auto`` or ``match``, see ``svc.features.transpose.choose_transposition``.
 
         Returns:
-            (T,) at the same rate.
+            Of the same shape, at the same rate.
 
         Raises:
-            ValueError: the audio is not (T,), shorter than 10 ms, at a rate out of range, or not finite.
+            ValueError: the audio is not (T,) or (T, 2), shorter than 10 ms, at a rate out of range, or not finite.
             WeightsError: there is no such speaker.
         """
         converter = self.converter
@@ -87,7 +87,10 @@ class Voice:
             converter = Converter(file, self.device)
         else:
             mix = converter.parse_speaker(str(speaker))
-        converted, self.report = converter.convert(_audio(audio, rate), mix, transpose=transpose)
+        samples = np.asarray(audio, dtype=np.float32)
+        stereo = samples if samples.ndim == 2 and samples.shape[1] == 2 else None
+        mono = _audio(samples if stereo is None else samples.mean(axis=1), rate)
+        converted, self.report = converter.convert(mono, mix, transpose=transpose, stereo=stereo)
         return converted.samples
 
     def fit(

@@ -9,14 +9,23 @@ from svc.errors import WeightsError
 from svc.inference.converter import Converter
 
 
-def test_a_song_is_sung_as_by_the_converter(voice, tone, tmp_path):
+def test_the_api_converts_as_the_converter(voice, tone, tmp_path):
     voice.save(tmp_path / "v.safetensors")
     loaded = Voice.load(str(tmp_path / "v.safetensors"))
     assert [speaker.name for speaker in loaded.speakers] == ["Ann", "Bob Ö."]
-    made = loaded.convert(tone.samples.astype(np.float64), tone.rate, speaker=1, transpose=-12)
+    created = loaded.convert(tone.samples.astype(np.float64), tone.rate, speaker=1, transpose=-12)
     wanted, _ = Converter(voice).convert(tone, "Bob Ö.", transpose=-12)
-    assert np.array_equal(made, wanted.samples)
+    assert np.array_equal(created, wanted.samples)
     assert loaded.report.transpose == -12
+
+
+def test_stereo_comes_out_stereo(voice, tone):
+    """In the middle as the mono conversion, and elsewhere with the level difference of the source."""
+    mono = Voice(voice).convert(tone.samples, tone.rate, speaker="Ann")
+    both = Voice(voice).convert(np.stack([tone.samples] * 2, axis=1), tone.rate, speaker="Ann")
+    np.testing.assert_allclose(both, np.stack([mono] * 2, axis=1), atol=1e-4)
+    aside = Voice(voice).convert(tone.samples[:, None] * np.array([1.0, 0.5]), tone.rate, speaker="Ann")
+    assert 10 * np.log10(np.divide(*np.square(aside).sum(axis=0))) == pytest.approx(6.02, abs=0.5)
 
 
 def test_what_is_no_audio_is_refused(voice):

@@ -18,7 +18,7 @@ TAPS = 257
 GRID = 2**15  # samples of the response from which an FIR filter is cut
 PADDING = 0.05  # s; responses have decayed after it
 
-Gains = NDArray[np.float64]
+Gains = NDArray[np.floating]
 
 
 def a_weighting(frequencies: Gains) -> Gains:
@@ -84,7 +84,7 @@ def weight(audio: Tensor, name: str, sample_rate: float) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _gains(name: str, length: int, sample_rate: float) -> Tensor:
-    import scipy.fft  # every conversion imports this module, and few weigh audio
+    import scipy.fft  # not for every conversion, which imports this module
 
     size = 2 * scipy.fft.next_fast_len((length + round(PADDING * sample_rate) + 1) // 2)
     return torch.from_numpy(bin_gains(name, size, sample_rate)).float()

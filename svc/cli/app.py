@@ -101,6 +101,8 @@ def check_device(device: str) -> None:
     devices = ["cpu"]
     if torch.cuda.is_available():
         devices += ["cuda", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+    if torch.backends.mps.is_available():
+        devices.append("mps")
     if device not in devices:
         raise DataError(f"--device {device}: not there; use {' or '.join(devices)}")
 
@@ -139,7 +141,7 @@ def run_app(program: typer.Typer, arguments: Sequence[str] | None = None) -> Non
     except ModuleNotFoundError as error:
         if (error.name or "svc").partition(".")[0] == "svc":
             raise
-        _exit_with(f"{error.name} is not installed; run bash tools/setup to install what this version of svc needs")
+        _exit_with(f"{error.name} is not installed; install svc again with pip, or in a clone run bash tools/setup")
     except OSError as error:
         if not is_full(error):
             raise

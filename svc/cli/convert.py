@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from svc.audio import files
+from svc.audio.find import is_audio
 from svc.cli.app import Force, VoiceOption, app, check_device, check_output, progress_stages
 from svc.errors import DataError, WeightsError, printable
-from svc.inference.base_voice import find_voice
+from svc.inference.base_voice import find_voice, name_voice
 
 if TYPE_CHECKING:
     from svc.features.transpose import Transpose
@@ -64,7 +65,7 @@ def convert(
     save_f0_csv: Annotated[
         Path | None, typer.Option(help="write the f0 of the song as such a CSV, before transposition")
     ] = None,
-    device: Annotated[str, typer.Option(help="cpu, or cuda where there is one")] = "cpu",
+    device: Annotated[str, typer.Option(help="cpu, or cuda or mps where there is one")] = "cpu",
     force: Force = False,
 ) -> None:
     """Convert songs, or a folder of songs, to another speaker."""
@@ -84,6 +85,8 @@ def convert(
     _check_songs(songs, recursive, out)
     path = find_voice(voice)
     mix = None if is_recording(speaker) else _read_mix(path, speaker)
+    if mix is None:
+        files.check_header(Path(speaker))
     label = mix.label if mix else Path(speaker).stem
     jobs, target = _choose_targets(songs, recursive, out, f"_{label}{_key(semitones)}")
     if not several:
@@ -117,7 +120,13 @@ def _read_mix(voice: Path, speaker: str) -> "SpeakerMix":
     try:
         return parse_speaker(read_header(voice), speaker)
     except WeightsError as error:
-        raise error if str(voice) in str(error) else WeightsError(f"{voice}: {error}") from None
+        if str(voice) in str(error):
+            raise
+        if Path(speaker).is_dir():
+            raise DataError(f"{speaker}: is a folder; name one recording, or add the speaker with svc fit") from None
+        if is_audio(Path(speaker).name):
+            files.check_file(Path(speaker))
+        raise WeightsError(f"{name_voice(voice)}: {error}; name another voice with -v") from None
 
 
 def _check_songs(songs: Sequence[Path], recursive: bool, out: Path | None) -> None:
@@ -134,7 +143,7 @@ def _check_songs(songs: Sequence[Path], recursive: bool, out: Path | None) -> No
         if not recursive and song.is_dir():
             raise DataError(f"{song}: is a folder; add -r to convert the recordings in it")
     if not recursive and len(songs) == 1 and songs[0] != PIPE:
-        files.check_file(songs[0])
+        files.check_header(songs[0])
 
 
 def _choose_targets(
@@ -211,7 +220,7 @@ def _convert_batch(
 def _print_report(report: "ConversionReport", target: Path, mix: "SpeakerMix", voice: Path) -> None:
     echo = partial(typer.echo, err=target == PIPE)  # standard output is the song
     name = "standard output" if target == PIPE else f"{target}"
-    echo(f"{name}: {report.seconds:.1f} s as {mix.label}, {report.transpose:+g} semitones, voice {voice}")
+    echo(f"{name}: {report.seconds:.1f} s as {mix.label}, {report.transpose:+g} semitones, voice {name_voice(voice)}")
     echo("".join(f"  {line}\n" for line in report.notes + report.range_lines(mix)), nl=False)
     total = sum(report.timings.values())
     stages = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in report.timings.items())

@@ -45,7 +45,7 @@ def evaluate(
     mos: Annotated[list[str] | None, typer.Option(help="distillmos or dnsmos; repeatable")] = None,
     asr: Annotated[str, typer.Option(help="compare transcripts by Whisper: a size, or the FOLDER of a model")] = "",
     language: Annotated[str, typer.Option(help="of the lyrics, for --asr")] = "en",
-    device: Annotated[str, typer.Option(help="cpu or cuda, for converting")] = "cpu",
+    device: Annotated[str, typer.Option(help="cpu, cuda or mps, for converting")] = "cpu",
     jobs: Annotated[
         int | None, typer.Option("-j", "--jobs", min=1, help="threads; one for each core by default")
     ] = None,
@@ -155,4 +155,5 @@ def _evaluate(request: "EvaluationRequest", voice: "VoiceFile | None", device: s
     if request.out.name in harmony.ANCHORS and voice:
         rows = [r for r in scores.rows if r["system"] == "voice" and r["speaker"] != r["target"] and not r.get("seen")]
         anchors = harmony.ANCHORS[request.out.name]
-        typer.echo(f"{request.out.name}: LogF0PCC {mean(rows, 'log_f0_pcc'):.1%} (on other songs: {anchors})")
+        every, notes = (f"{mean(rows, key):.1%}" for key in ("log_f0_pcc", "log_f0_pcc_notes"))
+        typer.echo(f"{request.out.name}: LogF0PCC {every}, of notes {notes} (on other songs: {anchors})")

@@ -55,7 +55,7 @@ def load(name: str, *, random_weights: bool = False) -> Encoder:
 
     with torch.random.fork_rng([]):
         torch.manual_seed(0)
-        encoder = classes()[name](None)  # type: ignore[call-arg]
+        encoder = classes()[name](None)
         for weight in encoder.parameters():
             if weight.ndim > 1 and not weight.any():  # the identity at the start of a training is no control
                 torch.nn.init.xavier_normal_(weight)

@@ -16,6 +16,7 @@ WINDOW, PERIODS = 0.03, 3.0  # s of the Hann window, and periods of f0 that it h
 SEARCH_CENTS = 200.0  # cents between the rough f0 and a peak
 DISTANCE_PENALTY = 0.1 / 1200  # of correlation, that a peak must be higher by for each cent that it is further away
 CREAK_HZ = 32.0, 52.0
+CREAK_BAND = 1500.0  # Hz; above it a singer's formant rings between the pulses
 MIN_CREAK, CREAK_CONTRAST = 0.6, 0.15  # autocorrelation of creak, and by how much it is higher than at shorter lags
 OVERSAMPLING = 4  # lags in a sample, by band-limited interpolation
 _CHUNK = 512  # frames
@@ -52,7 +53,7 @@ def track_creak(audio: Tensor, where: Tensor) -> tuple[Tensor, Tensor]:
     tracked = [torch.zeros(2, 0)]
     for n in range(0, len(where), _CHUNK):
         part = where[n : n + _CHUNK]
-        alike = _autocorrelation(windows[part], torch.full((len(part),), CREAK_HZ[0]))
+        alike = _autocorrelation(windows[part], torch.full((len(part),), CREAK_HZ[0]), CREAK_BAND)
         top, lag = alike[:, shortest:longest].max(dim=1)
         before = alike[:, : shortest * 3 // 4]
         peaks = (before[:, 1:-1] >= before[:, :-2]) & (before[:, 1:-1] > before[:, 2:])
@@ -78,8 +79,8 @@ def _move_to_peak(windows: Tensor, f0: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(in_reach, exact, f0), torch.where(in_reach, top, 0.0)
 
 
-def _autocorrelation(windows: Tensor, f0: Tensor) -> Tensor:
-    """Of windows (N, T) at lags of 1 / (RATE · FINER), 1 at lag 0, as far as any f0 (N,) asks for."""
+def _autocorrelation(windows: Tensor, f0: Tensor, band: float = SAMPLE_RATE / 2) -> Tensor:
+    """Of a band in Hz of windows (N, T), 1 at lag 0, ``OVERSAMPLING`` lags a sample, as far as any f0 (N,) asks for."""
     size = windows.shape[1]
     time = (torch.arange(size) - (size - 1) / 2) / SAMPLE_RATE
     half = (PERIODS / f0).clamp(WINDOW, size / SAMPLE_RATE)[:, None] / 2
@@ -90,6 +91,7 @@ def _autocorrelation(windows: Tensor, f0: Tensor) -> Tensor:
     def correlate(part: Tensor) -> Tensor:
         length = 1 << (2 * size - 1).bit_length()
         power = torch.fft.rfft(part, length).abs().square()
+        power[:, round(band * length / SAMPLE_RATE) + 1 :] = 0
         lagged: Tensor = torch.fft.irfft(power, length * OVERSAMPLING)[:, :furthest]
         return lagged / lagged[:, :1].clamp_min(1e-12)
 

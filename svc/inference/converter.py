@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from svc.audio import files
-from svc.audio.chunks import buffer_samples, resample_to_buffer
+from svc.audio.chunks import buffer_samples, iter_chunks, resample_to_buffer
 from svc.audio.files import Audio, Samples
 from svc.audio.resample import resample_stream
 from svc.errors import WeightsError, printable
@@ -68,7 +68,7 @@ class Converter:
 
     def convert(
         self, audio: Audio, speaker: str | SpeakerMix, *, transpose: Transpose = "auto", f0_csv: Path | None = None,
-        loudness: Loudness = "source", progress: Progress = no_progress,
+        loudness: Loudness = "source", progress: Progress = no_progress, stereo: Samples | None = None,
     ) -> tuple[Audio, ConversionReport]:  # fmt: skip
         """Convert audio at any rate; the output has its rate and, to the sample, its length.
 
@@ -76,6 +76,7 @@ class Converter:
             audio: the source.
             speaker, transpose, f0_csv, loudness: see ``ConversionOptions``.
             progress: called with the name of a stage, ``extract`` or ``synthesise``, and the share that is done.
+            stereo: (T, 2) of which the source is the mean; the output is (T, 2) then, placed as these are.
 
         Raises:
             WeightsError: the voice has no such speaker.
@@ -83,7 +84,12 @@ class Converter:
         """
         options = ConversionOptions(speaker, transpose, loudness, f0_csv)
         report = ConversionReport()
-        samples = np.concatenate(list(self._convert([audio], audio.rate, options, report, progress)))
+
+        def place(mono: Iterator[Samples], length: int) -> Iterator[Samples]:
+            halves = np.full(2, 0.5, np.float32)
+            return mono if stereo is None else stereo_placement(mono, iter_chunks(stereo), halves, audio.rate, length)
+
+        samples = np.concatenate(list(self._convert([audio], audio.rate, options, report, progress, place)))
         return Audio(samples, audio.rate), report
 
     def convert_file(

@@ -23,9 +23,17 @@ def test_what_is_not_there_is_refused(device, two_gpus):
         check_device(device)
 
 
-def refused(told: tuple[int, str, str], sentence: str) -> None:
+def test_mps_is_taken_where_there_is_one(monkeypatch):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    check_device("mps")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(DataError, match=r"not there; use cpu$"):
+        check_device("mps")
+
+
+def refused(output: tuple[int, str, str], sentence: str) -> None:
     """Exit code 2 and that one sentence, whatever a bar of progress shows before it."""
-    code, out, err = told
+    code, out, err = output
     assert (code, out) == (2, "")
     assert [line for line in err.splitlines() if line.startswith("svc: ")] == [f"svc: {sentence}"]
     assert "Traceback" not in err
@@ -45,17 +53,17 @@ def test_commands_refuse_a_number_that_is_not_there(world, two_gpus, monkeypatch
 
 
 def test_many_processes_and_a_gpu_exclude_each_other(world, two_gpus, monkeypatch, capsys):
-    asked = []
-    monkeypatch.setattr(prepare, "prepare", lambda *given, **_: asked.append(given[3:]) or prepare.Summary([], [], []))
-    known = ("prepare", "data", "-o", "out", "--device")
+    calls = []
+    monkeypatch.setattr(prepare, "prepare", lambda *args_, **_: calls.append(args_[3:]) or prepare.Summary([], [], []))
+    arguments = ("prepare", "data", "-o", "out", "--device")
     sentence = "--jobs 4: with --device cuda:1 one process does it all; leave --jobs out"
-    refused(svc(monkeypatch, capsys, *known, "cuda:1", "--jobs", "4"), sentence)
+    refused(svc(monkeypatch, capsys, *arguments, "cuda:1", "--jobs", "4"), sentence)
     for options in (("cuda:1",), ("cuda:1", "--jobs", "1"), ("cpu", "--jobs", "4")):
-        assert svc(monkeypatch, capsys, *known, *options)[0] == 0
-    assert asked == [(None, "cuda:1"), (1, "cuda:1"), (4, "cpu")]
+        assert svc(monkeypatch, capsys, *arguments, *options)[0] == 0
+    assert calls == [(None, "cuda:1"), (1, "cuda:1"), (4, "cpu")]
 
 
-def too_small(*_given, **_named):
+def too_small(*_arguments, **_named):
     raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nGPU 0 has a total of …")
 
 
@@ -66,10 +74,10 @@ def test_converting_out_of_memory(world, monkeypatch, capsys):
     assert sorted(world.rglob("*")) == before
 
 
-def test_what_is_not_installed_is_told(world, monkeypatch, capsys):
-    def missing(*_given, **_named):
+def test_a_missing_library_is_one_line(world, monkeypatch, capsys):
+    def missing(*_arguments, **_named):
         raise ModuleNotFoundError("No module named 'novel'", name="novel")
 
     monkeypatch.setattr(Generator, "forward", missing)
-    sentence = "novel is not installed; run bash tools/setup to install what this version of svc needs"
+    sentence = "novel is not installed; install svc again with pip, or in a clone run bash tools/setup"
     refused(svc(monkeypatch, capsys, "convert", "-s", "0", "song.wav"), sentence)

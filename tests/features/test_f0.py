@@ -89,6 +89,15 @@ def test_creak_is_neither_doubled_nor_muted(hz):
     assert cents(tracked, hz)[4:-4].max() < 50
 
 
+def test_creak_of_a_ringing_voice_is_kept():
+    """The formant at 2800 Hz rings between the pulses."""
+    song, config = render(SINGERS[3], phrase(5), median=40.0), F0Config(model="tiny")
+    tracked, periodicity = f0.track(Audio(song.samples, RATE), len(song.f0), config)
+    kept = (song.f0 > 0) & (periodicity >= config.voicing_threshold)
+    assert kept.sum() > 0.87 * (song.f0 > 0).sum()
+    assert (cents(tracked[kept], song.f0[kept]) < 100).mean() > 0.97
+
+
 def test_a_whispered_verse_is_unvoiced():
     """Aspiration through the formants of vowels, which CREPE takes for pitch in a tenth of the frames."""
     verse = [replace(phrase(number), whispered=True) for number in range(len(SINGERS))]

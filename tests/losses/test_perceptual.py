@@ -140,7 +140,7 @@ def test_any_sum_of_encoders_is_written_as_yaml(tmp_path):
     file.write_text(
         "perceptual:\n"
         "  phones: {weight: 0}\n"
-        "  cochleagram: {encoder: cochleagram, layers: [envelope, rectified], weight: 0.01, balance_after_steps: 500}\n"
+        "  cochleagram: {encoder: cochleagram, layers: [envelope], weight: 0.01, balance_after_steps: 500}\n"
         "  control: {encoder: autoencoder, layers: [layer1, layer2], weight: 0.02, random_weights: true}\n"
     )
     alone = {"cochleagram": {"perceptual.control.weight": 0}, "control": {"perceptual.cochleagram.weight": 0}}

@@ -46,6 +46,7 @@ MEASURES = (
     Measure("vuv_error", "V/UV error (VDE)", F0, "low", -1, "frames voiced in only one of source and output"),
     Measure("raw_pitch_accuracy", "raw pitch accuracy", F0, "high", -1, "voiced frames within 50 cents"),
     Measure("log_f0_pcc", "LogF0PCC", F0, "high", -1, "Pearson correlation of log f0, where both are voiced"),
+    Measure("log_f0_pcc_notes", "LogF0PCC of notes", F0, "high", -1, "of 100 ms or more: elsewhere trackers jump"),
     Measure("f0_corr", "F0CORR", F0, "high", 3, "Pearson correlation of f0 in Hz, where both are voiced"),
     Measure("gpe", "GPE", F0, "low", -1, "gross pitch errors: more than 20 % off, where both are voiced"),
     Measure("ffe", "FFE", F0, "low", -1, "f0 frame errors: voicing errors and gross pitch errors"),

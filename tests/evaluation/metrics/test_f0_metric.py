@@ -41,7 +41,7 @@ class TestF0Scores:
     def test_constant_shift(self, shift):
         scores = score(up(self.reference, shift), self.reference)
         errors = dict.fromkeys(("f0_rmse", "f0_median", "f0_over50", "vuv_error", "gpe", "ffe"), 0)
-        agreement = dict.fromkeys(("raw_pitch_accuracy", "log_f0_pcc", "f0_corr"), 1)
+        agreement = dict.fromkeys(("raw_pitch_accuracy", "log_f0_pcc", "log_f0_pcc_notes", "f0_corr"), 1)
         assert scores == pytest.approx({"shift": shift} | errors | agreement, abs=1e-9)
 
     @pytest.mark.parametrize(("off", "wrong", "shift"), [(40, False, 0), (-60, True, 0), (1200, True, -1200)])
@@ -80,6 +80,24 @@ class TestF0Scores:
         assert scores["vuv_error"] == 1 / 4
         assert scores["ffe"] == 2 / 4
 
+    @pytest.mark.parametrize(("frames", "expected"), [(9, 1), (10, 17 / 385**0.5)])
+    def test_octave_errors_count_in_notes_where_they_last(self, frames, expected):
+        """Octaves 0 1 2 0 of ten frames each come out as 0 1 2 −2, by hand, or with less than a note of −2."""
+        reference = 100.0 * 2 ** np.repeat([0, 1, 2, 0], 10)
+        output = reference.copy()
+        output[30 : 30 + frames] /= 4
+        scores = score(output, reference)
+        assert scores["log_f0_pcc_notes"] == pytest.approx(expected)
+        assert scores["log_f0_pcc"] < 0.9
+
+    def test_notes(self):
+        """Ten voiced frames, without leaps, are one."""
+        f0 = np.concatenate([np.zeros(2), np.full(9, 200.0), [0], np.full(5, 200.0), np.full(10, 239.0), np.zeros(1)])
+        assert np.flatnonzero(f0_metric.notes(f0)).tolist() == list(range(17, 27))
+        f0[17:27] = 237.0  # 294 cents: one note with the five before
+        assert np.flatnonzero(f0_metric.notes(f0)).tolist() == list(range(12, 27))
+        assert f0_metric.notes(np.zeros(0)).shape == (0,)
+
     @pytest.mark.parametrize(("ratio", "gross"), [(1.19, 0), (1.21, 0.25), (0.81, 0), (0.79, 0.25)])
     def test_gross_errors_are_beyond_a_fifth(self, ratio, gross):
         scores = score(200 * np.array([1, 1, 1, ratio]), np.full(4, 200.0))
@@ -102,7 +120,7 @@ class TestF0Scores:
             [vuv_error, accuracy], nan_ok=1
         )
         assert scores["ffe"] == pytest.approx(vuv_error, nan_ok=True)
-        others = ("shift", "f0_rmse", "f0_median", "f0_over50", "log_f0_pcc", "f0_corr", "gpe")
+        others = ("shift", "f0_rmse", "f0_median", "f0_over50", "log_f0_pcc", "log_f0_pcc_notes", "f0_corr", "gpe")
         assert all(math.isnan(scores[key]) for key in others)
 
 
