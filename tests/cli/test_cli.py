@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def svc(monkeypatch, capsys, *arguments) -> tuple[int, str, str]:
-    """Exit code, lines_out and error lines_out of a command."""
+    """Exit code, output and error output of a command."""
     monkeypatch.setattr(sys, "argv", ["svc", *map(str, arguments)])
     with pytest.raises(SystemExit) as stopped:
         main()
@@ -174,7 +174,7 @@ def test_convert_never_overwrites_without_force(world, monkeypatch, capsys):
 
 WRONG = {
     "no such speaker": (["convert", "-s", "7", "song.wav"], "no speaker '7' in this voice"),
-    "lines_out is the song": (["convert", "-s", "0", "-f", "song.wav", "-o", "song.wav"], "is an input"),
+    "output is the song": (["convert", "-s", "0", "-f", "song.wav", "-o", "song.wav"], "is an input"),
     "no such recording": (["convert", "-s", "none.wav", "song.wav"], "none.wav: no such file"),
     "folder as a speaker": (["convert", "-s", "runs", "song.wav"], "runs: is a folder; name one recording"),
     "no such clips": (["fit", "none", "-n", "Cy", "-o", "c.safetensors"], "no such folder"),
