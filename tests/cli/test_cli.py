@@ -20,7 +20,9 @@ from svc.audio import files
 from svc.audio.files import Audio
 from svc.cli import COMMANDS, load_commands, main, train
 from svc.cli.app import RENAMED_OPTIONS, app
+from svc.cli.prepare import print_summary
 from svc.config import load, to_tree
+from svc.data.prepare import Summary
 from svc.errors import WeightsError
 from svc.features.training_data import TrainingData
 from svc.inference.voice import VoiceFile
@@ -133,6 +135,18 @@ def test_speakers(world, monkeypatch, capsys):
     assert "1  Bob Ö." in out
     assert "licence: CC0" in out
     assert "next: svc convert" in out
+    code, out, _ = svc(monkeypatch, capsys, "speakers", "base")
+    assert out.startswith("base: ")
+    assert "next: svc convert --voice base --speaker 0 SONG.wav" in out
+
+
+def test_a_short_speaker_is_one_whose_clips_are_short(prepared, tmp_path, capsys):
+    """Those of the test side count too, as in the column of minutes."""
+    clip, speaker = prepared.clips[0], prepared.speakers[0]
+    for frames, short in ((5_900, True), (6_100, False)):
+        clips = [replace(clip, speaker=speaker.name, frames=frames)]
+        print_summary(Summary(clips, [replace(speaker, seconds=50.0)], [], []), tmp_path)
+        assert ("less than a minute" in capsys.readouterr().out) == short
 
 
 def test_convert_finds_the_voice_and_names_the_output(world, monkeypatch, capsys):
