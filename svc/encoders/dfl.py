@@ -67,7 +67,8 @@ class DFLEncoder(Encoder):
         super().__init__()
         self.model = DFLNetwork(LOSS_LAYERS)
         if file is not None:
-            self.model.load_state_dict(load_checked(file, half_precision(self.model), "train it with recipes/train_dfl.py"))
+            hint = "train it with recipes/train_dfl.py"
+            self.model.load_state_dict(load_checked(file, half_precision(self.model), hint))
         self.freeze()
 
     def forward(self, audio: Tensor) -> dict[str, Tensor]:
