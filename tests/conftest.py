@@ -100,9 +100,9 @@ def prepared(tmp_path_factory, singers_folder, tiny) -> Manifest:
     """One clip is held out by name: the bytes of synthetic audio, and so their hashes, differ between processors."""
     out = tmp_path_factory.mktemp("prepared")
     prepare(singers_folder, out, tiny, jobs=1)
-    made = manifest.read(out)
-    clips = [replace(clip, split="valid" if clip.path == "bass/0.wav" else "train") for clip in made.clips]
-    manifest.write(out, clips, made.speakers, [], made.features)
+    created = manifest.read(out)
+    clips = [replace(clip, split="valid" if clip.path == "bass/0.wav" else "train") for clip in created.clips]
+    manifest.write(out, clips, created.speakers, [], created.features)
     return manifest.read(out)
 
 
@@ -115,8 +115,8 @@ def voice(tiny) -> VoiceFile:
         VoiceSpeaker("Ann", 60.0, 220.0, 150.0, 400.0),
         VoiceSpeaker("Bob Ö.", 90.0, 110.0, 80.0, 220.0, number=1),
     )
-    heard_by = content.encoder_fingerprint(tiny.features.content)
-    return VoiceFile.of(generator.eval().requires_grad_(False), tiny, singers, {"licence": "CC0"}, heard_by, 2)
+    encoder = content.encoder_fingerprint(tiny.features.content)
+    return VoiceFile.of(generator.eval().requires_grad_(False), tiny, singers, {"licence": "CC0"}, encoder, 2)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ decoders of the rest of what it reads (ADPCM of all kinds, GSM 6.10, DWVW, DPCM)
 import logging
 import stat
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -183,6 +183,20 @@ def check_file(path: Path) -> None:
         raise file_error(path, "is a device or pipe; name an audio file")
     if status.st_size == 0:
         raise file_error(path, "is empty (0 bytes); record or copy it again")
+
+
+def check_header(path: Path) -> None:
+    """``check_file``, and refuse what is no audio by its header; of what ffmpeg decodes, no header is read.
+
+    Raises:
+        AudioError: as ``read``.
+    """
+    check_file(path)
+    with suppress(OSError):  # ``_opened`` reports it
+        if unsupported_codec(path):
+            return
+    with _opened(path):
+        pass
 
 
 def _check_header(path: Path, stream: "soundfile.SoundFile") -> None:

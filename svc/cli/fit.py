@@ -17,8 +17,9 @@ from svc.cli.app import (
     check_output,
     check_voice_output,
 )
+from svc.data.sources import find_single_speaker
 from svc.errors import DataError
-from svc.inference.base_voice import find_voice
+from svc.inference.base_voice import find_voice, name_voice
 
 if TYPE_CHECKING:
     from svc.adaptation.pipeline import AdaptOptions, AdaptResult
@@ -72,6 +73,7 @@ def fit(
         check_voice_output(out, force)
         if not zero_shot:
             check_output(out.with_suffix(".wav"), force)
+            find_single_speaker(clips, name)  # before the voice is loaded
     from svc.adaptation.pipeline import AdaptOptions, adapt
     from svc.inference.voice import VoiceFile
 
@@ -82,7 +84,7 @@ def fit(
     def print_prepared(summary: "Summary", voice_type: "VoiceType") -> None:
         if main:
             _print_summary(summary)
-            typer.echo(f"type: {'speech' if voice_type == 'speech' else 'singing'}; adapting {path}, "
+            typer.echo(f"type: {'speech' if voice_type == 'speech' else 'singing'}; adapting {name_voice(path)}, "
                        f"intermediate files in {work_dir}")  # fmt: skip
 
     loaded = VoiceFile.load(path)

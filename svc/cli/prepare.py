@@ -77,7 +77,7 @@ def print_summary(summary: "Summary", out: Path) -> None:
     widths = [max(len(line[column]) for line in table) for column in range(len(HEAD))]
     for line in table:
         typer.echo("  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-    short = [speaker.name for speaker in summary.speakers if speaker.seconds < 60]
+    short = [speaker.name for speaker in summary.speakers if _minutes(clips[speaker.name]) < 1]
     if short:
         names = ", ".join(short[:SHORT_LIST]) + (f" and {len(short) - SHORT_LIST} more" if short[SHORT_LIST:] else "")
         typer.echo(f"  less than a minute, so expect a low similarity: {names}")

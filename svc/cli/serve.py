@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from svc.cli.app import VOICE_HELP, app
-from svc.inference.base_voice import find_voice
+from svc.inference.base_voice import find_voice, name_voice
 
 
 @app.command()
@@ -29,7 +29,7 @@ def serve(
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # to end as by Ctrl-C, leaving nothing behind
     try:
         with serve_page(chosen, port, Limits(minutes=max_minutes), not no_fit) as address:
-            typer.echo(f"{chosen} is ready, for songs of {max_minutes:g} minutes at most")
+            typer.echo(f"{name_voice(chosen)} is ready, for songs of {max_minutes:g} minutes at most")
             typer.echo(f"next: open {address}, Ctrl-C ends")
             threading.Event().wait()
     except KeyboardInterrupt:

@@ -7,7 +7,7 @@ import typer
 
 from svc.cli.app import Force, VoiceOption, app, check_voice_output
 from svc.errors import printable
-from svc.inference.base_voice import find_voice
+from svc.inference.base_voice import find_voice, name_voice
 
 if TYPE_CHECKING:
     from svc.inference.voice import VoiceFile, VoiceHeader
@@ -27,12 +27,14 @@ def speakers(
 
     path = find_voice(voice)
     header = read_header(path)
-    typer.echo(f"{path}:")
+    typer.echo(
+        f"{name_voice(path)}: {len(header.speakers)} speakers, minutes of recordings, range for --transpose auto"
+    )
     _print_speakers(header, len(header.speakers) if everybody else SHOWN)
     for heading, text in header.card.items():
         typer.echo(printable(f"{heading}: {text}"))
-    first = header.speakers[0].number
-    typer.echo(f"next: svc convert --voice {path} --speaker {first} SONG.wav; to add a speaker: svc fit --help")
+    typer.echo(f"next: svc convert --voice {name_voice(path)} --speaker {header.speakers[0].number} SONG.wav; "
+               "to add a speaker: svc fit --help")  # fmt: skip
 
 
 @app.command()

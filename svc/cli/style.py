@@ -49,13 +49,13 @@ def style(
         check_output(path, force)
     if {path.resolve() for path in outputs} & {content.resolve(), style_clip.resolve()}:
         raise DataError(f"{out}: is an input of this command; give another name")
+    source, texture = files.read(content), files.read(style_clip)  # before torch is imported
     from svc.style.presets import make_config
     from svc.style.report import measure, write_report
     from svc.style.transfer import check_clips, transfer
     from svc.utils.progress import bar
 
     config = make_config(preset, parse_overrides(overrides or []) | {"seed": seed}, as_published=as_published)
-    source, texture = files.read(content), files.read(style_clip)
     check_clips(source, texture)
     with bar("style", 100, "%") as meter:
 

@@ -128,7 +128,8 @@ def train_voice(
         typer.echo(
             write_training_report(run, evaluator, outcome.outputs, independence_notes(evaluator.metrics, options))
         )
-    typer.echo(f"open {run}/report.html, or run tensorboard --logdir {run}")
+    report = f"open {run}/report.html, or " if evaluator else ""
+    typer.echo(f"{report}run tensorboard --logdir {run}")
     exported = export_run(run, "last", dict(card))
     exported.save(run / VOICE)
     typer.echo(f"{run / VOICE}: {len(exported.speakers)} speakers")

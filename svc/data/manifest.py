@@ -8,8 +8,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from svc.audio.files import Audio
 from svc.config import Config
 from svc.errors import DataError
+from svc.features.cache import FeatureCache, from_int16
 from svc.features.speaker import Speaker
 from svc.utils.atomic import write_bytes
 
@@ -49,6 +51,15 @@ class Manifest:
     speakers: tuple[Speaker, ...]
     features: dict[str, Any]
     sha256: str
+
+    @property
+    def cache(self) -> FeatureCache:
+        """The features of the clips."""
+        return FeatureCache(self.folder / "store")
+
+    def audio(self, clip: Clip) -> Audio:
+        """The recording of a clip, at the sample rate of the features."""
+        return Audio(from_int16(self.cache.get(clip.key, "audio")), int(self.features["sample_rate"]))
 
     def split(self, name: str) -> list[Clip]:
         """The clips of ``train``, ``valid`` or ``test``."""

@@ -10,7 +10,6 @@ from svc.audio.files import Audio
 from svc.data.manifest import Manifest
 from svc.encoders.speaker_encoder import SpeakerEncoder
 from svc.errors import DataError
-from svc.features.cache import FeatureCache, from_int16
 from svc.utils.progress import progress
 from svc.utils.units import FRAMES_PER_SECOND
 
@@ -40,13 +39,12 @@ def encode_speakers(prepared: Manifest) -> NDArray[np.float32]:
 
 def training_audio(prepared: Manifest, seconds: float = MAX_SECONDS) -> dict[str, list[Audio]]:
     """Training clips of every speaker that are not silent, so many seconds together or a little more."""
-    cache, rate = FeatureCache(prepared.folder / "store"), int(prepared.features["sample_rate"])
     audio: dict[str, list[Audio]] = {}
     for name, clips in prepared.training_clips().items():
         active = [clip for clip in clips if clip.active]
         before = np.cumsum([0, *(clip.frames for clip in active)]) / FRAMES_PER_SECOND
         chosen = active[: int(np.searchsorted(before, seconds))]
-        audio[name] = [Audio(from_int16(cache.get(clip.key, "audio")), rate) for clip in chosen]
+        audio[name] = [prepared.audio(clip) for clip in chosen]
     return audio
 
 

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from svc.encoders import register
 from svc.encoders.spectrogram import SpectrogramEncoder
-from svc.encoders.weights import load_half_precision, read_header
+from svc.encoders.weights import load_trained, read_header
 
 FFT = 512
 FILTERS = (16, 32, 64, 32)
@@ -94,8 +94,7 @@ class AutoencoderEncoder(SpectrogramEncoder):
         size = {} if file is None else read_header(file, "size", "train_autoencoder")
         self.model = Autoencoder(AutoencoderSize(**size))
         self.options = json.dumps(asdict(self.model.size))
-        if file is not None:
-            load_half_precision(self.model, file, "make it again by the recipe")
+        load_trained(self.model, file, "train_autoencoder")
         self.freeze()
 
     def layers(self, spectrogram: Tensor) -> dict[str, Tensor]:

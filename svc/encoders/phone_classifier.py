@@ -17,8 +17,7 @@ from torch.nn import functional
 from svc.audio.stft import mel_filters, power_spectrogram
 from svc.encoders import register
 from svc.encoders.base import Encoder
-from svc.encoders.weights import load_half_precision
-from svc.errors import WeightsError
+from svc.encoders.weights import load_trained
 
 SAMPLE_RATE, WINDOW, HOP, FFT = 16_000, 400, 160, 1024
 BANDS, LOWEST, HIGHEST = 80, 60.0, 7000.0  # mel bands, Hz
@@ -95,12 +94,7 @@ class PhoneEncoder(Encoder):
         self.register_buffer("bank", mel_bank().clone(), persistent=False)
         self.bank: Tensor
         self.model = PhoneClassifier()
-        if file is not None:
-            if not file.is_file():
-                raise WeightsError(
-                    f"{file}: not there; train it with recipes/train_phone_model.py, or use the encoder cepstral"
-                )
-            load_half_precision(self.model, file, "reinstall svc")
+        load_trained(self.model, file, "train_phone_model")
         self.freeze()
 
     def forward(self, audio: Tensor) -> dict[str, Tensor]:

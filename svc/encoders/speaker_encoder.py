@@ -18,7 +18,7 @@ from svc.audio.resample import resample
 from svc.audio.stft import mel_filters, power_spectrogram
 from svc.encoders import register
 from svc.encoders.base import Encoder
-from svc.encoders.weights import load_half_precision, read_header
+from svc.encoders.weights import load_trained, read_header
 from svc.errors import DataError
 
 SAMPLE_RATE, WINDOW, HOP, FFT = 16_000, 400, 160, 512
@@ -121,8 +121,7 @@ class SpeakerEncoder(Encoder):
         self.bank: Tensor
         name = "cnn" if file is None else read_header(file, "config", "train_speaker_encoder")["network"]
         self.model, self.options = SpeakerNetwork(name), name
-        if file is not None:
-            load_half_precision(self.model, file, "make it again by the recipe")
+        load_trained(self.model, file, "train_speaker_encoder")
         self.freeze()
         for module in self.modules():
             if isinstance(module, nn.LSTM):  # cuDNN has no gradient through one in eval mode; it has no dropout

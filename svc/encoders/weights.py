@@ -66,9 +66,18 @@ def half_precision(network: nn.Module) -> dict[str, Tensor]:
     }
 
 
-def load_half_precision(network: nn.Module, path: Path, hint: str) -> None:
-    """Load what ``half_precision`` gave from a file. Raises as ``load_checked``."""
-    network.load_state_dict(load_checked(path, half_precision(network), hint))
+def load_trained(network: nn.Module, file: Path | None, recipe: str) -> None:
+    """Load what a recipe wrote by ``half_precision``; without a file the weights stay as they are, random.
+
+    Raises:
+        WeightsError: the file is not there, damaged or of another network.
+    """
+    if file is None:
+        return
+    hint = f"train it with recipes/{recipe}.py"
+    if not file.is_file():
+        raise WeightsError(f"{file}: not there; {hint}")
+    network.load_state_dict(load_checked(file, half_precision(network), f"{hint}, or reinstall svc"))
 
 
 def read_header(path: Path, key: str, recipe: str) -> Any:

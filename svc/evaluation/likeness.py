@@ -9,7 +9,6 @@ from svc.audio.files import Audio
 from svc.data.dataset import read_features
 from svc.data.manifest import Clip, Manifest
 from svc.evaluation.metrics.speaker import load_speaker_similarity
-from svc.features.cache import FeatureCache, from_int16
 from svc.features.transpose import Transpose
 from svc.inference.converter import Converter
 from svc.utils.progress import progress
@@ -61,7 +60,7 @@ def measure_likeness(converter: Converter, prepared: Manifest, song: Audio, near
     Raises:
         MissingExtra: Resemblyzer is not installed.
     """
-    voice, cache = converter.voice, FeatureCache(prepared.folder / "store")
+    voice = converter.voice
     names = [speaker.name for speaker in voice.speakers]
     new = len(names) - 1
     others = [voice.speaker_index(name) for name in nearest[:MAX_OTHERS]]
@@ -69,15 +68,12 @@ def measure_likeness(converter: Converter, prepared: Manifest, song: Audio, near
     if not held_out or not train:
         return None
 
-    def recorded(clip: Clip) -> Audio:
-        return Audio(from_int16(cache.get(clip.key, "audio")), voice.config.sample_rate)
-
     def synthesised(clip: Clip, speaker: int) -> Audio:
-        features = read_features(cache, clip, 0, clip.frames)
+        features = read_features(prepared.cache, clip, 0, clip.frames)
         transpose: Transpose = 0.0 if speaker == new else "auto"
         return Audio(converter.convert_clip(features, speaker, transpose=transpose)[1], voice.config.sample_rate)
 
-    enrolment = {names[new]: [recorded(clip) for clip in train]}
+    enrolment = {names[new]: [prepared.audio(clip) for clip in train]}
     for other in progress(others, "likeness", "speaker", len(others)):
         enrolment[names[other]] = [synthesised(clip, other) for clip in train[:NUM_ENROLMENT]]
     similarity = load_speaker_similarity(ENCODER, enrolment)
@@ -93,7 +89,7 @@ def measure_likeness(converter: Converter, prepared: Manifest, song: Audio, near
         song_identified=_is_largest(cosines(song), names[new]),
         cosine=float(np.mean([row[names[new]] for row in as_new])),
         floor=float(np.mean(as_others)),
-        ceiling=float(np.mean([cosines(recorded(clip))[names[new]] for clip in held_out])),
+        ceiling=float(np.mean([cosines(prepared.audio(clip))[names[new]] for clip in held_out])),
     )
 
 

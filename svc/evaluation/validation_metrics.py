@@ -8,19 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from svc.audio.files import Audio
-from svc.data.dataset import read_audio
 from svc.data.manifest import Manifest
 from svc.errors import TrainingError
 from svc.evaluation.evaluator import AnalysedAudio, Evaluator, EvaluatorConfig
 from svc.evaluation.metrics.table import MEASURES, SPEAKER, Row, checkpoint_scores, mean
 from svc.evaluation.page import AudioExample, Page, Section, Table, write
-from svc.features.cache import FeatureCache
 from svc.training.logging import SCORES
 from svc.training.validation import ValidationClip, ValidationOutput
-from svc.utils.units import hop_samples
 
 ENROLMENT_CLIPS = 4  # training clips of each speaker
-MAX_FRAMES = 1000  # of each
+MAX_SECONDS = 10.0  # of each
 MIN_GAIN = 0.003  # of the overall score, that counts however steady the scores are
 MIN_VALIDATIONS = 8  # for advice
 Scores = Mapping[str, float]
@@ -39,7 +36,7 @@ class ValidationEvaluator:
     def __init__(self, prepared: Manifest, metrics: EvaluatorConfig):
         self.rate = int(prepared.features["sample_rate"])
         self.metrics = metrics
-        self.evaluator = Evaluator(metrics, read_enrolment(prepared, self.rate))
+        self.evaluator = Evaluator(metrics, read_enrolment(prepared))
         self.truths: dict[str, AnalysedAudio] = {}
 
     @property
@@ -92,14 +89,12 @@ class ValidationEvaluator:
         return self.truths[clip.name]
 
 
-def read_enrolment(prepared: Manifest, rate: int) -> dict[str, list[Audio]]:
+def read_enrolment(prepared: Manifest) -> dict[str, list[Audio]]:
     """Some training clips of every speaker."""
-    store = FeatureCache(prepared.folder / "store")
     enrolment = {}
     for name, clips in prepared.training_clips().items():
         chosen = clips[:: max(1, len(clips) // ENROLMENT_CLIPS)][:ENROLMENT_CLIPS]
-        audio = [read_audio(store, clip, 0, min(clip.frames, MAX_FRAMES), hop_samples(rate)) for clip in chosen]
-        enrolment[name] = [Audio(samples[0].numpy(), rate) for samples in audio]
+        enrolment[name] = [prepared.audio(clip).first(MAX_SECONDS) for clip in chosen]
     return enrolment
 
 

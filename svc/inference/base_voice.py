@@ -17,3 +17,8 @@ def find_voice(path: str | Path | None = None) -> Path:
         return BASE_VOICE if str(path) == BASE and not Path(path).exists() else Path(path)
     voices = sorted(Path("runs").glob("*/voice.safetensors"), key=lambda voice: voice.stat().st_mtime)
     return voices[-1] if voices else BASE_VOICE
+
+
+def name_voice(path: Path) -> str:
+    """A voice file as messages and commands name it: ``base`` for that of the package."""
+    return BASE if path == BASE_VOICE else str(path)

@@ -23,6 +23,7 @@ from svc.models.weight_names import VERSION
 
 MAX_HEADER = 4 << 20  # bytes
 MAX_SPEAKERS = 4096
+MAX_LISTED = 12  # speakers that an error names
 MAX_HZ = 20_000
 MIN_BAND = 1_000  # Hz
 KINDS = ("trained", "adapted", "finetuned")
@@ -66,7 +67,8 @@ class VoiceHeader:
         if index is not None:
             return index
         names = [s.name for s in self.speakers]
-        listed = ", ".join(f"{s.number} {s.name}" for s in self.speakers[:12])
+        listed = ", ".join(f"{s.number} {s.name}" for s in self.speakers[:MAX_LISTED])
+        listed += f" and {len(names) - MAX_LISTED} more, see svc speakers --all" if len(names) > MAX_LISTED else ""
         near = get_close_matches(speaker.casefold(), [name.casefold() for name in names], 1)
         meant = [name for name in names if name.casefold() in near]
         guess = f"did you mean {meant[0]}? It" if meant else "it"

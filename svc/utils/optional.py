@@ -2,6 +2,7 @@
 
 import importlib
 import warnings
+from importlib import metadata
 from typing import Any
 
 from svc.errors import DataError
@@ -22,4 +23,11 @@ def import_optional(module: str, group: str = "eval") -> Any:
             warnings.simplefilter("ignore")  # theirs
             return importlib.import_module(module)
     except ImportError:
-        raise MissingExtra(f"{module} is not installed; run `pip install -e '.[{group}]' -c constraints.txt`") from None
+        names = " ".join(f"'{name}'" for name in _requirements(group))
+        raise MissingExtra(f"{module} is not installed; run `pip install {names}`") from None
+
+
+def _requirements(group: str) -> list[str]:
+    """Requirements of an extra as the installed package states them, so that no clone of the repository is needed."""
+    stated = [requirement.partition(";") for requirement in metadata.requires("svc-wavenet") or []]
+    return [name.strip() for name, _, marker in stated if marker.split("extra == ")[-1].strip("'\" ") == group]

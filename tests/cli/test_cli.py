@@ -20,7 +20,9 @@ from svc.audio import files
 from svc.audio.files import Audio
 from svc.cli import COMMANDS, load_commands, main, train
 from svc.cli.app import RENAMED_OPTIONS, app
+from svc.cli.prepare import print_summary
 from svc.config import load, to_tree
+from svc.data.prepare import Summary
 from svc.errors import WeightsError
 from svc.features.training_data import TrainingData
 from svc.inference.voice import VoiceFile
@@ -74,8 +76,8 @@ def test_an_old_option_names_the_new_one(command, old, new, monkeypatch, capsys)
 
 def test_train_prepares_a_folder_of_recordings_first(prepared, tmp_path, monkeypatch, capsys):
     calls = []
-    monkeypatch.setattr(train, "prepare_data", lambda *given: calls.append(("prepare", *given[:2])))
-    monkeypatch.setattr(train, "train_voice", lambda *given, **_: calls.append(("train", *given[:2])))
+    monkeypatch.setattr(train, "prepare_data", lambda *args_: calls.append(("prepare", *args_[:2])))
+    monkeypatch.setattr(train, "train_voice", lambda *args_, **_: calls.append(("train", *args_[:2])))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "choir").mkdir()
     assert svc(monkeypatch, capsys, "train", "choir")[0] == 0
@@ -96,6 +98,7 @@ def test_training_leaves_a_voice_and_a_licence_that_fits(prepared, tiny, tmp_pat
     assert code == 0, err
     assert "stopped and saved at step 1" in out
     assert "to continue, run the same command again" in out.splitlines()[-1]
+    assert ("report.html" in out, (tmp_path / "run" / "report.html").exists()) == (False, False)
     card = VoiceFile.read(tmp_path / "run" / "voice.safetensors").card
     assert (card["licence"], card["speakers"]) == ("CC0", "of me")
 
@@ -132,6 +135,18 @@ def test_speakers(world, monkeypatch, capsys):
     assert "1  Bob Ö." in out
     assert "licence: CC0" in out
     assert "next: svc convert" in out
+    code, out, _ = svc(monkeypatch, capsys, "speakers", "base")
+    assert out.startswith("base: ")
+    assert "next: svc convert --voice base --speaker 0 SONG.wav" in out
+
+
+def test_a_short_speaker_is_one_whose_clips_are_short(prepared, tmp_path, capsys):
+    """Those of the test side count too, as in the column of minutes."""
+    clip, speaker = prepared.clips[0], prepared.speakers[0]
+    for frames, short in ((5_900, True), (6_100, False)):
+        clips = [replace(clip, speaker=speaker.name, frames=frames)]
+        print_summary(Summary(clips, [replace(speaker, seconds=50.0)], [], []), tmp_path)
+        assert ("less than a minute" in capsys.readouterr().out) == short
 
 
 def test_convert_finds_the_voice_and_names_the_output(world, monkeypatch, capsys):
@@ -151,7 +166,7 @@ def test_f0_is_written_and_read_back(world, monkeypatch, capsys):
     assert Path("a.wav").read_bytes() == Path("b.wav").read_bytes()
 
 
-def test_terminal_escapes_of_strangers_are_not_shown(world, voice, monkeypatch, capsys):
+def test_terminal_escapes_in_a_card_are_not_shown(world, voice, monkeypatch, capsys):
     stranger = replace(voice, card={"licence": "free\x1b[31m\nsvc: beware"})
     stranger.save(world / "v.safetensors")
     _, out, _ = svc(monkeypatch, capsys, "speakers", "v.safetensors")
@@ -174,6 +189,9 @@ def test_convert_never_overwrites_without_force(world, monkeypatch, capsys):
 WRONG = {
     "no such speaker": (["convert", "-s", "7", "song.wav"], "no speaker '7' in this voice"),
     "output is the song": (["convert", "-s", "0", "-f", "song.wav", "-o", "song.wav"], "is an input"),
+    "no such recording": (["convert", "-s", "none.wav", "song.wav"], "none.wav: no such file"),
+    "folder as a speaker": (["convert", "-s", "runs", "song.wav"], "runs: is a folder; name one recording"),
+    "no such clips": (["fit", "none", "-n", "Cy", "-o", "c.safetensors"], "no such folder"),
     "folder as a song": (["convert", "-s", "0", "."], "is a folder; add -r"),
     "long name": (["convert", "-s", "0", "song.wav", "-o", "x" * 300 + ".wav"], "cannot be a file name"),
     "no such song": (["convert", "-s", "0", "none.wav"], "no such file"),
@@ -195,10 +213,10 @@ def test_errors_are_one_line_and_leave_nothing(case, world, monkeypatch, capsys)
     arguments, sentence = WRONG[case]
     before = sorted(world.rglob("*"))
     code, _, err = svc(monkeypatch, capsys, *arguments)
-    told = [line for line in err.splitlines() if line.startswith("svc: ")]
+    lines_out = [line for line in err.splitlines() if line.startswith("svc: ")]
     assert code == 2
-    assert len(told) == 1
-    assert sentence in told[0]
+    assert len(lines_out) == 1
+    assert sentence in lines_out[0]
     assert "Traceback" not in err
     assert sorted(world.rglob("*")) == before
 
@@ -226,13 +244,13 @@ class TestEvaluate:
             samples = np.resize(audio.samples, len(files.read(original).samples))
             files.write(tmp_path / place / "bass" / "alto" / "0.wav", Audio(samples, audio.rate))
             arguments = ("--sources", singers_folder, "--converted", tmp_path / place, "-o", tmp_path / f"{place}_out")
-            code, told, err = svc(monkeypatch, capsys, "evaluate", *arguments, *self.OWN)
+            code, lines_out, err = svc(monkeypatch, capsys, "evaluate", *arguments, *self.OWN)
             assert code == 0, err
-        code, told, err = svc(monkeypatch, capsys, "compare", tmp_path / "first_out", tmp_path / "second_out")
+        code, lines_out, err = svc(monkeypatch, capsys, "compare", tmp_path / "first_out", tmp_path / "second_out")
         assert code == 0, err
-        (line,) = (line for line in told.splitlines() if line.startswith("| cosine to target"))
+        (line,) = (line for line in lines_out.splitlines() if line.startswith("| cosine to target"))
         assert line.endswith("| 1 | 1.000 | too few songs |")
-        assert "next: listen" in told
+        assert "next: listen" in lines_out
 
     @pytest.mark.parametrize("name", ["scores.json", "scores.md", "report.html", "converted"])
     def test_nothing_is_replaced_without_force(self, name, singers_folder, monkeypatch, capsys, tmp_path):
@@ -259,8 +277,8 @@ class TestEvaluate:
     def test_errors_are_one_line(self, arguments, reason, singers_folder, monkeypatch, capsys, tmp_path_factory):
         converted, tmp_path = tmp_path_factory.mktemp("converted"), tmp_path_factory.mktemp("empty")
         shutil.copytree(singers_folder, converted / "alto")
-        known = ("--sources", singers_folder, "--converted", converted, "-o", tmp_path / "out", *self.OWN)
-        code, _, err = svc(monkeypatch, capsys, "evaluate", *known, *arguments)
+        base_options = ("--sources", singers_folder, "--converted", converted, "-o", tmp_path / "out", *self.OWN)
+        code, _, err = svc(monkeypatch, capsys, "evaluate", *base_options, *arguments)
         assert code == 2
         assert reason in err
         assert "Traceback" not in err
@@ -274,8 +292,8 @@ class TestEvaluate:
         (tmp_path / "link").symlink_to(tmp_path / "inputs")
         before = sorted(tmp_path.rglob("*"))
         for place in ("inputs", "link/new", "inputs/alto/new", "real/alto"):
-            known = ("--sources", singers_folder, option, tmp_path / "inputs", "-o", tmp_path / place)
-            code, _, err = svc(monkeypatch, capsys, "evaluate", *known, *self.OWN)
+            base_options = ("--sources", singers_folder, option, tmp_path / "inputs", "-o", tmp_path / place)
+            code, _, err = svc(monkeypatch, capsys, "evaluate", *base_options, *self.OWN)
             assert code == 2
             assert f"{place}: lies inside the folder of {option}, where it would count as a speaker" in err
         assert sorted(tmp_path.rglob("*")) == before

@@ -36,6 +36,7 @@ def modules(world, *commands):
 
 def test_no_torch_for_what_needs_none(world):
     (world / "there.wav").touch()
+    (world / "text.wav").write_text("no audio")
     codes, imported = modules(
         world,
         ("speakers",),
@@ -46,9 +47,12 @@ def test_no_torch_for_what_needs_none(world):
         ("convert", "-s", "Ann", "song.wav", "-o", "there.wav"),
         ("convert", "-s", "Ann", "song.wav", "-o", "song.xyz"),
         ("convert", "-s", "Ann", "nothing.wav"),
+        ("convert", "-s", "Ann", "text.wav"),
+        ("convert", "-s", "text.wav", "song.wav"),
+        ("style", "song.wav", "text.wav", "-o", "out.wav"),
         ("convert", "-s", "Ann", "song.wav", "--loudness", "loud"),
     )
-    assert codes == [0] * 4 + [2] * 5
+    assert codes == [0] * 4 + [2] * 8
     assert imported == []
     assert {path.name for path in world.glob("*.safetensors")} == {"b.safetensors", "c.safetensors", "d.safetensors"}
 

@@ -33,12 +33,12 @@ def test_every_bad_file_is_listed_and_every_good_one_prepared(mixed, tiny, tmp_p
     summary = prepare.prepare(folder, tmp_path, tiny, jobs=1)
     rows = [json.loads(line) for line in (tmp_path / "rejected.jsonl").read_text().splitlines()]
     listed = {row["path"] for row in rows}
-    found = {str(path.relative_to(folder)) for _, path in find_by_speaker(folder)[0]}
-    assert listed == {str(path.relative_to(folder)) for path in bad.values()} & found
+    result = {str(path.relative_to(folder)) for _, path in find_by_speaker(folder)[0]}
+    assert listed == {str(path.relative_to(folder)) for path in bad.values()} & result
     assert all(row["reason"].count("\n") == 0 and ";" in row["reason"] for row in rows)
     accepted = {clip.path for clip in summary.clips}
-    assert accepted == found - listed
-    assert {str(p.relative_to(folder)) for p in good.values()} & found <= accepted
+    assert accepted == result - listed
+    assert {str(p.relative_to(folder)) for p in good.values()} & result <= accepted
 
 
 def files_of(folder):
@@ -144,9 +144,9 @@ def test_crop_is_what_lies_in_the_file(prepared, tiny):
         batch.conditioning.loudness[0].numpy(), store.get(clip.key, "loudness")[first : first + tiny.segment_frames]
     )
     loudness, voiced = store.get(clip.key, "loudness"), store.get(clip.key, "voiced").astype(bool)
-    sung = loudness[voiced & (loudness >= loudness.max() - 40)]
+    singing = loudness[voiced & (loudness >= loudness.max() - 40)]
     np.testing.assert_allclose(
-        batch.conditioning.relative_loudness, batch.conditioning.loudness - np.median(sung), atol=1e-4
+        batch.conditioning.relative_loudness, batch.conditioning.loudness - np.median(singing), atol=1e-4
     )
     assert batch.conditioning.speaker[0, prepared.speaker_index(clip.speaker)] == 1
 
@@ -175,7 +175,7 @@ def test_names_of_all_the_world(singers_folder, tiny, tmp_path):
     assert "holds a comma" in reasons["Ann,Bob"]  # which separates the speakers of a mix
 
 
-def test_damaged_entry_is_made_again(two_clips, tiny, tmp_path):
+def test_damaged_entry_is_computed_again(two_clips, tiny, tmp_path):
     prepare.prepare(two_clips, tmp_path / "out", tiny, jobs=1)
     whole = files_of(tmp_path / "out")
     for victim in (tmp_path / "out" / "store").rglob("*.safetensors"):

@@ -89,12 +89,12 @@ def test_folders_of_one_speaker_beside_others(ravdess, plain, tmp_path):
     for name in ("kumi", "yuki"):
         for number in range(3):
             write(tmp_path / name / f"{number}.wav", note(0.1))
-    found = find_sources([ravdess, tmp_path / "kumi", plain, tmp_path / "yuki"])
-    count = Counter((one.speaker, one.group.partition("/")[0]) for one in found.recordings)
+    result = find_sources([ravdess, tmp_path / "kumi", plain, tmp_path / "yuki"])
+    count = Counter((one.speaker, one.group.partition("/")[0]) for one in result.recordings)
     assert count == {("actor01", "ravdess"): 6, ("actor02", "ravdess"): 6, ("ann", ""): 2} | {
         (name, ""): 3 for name in ("kumi", "yuki")
     }
-    assert [row["path"] for row in found.rejected] == ["loose.wav"]
+    assert [row["path"] for row in result.rejected] == ["loose.wav"]
     (alone,) = {one.speaker for one in find_sources([tmp_path / "kumi"]).recordings}
     assert alone == "kumi"
 

@@ -70,7 +70,7 @@ def test_no_worker_outlives_its_parent(tmp_path, number):
 def wait_for(condition):
     until = time.monotonic() + 60
     while time.monotonic() < until:
-        if found := condition():
-            return found
+        if result := condition():
+            return result
         time.sleep(0.05)
     raise TimeoutError

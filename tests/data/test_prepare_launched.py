@@ -60,17 +60,17 @@ def one_rank(data: str, mishap) -> None:
             code = stopped.code
         except MemoryError as error:
             code = repr(error)
-    told = {"code": code, "done": len(done), "out": out.getvalue(), "err": err.getvalue()}
-    Path(f"rank{rank}.json").write_text(json.dumps(told))
+    output = {"code": code, "done": len(done), "out": out.getvalue(), "err": err.getvalue()}
+    Path(f"rank{rank}.json").write_text(json.dumps(output))
 
 
 def files_of(folder: Path) -> dict[Path, bytes]:
-    found = (path for path in folder.rglob("*") if path.is_file() and path.name not in {".lock", "overview.png"})
-    return {path.relative_to(folder): path.read_bytes() for path in found}
+    result = (path for path in folder.rglob("*") if path.is_file() and path.name not in {".lock", "overview.png"})
+    return {path.relative_to(folder): path.read_bytes() for path in result}
 
 
-def sentences(told: dict) -> list[str]:
-    return [line for line in told["err"].splitlines() if line.startswith("svc: ")]
+def sentences(output: dict) -> list[str]:
+    return [line for line in output["err"].splitlines() if line.startswith("svc: ")]
 
 
 def test_two_processes_prepare_what_one_would(singers_folder, tiny, launched, tmp_path):
@@ -103,11 +103,11 @@ def full_disk(rank: int, out: Path) -> None:
 
 def test_what_fails_in_one_ends_both_at_once(singers_folder, launched, tmp_path):
     both = launched(singers_folder, full_disk)
-    for told in both:
-        assert told["code"] == 2
-        assert sentences(told) == ["svc: out: cannot be written (No space left on device); free some space"]
-        assert told["out"] == ""
-    assert [told["done"] for told in both] == [1, 0]  # of three each
+    for output in both:
+        assert output["code"] == 2
+        assert sentences(output) == ["svc: out: cannot be written (No space left on device); free some space"]
+        assert output["out"] == ""
+    assert [output["done"] for output in both] == [1, 0]  # of three each
     assert not [path for path in (tmp_path / "out").iterdir() if path.name not in {".lock", "store"}]
 
 
@@ -117,9 +117,9 @@ def shot(rank: int, _out: Path) -> None:
 
 
 def test_who_is_left_alone_says_so(singers_folder, launched):
-    (told,) = launched(singers_folder, shot)
-    assert told["code"] == 2
-    (sentence,) = sentences(told)
+    (output,) = launched(singers_folder, shot)
+    assert output["code"] == 2
+    (sentence,) = sentences(output)
     assert sentence.startswith("svc: another process of this run has ended (")
     assert sentence.endswith("); see what it says and run it again, what is done is kept")
 

@@ -18,29 +18,29 @@ def held(vowel: str, consonant: str = "", seconds: float = 1.5) -> Phrase:
 
 def test_the_fundamental_follows_the_curve():
     """Instantaneous frequency of the fundamental, through vibrato and drift, over 50 ms."""
-    sung = render(BY_NAME["bass"], held("a"))
-    bins = np.fft.rfftfreq(len(sung.samples), 1 / RATE)
-    typical = np.median(sung.f0[sung.f0 > 0])
-    band = np.fft.rfft(sung.samples) * (np.abs(bins - typical) < typical / 2)
-    analytic = np.fft.ifft(band, len(sung.samples))  # the negative frequencies stay zero
+    singing = render(BY_NAME["bass"], held("a"))
+    bins = np.fft.rfftfreq(len(singing.samples), 1 / RATE)
+    typical = np.median(singing.f0[singing.f0 > 0])
+    band = np.fft.rfft(singing.samples) * (np.abs(bins - typical) < typical / 2)
+    analytic = np.fft.ifft(band, len(singing.samples))  # the negative frequencies stay zero
     phase = np.unwrap(np.angle(analytic)) / (2 * np.pi)
     hop = hop_samples(RATE)
     for start in range(25, 145, 5):
-        found = (phase[(start + 5) * hop] - phase[start * hop]) * 20
-        expected = float(sung.f0[start : start + 5].mean())
-        assert abs(1200 * np.log2(found / expected)) < 5, start
+        result = (phase[(start + 5) * hop] - phase[start * hop]) * 20
+        expected = float(singing.f0[start : start + 5].mean())
+        assert abs(1200 * np.log2(result / expected)) < 5, start
 
 
-def test_two_singers_share_timing_and_a_given_curve():
+def test_two_singers_share_timing_and_f0():
     seed = 5
-    sung_phrase = phrase(seed)
-    source = render(BY_NAME["alto"], sung_phrase)
-    target = render(BY_NAME["bass"], sung_phrase, f0=source.f0)
-    own = render(BY_NAME["bass"], sung_phrase)
+    phrase_audio = phrase(seed)
+    source = render(BY_NAME["alto"], phrase_audio)
+    target = render(BY_NAME["bass"], phrase_audio, f0=source.f0)
+    own = render(BY_NAME["bass"], phrase_audio)
     assert np.array_equal(source.f0, target.f0)
     assert len(source.samples) == len(target.samples) == len(own.samples)
     assert np.array_equal(source.f0 > 0, own.f0 > 0)
-    assert len(source.f0) == len(source.samples) // hop_samples(RATE) == sung_phrase.frames
+    assert len(source.f0) == len(source.samples) // hop_samples(RATE) == phrase_audio.frames
 
 
 def test_renditions_are_deterministic_and_in_range():
@@ -57,11 +57,11 @@ def test_renditions_are_deterministic_and_in_range():
 
 def test_phrases_are_what_they_promise():
     for seed in range(40):
-        made = phrase(seed)
-        assert made == phrase(seed)
-        assert 6 <= len(made.notes) <= 10
-        assert 3.7 <= made.frames / 100 <= 5.3
-        assert all(note.semitones in SCALE and abs(note.semitones) <= 7 for note in made.notes)
+        created = phrase(seed)
+        assert created == phrase(seed)
+        assert 6 <= len(created.notes) <= 10
+        assert 3.7 <= created.frames / 100 <= 5.3
+        assert all(note.semitones in SCALE and abs(note.semitones) <= 7 for note in created.notes)
     assert phrase(0) != phrase(1)
 
 
@@ -70,10 +70,10 @@ def test_a_recorded_phrase_is_the_phrase_with_a_breath_and_a_room():
     for seed, name in enumerate(BY_NAME):
         recorded = recorded_phrase(seed)
         assert recorded.notes == phrase(seed).notes
-        sung = render(BY_NAME[name], recorded)
-        assert len(sung.f0) == recorded.frames == len(sung.samples) // hop_samples(RATE)
-        assert (sung.f0[:54] == 0).all()
-        level = 10 * np.log10(np.square(sung.samples.reshape(-1, hop_samples(RATE))).mean(axis=1))
+        singing = render(BY_NAME[name], recorded)
+        assert len(singing.f0) == recorded.frames == len(singing.samples) // hop_samples(RATE)
+        assert (singing.f0[:54] == 0).all()
+        level = 10 * np.log10(np.square(singing.samples.reshape(-1, hop_samples(RATE))).mean(axis=1))
         breath, room = np.median(level[16:38]), np.median(level[:8])
         assert -61 < breath - level.max() < -34
         assert -92 < room < -78 < breath
@@ -82,8 +82,8 @@ def test_a_recorded_phrase_is_the_phrase_with_a_breath_and_a_room():
 
 def test_files_hold_the_renditions(tmp_path):
     write_singers(tmp_path / "voices", 2, rate=16_000, seed=5)
-    found = sorted(path.relative_to(tmp_path / "voices").as_posix() for path in tmp_path.rglob("*.wav"))
-    assert found == [f"{name}/phrase_{n:03d}.wav" for name in sorted(BY_NAME) for n in range(2)]
+    result = sorted(path.relative_to(tmp_path / "voices").as_posix() for path in tmp_path.rglob("*.wav"))
+    assert result == [f"{name}/phrase_{n:03d}.wav" for name in sorted(BY_NAME) for n in range(2)]
     audio = read(tmp_path / "voices" / "bass" / "phrase_001.wav")
     expected = render(BY_NAME["bass"], recorded_phrase(6), 16_000)
     assert audio.rate == 16_000

@@ -60,10 +60,10 @@ def test_a_click_lands_in_its_frames(samples):
     for at in (0, 279, 280, 1_000, 1_159, 1_160, 1_161, 1_240, 1_399, 1_400, 1_559, 1_560, 2_399):
         audio = torch.zeros(1, samples)
         audio[0, at] = 100
-        heard = encoder(audio)["layer1"][0].abs().amax(dim=0).nonzero()[:, 0].tolist()
+        touched = encoder(audio)["layer1"][0].abs().amax(dim=0).nonzero()[:, 0].tolist()
         whole = {n for n in range(0, 18, 2) if -200 <= at - (HOP * n + 80) < 200}
         expected = whole | {n + side for n in whole for side in (-1, 1)}
-        assert heard == [n for n in sorted(expected) if 0 <= n < samples // HOP]
+        assert touched == [n for n in sorted(expected) if 0 <= n < samples // HOP]
 
 
 @torch.no_grad()

@@ -22,8 +22,8 @@ def touch(folder: Path, *names: str) -> Path:
 class TestSongs:
     def test_speakers_and_unknown_speakers(self, tmp_path):
         touch(tmp_path, "Ann/a/one.v2.wav", "Ann/two.flac", "loose.mp3", "Ann/notes.txt", ".hidden/x.wav", ".h.wav")
-        found = {song.id: song.speaker for song in protocol.find_songs(tmp_path)}
-        assert found == {"Ann/a/one.v2": "Ann", "Ann/two": "Ann", "loose": ""}
+        result = {song.id: song.speaker for song in protocol.find_songs(tmp_path)}
+        assert result == {"Ann/a/one.v2": "Ann", "Ann/two": "Ann", "loose": ""}
 
     def test_names_can_be_displayed(self, tmp_path):
         """A terminal's command, two lines, and bytes that are no UTF-8."""
@@ -69,9 +69,9 @@ def test_parallel_take_first(tmp_path):
 )
 def test_plan(speakers, count, songs):
     names = [f"s{number}" for number in range(speakers)]
-    found = [Song(Path("p"), f"s{own}", f"{place}") for place, own in enumerate(songs)]
-    pairs = protocol.plan_conversions(found, names, count, Path("out"))
-    for song in found:
+    result = [Song(Path("p"), f"s{own}", f"{place}") for place, own in enumerate(songs)]
+    pairs = protocol.plan_conversions(result, names, count, Path("out"))
+    for song in result:
         targets = [pair.target for pair in pairs if pair.song is song]
         own = song.speaker in names
         assert len(set(targets)) == len(targets) == own + min(count, speakers - own)
@@ -117,11 +117,11 @@ def test_decomposed_names_are_those_of_composed_ones(tmp_path):
     touch(tmp_path / "songs", f"{place}/{name}.wav")
     touch(tmp_path / "takes", f"{bjork}/{song}.wav", f"{bjork}/{name}.2.wav")
     touch(tmp_path / "converted", f"{place}/{place}/{name}.wav")
-    (found,) = protocol.find_songs(tmp_path / "songs")
-    assert (found.id, found.speaker) == (f"{bjork}/{song}", bjork)
+    (result,) = protocol.find_songs(tmp_path / "songs")
+    assert (result.id, result.speaker) == (f"{bjork}/{song}", bjork)
     assert list(protocol.find_recordings(tmp_path / "songs", "--enrolment")) == [bjork]
-    takes = protocol.find_parallel_takes(tmp_path / "takes", bjork, found)
+    takes = protocol.find_parallel_takes(tmp_path / "takes", bjork, result)
     assert [path.name for path in takes] == [f"{song}.wav", f"{name}.2.wav"]
-    (pair,) = protocol.match_existing_conversions([found], tmp_path / "converted", [bjork], [])
-    assert (pair.song, pair.target) == (found, bjork)
-    assert protocol.find_parallel_takes(tmp_path / "songs", bjork, found) == [found.path]
+    (pair,) = protocol.match_existing_conversions([result], tmp_path / "converted", [bjork], [])
+    assert (pair.song, pair.target) == (result, bjork)
+    assert protocol.find_parallel_takes(tmp_path / "songs", bjork, result) == [result.path]

@@ -67,7 +67,7 @@ class TestExistingConversions:
         (row,) = (row for row in evaluation.scores.rows if (row["system"], row["song"]) == (system, song))
         return row
 
-    def test_the_target_herself(self, evaluation):
+    def test_the_target_s_own_recording(self, evaluation):
         row = self.row(evaluation, "voice", "alto/50")
         assert row["named_target"] == 1
         assert row["named_source"] == 0

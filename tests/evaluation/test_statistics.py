@@ -12,17 +12,17 @@ def names(count):
     return [f"{number}.wav" for number in range(count)]
 
 
-def width(found):
-    return found.high - found.low
+def width(result):
+    return result.high - result.low
 
 
 class TestEstimate:
     def test_the_mean_is_of_the_files_means(self):
-        found = estimate([1, 2, 3, 10, 20], ["a", "a", "a", "b", "c"])
-        assert found.mean == pytest.approx((2 + 10 + 20) / 3)
-        assert found.files == 3
+        result = estimate([1, 2, 3, 10, 20], ["a", "a", "a", "b", "c"])
+        assert result.mean == pytest.approx((2 + 10 + 20) / 3)
+        assert result.files == 3
 
-    def test_rows_more_of_a_file_are_no_witnesses(self):
+    def test_more_rows_of_a_file_do_not_narrow_the_interval(self):
         values = np.random.default_rng(0).normal(5, 2, 12)
         once = estimate(values, names(12))
         again = estimate(np.tile(values, 50), names(12) * 50)
@@ -36,21 +36,21 @@ class TestEstimate:
         held = 0
         for _ in range(200):
             rows = rng.normal(3, 1, (20, 1)) + rng.normal(0, 0.3, (20, 5))
-            found = estimate(rows.ravel(), [name for name in names(20) for _ in range(5)])
-            held += found.low <= 3 <= found.high
+            result = estimate(rows.ravel(), [name for name in names(20) for _ in range(5)])
+            held += result.low <= 3 <= result.high
         assert 0.88 <= held / 200 <= 0.99
 
     def test_what_was_not_measured_is_left_out(self):
-        found = estimate([1, math.nan, 3, math.nan], ["a", "a", "b", "c"])
-        assert found.mean == 2
-        assert found.files == 2
-        assert found == estimate([1, 3], ["a", "b"])
+        result = estimate([1, math.nan, 3, math.nan], ["a", "a", "b", "c"])
+        assert result.mean == 2
+        assert result.files == 2
+        assert result == estimate([1, 3], ["a", "b"])
 
     @pytest.mark.parametrize("values", [[], [math.nan], [math.nan, math.nan]])
     def test_of_nothing(self, values):
-        found = estimate(values, names(len(values)))
-        assert found.files == 0
-        assert all(math.isnan(number) for number in (found.mean, found.low, found.high))
+        result = estimate(values, names(len(values)))
+        assert result.files == 0
+        assert all(math.isnan(number) for number in (result.mean, result.low, result.high))
 
 
 class TestChance:

@@ -49,7 +49,7 @@ class TestValidationEvaluator:
     def test_progress_towards_the_target(self, evaluator, clips, prepared):
         (clip,) = clips
         (target,) = clip.targets
-        own = validation_metrics.read_enrolment(prepared, evaluator.rate)[target][0]
+        own = validation_metrics.read_enrolment(prepared)[target][0]
         samples = np.resize(own.samples, clip.audio.shape[1])
         output = outputs_of(clip, by=clip.audio[0].new_tensor(samples))
         (_, row) = evaluator.rows([output])

@@ -87,11 +87,11 @@ def test_two_files_with_one_target(folder):
 
 
 def test_a_target_that_is_a_recording_is_refused(tmp_path):
-    for name in ("album/x.wav", "album/album/x.wav"):
+    for name in ("songs/x.wav", "songs/songs/x.wav"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     with pytest.raises(DataError, match="is one of the songs"):
-        list_jobs(tmp_path / "album", tmp_path, ".wav")
+        list_jobs(tmp_path / "songs", tmp_path, ".wav")
 
 
 def test_jobs_of_many_files_are_listed_quickly(tmp_path, monkeypatch):

@@ -57,7 +57,9 @@ def test_a_conversion_is_as_loud_as_its_source(voice, tone, monkeypatch, db):
     synthesise = Converter.synthesise
     gain = np.float32(10 ** (db / 20))
     monkeypatch.setattr(
-        Converter, "synthesise", lambda *given, **options: (gain * chunk for chunk in synthesise(*given, **options))
+        Converter,
+        "synthesise",
+        lambda *arguments, **options: (gain * chunk for chunk in synthesise(*arguments, **options)),
     )
     source = Audio(0.1 * tone.samples, tone.rate)
     converted, _ = Converter(voice).convert(source, "Ann")

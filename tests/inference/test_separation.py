@@ -31,10 +31,10 @@ class StandIn:
 
     def __init__(self, says=lambda mix: mix):
         self.says = says
-        self.heard: list[torch.Tensor] = []
+        self.inputs: list[torch.Tensor] = []
 
     def __call__(self, mix: torch.Tensor) -> torch.Tensor:
-        self.heard.append(mix)
+        self.inputs.append(mix)
         sources = torch.full((1, 4, *mix.shape[1:]), torch.nan)
         sources[:, 3] = self.says(mix)
         return sources
@@ -70,7 +70,7 @@ def test_vocal_and_rest_are_the_mix(rate, seconds, gain):
     mix = noise(1 + int(seconds * rate), seed=rate)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(separation, "SEGMENT", 2 * SAMPLE_RATE)
-        vocal, rest = Separator(network=StandIn(lambda heard: gain * heard)).separate(mix, rate)
+        vocal, rest = Separator(network=StandIn(lambda inputs: gain * inputs)).separate(mix, rate)
     assert vocal.shape == rest.shape == mix.shape
     assert vocal.dtype == rest.dtype == np.float32
     np.testing.assert_allclose(vocal + rest, mix, rtol=0, atol=1e-6)
@@ -101,10 +101,10 @@ def test_it_is_the_tutorials_arithmetic(small):
 def test_segments_of_ten_seconds_fade_into_each_other():
     """Over the second from 9 to 10 s, linearly."""
     network = StandIn()
-    network.says = lambda heard: torch.full_like(heard, len(network.heard) - 1)
+    network.says = lambda inputs: torch.full_like(inputs, len(network.inputs) - 1)
     mix = noise(12 * SAMPLE_RATE)
     vocals, _ = Separator(network=network).separate(mix, SAMPLE_RATE)
-    assert [heard.shape[-1] / SAMPLE_RATE for heard in network.heard] == [10, 3]
+    assert [inputs.shape[-1] / SAMPLE_RATE for inputs in network.inputs] == [10, 3]
     at = (np.arange(12 * SAMPLE_RATE) + 0.5) / SAMPLE_RATE
     expected = np.clip(at - 9, 0, 1) * (mix.astype(float) - mix.mean()).std()
     np.testing.assert_allclose(vocals, [expected, expected], atol=2e-6)
@@ -113,7 +113,7 @@ def test_segments_of_ten_seconds_fade_into_each_other():
 @pytest.mark.parametrize("wrong", [np.nan, -np.inf])
 def test_samples_that_are_not_finite(wrong):
     mix = noise(15 * 8_000)
-    network = StandIn(lambda heard: torch.where(heard == heard.max(), wrong, heard))
+    network = StandIn(lambda inputs: torch.where(inputs == inputs.max(), wrong, inputs))
     with pytest.raises(WeightsError, match="infinite samples; try --device cpu, or give the vocal by itself"):
         Separator(network=network).separate(mix, 8_000)
     mix[1, 7] = wrong
@@ -124,7 +124,7 @@ def test_samples_that_are_not_finite(wrong):
 # --- the converted voice in its place ---
 
 
-def test_the_voice_is_given_the_vocals_level_and_place():
+def test_the_conversion_gets_the_level_and_place_of_the_vocals():
     tone = np.sin(2 * np.pi * np.arange(8_000) / 80).astype(np.float32)
     rest = 0.25 * noise(8_000)
     mixed, attenuation_db = remix(0.05 * tone, np.stack([0.4 * tone, 0.1 * np.roll(tone, 20)]), rest)

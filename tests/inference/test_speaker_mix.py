@@ -12,15 +12,15 @@ from svc.inference.speaker_mix import parse_speaker
 
 def test_one_speaker_by_name_or_number(voice):
     for text in ("Bob Ö.", "1", "bob ö."):
-        found = parse_speaker(voice, text)
-        assert (found.label, found.weights.tolist(), found.stats) == ("Bob Ö.", [[0], [1]], voice.speakers[1])
+        result = parse_speaker(voice, text)
+        assert (result.label, result.weights.tolist(), result.stats) == ("Bob Ö.", [[0], [1]], voice.speakers[1])
 
 
 def test_a_mix_is_in_proportion(voice):
-    found = parse_speaker(voice, "Ann:3, 1:1")
-    assert found.weights.tolist() == [[0.75], [0.25]]
-    assert found.label == "Ann0.75+Bob Ö.0.25"
-    assert found.stats.median_f0 == pytest.approx(220 * 2**-0.25)  # an octave apart, a quarter of the way
+    result = parse_speaker(voice, "Ann:3, 1:1")
+    assert result.weights.tolist() == [[0.75], [0.25]]
+    assert result.label == "Ann0.75+Bob Ö.0.25"
+    assert result.stats.median_f0 == pytest.approx(220 * 2**-0.25)  # an octave apart, a quarter of the way
     assert parse_speaker(voice, "Ann,Bob Ö.").weights.tolist() == [[0.5], [0.5]]
     assert parse_speaker(voice, "Ann:1,Bob Ö.:0").stats == voice.speakers[0]
 
@@ -69,13 +69,13 @@ def test_errors_name_the_way_out(voice, text, error, way_out):
 def test_a_mix_that_changes(voice, tmp_path):
     table = tmp_path / "fade.csv"
     table.write_text("seconds,Bob Ö.,Ann\n0.005,0,2\n0.505,2,2\n1.005,4,0\n")
-    found = parse_speaker(voice, str(table))
-    weights = found.weights_at(slice(0, 200)).numpy()
+    result = parse_speaker(voice, str(table))
+    weights = result.weights_at(slice(0, 200)).numpy()
     assert weights.shape == (2, 200)
     np.testing.assert_allclose(weights.sum(axis=0), 1, atol=1e-6)
     np.testing.assert_allclose(weights[1, [0, 25, 50, 75, 100, 199]], [0, 0.25, 0.5, 0.75, 1, 1], atol=1e-6)
-    assert found.label == "fade"
-    assert found.weights_at(slice(0, 10)).shape == (2, 10)
+    assert result.label == "fade"
+    assert result.weights_at(slice(0, 10)).shape == (2, 10)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def who(voice):
     return [(singer.number, singer.name) for singer in voice.speakers]
 
 
-def test_a_number_is_no_name(three):
+def test_a_number_is_not_a_name(three):
     for change in (
         lambda: speakers.with_renamed(three, "Ann", "2"),
         lambda: speakers.with_speaker(three, replace(CAT, name="7"), row(np.zeros(4))),
@@ -40,7 +40,7 @@ def test_a_number_is_no_name(three):
             change()
 
 
-def test_old_singers_sound_the_same_to_the_bit(voice, three, tone):
+def test_other_speakers_stay_the_same_to_the_bit(voice, three, tone):
     for name in ("Ann", "Bob Ö."):
         before, after = (Converter(v).convert(tone, name)[0].samples for v in (voice, three))
         assert np.array_equal(before, after)
@@ -94,9 +94,9 @@ def test_the_card_speaks_of_those_who_were_trained_alone(voice, three):
 
 def test_voices_of_one_base_are_merged(voice, three):
     dan = speakers.with_speaker(voice, replace(CAT, name="Dan"), row(np.ones(4)))
-    both, told = speakers.merge(three, dan)
+    both, output = speakers.merge(three, dan)
     assert who(both) == [(0, "Ann"), (1, "Bob Ö."), (2, "Cat"), (3, "Dan")]
-    assert told == ["Ann is already there, as Ann", "Bob Ö. is already there, as Bob Ö.", "Dan is now number 3"]
+    assert output == ["Ann is already there, as Ann", "Bob Ö. is already there, as Bob Ö.", "Dan is now number 3"]
     assert torch.equal(both.generator.conditioner.embedding[3], torch.ones(4))
     cats = speakers.with_speaker(voice, CAT, row(np.ones(4)))
     with pytest.raises(DataError, match="Cat: is in this voice already"):
@@ -110,6 +110,6 @@ def test_voices_of_another_base_are_not(voice, three):
         speakers.merge(three, other)
 
 
-def test_nobody_is_added_twice(three):
+def test_a_name_in_use_is_refused(three):
     with pytest.raises(DataError, match="in this voice already"):
         speakers.with_speaker(three, replace(CAT, name="ann"), row(np.zeros(4)))

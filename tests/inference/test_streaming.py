@@ -31,25 +31,25 @@ def song(*numbers: int, rate: int = RATE) -> np.ndarray:
     return (samples + 1e-4 * np.random.default_rng(0).standard_normal(len(samples))).astype(np.float32)
 
 
-def sung(stream: StreamingConverter, samples, sizes=(4_800,)) -> np.ndarray:
+def stream_all(stream: StreamingConverter, samples, sizes=(4_800,)) -> np.ndarray:
     """What comes of pushing a song in pieces of these sizes, again and again."""
-    made, start = [], 0
+    rendered, start = [], 0
     while start < len(samples):
         for size in sizes:
-            made.append(stream.push(samples[start : start + size]))
+            rendered.append(stream.push(samples[start : start + size]))
             start += size
-    return np.concatenate([*made, stream.finish()])
+    return np.concatenate([*rendered, stream.finish()])
 
 
 def decided(stream: StreamingConverter) -> list:
     """Fills with what is decided while the stream sings."""
     parts, decide = [], stream._next_conditioning
 
-    def told(last):
+    def record(last):
         parts.append(decide(last))
         return parts[-1]
 
-    stream._next_conditioning = told
+    stream._next_conditioning = record
     return parts
 
 
@@ -71,15 +71,17 @@ def long(converter):
     samples = np.tile(song(3)[: 3 * RATE], 4)
     stream = StreamingConverter(converter, "Ann", RATE)
     parts = decided(stream)
-    made = sung(stream, samples)
-    return samples, joined(parts), made, converter.features.extract(Audio(samples, RATE))
+    rendered = stream_all(stream, samples)
+    return samples, joined(parts), rendered, converter.features.extract(Audio(samples, RATE))
 
 
 @pytest.fixture(scope="module")
 def short(converter):
     """Two seconds at 22.05 kHz, and how they are sung when pushed at once."""
     samples = song(1, rate=22_100)[: 2 * 22_050 + 7]
-    return samples, sung(StreamingConverter(converter, "Bob Ö.", 22_050, block_seconds=0.4), samples, (len(samples),))
+    return samples, stream_all(
+        StreamingConverter(converter, "Bob Ö.", 22_050, block_seconds=0.4), samples, (len(samples),)
+    )
 
 
 @pytest.mark.parametrize("sizes", [(997,), (1, 13, 0, 441)])
@@ -87,7 +89,7 @@ def test_pieces_of_any_size_give_the_same_bits(converter, short, sizes):
     samples, whole = short
     assert level(whole) > -60
     np.testing.assert_array_equal(
-        sung(StreamingConverter(converter, "1", 22_050, block_seconds=0.4), samples, sizes), whole
+        stream_all(StreamingConverter(converter, "1", 22_050, block_seconds=0.4), samples, sizes), whole
     )
 
 
@@ -100,25 +102,27 @@ def test_pieces_of_any_size_give_the_same_bits(converter, short, sizes):
 def test_as_much_comes_out_as_went_in(converter, rate, count, size):
     samples = np.random.default_rng(count).normal(0, 0.01, count).astype(np.float32)
     stream = StreamingConverter(converter, "0", rate, block_seconds=0.2)
-    given_, pushed = 0, 0
+    pulled, pushed = 0, 0
     for start in range(0, count, size):
         pushed += len(samples[start : start + size])
-        given_ += len(stream.push(samples[start : start + size]))
-        assert given_ <= pushed
-        assert pushed - given_ <= stream.latency * rate + size
+        pulled += len(stream.push(samples[start : start + size]))
+        assert pulled <= pushed
+        assert pushed - pulled <= stream.latency * rate + size
     rest = stream.finish()
-    assert given_ + len(rest) == count
+    assert pulled + len(rest) == count
     assert np.isfinite(rest).all()
 
 
-def test_one_call_of_the_generator_sings_the_same(converter, long):
-    _, asked, made, _ = long
+def test_one_call_of_the_generator_gives_the_same(converter, long):
+    _, conditioning, rendered, _ = long
     with torch.inference_mode():
-        whole = converter.generator(asked)[0].numpy()
+        whole = converter.generator(conditioning)[0].numpy()
     peak = np.abs(whole).max()
     assert peak > 1e-2
-    np.testing.assert_allclose(made[: 3 * RATE], whole[: 3 * RATE], atol=1e-5 * peak)
-    np.testing.assert_allclose(made, whole, atol=1e-4 * peak)  # the longer the call, the less exact its interpolation
+    np.testing.assert_allclose(rendered[: 3 * RATE], whole[: 3 * RATE], atol=1e-5 * peak)
+    np.testing.assert_allclose(
+        rendered, whole, atol=1e-4 * peak
+    )  # the longer the call, the less exact its interpolation
 
 
 def test_a_pause_keeps_the_f0(converter):
@@ -127,10 +131,10 @@ def test_a_pause_keeps_the_f0(converter):
     low, high = (0.2 * (np.sin(2 * np.pi * pitch * time) + np.sin(4 * np.pi * pitch * time)) for pitch in (150, 300))
     stream = StreamingConverter(converter, "0", RATE, block_seconds=0.5)
     parts = decided(stream)
-    sung(stream, np.concatenate([low, np.zeros(4 * RATE), high]).astype(np.float32))
-    asked = joined(parts)
-    melody = asked.f0[0].numpy()
-    assert not asked.voiced[0, 110:490].any()
+    stream_all(stream, np.concatenate([low, np.zeros(4 * RATE), high]).astype(np.float32))
+    conditioning = joined(parts)
+    melody = conditioning.f0[0].numpy()
+    assert not conditioning.voiced[0, 110:490].any()
     np.testing.assert_allclose(melody[20:450], 150, rtol=0.05)
     assert np.ptp(melody[110:450]) == 0
     np.testing.assert_allclose(melody[499:580], 300, rtol=0.02)
@@ -145,30 +149,30 @@ def test_a_phase_of_hours_goes_on_to_the_bit(cut):
 
 
 def test_after_ten_seconds_features_are_those_of_the_whole(long):
-    _, asked, _, whole = long
+    _, conditioning, _, whole = long
     late = slice(900, 1_200)
-    voiced = asked.voiced[0].numpy() > 0
+    voiced = conditioning.voiced[0].numpy() > 0
     assert whole.voiced[late].mean() > 0.5
     assert (voiced == whole.voiced).mean() > 0.995
-    cents = np.abs(1200 * np.log2(asked.f0[0].numpy() / whole.f0))[whole.voiced & voiced]
+    cents = np.abs(1200 * np.log2(conditioning.f0[0].numpy() / whole.f0))[whole.voiced & voiced]
     assert (cents < 1).mean() > 0.99
-    np.testing.assert_allclose(asked.loudness[0].numpy(), whole.loudness, atol=1e-3)
+    np.testing.assert_allclose(conditioning.loudness[0].numpy(), whole.loudness, atol=1e-3)
     np.testing.assert_allclose(
-        asked.relative_loudness[0, 1_100:].numpy(), whole.relative_loudness[1_100:], atol=0.1
+        conditioning.relative_loudness[0, 1_100:].numpy(), whole.relative_loudness[1_100:], atol=0.1
     )  # the last block
     active = whole.loudness[late] > whole.loudness.max() - 40
-    off = (asked.content[0].numpy() - whole.content)[:, late][:, active]
+    off = (conditioning.content[0].numpy() - whole.content)[:, late][:, active]
     assert np.sqrt(np.square(off).mean()) < 0.05  # of a deviation
 
 
 @pytest.mark.parametrize(("rate", "block"), [(RATE, 0.5), (48_000, 0.3)])
 def test_the_latency_is_what_it_says_and_no_more(converter, rate, block):
     stream, latest = StreamingConverter(converter, "0", rate, block_seconds=block), 0
-    step, given_ = rate // 1000, 0
+    step, pulled = rate // 1000, 0
     for pushed in range(step, 2 * rate, step):
-        made = len(stream.push(np.zeros(step, dtype=np.float32)))
-        latest = max(latest, pushed - given_)  # of the first sample that comes out now, or not even now
-        given_ += made
+        rendered = len(stream.push(np.zeros(step, dtype=np.float32)))
+        latest = max(latest, pushed - pulled)  # of the first sample that comes out now, or not even now
+        pulled += rendered
     lags = 0.0 if rate == RATE else 0.08  # which are seldom longest at the same time
     assert stream.latency - lags <= latest / rate <= stream.latency
     margin = converter.generator.margin / 100
@@ -177,13 +181,13 @@ def test_the_latency_is_what_it_says_and_no_more(converter, rate, block):
 
 def test_silence_stays_silent(converter):
     samples = song(2)[: 2 * RATE]
-    made = sung(
+    rendered = stream_all(
         StreamingConverter(converter, "0", RATE), np.concatenate([np.zeros(2 * RATE), samples, np.zeros(2 * RATE)])
     )
-    assert level(made[2 * RATE : 4 * RATE]) > -60
-    for quiet in (made[: int(1.9 * RATE)], made[int(4.1 * RATE) :]):
-        assert level(quiet) < level(made[2 * RATE : 4 * RATE]) - 60
-    assert level(sung(StreamingConverter(converter, "0", RATE), np.zeros(2 * RATE, dtype=np.float32))) < -80
+    assert level(rendered[2 * RATE : 4 * RATE]) > -60
+    for quiet in (rendered[: int(1.9 * RATE)], rendered[int(4.1 * RATE) :]):
+        assert level(quiet) < level(rendered[2 * RATE : 4 * RATE]) - 60
+    assert level(stream_all(StreamingConverter(converter, "0", RATE), np.zeros(2 * RATE, dtype=np.float32))) < -80
 
 
 def test_memory_is_constant(converter):
@@ -210,11 +214,11 @@ def test_the_transposition(converter, long):
     alto = long[0][: 2 * RATE]
     stream = StreamingConverter(converter, "Bob Ö.", RATE, "auto")
     parts = decided(stream)
-    sung(stream, alto)
+    stream_all(stream, alto)
     assert stream.transpose == -12
-    asked, whole = joined(parts), long[3]
-    both = (asked.voiced[0].numpy() > 0)[50:150] & whole.voiced[50:150]
-    np.testing.assert_allclose(asked.f0[0].numpy()[50:150][both], whole.f0[50:150][both] / 2, rtol=1e-3)
+    conditioning, whole = joined(parts), long[3]
+    both = (conditioning.voiced[0].numpy() > 0)[50:150] & whole.voiced[50:150]
+    np.testing.assert_allclose(conditioning.f0[0].numpy()[50:150][both], whole.f0[50:150][both] / 2, rtol=1e-3)
     fifth = StreamingConverter(converter, "0", RATE, 7.0)
     fifth.push(alto)
     assert fifth.transpose == 7
@@ -225,7 +229,7 @@ def test_a_mix_changes_in_time(converter, tmp_path):
     table.write_text("seconds,Ann,0\n0,0,1\n".replace(",0\n", ",Bob Ö.\n", 1) + "0.5,1,0\n")
     stream = StreamingConverter(converter, str(table), RATE, block_seconds=0.2)
     parts = decided(stream)
-    sung(stream, np.zeros(RATE, dtype=np.float32))
+    stream_all(stream, np.zeros(RATE, dtype=np.float32))
     singer = joined(parts).speaker[0].numpy()
     np.testing.assert_allclose(singer[0, [0, 24, 60, 99]], [0.01, 0.49, 1, 1], atol=1e-5)
     np.testing.assert_allclose(singer.sum(axis=0), 1, rtol=1e-6)
@@ -254,12 +258,12 @@ def test_a_wav_file_is_no_stream(converter):
 
 def test_pcm_is_pumped_as_it_comes(converter):
     samples = (song(1)[: RATE + 100] * 2**15).round().astype("<i2")
-    whole = sung(StreamingConverter(converter, "0", RATE, block_seconds=0.3), samples.astype(np.float32) / 2**15)
+    whole = stream_all(StreamingConverter(converter, "0", RATE, block_seconds=0.3), samples.astype(np.float32) / 2**15)
     for source in (Trickle(samples.tobytes() + b"\0", [1, 2, 5, 7_001]), io.BytesIO(samples.tobytes())):
         sink = io.BytesIO()
         convert_pcm_pipe(StreamingConverter(converter, "0", RATE, block_seconds=0.3), source, sink)
-        made = np.frombuffer(sink.getvalue(), "<i2")
-        np.testing.assert_array_equal(made, (whole * 2**15).round().clip(-(2**15), 2**15 - 1))
+        rendered = np.frombuffer(sink.getvalue(), "<i2")
+        np.testing.assert_array_equal(rendered, (whole * 2**15).round().clip(-(2**15), 2**15 - 1))
 
 
 def test_a_closed_sink_ends_the_stream(converter):

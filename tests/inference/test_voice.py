@@ -5,7 +5,7 @@ import pickle
 import struct
 import time
 import unicodedata
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -54,6 +54,9 @@ def test_speakers_by_name_and_number(voice):
     assert voice.speaker_index(unicodedata.normalize("NFD", "Bob Ö.")) == 1  # as a Mac writes it
     with pytest.raises(WeightsError, match=r"did you mean Ann\? It has 0 Ann, 1 Bob"):
         voice.speaker_index("anne")
+    many = replace(voice, speakers=tuple(replace(voice.speakers[0], name=f"s{n}", number=n) for n in range(15)))
+    with pytest.raises(WeightsError, match="11 s11 and 3 more, see svc speakers --all"):
+        many.speaker_index("Zoe")
     for wrong in ("2", "-1", "x", "", "1.0", "¹"):
         with pytest.raises(WeightsError, match="voice; it has 0 Ann, 1 Bob"):
             voice.speaker_index(wrong)

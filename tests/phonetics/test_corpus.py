@@ -23,7 +23,7 @@ def note(path: Path, seconds: float = 1.5, pitch: float = 220.0) -> None:
 
 
 @pytest.fixture
-def sung(tmp_path) -> Path:
+def singing(tmp_path) -> Path:
     for name in ("a.wav", "b.wav"):
         note(tmp_path / "bank" / name, pitch=200.0 if name < "b" else 300.0)
     (tmp_path / "bank" / "index.csv").write_text("path,text\na.wav,[A3] かき\nb.wav,がぎ_ga-gi\n", encoding="utf-8")
@@ -39,31 +39,31 @@ def test_texts_are_found_in_three_layouts(tmp_path):
     note(tmp_path / "all" / "kumi" / "x.wav")
     (tmp_path / "all" / "index.csv").write_text("path,singer,text\nkumi/x.wav,kumi,かき\n", encoding="utf-8")
     folders = [tmp_path / name for name in ("ls", "lj", "all/kumi", "plain")]
-    found = {path.name: text for folder in folders for path, text in corpus.find_recordings(folder)}
-    assert found["84-121-0000.flac"] == "GO DO YOU HEAR"
-    assert found["LJ001-0001.wav"] == "in fourteen fifty-five"
-    assert found["x.wav"] == "かき"
-    assert found["y.wav"] == ""
+    result = {path.name: text for folder in folders for path, text in corpus.find_recordings(folder)}
+    assert result["84-121-0000.flac"] == "GO DO YOU HEAR"
+    assert result["LJ001-0001.wav"] == "in fourteen fifty-five"
+    assert result["x.wav"] == "かき"
+    assert result["y.wav"] == ""
 
 
-def test_song_is_prepared_and_what_is_not_audio_rejected(sung):
-    (sung / "bank" / "broken.wav").write_bytes(b"not audio")
-    utterances, rejected = corpus.prepare([sung / "bank"], sung / "out", jobs=1)
+def test_song_is_prepared_and_what_is_not_audio_rejected(singing):
+    (singing / "bank" / "broken.wav").write_bytes(b"not audio")
+    utterances, rejected = corpus.prepare([singing / "bank"], singing / "out", jobs=1)
     assert [Path(u.path).name for u in utterances] == ["a.wav", "b.wav"]
     assert utterances[0].syllables == ((NUMBER["k"], NUMBER["a"]), (NUMBER["k"], NUMBER["i"]))
     assert [u.is_held_out for u in utterances] == [False, True]  # strings on g are kept for measuring
     assert any("broken.wav" in reason for reason in rejected)
-    store = FeatureCache(sung / "out" / "store")
+    store = FeatureCache(singing / "out" / "store")
     audio, labels = (store.get(utterances[0].key, name) for name in ("audio", "labels"))
     assert audio.shape == (corpus.VOICES, 24_000)
     assert utterances[0].frames == 150
     assert (labels == UNKNOWN).all()
-    assert corpus.read_prepared(sung / "out") == utterances
+    assert corpus.read_prepared(singing / "out") == utterances
     voices = audio.astype(float)
     assert all(abs(np.corrcoef(voices[0], voices[k])[0, 1]) < 0.9 for k in (1, 2))
 
 
-def test_nothing_to_prepare_is_told(tmp_path):
+def test_nothing_to_prepare_is_one_line(tmp_path):
     with pytest.raises(DataError, match="no such folder"):
         corpus.prepare([tmp_path / "none"], tmp_path / "out")
     (tmp_path / "empty").mkdir()
@@ -73,29 +73,29 @@ def test_nothing_to_prepare_is_told(tmp_path):
         corpus.read_prepared(tmp_path)
 
 
-def test_a_list_that_is_not_utf8_is_one_line(sung):
-    (sung / "bank" / "index.csv").write_bytes("a.wav かき".encode("shift_jis"))
+def test_a_list_that_is_not_utf8_is_one_line(singing):
+    (singing / "bank" / "index.csv").write_bytes("a.wav かき".encode("shift_jis"))
     with pytest.raises(DataError, match=r"bank/index.csv: cannot be read as UTF-8 \([^\n]*; repair or remove it"):
-        corpus.prepare([sung / "bank"], sung / "out")
+        corpus.prepare([singing / "bank"], singing / "out")
 
 
-def test_without_espeak_nothing_is_labelled(sung, monkeypatch):
+def test_without_espeak_nothing_is_labelled(singing, monkeypatch):
     def absent():
         raise DataError("espeak-ng is not installed")
 
     monkeypatch.setattr(corpus, "espeak", absent)
     with pytest.raises(DataError, match="espeak-ng is not installed"):
-        corpus.prepare([sung / "bank"], sung / "out", synthetic=1, jobs=1)
-    assert not (sung / "out").exists()
+        corpus.prepare([singing / "bank"], singing / "out", synthetic=1, jobs=1)
+    assert not (singing / "out").exists()
 
 
 @pytest.mark.skipif(ctypes.util.find_library("espeak-ng") is None, reason="espeak-ng is not installed")
-def test_synthetic_speech_is_labelled(sung):
+def test_synthetic_speech_is_labelled(singing):
     pytest.importorskip("pocketsphinx")
-    utterances, _ = corpus.prepare([sung / "bank"], sung / "out", synthetic=3, jobs=1)
-    made = [utterance for utterance in utterances if utterance.is_synthetic]
-    assert len(made) == 3
-    for utterance in made:
-        labels = FeatureCache(sung / "out" / "store").get(utterance.key, "labels")
+    utterances, _ = corpus.prepare([singing / "bank"], singing / "out", synthetic=3, jobs=1)
+    created = [utterance for utterance in utterances if utterance.is_synthetic]
+    assert len(created) == 3
+    for utterance in created:
+        labels = FeatureCache(singing / "out" / "store").get(utterance.key, "labels")
         assert (labels > 0).mean() > 0.5
         assert len(labels) == utterance.frames

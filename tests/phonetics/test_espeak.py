@@ -20,7 +20,7 @@ def test_sounds_come_in_order_and_cover_the_time():
 
 
 @needs_espeak
-def test_faults_are_told():
+def test_errors_are_one_line():
     with pytest.raises(DataError, match="no voice xx-none"):
         espeak().say("a", "xx-none")
     with pytest.raises(DataError, match="has no sound"):

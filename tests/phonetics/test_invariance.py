@@ -44,6 +44,6 @@ def test_a_probe_finds_what_is_there_and_nothing_else():
     labels = [name for name in "abc" for _ in range(40)]
     folds = [number % 4 for number in range(120)]
     noise = RNG.standard_normal((120, 5))
-    told = noise + 6 * np.eye(5)[[ord(label) - ord("a") for label in labels]]
-    assert probe_accuracy(told, labels, folds) > 0.97
+    vectors_of_labels = noise + 6 * np.eye(5)[[ord(label) - ord("a") for label in labels]]
+    assert probe_accuracy(vectors_of_labels, labels, folds) > 0.97
     assert probe_accuracy(noise, labels, folds) < 0.5

@@ -73,29 +73,29 @@ def test_what_is_loud():
 @given(st.integers(1, 600), st.integers(0, 2**32))
 @settings(max_examples=60, deadline=None)
 def test_time_runs_on_and_never_ahead(frames, seed):
-    heard_at = random_time_map(frames, np.random.default_rng(seed))
-    assert heard_at.shape == (frames,)
-    assert heard_at.dtype == np.float32
-    assert heard_at[0] == 0
-    assert (heard_at <= np.arange(frames)).all()
-    steps = np.diff(heard_at)
+    position = random_time_map(frames, np.random.default_rng(seed))
+    assert position.shape == (frames,)
+    assert position.dtype == np.float32
+    assert position[0] == 0
+    assert (position <= np.arange(frames)).all()
+    steps = np.diff(position)
     assert ((steps > TIME_FACTORS[0] - 1e-3) & (steps < TIME_FACTORS[1] + 1e-3)).all()
 
 
 @pytest.mark.parametrize("frames", [64, 200])  # the recordings have 150
 def test_labels_follow_the_times_and_lengths_end_with_the_recording(tmp_path, stairs, frames):
-    known = {utterance.key: np.arange(150) for utterance in stairs}
+    times_of = {utterance.key: np.arange(150) for utterance in stairs}
     for step in range(8):
-        crops = PhoneDataset(tmp_path, stairs, frames).batch(0, step, 3, 3, 3, known)
+        crops = PhoneDataset(tmp_path, stairs, frames).batch(0, step, 3, 3, 3, times_of)
         for labels, times, length in zip(crops.labels.numpy(), crops.time_map.numpy(), crops.lengths, strict=True):
             first = labels[0]
             assert first <= 150 - frames // 2
             there = min(frames, 150 - first)  # frames of the recording in the crop
             source = times.round().astype(int)
             np.testing.assert_array_equal(labels, np.where(source < there, first + source, UNKNOWN))
-            heard = times <= there - 1
-            assert length == heard.sum()
-            assert heard[:length].all()
+            present = times <= there - 1
+            assert length == present.sum()
+            assert present[:length].all()
 
 
 def test_a_frame_sounds_as_it_is_labelled(tmp_path, stairs):
@@ -106,8 +106,8 @@ def test_a_frame_sounds_as_it_is_labelled(tmp_path, stairs):
     assert any((crops.time_map[item] != crops.time_map[item].round()).any() for item in plain)
     for item in plain:
         labels, source = crops.labels[item].numpy(), crops.time_map[item].round().int().numpy()
-        heard = voltages[item, source, 0] / voltages[item, 0, 0]
-        np.testing.assert_allclose(heard, np.where(labels == UNKNOWN, 0, (labels + 1) / (labels[0] + 1)), rtol=1e-3)
+        present = voltages[item, source, 0] / voltages[item, 0, 0]
+        np.testing.assert_allclose(present, np.where(labels == UNKNOWN, 0, (labels + 1) / (labels[0] + 1)), rtol=1e-3)
 
 
 def test_pairs_are_two_voices_at_the_same_times(tmp_path, stairs):

@@ -31,15 +31,15 @@ def sound(phone: str, frames: int, rng: np.random.Generator) -> np.ndarray:
     return (0.2 * (tones if formant else 0 * time) + 1e-3 * rng.standard_normal(len(time))).astype(np.float32)
 
 
-def write(folder, name: str, phones: str, sung: bool) -> Utterance:
+def write(folder, name: str, phones: str, song: bool) -> Utterance:
     rng = np.random.default_rng(sum(map(ord, name)))
     voices = np.stack([np.concatenate([sound(phone, 40, rng) for phone in phones]) for _ in range(3)])
-    known = np.repeat([NUMBER[phone] for phone in phones], 40)
+    truth = np.repeat([NUMBER[phone] for phone in phones], 40)
     store = FeatureCache(folder / "store")
     key = store.key(name, {"version": 1})
-    labels = np.full_like(known, UNKNOWN) if sung else known
+    labels = np.full_like(truth, UNKNOWN) if song else truth
     store.put(key, {"audio": np.round(voices * 20_000).astype(np.int16), "labels": labels.astype(np.int8)})
-    return Utterance(name, key, len(known), tuple((NUMBER[phone],) for phone in phones if phone != "_") if sung else ())
+    return Utterance(name, key, len(truth), tuple((NUMBER[phone],) for phone in phones if phone != "_") if song else ())
 
 
 @pytest.fixture
@@ -53,20 +53,20 @@ def small(monkeypatch):
 @pytest.fixture
 def utterances(tmp_path):
     spoken = [
-        write(tmp_path, f"spoken{number}", text, sung=False) for number, text in enumerate(("_a_i_", "_ia_", "ai"))
+        write(tmp_path, f"spoken{number}", text, song=False) for number, text in enumerate(("_a_i_", "_ia_", "ai"))
     ]
-    return [*spoken, write(tmp_path, "sung", "_a_i_", sung=True)]
+    return [*spoken, write(tmp_path, "sung", "_a_i_", song=True)]
 
 
 def crops(audio, labels, lengths, equaliser=None, times=None) -> PhoneBatch:
     """Of a batch that is all pairs, as it was sung, unless it is told otherwise."""
     count, frames = labels.shape
     curves = torch.zeros(count, 4) if equaliser is None else equaliser
-    heard_at = torch.arange(frames, dtype=torch.float32).expand(count, -1) if times is None else times
-    return PhoneBatch(audio, labels, torch.tensor(lengths), count // 2, torch.full((count,), 0.5), curves, heard_at)
+    time_map = torch.arange(frames, dtype=torch.float32).expand(count, -1) if times is None else times
+    return PhoneBatch(audio, labels, torch.tensor(lengths), count // 2, torch.full((count,), 0.5), curves, time_map)
 
 
-def test_it_learns_two_sounds_and_then_when_they_are_sung(tmp_path, small, utterances):
+def test_it_learns_two_phones_and_then_their_times_in_singing(tmp_path, small, utterances):
     config = replace(TINY, steps=60, learning_rate=5e-3)
     run = PhoneTrainer(tmp_path, utterances, config)
     run.train(log_every=20)
@@ -117,8 +117,10 @@ def test_padding_costs_nothing():
     batch = crops(torch.zeros(4, 1_280), labels, [8, 8, 4, 4])
     terms = phone_losses(Pointing(words), batch, TINY)
     assert float(terms["cosine"]) == pytest.approx(2 / 12)
-    told = math.log1p(math.exp(-1 / TINY.temperature))  # frames 0 and 4 of the longer; of the shorter 0 is the only one
-    assert float(terms["info_nce"]) == pytest.approx(2 * told / 3, rel=1e-3)
+    expected_loss = math.log1p(
+        math.exp(-1 / TINY.temperature)
+    )  # frames 0 and 4 of the longer; of the shorter 0 is the only one
+    assert float(terms["info_nce"]) == pytest.approx(2 * expected_loss / 3, rel=1e-3)
     assert float(terms["cross_entropy"]) == 0
 
 
@@ -128,10 +130,10 @@ def test_whole_times_pick_frames_and_those_between_are_means(half):
     times = torch.tensor([[0, 0, 1, 3, 3, 4, 7, 8, 9, 9], [0, 0.5, 1, 1.5, 2.5, 3, 4.5, 6.5, 8.5, 9]])
     plain = log_mel(audio, mel_bank())
     with torch.autocast("cpu", torch.bfloat16, enabled=half):
-        found = augmented_log_mel(crops(audio, torch.zeros(2, 10), [10, 10], times=times), 1.2)
-    assert found.dtype == torch.float32
-    torch.testing.assert_close(found[0], plain[0, times[0].long()])
-    torch.testing.assert_close(found[1], (plain[1, times[1].floor().long()] + plain[1, times[1].ceil().long()]) / 2)
+        result = augmented_log_mel(crops(audio, torch.zeros(2, 10), [10, 10], times=times), 1.2)
+    assert result.dtype == torch.float32
+    torch.testing.assert_close(result[0], plain[0, times[0].long()])
+    torch.testing.assert_close(result[1], (plain[1, times[1].floor().long()] + plain[1, times[1].ceil().long()]) / 2)
 
 
 class SureOfSilence:
@@ -156,10 +158,10 @@ def tone(folder, loud_from: int, loud_to: int, syllables: int) -> Utterance:
 def test_a_held_vowel_is_no_silence_however_sure_the_model_is(tmp_path):
     utterance = tone(tmp_path, 20, 80, 1)
     sounds = PhoneDataset(tmp_path, [utterance], 64)
-    known = align_singing(SureOfSilence(), sounds, [utterance])[utterance.key]
-    assert (known[20:80] == NUMBER["a"]).all()
-    assert (known[[*range(17), *range(83, 100)]] == SILENCE).all()  # the level is that of 40 ms
-    assert set(known[17:83].tolist()) == {NUMBER["a"], SILENCE}
+    truth = align_singing(SureOfSilence(), sounds, [utterance])[utterance.key]
+    assert (truth[20:80] == NUMBER["a"]).all()
+    assert (truth[[*range(17), *range(83, 100)]] == SILENCE).all()  # the level is that of 40 ms
+    assert set(truth[17:83].tolist()) == {NUMBER["a"], SILENCE}
 
 
 def test_what_is_held_out_is_never_cropped(tmp_path, small, utterances):
@@ -167,7 +169,7 @@ def test_what_is_held_out_is_never_cropped(tmp_path, small, utterances):
     assert held.is_held_out
     assert Utterance("ga", "f" * 64, 100, ((NUMBER["g"], NUMBER["a"]),)).is_held_out
     run = PhoneTrainer(tmp_path, [*utterances, held], TINY)
-    made = replace(held, path=f"{corpus.SYNTHETIC}0")
+    created = replace(held, path=f"{corpus.SYNTHETIC}0")
     assert run.held_out == [held]
-    assert PhoneTrainer(tmp_path, [*utterances, made], TINY).held_out == []
+    assert PhoneTrainer(tmp_path, [*utterances, created], TINY).held_out == []
     assert held not in run.dataset.speech

@@ -53,6 +53,6 @@ def test_ipa(symbol, phones):
 
 
 @given(st.text())
-def test_any_text_is_spelt_in_known_sounds(text):
+def test_any_text_is_spelt_in_phones_of_the_set(text):
     assert {phone for syllable in from_kana(text) for phone in syllable} <= set(PHONES)
     assert set(from_ipa(text)) <= set(PHONES)

@@ -42,19 +42,19 @@ def voice(hertz: float, seconds: float) -> Audio:
 
 def pitch(samples: np.ndarray) -> np.ndarray:
     """Hz, of voiced frames."""
-    found = parselmouth.Sound(samples.astype(np.float64), RATE).to_pitch(pitch_floor=65, pitch_ceiling=900)
-    hertz = found.selected_array["frequency"]
+    result = parselmouth.Sound(samples.astype(np.float64), RATE).to_pitch(pitch_floor=65, pitch_ceiling=900)
+    hertz = result.selected_array["frequency"]
     return hertz[hertz > 0]
 
 
 @given(st.lists(st.integers(UNKNOWN, len(PHONES) - 1), min_size=1, max_size=80), st.integers(0, 2**32))
 @settings(max_examples=40, deadline=None)
 def test_a_plan_covers_every_frame_and_draws_out_what_can_be(labels, seed):
-    known = np.array(labels)
-    stretches = plan_durations(known, rng(seed))
-    assert [frame for s in stretches for frame in range(s.first, s.last)] == list(range(len(known)))
+    truth = np.array(labels)
+    stretches = plan_durations(truth, rng(seed))
+    assert [frame for s in stretches for frame in range(s.first, s.last)] == list(range(len(truth)))
     for stretch in stretches:
-        assert (known[stretch.first : stretch.last] == stretch.phone).all()
+        assert (truth[stretch.first : stretch.last] == stretch.phone).all()
         least, most = DURATION_FACTORS.get(PHONES[stretch.phone], (1, 1)) if stretch.phone != UNKNOWN else (1, 1)
         assert least <= stretch.factor <= most
     longer = stretched_labels(stretches)
@@ -73,23 +73,23 @@ def test_labels_stretch_along_and_edges_are_unknown():
     np.testing.assert_array_equal(stretched_labels(stretches), expected)
 
 
-def test_what_is_sung_is_as_long_as_its_labels_and_as_loud():
+def test_singing_is_as_long_as_its_labels_and_as_loud():
     seed = 1
-    known = np.repeat([SILENCE, T, A, S, A], [10, 6, 30, 14, 40])
-    stretches = plan_durations(known, rng(seed))
-    heard = sing(voice(140, 1.0), stretches, rng(seed))
-    assert heard.dtype == np.float32
-    assert len(heard) == len(stretched_labels(stretches)) * RATE // 100 > RATE
-    assert np.abs(heard).max() == pytest.approx(0.3, rel=0.1)
+    truth = np.repeat([SILENCE, T, A, S, A], [10, 6, 30, 14, 40])
+    stretches = plan_durations(truth, rng(seed))
+    samples_out = sing(voice(140, 1.0), stretches, rng(seed))
+    assert samples_out.dtype == np.float32
+    assert len(samples_out) == len(stretched_labels(stretches)) * RATE // 100 > RATE
+    assert np.abs(samples_out).max() == pytest.approx(0.3, rel=0.1)
 
 
 def test_every_syllable_stands_on_a_note():
     """Without vibrato the pitch is one of the scale's from frame to frame, but where notes meet."""
-    known = np.repeat([A, S, A, S, A, S, A, S], 20)
+    truth = np.repeat([A, S, A, S, A, S, A, S], 20)
     steps = np.array([12 * (step // 7) + SCALE[step % 7] for step in range(LOWEST_STEP, HIGHEST_STEP + 1)])
     offsets = set()
     for seed in range(8):
-        notes = np.array([hertz for _, hertz in random_melody(plan_durations(known, rng(seed)), 140.0, rng(seed))])
+        notes = np.array([hertz for _, hertz in random_melody(plan_durations(truth, rng(seed)), 140.0, rng(seed))])
         on_the_beat = 12 * np.log2(notes[[0, 40, 80, 120]] / notes[0])  # vibrato has not begun
         tonics = [s for s in steps if all(np.abs(steps - s - beat).min() < 1e-6 for beat in on_the_beat)]
         assert tonics, on_the_beat
@@ -103,7 +103,7 @@ def test_another_voice_keeps_the_time_and_changes_the_pitch():
     audio = voice(140, 0.8)
     medians = []
     for seed in range(6):
-        heard = change_voice(audio, rng(seed))
-        assert len(heard) == len(audio.samples)
-        medians.append(np.median(pitch(heard)))
+        samples_out = change_voice(audio, rng(seed))
+        assert len(samples_out) == len(audio.samples)
+        medians.append(np.median(pitch(samples_out)))
     assert 70 <= min(medians) < 0.8 * max(medians)

@@ -14,7 +14,7 @@ from svc.utils import hardware
 @pytest.mark.parametrize("half", [True, False])
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_auto_is_what_is_fast(device, half, monkeypatch):
-    monkeypatch.setattr(hardware, "bf16_is_fast", lambda asked: half if asked.type == device else not half)
+    monkeypatch.setattr(hardware, "bf16_is_fast", lambda calls: half if calls.type == device else not half)
     assert hardware.use_bf16("auto", torch.device(device)) is half
     assert hardware.use_bf16("bf16", torch.device(device)) is True
     assert hardware.use_bf16("no", torch.device(device)) is False

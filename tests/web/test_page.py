@@ -138,9 +138,9 @@ class Page:
         return self.driver.execute_script("return document.querySelector(arguments[0])?.innerText || ''", selector)
 
     def click(self, selector: str, text: str = "") -> None:
-        found = wait(lambda: [each for each in self.all(selector) if text in each.text and each.is_displayed()])
-        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", found[0])
-        found[0].click()
+        result = wait(lambda: [each for each in self.all(selector) if text in each.text and each.is_displayed()])
+        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", result[0])
+        result[0].click()
 
     def choose(self, menu: str, text: str) -> None:
         self.click(f"{menu} input")
@@ -176,10 +176,10 @@ class Page:
         self.click("#convert")
 
 
-def wait(found, seconds: float = TERMINATE_SECONDS):
+def wait(result, seconds: float = TERMINATE_SECONDS):
     """What comes, as soon as it does."""
     end = time.monotonic() + seconds
-    while not (value := found()):
+    while not (value := result()):
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.1)
     return value
@@ -283,7 +283,7 @@ def test_what_goes_wrong_is_a_sentence_and_the_page_goes_on(page, site, folder, 
 
 
 @pytest.mark.parametrize("how", ["closes the page", "cancels"])
-def test_who_leaves_ends_the_conversion(site, folder, how):
+def test_closing_the_page_ends_the_conversion(site, folder, how):
     other, before = Page(site.address), site.log.read_text().count("was cancelled")
     try:
         other.sing(folder / "endless.wav")
@@ -333,7 +333,7 @@ def test_a_fit_goes_on_when_the_page_is_closed(page, site, folder):
 # Without the browser ---------------------------------------------------------------------------------------------
 
 
-def test_only_what_the_page_made_is_served(site, folder):
+def test_other_files_are_not_served(site, folder):
     files = (
         "/etc/passwd",
         "../../../../../../etc/passwd",
@@ -356,8 +356,8 @@ def test_a_path_is_no_upload(site, folder):
     wish = {"data": [song, "#0", "", 50, "auto", 0, "source", notes, None], "fn_index": number, "session_hash": "me"}
     assert site.ask("/gradio_api/queue/join", json.dumps(wish).encode(), Content_Type="application/json")[0] == 200
     stream = site.ask("/gradio_api/queue/data?session_hash=me")[1].decode()
-    told = [json.loads(line[5:]) for line in stream.split("\n") if line.startswith("data:")]
-    done = next(each for each in told if each["msg"] == "process_completed")
+    output = [json.loads(line[5:]) for line in stream.split("\n") if line.startswith("data:")]
+    done = next(each for each in output if each["msg"] == "process_completed")
     assert not done["success"]
     assert not list(site.served.rglob("passwd"))
 

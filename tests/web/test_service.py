@@ -70,7 +70,7 @@ def cents_of(f0: np.ndarray) -> float:
     return float(1200 * np.log2(np.median(f0) / 440))
 
 
-def test_a_mended_melody_is_sung_and_saved(service):
+def test_a_corrected_melody_is_used_and_saved(service):
     """The saved CSV is what was sung, and gives the same again."""
     path = upload(service)
     first = service.convert(path, ConversionRequest("#0", transpose="0"))
@@ -135,7 +135,7 @@ def test_only_uploads_are_read(service, path):
         service.start_fit("Cy", [path and str(service.folder / path)])
 
 
-def test_the_unexpected_is_reported_without_its_text(service, capsys):
+def test_unexpected_errors_are_reported_without_their_text(service, capsys):
     assert service.error_message(RuntimeError("secret")) == UNEXPECTED
     assert "RuntimeError: secret" in capsys.readouterr().err
 
@@ -161,7 +161,7 @@ def test_a_forged_header_is_refused(service):
         service.convert(upload(service, "forged.flac", bytes(data)), ConversionRequest("#0"))
 
 
-def test_who_computes_too_long_gives_up(service, voice):
+def test_a_conversion_that_takes_too_long_is_stopped(service, voice):
     hasty = Service(service.voice_file, service.folder, Limits(convert_seconds=0))
     before = everything(service.folder)
     with pytest.raises(DataError, match="took too long"):
@@ -431,5 +431,5 @@ def answer(path: str, **headers: str) -> int:
         (403, "/gradio_api/proxy=https://x.hf.space", {"host": "127.0.0.1:7860"}),
     ],
 )
-def test_the_gate(status, path, headers):
+def test_origin_check(status, path, headers):
     assert answer(path, **headers) == status

@@ -11,7 +11,14 @@ from svc.errors import DataError
 
 __all__ = ["CORPORA", "Corpus", "Recording", "detect", "find"]
 
-_SINGING = (singing.NUS48E, singing.VOCALSET, mandarin.OPENSINGER, mandarin.M4SINGER, mandarin.OPENCPOP, singing.CSD)
+_SINGING: tuple[Corpus, ...] = (
+    singing.NUS48E,
+    singing.VOCALSET,
+    mandarin.OPENSINGER,
+    mandarin.M4SINGER,
+    mandarin.OPENCPOP,
+    singing.CSD,
+)
 _SINGING += (singing.RAVDESS, singing.PJS, UTAU, singing.MAKAM)
 _SPEECH = (speech.VCTK, speech.LJSPEECH, speech.LIBRISPEECH)
 CORPORA: dict[str, Corpus] = {corpus.name: corpus for corpus in (*_SINGING, *_SPEECH, FOLDER)}

@@ -38,7 +38,7 @@ def test_sides_that_stay_the_same_for_good():
 
 
 @pytest.mark.parametrize("count", [4, 39])
-def test_a_small_corpus_has_every_side_and_known_groups_move_none(count):
+def test_a_small_corpus_has_every_side_and_more_groups_move_none(count):
     for corpus in range(50):
         groups = [f"{corpus}/{number}" for number in range(count)]
         split = sides(groups, 0.1, 0.1)
@@ -64,10 +64,10 @@ def test_the_authors_split_goes_first():
 
 def ensured(*clips: tuple[str, str, str], valid: float = 0.1) -> list[str]:
     """Sides afterwards of clips by speaker, group and side."""
-    made = [
+    created = [
         Clip(f"{n}.wav", speaker, f"{n}", 400, 300, own, group=group) for n, (speaker, group, own) in enumerate(clips)
     ]
-    return [clip.split for clip in ensure_sides(made, valid)]
+    return [clip.split for clip in ensure_sides(created, valid)]
 
 
 def test_every_speaker_has_something_to_train_on_and_groups_stay_whole():

@@ -54,7 +54,7 @@ class TestPauseNoise:
             output - source, abs=0.3
         )
 
-    def test_digital_silence_is_no_quieter_than_can_be_heard(self):
+    def test_digital_silence_counts_as_minus_80_db(self):
         source = self.pauses(-200.0)
         assert self.noise(source, self.pauses(-50.0)) == pytest.approx(30, abs=0.3)
         assert self.noise(source, self.pauses(-100.0)) == 0

@@ -108,7 +108,7 @@ class TestCepstral:
 @pytest.mark.filterwarnings("ignore")  # of the extras' own
 @pytest.mark.parametrize("name", ["cepstral", RESEMBLYZER])
 class TestEncoders:
-    def test_copy_then_take_then_stranger(self, name):
+    def test_copies_takes_and_other_speakers_in_that_order(self, name):
         similarity = enrolled(name)
         for singer in SINGERS:
             truth = sing(singer, 9)
@@ -117,7 +117,7 @@ class TestEncoders:
             assert own @ similarity.embed(Audio(truth.samples.copy(), RATE)) == pytest.approx(1)
             assert max(own @ stranger for stranger in strangers) < own @ take < 1
 
-    def test_singers_are_named_in_phrases_never_heard(self, name):
+    def test_singers_are_identified_in_other_phrases(self, name):
         similarity = enrolled(name)
         results = [
             (singer, similarity.cosines(similarity.embed(sing(singer, seed))))

@@ -59,7 +59,7 @@ def test_mcd_of_a_filter_is_its_rms(ripple, periods):
     assert mcd(coloured(noise(2.0), ripple, periods), noise(2.0)) == pytest.approx(abs(ripple) / math.sqrt(2), rel=0.06)
 
 
-def test_mcd_counts_only_where_the_truth_sings():
+def test_mcd_counts_active_frames_of_the_truth():
     half = RATE // 2
     truth, other = noise(1.0).samples, voice().samples[RATE : RATE + half]
     truth[half:] *= 1e-4
@@ -75,7 +75,7 @@ def test_rates_may_differ():
     assert spectral.stft_distance(output=output, truth=truth) < 0.2
 
 
-def test_dtw_hides_syllables_sung_late():
+def test_dtw_aligns_late_syllables():
     """The first is 150 ms longer, the last as much shorter: what warping hides, other measures show."""
     first, *middle, last = SONG.notes
     notes = (
