@@ -69,7 +69,7 @@ def describe_sources(clips: "Manifest") -> "TrainingData":
 
 
 def order_speakers(voice: "VoiceFile", clips: "Manifest") -> "tuple[VoiceFile, list[int]]":
-    """The voice with those who sing first, each group by name, and their old indices.
+    """The voice with those who sing first, the longest recorded first of all, then readers by name; and old indices.
 
     The range of those who only speak is a guess.
     """
@@ -77,8 +77,9 @@ def order_speakers(voice: "VoiceFile", clips: "Manifest") -> "tuple[VoiceFile, l
     from svc.models.weight_names import SPEAKER_PARAM_NAMES
 
     singing = {clip.speaker for clip in clips.clips if clip.kind == "song"}
-    names = sorted((speaker.name for speaker in voice.speakers), key=lambda name: (name not in singing, name))
-    order = [voice.speaker_index(name) for name in names]
+    singers = sorted((s for s in voice.speakers if s.name in singing), key=lambda speaker: -speaker.seconds)
+    readers = sorted((s for s in voice.speakers if s.name not in singing), key=lambda speaker: speaker.name)
+    order = [voice.speaker_index(speaker.name) for speaker in (*singers, *readers)]
     speakers = []
     for number, index in enumerate(order):
         band = max(clip.band for clip in clips.clips if clip.speaker == voice.speakers[index].name)

@@ -172,8 +172,8 @@ class Throughput:
         self._last = now
         return {"waiting": waited / seconds, "seconds_per_step": seconds / steps}
 
-    def summary(self) -> str:
-        """Share of the time of the whole run spent in loading, with advice if it is large."""
-        share = self.waited / (perf_counter() - self.start)
-        advice = "; raise train.num_workers" if share > SLOW_LOADING else ""
-        return f"{100 * share:.0f} % of the time was spent waiting for data" + advice
+    def advice(self) -> str:
+        """Advice if loading took a large share of the time of the whole run, else nothing."""
+        share = self.waited / (perf_counter() - self.start) if self.steps else 0.0
+        waiting = f"{100 * share:.0f} % of the time was spent waiting for data; raise train.num_workers"
+        return waiting if share > SLOW_LOADING else ""

@@ -144,7 +144,9 @@ class Trainer:
         rank, world = accelerator.process_index, accelerator.num_processes
         batches = self.throughput.wrap(dataset.batches(segments, step=state.step, rank=rank, world=world))
         bar = progress(batches, "train", "step", train.steps, state.step, not accelerator.is_main_process)
-        with stop_on_signal() as stop:
+        if state.step and accelerator.is_main_process:
+            bar.write(f"goes on from step {state.step} of {train.steps}", file=sys.stderr)
+        with stop_on_signal(announce=accelerator.is_main_process) as stop:
             if state.step == 0 and state.best_step is None and self.validate():
                 self.save()
             for batch in self.saving(bar):
@@ -154,8 +156,8 @@ class Trainer:
                     break
             if self.saved_step != state.step:
                 self.save()
-        if self.throughput.steps and accelerator.is_main_process:
-            bar.write(self.throughput.summary(), file=sys.stderr)
+        if accelerator.is_main_process and (advice := self.throughput.advice()):
+            bar.write(advice, file=sys.stderr)
         bar.close()
         self.logger.close()
         accelerator.wait_for_everyone()

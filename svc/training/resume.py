@@ -1,6 +1,7 @@
 """Stop and resume: a lock of the folder, an unchanged config, signals, and the same step in all processes."""
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from svc.config import Config, differences, from_tree, to_tree
 from svc.data.manifest import Manifest
 from svc.errors import ConfigError, TrainingError
 from svc.training.checkpoint import Checkpoint
+
+STOPPING = b"\nstops after this step and saves; press Ctrl-C again to stop at once, without saving\n"
 
 
 @contextlib.contextmanager
@@ -76,13 +79,15 @@ def check_ranks_agree(accelerator: Accelerator, step: int, run: Path) -> None:
 
 
 @contextlib.contextmanager
-def stop_on_signal() -> Iterator[threading.Event]:
+def stop_on_signal(announce: bool = False) -> Iterator[threading.Event]:
     """Event that Ctrl-C or SIGTERM sets, so that a run stops between two steps; a second Ctrl-C stops it at once."""
     stop = threading.Event()
 
     def handle(number: int, _frame: object) -> None:
         if stop.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
+        if announce and not stop.is_set():
+            os.write(2, STOPPING)  # unlike print, allowed wherever the signal comes in
         stop.set()
 
     earlier = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}

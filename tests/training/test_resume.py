@@ -48,7 +48,7 @@ def test_the_wavenet_starts_at_its_step(uninterrupted, prepared, tiny, tmp_path)
     assert not torch.equal(after["wavenet.output.weight"], fresh)
 
 
-def test_stopped_by_a_signal_then_resumed(uninterrupted, prepared, tiny, tmp_path, monkeypatch):
+def test_stopped_by_a_signal_then_resumed(uninterrupted, prepared, tiny, tmp_path, monkeypatch, capfd):
     real, handler = loop.train_step, signal.getsignal(signal.SIGINT)
 
     def disturbed(state, *others):
@@ -60,7 +60,9 @@ def test_stopped_by_a_signal_then_resumed(uninterrupted, prepared, tiny, tmp_pat
     monkeypatch.setattr(loop, "train_step", disturbed)
     assert train(prepared, tmp_path, tiny, cpu=True).interrupted
     assert checkpoint.newest(tmp_path).step == 7
+    assert "stops after this step" in capfd.readouterr().err
     assert not train(prepared, tmp_path, tiny, cpu=True).interrupted
+    assert f"goes on from step 7 of {tiny.train.steps}" in capfd.readouterr().err
     assert losses(tmp_path) == losses(uninterrupted)
     assert weights(tmp_path) == weights(uninterrupted)
     assert signal.getsignal(signal.SIGINT) is handler
