@@ -28,6 +28,7 @@ from svc.utils import hardware
 
 BASE = "base"  # of svc/config/*.yaml, the default
 STEP, PART = "svc base, a step", "… "  # label of a row, and prefix of the rows of its parts
+ENVELOPE_STEP = "svc base, a step on envelopes alone"
 
 
 def generators(sizes: Sizes, device: str) -> Group:
@@ -81,7 +82,7 @@ class _Steps:
 
     def __init__(self, config: Config, device: str):
         self.config, self.accelerator, self.device = config, _accelerator(config.train.precision), device
-        self.state, self.spare = self._state(), self._state()
+        self.state, self.spare, self.on_envelopes = self._state(), self._state(), self._state()
         self.batch = self._batch()
         self.generator, self.discriminator = self.spare.generator, self.spare.discriminator
         self.fake = torch.randn_like(self.batch.audio).mul(0.1).requires_grad_()
@@ -103,12 +104,22 @@ class _Steps:
             "adversarial losses": self._adversarial,
             **{f"perceptual loss {name}": partial(self._perceptual, name) for name in self.perceptual_losses},
         }
-        runs = {STEP: self._step, **{PART + name: self._autocast(run) for name, run in parts.items()}}
+        runs = {
+            STEP: self._step,
+            ENVELOPE_STEP: self._envelope_step,
+            **{PART + name: self._autocast(run) for name, run in parts.items()},
+        }
         seconds = self.config.train.batch_size * self.config.train.segment_seconds
         return [Contestant(name, run, seconds) for name, run in runs.items()]
 
     def _step(self) -> None:
         train_step(self.state, self.batch, self.config, self.accelerator)
+
+    def _envelope_step(self) -> None:
+        many = 10**9
+        starts: dict[str, Any] = {f"{stage}_start_step": many for stage in ("synthesis", "wavenet", "adversarial")}
+        config = replace(self.config, train=replace(self.config.train, **starts))
+        train_step(self.on_envelopes, self.batch, config, self.accelerator)
 
     def _sing(self, use_wavenet: bool) -> None:
         self.generator.zero_grad()
@@ -126,7 +137,9 @@ class _Steps:
     def _spectral(self) -> None:
         self.fake.grad = None
         truth, other = self.batch.audio, self.other if self.config.loss.energy_repulsion else None
-        terms = reconstruction_losses(fake=self.fake, real=truth, config=self.config.loss, fake2=other)
+        terms = reconstruction_losses(
+            fake=self.fake, real=truth, config=self.config.loss, sample_rate=self.config.sample_rate, fake2=other
+        )
         weighted_sum(terms, loss_weights(self.config)).backward()
 
     def _discriminator(self) -> None:
