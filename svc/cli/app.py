@@ -157,9 +157,10 @@ def expand_aliases(arguments: Sequence[str]) -> list[str]:
     command, *rest = arguments or [""]
     end = rest.index("--") if "--" in rest else len(rest)
     aliases = ALIASES | (FIT_ALIASES if command == "fit" else {})
+    own = {"--pitch"} if command == "style" else RENAMED_OPTIONS.get(command, {}).keys()
     for place, argument in enumerate(rest[:end]):
         option, equals, value = argument.partition("=")
-        rest[place] = f"{aliases.get(option, option)}{equals}{value}"
+        rest[place] = f"{option if option in own else aliases.get(option, option)}{equals}{value}"
     first = rest[0] if rest and command in VOICE_COMMANDS and not {"-v", "--voice"} & set(rest) else ""
     if first.endswith(".safetensors") or (command == "speakers" and first and not first.startswith("-")):
         rest.insert(0, "-v")

@@ -16,7 +16,7 @@ def test_all_speakers_are_listed(world, voice, monkeypatch, capsys):
     code, out, _ = svc(monkeypatch, capsys, "speakers", "b.safetensors")
     assert code == 0
     lines = out.splitlines()
-    assert lines.pop(0) == "b.safetensors:"
+    assert lines.pop(0) == "b.safetensors: 2 speakers, minutes of recordings, range for --transpose auto"
     assert lines[0].split() == ["1", "Bob", "Ö.", "1.5", "min", "trained", "80–220", "Hz,", "median", "110"]
     assert lines[1].split() == ["2", "Cat", "0.5", "min", "adapted", "200–500", "Hz,", "median", "300"]
     assert lines[-1].startswith("next: svc convert")

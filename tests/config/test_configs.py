@@ -22,6 +22,7 @@ def test_builds_and_takes_a_step_with_every_network(path):
     options = {
         "train.segment_seconds": 0.3,
         "train.discriminator_segment_seconds": 0.2,
+        "train.synthesis_start_step": 0,
         "train.wavenet_start_step": 0,
         "train.adversarial_start_step": 0,
     }
