@@ -69,7 +69,7 @@ def describe_sources(clips: "Manifest") -> "TrainingData":
 
 
 def order_speakers(voice: "VoiceFile", clips: "Manifest") -> "tuple[VoiceFile, list[int]]":
-    """The voice with those who sing first, the longest recorded first of all, then readers by name; and old indices.
+    """The voice with those who sing first, the widest range first, then readers by name; and old indices.
 
     The range of those who only speak is a guess.
     """
@@ -77,7 +77,7 @@ def order_speakers(voice: "VoiceFile", clips: "Manifest") -> "tuple[VoiceFile, l
     from svc.models.weight_names import SPEAKER_PARAM_NAMES
 
     singing = {clip.speaker for clip in clips.clips if clip.kind == "song"}
-    singers = sorted((s for s in voice.speakers if s.name in singing), key=lambda speaker: -speaker.seconds)
+    singers = sorted((s for s in voice.speakers if s.name in singing), key=lambda speaker: speaker.range[1] / speaker.range[2])
     readers = sorted((s for s in voice.speakers if s.name not in singing), key=lambda speaker: speaker.name)
     order = [voice.speaker_index(speaker.name) for speaker in (*singers, *readers)]
     speakers = []
