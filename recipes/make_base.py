@@ -77,7 +77,8 @@ def order_speakers(voice: "VoiceFile", clips: "Manifest") -> "tuple[VoiceFile, l
     from svc.models.weight_names import SPEAKER_PARAM_NAMES
 
     singing = {clip.speaker for clip in clips.clips if clip.kind == "song"}
-    singers = sorted((s for s in voice.speakers if s.name in singing), key=lambda speaker: speaker.range[1] / speaker.range[2])
+    singers = [speaker for speaker in voice.speakers if speaker.name in singing]
+    singers.sort(key=lambda speaker: speaker.low_f0 / speaker.high_f0)
     readers = sorted((s for s in voice.speakers if s.name not in singing), key=lambda speaker: speaker.name)
     order = [voice.speaker_index(speaker.name) for speaker in (*singers, *readers)]
     speakers = []
