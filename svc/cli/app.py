@@ -27,12 +27,15 @@ OUT_OF_MEMORY = (
     "the GPU is out of memory; end what else runs on it, use --device cpu, "
     "or train with --cpu or a smaller train.batch_size and --allow-config-change"
 )
-ALIASES = {  # what people try first, not shown in --help
-    "--singer": "--speaker", "--pitch": "--transpose", "--key": "--transpose", "--model": "--voice",
-    "--license": "--licence",
-}  # fmt: skip
-FIT_ALIASES = {"--speaker": "--name", "--singer": "--name"}
 VOICE_COMMANDS = {"speakers", "rename", "remove", "merge"}  # that also take the voice as their first argument
+_VOICE, _LICENCE = {"--model": "--voice"}, {"--license": "--licence"}
+ALIASES = {  # by command: what people try first, not shown in --help
+    "convert": {"--singer": "--speaker", "--pitch": "--transpose", "--key": "--transpose", **_VOICE},
+    "evaluate": {"--singer": "--speaker", **_VOICE},
+    "fit": {"--speaker": "--name", "--singer": "--name", **_VOICE, **_LICENCE},
+    **dict.fromkeys(("prepare", "train", "export"), _LICENCE),
+    **dict.fromkeys(("serve", *VOICE_COMMANDS), _VOICE),
+}
 RENAMED_OPTIONS = {  # by command
     "convert": {
         "--f0": "--f0-csv",
@@ -156,11 +159,10 @@ def expand_aliases(arguments: Sequence[str]) -> list[str]:
     """Arguments with aliases replaced by the options they mean, and a voice that comes first put behind ``-v``."""
     command, *rest = arguments or [""]
     end = rest.index("--") if "--" in rest else len(rest)
-    aliases = ALIASES | (FIT_ALIASES if command == "fit" else {})
-    own = {"--pitch"} if command == "style" else RENAMED_OPTIONS.get(command, {}).keys()
+    aliases = ALIASES.get(command, {})
     for place, argument in enumerate(rest[:end]):
         option, equals, value = argument.partition("=")
-        rest[place] = f"{option if option in own else aliases.get(option, option)}{equals}{value}"
+        rest[place] = f"{aliases.get(option, option)}{equals}{value}"
     first = rest[0] if rest and command in VOICE_COMMANDS and not {"-v", "--voice"} & set(rest) else ""
     if first.endswith(".safetensors") or (command == "speakers" and first and not first.startswith("-")):
         rest.insert(0, "-v")

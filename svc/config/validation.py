@@ -8,16 +8,7 @@ from svc.config.tree import short_repr
 from svc.utils.units import FRAMES_PER_SECOND
 
 _MANY = 10**9
-_RESERVED = (
-    "envelope",
-    "spectral",
-    "energy_repulsion",
-    "adversarial",
-    "feature_matching",
-    "speaker",
-    "discriminator",
-    "total",
-)
+_RESERVED = "envelope spectral energy_repulsion adversarial feature_matching speaker discriminator total".split()
 _RANGES = (
     ("features.f0.voicing_threshold model.voiced_noise_level train.min_lr_ratio", 0, 1),
     ("features.f0.silence_threshold_db", -200, 0),
@@ -53,16 +44,18 @@ _RANGES = (
     ("train.ema_decay", 0, 0.999999),
 )
 
-_PERCEPTUAL = (
-    *(("weight", (0, _MANY)), ("conversion_weight", (0, _MANY))),
-    *(("segment_seconds", (0.1, 60)), ("balance_after_steps", (0, _MANY))),
-)
+_PERCEPTUAL = {
+    "weight": (0, _MANY),
+    "conversion_weight": (0, _MANY),
+    "segment_seconds": (0.1, 60),
+    "balance_after_steps": (0, _MANY),
+}
 
 
 def validate(options: Mapping[str, Any]) -> list[str]:
     """All faults of options by their dotted names, each in words."""
     faults = []
-    losses = [(f"perceptual.{name}.{key}", *limits) for name in _losses(options) for key, limits in _PERCEPTUAL]
+    losses = [(f"perceptual.{name}.{key}", *limits) for name in _losses(options) for key, limits in _PERCEPTUAL.items()]
     for names, low, high in (*_RANGES, *losses):
         for name in names.split():
             values = options[name] if isinstance(options[name], list) else [options[name]]
@@ -80,7 +73,7 @@ def _rules(options: Mapping[str, Any]) -> dict[str, bool]:
     spectral, repulsion = options["loss.spectral"], options["loss.energy_repulsion"]
     parts = max(1, options["train.gradient_accumulation_steps"])
     lists = ("loss.scales", "discriminator.kinds", "discriminator.fft_sizes", "discriminator.periods")
-    synthesis, later = (options[f"train.{name}_start_step"] for name in ("synthesis", "wavenet"))
+    synthesis = options["train.synthesis_start_step"]
     conversion = [
         name
         for name, weight in options.items()
@@ -99,7 +92,7 @@ def _rules(options: Mapping[str, Any]) -> dict[str, bool]:
         "train.synthesis_start_step must be 0 without model.source_filter": not synthesis
         or options["model.source_filter"],
         "train.synthesis_start_step must not be above train.wavenet_start_step or .adversarial_start_step": (
-            synthesis <= min(later, options["train.adversarial_start_step"])
+            synthesis <= min(options["train.wavenet_start_step"], options["train.adversarial_start_step"])
         ),
         **{f"{name} must not be empty": bool(options[name]) for name in lists},
         "loss.energy_repulsion must be 0 or below loss.spectral (the loss has no minimum otherwise)": (

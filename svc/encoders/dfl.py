@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from svc.encoders import register
 from svc.encoders.base import Encoder
-from svc.encoders.weights import half_precision, load_checked
+from svc.encoders.weights import load_trained
 
 CHANNELS = (*5 * (32,), *5 * (64,), *4 * (128,))
 RECEPTIVE_FIELD = 2**15 - 1  # samples, of the last layer
@@ -66,9 +66,7 @@ class DFLEncoder(Encoder):
         """
         super().__init__()
         self.model = DFLNetwork(LOSS_LAYERS)
-        if file is not None:
-            hint = "train it with recipes/train_dfl.py"
-            self.model.load_state_dict(load_checked(file, half_precision(self.model), hint))
+        load_trained(self.model, file, "train_dfl")
         self.freeze()
 
     def forward(self, audio: Tensor) -> dict[str, Tensor]:

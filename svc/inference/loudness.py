@@ -33,7 +33,9 @@ TOLERANCE = 3.0  # dB by which the level may differ from the source's
 MAX_GAIN = 40.0  # dB
 SMOOTHING = 20  # frames on either side over which power is averaged
 SILENCE = -70.0  # dB; what is below it is not raised
-MARGIN = SMOOTHING + 4  # frames on either side that the gain of a frame depends on
+MARGIN = (
+    SMOOTHING + 4
+)  # with WINDOW_FRAMES of svc/audio/stft.py: frames on either side that the gain of a frame depends on
 CHUNK = 10 * FRAMES_PER_SECOND  # frames
 
 

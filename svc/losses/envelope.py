@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from svc.audio.stft import frame
 from svc.features.conditioning import Conditioning
+from svc.utils.units import FRAMES_PER_SECOND
 
 PERIODS = 3.0  # in the window
 SMOOTHING = 2 / 3  # width of the rectangle, of f0
@@ -19,6 +20,7 @@ COMPENSATION = 0.15  # of what the smoothing takes from the peaks (Morise 2015, 
 ERB_SLOPE = 4.37e-3  # of the equivalent rectangular bandwidth, by Hz
 F0_FLOOR = 70.0  # Hz; a lower f0 gets a window of three periods of this
 FLAT_BINS = 5  # up to which spectra are about flat
+BAND_SHARE = 0.95  # of a recording's band, up to which its envelope is measured
 POWER_FLOOR = 1e-10  # power a bin of white noise at −100 dB
 
 
@@ -41,8 +43,8 @@ def envelope_loss(envelopes: Tensor, conditioning: Conditioning, audio: Tensor, 
     predicted = predicted + conditioning.loudness[..., None] * (math.log(10) / 20)
     with torch.no_grad():
         target = spectral_envelope(audio, conditioning.f0, hop, envelopes.shape[-1])
-        frequency = torch.linspace(0, 50.0 * hop, envelopes.shape[-1], device=audio.device)
-        below_band = frequency < 0.95 * band.to(audio.device)[:, None, None]
+        frequency = torch.linspace(0, hop * FRAMES_PER_SECOND / 2, envelopes.shape[-1], device=audio.device)
+        below_band = frequency < BAND_SHARE * band.to(audio.device)[:, None, None]
         weight = below_band * (frequency > 0.5 * conditioning.f0[..., None]) / (1 + ERB_SLOPE * frequency)
     return ((predicted - target).abs() * weight).sum() / weight.sum()
 
@@ -56,7 +58,7 @@ def spectral_envelope(audio: Tensor, f0: Tensor, hop: int, points: int) -> Tenso
         hop: samples in a frame of 10 ms.
         points: P, from 0 Hz to Nyquist.
     """
-    rate = hop * 100
+    rate = hop * FRAMES_PER_SECOND
     size = 2 ** math.ceil(math.log2(PERIODS * rate / F0_FLOOR))
     f0 = f0[..., None].clamp_min(PERIODS * rate / size)
     seconds = (torch.arange(size, device=audio.device) - (size - 1) / 2) / rate

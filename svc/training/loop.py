@@ -145,7 +145,7 @@ class Trainer:
         batches = self.throughput.wrap(dataset.batches(segments, step=state.step, rank=rank, world=world))
         bar = progress(batches, "train", "step", train.steps, state.step, not accelerator.is_main_process)
         if state.step and accelerator.is_main_process:
-            bar.write(f"goes on from step {state.step} of {train.steps}", file=sys.stderr)
+            bar.write(f"resumes from step {state.step} of {train.steps}", file=sys.stderr)
         with stop_on_signal(announce=accelerator.is_main_process) as stop:
             if state.step == 0 and state.best_step is None and self.validate():
                 self.save()

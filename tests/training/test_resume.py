@@ -62,7 +62,7 @@ def test_stopped_by_a_signal_then_resumed(uninterrupted, prepared, tiny, tmp_pat
     assert checkpoint.newest(tmp_path).step == 7
     assert "stops after this step" in capfd.readouterr().err
     assert not train(prepared, tmp_path, tiny, cpu=True).interrupted
-    assert f"goes on from step 7 of {tiny.train.steps}" in capfd.readouterr().err
+    assert f"resumes from step 7 of {tiny.train.steps}" in capfd.readouterr().err
     assert losses(tmp_path) == losses(uninterrupted)
     assert weights(tmp_path) == weights(uninterrupted)
     assert signal.getsignal(signal.SIGINT) is handler
