@@ -8,7 +8,16 @@ from svc.config.tree import short_repr
 from svc.utils.units import FRAMES_PER_SECOND
 
 _MANY = 10**9
-_RESERVED = "envelope spectral energy_repulsion adversarial feature_matching speaker discriminator total".split()
+_RESERVED = [
+    "envelope",
+    "spectral",
+    "energy_repulsion",
+    "adversarial",
+    "feature_matching",
+    "speaker",
+    "discriminator",
+    "total",
+]
 _RANGES = (
     ("features.f0.voicing_threshold model.voiced_noise_level train.min_lr_ratio", 0, 1),
     ("features.f0.silence_threshold_db", -200, 0),
