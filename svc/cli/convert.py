@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from svc.audio import files
-from svc.audio.find import is_audio
 from svc.cli.app import Force, VoiceOption, app, check_device, check_output, progress_stages
 from svc.errors import DataError, WeightsError, printable
 from svc.inference.base_voice import find_voice, name_voice
@@ -69,6 +67,7 @@ def convert(
     force: Force = False,
 ) -> None:
     """Convert songs, or a folder of songs, to another speaker."""
+    from svc.audio import files
     from svc.features.transpose import parse_transpose
     from svc.inference.loudness import parse_loudness
     from svc.inference.speaker_mix import is_recording
@@ -114,6 +113,8 @@ def convert(
 
 def _read_mix(voice: Path, speaker: str) -> "SpeakerMix":
     """A speaker or mix of a voice; a typing error is found before torch is imported."""
+    from svc.audio import files
+    from svc.audio.find import is_audio
     from svc.inference.speaker_mix import parse_speaker
     from svc.inference.voice_header import read_header
 
@@ -131,6 +132,8 @@ def _read_mix(voice: Path, speaker: str) -> "SpeakerMix":
 
 def _check_songs(songs: Sequence[Path], recursive: bool, out: Path | None) -> None:
     """Refuse songs that are not there or are folders, and a place for several that is a file."""
+    from svc.audio import files
+
     if recursive and len(songs) > 1:
         raise DataError("-r: takes one folder; leave -r out for several songs")
     if len(songs) > 1 and out and out.is_file():
@@ -232,6 +235,8 @@ def _check_paths(
     source: Path, sink: Path, voice: Path, f0_csv: Path | None, save_f0_csv: Path | None, force: bool
 ) -> None:
     """Refuse inputs that cannot be read and outputs that may not be written, before any work."""
+    from svc.audio import files
+
     if f0_csv:
         files.check_file(f0_csv)
     if save_f0_csv and save_f0_csv.resolve() == sink.resolve():

@@ -17,7 +17,6 @@ from svc.cli.app import (
     check_output,
     check_voice_output,
 )
-from svc.data.sources import find_single_speaker
 from svc.errors import DataError
 from svc.inference.base_voice import find_voice, name_voice
 
@@ -64,6 +63,7 @@ def fit(
     On several GPUs: accelerate launch -m svc fit CLIPS --name NAME -o NEW.safetensors
     """
     from svc.config import parse_overrides
+    from svc.data.sources import find_single_speaker
     from svc.utils.distributed import process_group
 
     main = process_group(cpu).main  # before any error: the others would wait for a process that does not join

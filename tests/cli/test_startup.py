@@ -20,7 +20,8 @@ def run(*arguments):
 codes = []
 for arguments in json.loads(sys.argv[1]):
     run(*arguments)
-heavy = {"torch", "torch._dynamo", "scipy", "sympy", "librosa", "numba", "torchaudio", "torchcrepe", "accelerate"}
+heavy = {"numpy", "yaml", "torch", "torch._dynamo", "scipy", "sympy", "librosa", "numba"}
+heavy |= {"torchaudio", "torchcrepe", "accelerate"}
 print(json.dumps([codes, sorted(heavy & sys.modules.keys())]))
 """
 V = "runs/a/voice.safetensors"
@@ -32,6 +33,10 @@ def modules(world, *commands):
     command = [sys.executable, "-c", PROGRAM, json.dumps(commands)]
     ran = subprocess.run(command, cwd=world, capture_output=True, text=True, env=environment, check=True)
     return json.loads(ran.stdout.splitlines()[-1])
+
+
+def test_help_imports_no_numpy(world):
+    assert modules(world, ("--help",)) == [[0], []]
 
 
 def test_no_torch_for_what_needs_none(world):
@@ -53,11 +58,11 @@ def test_no_torch_for_what_needs_none(world):
         ("convert", "-s", "Ann", "song.wav", "--loudness", "loud"),
     )
     assert codes == [0] * 4 + [2] * 8
-    assert imported == []
+    assert imported == ["numpy", "yaml"]
     assert {path.name for path in world.glob("*.safetensors")} == {"b.safetensors", "c.safetensors", "d.safetensors"}
 
 
 def test_a_conversion_imports_only_torch(world):
     codes, imported = modules(world, ("convert", "-s", "Ann", "song.wav"))
     assert codes == [0]
-    assert imported == ["torch"]
+    assert imported == ["numpy", "torch", "yaml"]
