@@ -36,7 +36,11 @@ _RANGES = (
     ("discriminator.periods discriminator.strides", 1, 100),
     ("loss.scales", 16, 16384),
     ("loss.spectral loss.energy_repulsion loss.adversarial loss.feature_matching", 0, _MANY),
-    ("loss.speaker.weight loss.speaker.conversion_weight loss.conversion.adversarial", 0, _MANY),
+    (
+        "loss.speaker.weight loss.speaker.conversion_weight loss.conversion.adversarial loss.conversion.modulation",
+        0,
+        _MANY,
+    ),
     ("loss.speaker.segment_seconds", 0.1, 60),
     ("virtual_speakers.fraction virtual_speakers.mixup_fraction", 0, 1),
     ("virtual_speakers.mixup_alpha", 0.01, 100),

@@ -25,7 +25,11 @@ def loss_weights(config: Config, ramp: float = 1.0) -> dict[str, float]:
     for name, options in config.perceptual.items():
         weights |= {name: options.weight, f"conversion/{name}": options.conversion_weight}
     weights = {name: ramp * weight for name, weight in weights.items()}
-    return weights | {"spectral": loss.spectral, "energy_repulsion": loss.energy_repulsion}
+    weights |= {"spectral": loss.spectral, "energy_repulsion": loss.energy_repulsion}
+    return weights | {
+        "envelope": float(config.train.synthesis_start_step > 0),
+        "conversion/modulation": loss.conversion.modulation,
+    }
 
 
 def weighted_sum(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:

@@ -70,21 +70,27 @@ def rms_level(audio: Tensor) -> Tensor:
 
 
 def sample_micro_batches(
-    batch: Batch, config: Config, window_seconds: Mapping[str, float] | None, rank: int = 0, world: int = 1
+    batch: Batch,
+    config: Config,
+    window_seconds: Mapping[str, float] | None,
+    rank: int = 0,
+    world: int = 1,
+    *,
+    convert: bool | None = None,
 ) -> list[MicroBatch]:
     """Sample the micro batches of a step from torch's global random number generator.
 
     The processes share the batch of the step equally. ``window_seconds`` is the window of each perceptual loss; None
-    while only the reconstruction is trained.
+    while only the reconstruction is trained. Segments are converted if there are windows, or as ``convert`` says.
     """
     count, speakers = batch.conditioning.speaker.shape
     draw = sample_speakers(count * world, speakers, config.virtual_speakers)
     windows: dict[str, slice] = {}
-    share = 0.0
+    convert = window_seconds is not None if convert is None else convert
+    share = config.virtual_speakers.fraction if convert and speakers > 1 else 0.0
     if window_seconds is not None:
         seconds = {DISCRIMINATOR: config.train.discriminator_segment_seconds, **window_seconds}
         windows = {name: _random_window(length, config) for name, length in seconds.items()}
-        share = config.virtual_speakers.fraction if speakers > 1 else 0.0
     parts = batch.micro_batches(config.train.gradient_accumulation_steps)
     size = count // len(parts)
     sources = evenly_spaced(share, size)

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from svc.config import Config
 from svc.data.batch import Batch
-from svc.features.conditioning import Conditioning
+from svc.features.conditioning import Conditioning, select_items
 from svc.losses.adversarial import discriminator_loss, feature_matching_loss, frozen, generator_loss
-from svc.losses.envelope import envelope_loss
+from svc.losses.envelope import envelope_loss, modulation_loss
 from svc.losses.perceptual import AudioLoss
 from svc.losses.stft import limit_band, reconstruction_losses
 from svc.losses.total import loss_weights, weighted_sum
@@ -46,7 +46,9 @@ def train_step(
     adversarial = state.step >= train.adversarial_start_step
     window_seconds = {name: loss.segment_seconds for name, loss in perceptual.items()} if adversarial else None
     rank, world = accelerator.process_index, accelerator.num_processes
-    micro_batches = sample_micro_batches(batch, config, window_seconds, rank, world)
+    envelopes_alone = state.step < train.synthesis_start_step
+    convert = adversarial or (envelopes_alone and config.loss.conversion.modulation > 0)
+    micro_batches = sample_micro_batches(batch, config, window_seconds, rank, world, convert=convert)
     reuse = adversarial and len(micro_batches) == 1  # one output of the generator then serves both updates
     logs: dict[str, list[Tensor]] = {}
     norms: Losses = {}
@@ -69,11 +71,11 @@ def train_step(
     state.generator_optimizer.zero_grad()  # 2. generator update
     weights = loss_weights(config, optim.adversarial_ramp(state.step, train))
     for mb in optim.sync_last(micro_batches, accelerator, generator):
-        if state.step < train.synthesis_start_step:
-            envelopes = generator(mb.conditioning, synthesise=False)
-            loss = envelope_loss(envelopes, mb.conditioning, mb.audio, mb.band, config.hop)
-            accelerator.backward(loss / len(micro_batches))
-            _append(logs, {"envelope": loss, "total": loss})
+        if envelopes_alone:
+            losses = envelope_losses(generator(mb.conditioning, synthesise=False), mb, config.hop)
+            total = weighted_sum(losses, weights)
+            accelerator.backward(total / len(micro_batches))
+            _append(logs, losses | {"total": total})
             continue
         fake = mb.fake if reuse and mb.fake is not None else generate(generator, mb.conditioning, mb.band)
         size = len(mb.audio)
@@ -97,6 +99,17 @@ def train_step(
     update_ema(state.ema_generator, accelerator.unwrap_model(generator), train.ema_decay, state.step)
     state.step += 1
     return means | {"grad_norm": norms["generator"], "skipped_updates": torch.tensor(float(state.num_skipped_updates))}
+
+
+def envelope_losses(envelopes: Tensor, mb: MicroBatch, hop: int) -> Losses:
+    """Envelope loss of the segments, and the modulation loss of their conversions, if any."""
+    size, c = len(mb.audio), mb.conditioning
+    losses = {"envelope": envelope_loss(envelopes[:size], c.select(slice(size)), mb.audio, mb.band[:size], hop)}
+    if mb.converted_from:
+        source, converted = select_items(mb.audio, mb.converted_from), c.select(slice(size, None))
+        loss = modulation_loss(envelopes[size:], converted, source, mb.band[size:], hop)
+        losses["conversion/modulation"] = loss
+    return losses
 
 
 def adversarial_losses(discriminator: nn.Module, mb: MicroBatch, fake: Tensor) -> Losses:

@@ -8,6 +8,7 @@ import torch
 from accelerate import Accelerator
 from runs import first_batch, new_state, replaced
 
+from svc.config import VirtualSpeakersConfig
 from svc.errors import TrainingError
 from svc.features.conditioning import Conditioning
 from svc.losses.total import loss_weights
@@ -146,6 +147,16 @@ def test_before_synthesis_the_envelopes_alone_are_trained(tiny, prepared):
     assert float(losses[15]["spectral"]) < 0.9 * untrained
     for name, value in current.generator.wavenet.named_parameters():
         torch.testing.assert_close(value, wavenet[name], rtol=0, atol=0)
+
+
+def test_conversions_join_the_envelopes_where_modulation_has_a_weight(tiny, prepared):
+    config = replaced(tiny, synthesis_start_step=15)
+    loss = replace(config.loss, conversion=replace(config.loss.conversion, modulation=1.0))
+    config = replace(config, loss=loss, virtual_speakers=VirtualSpeakersConfig(fraction=0.5))
+    losses = train_step(new_state(config), first_batch(prepared, config, 2), config, CPU)
+    total = float(losses["envelope"] + losses["conversion/modulation"])
+    assert float(losses["conversion/modulation"]) > 0
+    assert float(losses["total"]) == pytest.approx(total, rel=1e-5)
 
 
 def _gradient(network):
