@@ -134,7 +134,7 @@ class ConversionLossConfig:
     """Weights of losses on converted segments; virtual_speakers.fraction must be above 0."""
 
     adversarial: float = 0.0
-    modulation: float = 0.0  # of their envelopes, against the source's; before train.synthesis_start_step
+    envelope_phones: float = 0.0  # of their envelopes, before train.synthesis_start_step
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -37,7 +37,8 @@ _RANGES = (
     ("loss.scales", 16, 16384),
     ("loss.spectral loss.energy_repulsion loss.adversarial loss.feature_matching", 0, _MANY),
     (
-        "loss.speaker.weight loss.speaker.conversion_weight loss.conversion.adversarial loss.conversion.modulation",
+        "loss.speaker.weight loss.speaker.conversion_weight "
+        "loss.conversion.adversarial loss.conversion.envelope_phones",
         0,
         _MANY,
     ),

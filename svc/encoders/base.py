@@ -23,7 +23,6 @@ class Encoder(nn.Module):
         margin: frames on either side that one frame of output depends on.
         normalization: how content features are brought to zero mean and unit variance within a file, because the
             speaker would show in them: not, each channel by its own variance, or all by the mean variance.
-        unnormalized: trailing channels of a layer, by name, that stay as they are and do not count in that mean.
     """
 
     name: ClassVar[str]
@@ -34,7 +33,6 @@ class Encoder(nn.Module):
     options: str = ""
     margin: int = 0
     normalization: Literal["none", "per_channel", "global_variance"] = "none"
-    unnormalized: ClassVar[Mapping[str, int]] = {}
 
     @abstractmethod
     def forward(self, audio: Tensor) -> dict[str, Tensor]:
@@ -43,10 +41,6 @@ class Encoder(nn.Module):
     def layer(self, audio: Tensor, layer: str) -> Tensor:
         """One layer (B, C, N), by no more work than it takes."""
         return self(audio)[layer]
-
-    def normalized_channels(self, layer: str) -> slice:
-        """The channels of a layer that are normalised as content features."""
-        return slice(self.channels[layer] - self.unnormalized.get(layer, 0))
 
     @property
     def cache_key(self) -> str:

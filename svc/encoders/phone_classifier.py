@@ -5,7 +5,6 @@ phone, whoever speaks. The blocks are those of ConvNeXt (Liu et al. 2022): wide 
 layers. ``recipes/train_phone_model.py`` trains it.
 """
 
-import math
 from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
@@ -26,7 +25,6 @@ FLOOR = 1e-8  # power: −80 dB
 MEAN, SPREAD = -10.0, 4.0  # nepers of power, about those of speech at its level in features/content.py
 CHANNELS, BLOCKS, KERNEL, EXPANSION = 256, 10, 9, 3
 EMBEDDING, PHONES = 64, 39  # channels of the layers that come out
-MODULATION_BANDS, MODULATION_FRAMES, MODULATION_FLOOR = 10, 31, 1e-6  # mel bands; frames of the moving mean; power
 WEIGHTS = Path(__file__).with_suffix(".safetensors")
 
 
@@ -76,21 +74,15 @@ class PhoneClassifier(nn.Module):
 
 @register("phone-classifier")
 class PhoneEncoder(Encoder):
-    """Layers ``block1`` … ``block10``, ``embedding`` (unit norm) and ``log_posteriors`` (a PPG) of the classifier.
-
-    ``modulated_posteriors`` are these with the modulation of ten bands: what classes of phones leave out of how a sound
-    moves, without the steady spectrum that tells the speaker.
-    """
+    """Layers ``block1`` … ``block10``, ``embedding`` (unit norm) and ``log_posteriors`` (a PPG) of the classifier."""
 
     channels: ClassVar = {
         "embedding": EMBEDDING,
         "log_posteriors": PHONES,
-        "modulated_posteriors": PHONES + MODULATION_BANDS,
         **{f"block{number}": CHANNELS for number in range(1, BLOCKS + 1)},
     }
     margin = PhoneClassifier.margin + 2
     normalization = "global_variance"
-    unnormalized: ClassVar = {"modulated_posteriors": MODULATION_BANDS}
 
     def __init__(self, file: Path | None = WEIGHTS) -> None:
         """Weights from a file made by the recipe; random ones if there is none.
@@ -109,9 +101,7 @@ class PhoneEncoder(Encoder):
         """All layers of audio (B, T) at 16 kHz."""
         outputs, embedding, logits = self.model(log_mel(audio, self.bank))
         layers = {f"block{number}": output for number, output in enumerate(outputs, 1)}
-        posteriors = functional.log_softmax(logits, dim=-1)
-        modulated = torch.cat([posteriors, band_modulation(audio)], dim=-1)
-        layers |= {"embedding": embedding, "log_posteriors": posteriors, "modulated_posteriors": modulated}
+        layers |= {"embedding": embedding, "log_posteriors": functional.log_softmax(logits, dim=-1)}
         return {name: layer.transpose(1, 2) for name, layer in layers.items()}
 
 
@@ -134,25 +124,3 @@ def mel_bank(vtlp_factor: float = 1.0) -> Tensor:
     """
     bank = mel_filters(SAMPLE_RATE * vtlp_factor, FFT, BANDS, LOWEST, HIGHEST)
     return torch.from_numpy(bank / np.maximum(bank.sum(axis=1, keepdims=True), 1e-3)).float().T.contiguous()
-
-
-def band_modulation(audio: Tensor) -> Tensor:
-    """Log energies of wide mel bands less their moving mean, (B, N, 10) nepers, of audio (B, T) at 16 kHz.
-
-    A high-pass filter over time removes speaker and channel as in RASTA (Hermansky and Morgan 1994), without delay.
-    """
-    bank = modulation_bank().to(audio)
-    energy = torch.log(power_spectrogram(audio, WINDOW, HOP, FFT) @ bank + MODULATION_FLOOR).transpose(1, 2)
-    window = torch.hann_window(MODULATION_FRAMES + 2, periodic=False)[1:-1]
-    window = (window / window.sum()).to(audio)
-    half = MODULATION_FRAMES // 2
-    quiet = functional.pad(energy, (half, half), value=math.log(MODULATION_FLOOR))
-    mean = functional.conv1d(quiet.flatten(0, 1)[:, None], window[None, None])[:, 0].unflatten(0, energy.shape[:2])
-    return (energy - mean).transpose(1, 2)
-
-
-@lru_cache
-def modulation_bank() -> Tensor:
-    """Mel filter bank (513, 10) of unit sums."""
-    bank = mel_filters(SAMPLE_RATE, FFT, MODULATION_BANDS, LOWEST, HIGHEST)
-    return torch.from_numpy(bank / bank.sum(axis=1, keepdims=True)).float().T.contiguous()

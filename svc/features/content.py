@@ -76,10 +76,9 @@ def extract(
     features = encoded if warp == 1.0 and encoded.shape[1] == frames else _resample_frames(encoded, frames, warp)
     features = features.astype(np.float32, copy=False)
     if encoder.normalization != "none":
-        normalized = features[encoder.normalized_channels(layer)]
-        mean, variance = _statistics(normalized, loudness >= loudness.max(initial=-np.inf) - ACTIVE)
-        normalized -= mean
-        normalized /= deviation(encoder, mean, variance)
+        mean, variance = _statistics(features, loudness >= loudness.max(initial=-np.inf) - ACTIVE)
+        features -= mean
+        features /= deviation(encoder, mean, variance)
     progress(frames)
     return features
 

@@ -67,8 +67,7 @@ class StreamingFeatures:
         self._loudest = MIN_LOUDEST_DB
         self._voiced_levels = EMPTY
         self._last_f0 = EMPTY  # of the last final frame
-        self._normalized = self._encoder.normalized_channels(config.features.content.layer)
-        self._moments = np.zeros(1 + 2 * self._normalized.stop)
+        self._moments = np.zeros(1 + 2 * content.channels(config.features.content))
 
     def extract(self, last: int) -> Features:
         """Features of the frames that are not final yet, up to ``last`` − 1."""
@@ -107,10 +106,8 @@ class StreamingFeatures:
         features = content.encode(self._encoder, self._config.features.content.layer, samples * gain)[:, inner]
         if self._encoder.normalization == "none":
             return features
-        normalized = features[self._normalized]
-        active = normalized[:, level >= self._loudest - content.ACTIVE].astype(np.float64)
+        active = features[:, level >= self._loudest - content.ACTIVE].astype(np.float64)
         self._moments += np.concatenate([[active.shape[1]], active.sum(axis=1), np.square(active).sum(axis=1)])
         mean, square = np.split(self._moments[1:, None] / max(1.0, self._moments[0]), 2)
         spread = content.deviation(self._encoder, mean, np.maximum(square - mean**2, 0))
-        features[self._normalized] = (normalized - mean) / spread
-        return features
+        return ((features - mean) / spread).astype(np.float32)

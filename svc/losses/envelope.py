@@ -21,7 +21,6 @@ ERB_SLOPE = 4.37e-3  # of the equivalent rectangular bandwidth, by Hz
 F0_FLOOR = 70.0  # Hz; a lower f0 gets a window of three periods of this
 FLAT_BINS = 5  # up to which spectra are about flat
 BAND_SHARE = 0.95  # of a recording's band, up to which its envelope is measured
-MODULATION_BANDS, MODULATION_FRAMES = 8, 25  # as wide on the ERB scale; of the moving mean
 POWER_FLOOR = 1e-10  # power a bin of white noise at −100 dB
 
 
@@ -45,27 +44,6 @@ def envelope_loss(envelopes: Tensor, conditioning: Conditioning, audio: Tensor, 
         below_band = frequency < BAND_SHARE * band.to(audio.device)[:, None, None]
         weight = below_band * (frequency > 0.5 * conditioning.f0[..., None]) / (1 + ERB_SLOPE * frequency)
     return ((predicted - target).abs() * weight).sum() / weight.sum()
-
-
-def modulation_loss(envelopes: Tensor, conditioning: Conditioning, audio: Tensor, band: Tensor, hop: int) -> Tensor:
-    """L1 distance in nepers between the modulations of converted envelopes and those of their source, in eight bands.
-
-    How a wide band rises and falls within a quarter of a second says what is sung, its mean who sings; so a conversion
-    keeps the words also of a speaker who never said such words. Arguments as of ``envelope_loss``; the audio is the
-    source's.
-    """
-    points = envelopes.shape[-1]
-    frequency = torch.linspace(0, hop * FRAMES_PER_SECOND / 2, points, device=audio.device)
-    erbs = torch.log1p(ERB_SLOPE * frequency)
-    number = (erbs / erbs[-1] * MODULATION_BANDS).long().clamp_max(MODULATION_BANDS - 1)
-    mean = functional.one_hot(number, MODULATION_BANDS).to(audio)
-    mean = mean / mean.sum(dim=0)
-    with torch.no_grad():
-        source = _modulation(spectral_envelope(audio, conditioning.f0, hop, points) @ mean)
-        top = (frequency[:, None] * (mean > 0)).amax(dim=0)
-        within = (BAND_SHARE * top <= band.to(audio.device)[:, None, None]).expand(source.shape).to(audio)
-    difference = _modulation(total_envelope(envelopes, conditioning) @ mean) - source
-    return (difference.abs() * within).sum() / within.sum()
 
 
 def total_envelope(envelopes: Tensor, conditioning: Conditioning) -> Tensor:
@@ -102,15 +80,6 @@ def spectral_envelope(audio: Tensor, f0: Tensor, hop: int, points: int) -> Tenso
     smooth = torch.fft.rfft(cepstrum * lifter).real
     position = torch.linspace(0, size // 2, points, device=audio.device)
     return _interpolate(smooth, position.expand(*smooth.shape[:-1], -1))
-
-
-def _modulation(bands: Tensor) -> Tensor:
-    """Log energies of bands (B, N, K) less their moving mean over a quarter of a second."""
-    window = torch.hann_window(MODULATION_FRAMES + 2, periodic=False, device=bands.device)[1:-1]
-    half = MODULATION_FRAMES // 2
-    padded = functional.pad(bands.transpose(1, 2), (half, half), mode="replicate")
-    mean = functional.conv1d(padded.flatten(0, 1)[:, None], (window / window.sum())[None, None])[:, 0]
-    return bands - mean.unflatten(0, (len(bands), -1)).transpose(1, 2)
 
 
 def _smooth(power: Tensor, width: Tensor) -> Tensor:

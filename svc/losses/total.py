@@ -28,7 +28,7 @@ def loss_weights(config: Config, ramp: float = 1.0) -> dict[str, float]:
     weights |= {"spectral": loss.spectral, "energy_repulsion": loss.energy_repulsion}
     return weights | {
         "envelope": float(config.train.synthesis_start_step > 0),
-        "conversion/modulation": loss.conversion.modulation,
+        "conversion/envelope_phones": loss.conversion.envelope_phones,
     }
 
 

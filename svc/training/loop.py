@@ -19,6 +19,7 @@ from svc.data.batch import Batch
 from svc.data.manifest import Manifest
 from svc.data.provenance import training_data
 from svc.features.training_data import TrainingData
+from svc.losses.envelope_phones import EnvelopePhoneLoss
 from svc.training import checkpoint, gan_metrics, validation
 from svc.training.logging import RunLogger, Throughput, check_trackers, make_trackers, mean_over_ranks
 from svc.training.perceptual_losses import balance_state, build_losses, restore_balance
@@ -134,6 +135,12 @@ class Trainer:
         self.logger = RunLogger(run, config, accelerator, state.step)
         self.clips = validation.select_clips(prepared, config) if accelerator.is_main_process else []
         self.perceptual = {name: loss.to(accelerator.device) for name, loss in build_losses(prepared, config).items()}
+        points, wanted = config.model.envelope_points, config.loss.conversion.envelope_phones
+        self.envelope_phones = (
+            EnvelopePhoneLoss(points, config.sample_rate).to(accelerator.device)
+            if wanted and config.train.synthesis_start_step
+            else None
+        )
         self.diagnostics, self.throughput = gan_metrics.Diagnostics(), Throughput()
         self.outputs: list[validation.ValidationOutput] = []
         self.saved_step = state.step
@@ -150,7 +157,8 @@ class Trainer:
             if state.step == 0 and state.best_step is None and self.validate():
                 self.save()
             for batch in self.saving(bar):
-                losses = train_step(state, batch.to(accelerator.device), self.config, accelerator, self.perceptual)
+                batch = batch.to(accelerator.device)
+                losses = train_step(state, batch, self.config, accelerator, self.perceptual, self.envelope_phones)
                 self.after_step(losses, bar)
                 if any_rank(accelerator, stop.is_set()):
                     break

@@ -11,7 +11,8 @@ from svc.config import Config
 from svc.data.batch import Batch
 from svc.features.conditioning import Conditioning, select_items
 from svc.losses.adversarial import discriminator_loss, feature_matching_loss, frozen, generator_loss
-from svc.losses.envelope import envelope_loss, modulation_loss
+from svc.losses.envelope import envelope_loss
+from svc.losses.envelope_phones import EnvelopePhoneLoss
 from svc.losses.perceptual import AudioLoss
 from svc.losses.stft import limit_band, reconstruction_losses
 from svc.losses.total import loss_weights, weighted_sum
@@ -29,6 +30,7 @@ def train_step(
     config: Config,
     accelerator: Accelerator,
     perceptual: Mapping[str, AudioLoss] = MappingProxyType({}),
+    envelope_phones: EnvelopePhoneLoss | None = None,
 ) -> Losses:
     """Train both networks on a batch; returns all losses, detached, as means over the micro batches.
 
@@ -47,7 +49,7 @@ def train_step(
     window_seconds = {name: loss.segment_seconds for name, loss in perceptual.items()} if adversarial else None
     rank, world = accelerator.process_index, accelerator.num_processes
     envelopes_alone = state.step < train.synthesis_start_step
-    convert = adversarial or (envelopes_alone and config.loss.conversion.modulation > 0)
+    convert = adversarial or (envelopes_alone and envelope_phones is not None)
     micro_batches = sample_micro_batches(batch, config, window_seconds, rank, world, convert=convert)
     reuse = adversarial and len(micro_batches) == 1  # one output of the generator then serves both updates
     logs: dict[str, list[Tensor]] = {}
@@ -72,7 +74,7 @@ def train_step(
     weights = loss_weights(config, optim.adversarial_ramp(state.step, train))
     for mb in optim.sync_last(micro_batches, accelerator, generator):
         if envelopes_alone:
-            losses = envelope_losses(generator(mb.conditioning, synthesise=False), mb, config.hop)
+            losses = envelope_losses(generator(mb.conditioning, synthesise=False), mb, config.hop, envelope_phones)
             total = weighted_sum(losses, weights)
             accelerator.backward(total / len(micro_batches))
             _append(logs, losses | {"total": total})
@@ -101,14 +103,13 @@ def train_step(
     return means | {"grad_norm": norms["generator"], "skipped_updates": torch.tensor(float(state.num_skipped_updates))}
 
 
-def envelope_losses(envelopes: Tensor, mb: MicroBatch, hop: int) -> Losses:
-    """Envelope loss of the segments, and the modulation loss of their conversions, if any."""
+def envelope_losses(envelopes: Tensor, mb: MicroBatch, hop: int, phones: EnvelopePhoneLoss | None) -> Losses:
+    """Envelope loss of the segments, and the phone loss of converted envelopes, if any."""
     size, c = len(mb.audio), mb.conditioning
     losses = {"envelope": envelope_loss(envelopes[:size], c.select(slice(size)), mb.audio, mb.band[:size], hop)}
-    if mb.converted_from:
-        source, converted = select_items(mb.audio, mb.converted_from), c.select(slice(size, None))
-        loss = modulation_loss(envelopes[size:], converted, source, mb.band[size:], hop)
-        losses["conversion/modulation"] = loss
+    if phones and mb.converted_from:
+        source = select_items(mb.audio, mb.converted_from)
+        losses["conversion/envelope_phones"] = phones(envelopes[size:], c.select(slice(size, None)), source)
     return losses
 
 

@@ -1,7 +1,6 @@
 """The acoustic model that ships: its weights are there, of their size, and hear what is sung."""
 
 import json
-import math
 import struct
 
 import numpy as np
@@ -13,7 +12,7 @@ from svc.audio.files import Audio
 from svc.data.synthetic.phrases import phrase
 from svc.data.synthetic.singers import SINGERS, render
 from svc.encoders import phone_classifier
-from svc.encoders.phone_classifier import PHONES, WEIGHTS, PhoneEncoder, band_modulation
+from svc.encoders.phone_classifier import WEIGHTS, PhoneEncoder
 from svc.errors import WeightsError
 from svc.features import content
 from svc.features.extract import measure_loudness
@@ -45,35 +44,6 @@ def test_posteriors_are_probabilities_and_directions_have_unit_length(model):
     layers = model(audio)
     torch.testing.assert_close(layers["log_posteriors"].exp().sum(1), torch.ones(1, 100))
     torch.testing.assert_close(layers["embedding"].norm(dim=1), torch.ones(1, 100))
-
-
-def test_modulation_passes_syllables_and_stops_what_is_steady():
-    """A level, a filter and a swell of .2 Hz leave no trace; beats of 5 Hz pass whole."""
-    noise = torch.randn(1, 64_000, generator=torch.Generator().manual_seed(0))
-    time = torch.arange(64_000) / 16_000
-    middle = slice(50, 350)
-
-    def modulated(hz: float, audio: torch.Tensor = noise) -> torch.Tensor:
-        return band_modulation(audio * (0.1 * 10 ** (0.3 * torch.sin(2 * torch.pi * hz * time))))[0, middle]
-
-    plain = modulated(0.0)
-    coloured = 3 * (noise + 0.5 * noise.roll(1, dims=-1))
-    assert float((modulated(0.0, coloured) - plain).std()) < 0.12
-    assert float((modulated(0.2) - plain).std()) < 0.12
-    beats = 0.6 * math.log(10) * torch.sin(2 * torch.pi * 5 * (torch.arange(400) + 0.5) / 100)[middle, None]
-    assert float((modulated(5.0) - plain - beats).std()) < 0.2
-    assert float(beats.std()) > 0.9
-    assert not band_modulation(torch.zeros(1, 16_000)).abs().gt(1e-4).any()
-
-
-def test_modulation_follows_the_posteriors(model):
-    audio = Audio(0.1 * torch.randn(16_000, generator=torch.Generator().manual_seed(0)).numpy(), 16_000)
-    level = measure_loudness(audio)
-    posteriors = content.extract(model, "log_posteriors", audio, 100, level)
-    both = content.extract(model, "modulated_posteriors", audio, 100, level)
-    np.testing.assert_array_equal(both[:PHONES], posteriors)
-    modulation = band_modulation(torch.from_numpy(content.normalise_level(audio, level).samples)[None])[0].T
-    np.testing.assert_allclose(both[PHONES:], modulation, atol=1e-4)
 
 
 def test_silence_and_a_held_vowel(model):

@@ -8,7 +8,7 @@ import torch
 
 from svc.config import Config
 from svc.features.conditioning import Conditioning
-from svc.losses.envelope import envelope_loss, modulation_loss, spectral_envelope
+from svc.losses.envelope import envelope_loss, spectral_envelope
 from svc.models.generator import Generator
 
 PITCHES = (110.0, 220.0, 440.0, 880.0)
@@ -91,25 +91,3 @@ def test_silence_has_a_finite_gradient(rendered):
     envelopes = envelopes.clone().requires_grad_()
     loss_of(envelopes, conditioning, torch.zeros_like(audio)).backward()
     assert torch.isfinite(envelopes.grad).all()
-
-
-def modulation_loss_of(envelopes, conditioning, audio, band=22_050.0):
-    return float(modulation_loss(envelopes, conditioning, audio, torch.full((len(audio),), band), HOP))
-
-
-def test_another_voice_with_the_same_modulation_has_no_modulation_loss(rendered):
-    """Of another steady spectrum; a step up and down again in every band counts with what its moving mean leaves."""
-    conditioning, envelopes, audio = rendered
-    other = envelopes + torch.sin(FREQUENCY / 3_000)
-    at_edges = modulation_loss_of(envelopes, conditioning, audio)
-    assert modulation_loss_of(other, conditioning, audio) == pytest.approx(at_edges, abs=1e-3)
-    syllable = 1.5 * ((torch.arange(FRAMES) - FRAMES // 2).abs() < 4)[:, None, None]
-    assert modulation_loss_of(other + syllable, conditioning, audio) > at_edges + 0.15
-
-
-def test_modulation_above_the_band_does_not_count(rendered):
-    conditioning, envelopes, audio = rendered
-    changed = envelopes + torch.sin(torch.arange(FRAMES) / 2.0)[:, None, None] * (FREQUENCY > 12_000)
-    at_10_khz = modulation_loss_of(envelopes, conditioning, audio, 10_000.0)
-    assert modulation_loss_of(changed, conditioning, audio, 10_000.0) == at_10_khz
-    assert modulation_loss_of(changed, conditioning, audio) > modulation_loss_of(envelopes, conditioning, audio) + 0.05

@@ -11,6 +11,7 @@ from runs import first_batch, new_state, replaced
 from svc.config import VirtualSpeakersConfig
 from svc.errors import TrainingError
 from svc.features.conditioning import Conditioning
+from svc.losses.envelope_phones import EnvelopePhoneLoss
 from svc.losses.total import loss_weights
 from svc.training import checkpoint
 from svc.training.micro_batch import DISCRIMINATOR, MicroBatch, sample_micro_batches
@@ -149,14 +150,15 @@ def test_before_synthesis_the_envelopes_alone_are_trained(tiny, prepared):
         torch.testing.assert_close(value, wavenet[name], rtol=0, atol=0)
 
 
-def test_conversions_join_the_envelopes_where_modulation_has_a_weight(tiny, prepared):
+def test_conversions_join_the_envelopes_with_a_phone_loss(tiny, prepared):
     config = replaced(tiny, synthesis_start_step=15)
-    loss = replace(config.loss, conversion=replace(config.loss.conversion, modulation=1.0))
+    loss = replace(config.loss, conversion=replace(config.loss.conversion, envelope_phones=2.0))
     config = replace(config, loss=loss, virtual_speakers=VirtualSpeakersConfig(fraction=0.5))
-    losses = train_step(new_state(config), first_batch(prepared, config, 2), config, CPU)
-    total = float(losses["envelope"] + losses["conversion/modulation"])
-    assert float(losses["conversion/modulation"]) > 0
-    assert float(losses["total"]) == pytest.approx(total, rel=1e-5)
+    phones = EnvelopePhoneLoss(config.model.envelope_points, config.sample_rate)
+    losses = train_step(new_state(config), first_batch(prepared, config, 2), config, CPU, envelope_phones=phones)
+    distance = float(losses["conversion/envelope_phones"])
+    assert 0.01 < distance < 1
+    assert float(losses["total"]) == pytest.approx(float(losses["envelope"]) + 2 * distance, rel=1e-5)
 
 
 def _gradient(network):
