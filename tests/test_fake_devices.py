@@ -74,7 +74,12 @@ def segments(config: Config) -> Batch:
         relative_loudness=torch.rand(shape), content=torch.rand(2, CHANNELS, shape[1]),
         speaker=torch.eye(SPEAKERS)[:2], start_frame=torch.zeros(2, dtype=torch.long),
     )  # fmt: skip
-    return Batch(conditioning, torch.rand(2, shape[1] * config.hop), torch.tensor([12_000.0, 6_000.0]))
+    return Batch(
+        conditioning,
+        torch.rand(2, shape[1] * config.hop),
+        torch.tensor([12_000.0, 6_000.0]),
+        torch.ones(2, dtype=torch.long),
+    )
 
 
 def fill_gradients(state: TrainState) -> None:

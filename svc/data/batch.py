@@ -13,25 +13,36 @@ from svc.features.conditioning import Conditioning
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Conditioning of N frames, the audio (B, N·hop) it was taken from, and what its recording holds up to: (B,) Hz."""
+    """B segments of N frames.
+
+    Attributes:
+        conditioning: of the segments.
+        audio: (B, N·hop) it was taken from.
+        band: (B,) Hz, what the recording holds up to.
+        other_speaker: (B,) index of the speaker of another random segment, to convert to.
+    """
 
     conditioning: Conditioning
     audio: Tensor
     band: Tensor
+    other_speaker: Tensor
 
     def to(self, device: torch.device | str) -> Batch:
         """The same on another device; the band stays on the CPU, so that comparing it is no host sync."""
-        return Batch(self.conditioning.to(device), self.audio.to(device), self.band)
+        return Batch(self.conditioning.to(device), self.audio.to(device), self.band, self.other_speaker.to(device))
 
     def micro_batches(self, count: int) -> list[Batch]:
         """Split into ``count`` batches of equal size, for gradient accumulation."""
         size = len(self.audio) // count
         spans = [slice(number * size, (number + 1) * size) for number in range(count)]
-        return [Batch(self.conditioning.select(span), self.audio[span], self.band[span]) for span in spans]
+        return [
+            Batch(self.conditioning.select(span), self.audio[span], self.band[span], self.other_speaker[span])
+            for span in spans
+        ]
 
     @staticmethod
     def stack(items: Sequence[Batch]) -> Batch:
         """Concatenate batches of equal length; the collate function of the data loader."""
         conditioning = Conditioning.stack([item.conditioning for item in items])
         audio, band = torch.cat([item.audio for item in items]), torch.cat([item.band for item in items])
-        return Batch(conditioning, audio, band)
+        return Batch(conditioning, audio, band, torch.cat([item.other_speaker for item in items]))

@@ -19,7 +19,7 @@ from svc.features.conditioning import Conditioning, one_hot
 from svc.features.extract import Features
 
 ItemIndex = tuple[int, int]  # epoch, index
-_Arrays = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]  # conditioning by name, audio and band of a batch
+_Arrays = tuple[dict[str, np.ndarray], list[np.ndarray]]  # conditioning by name, and the other fields of a batch
 PERTURBED_SHARE = 0.9  # of the training segments have perturbed content
 
 
@@ -71,7 +71,12 @@ class SegmentDataset(torch.utils.data.Dataset[Batch]):
             replace(conditioning, phase=phase, start_frame=start_frame),
             _audio(entry, first, last, self.config.hop),
             torch.tensor([self.band_limits[clip.key]]),
+            torch.tensor([self._pick_speaker(rng)]),
         )
+
+    def _pick_speaker(self, rng: np.random.Generator) -> int:
+        """Index of the speaker of a random segment: those of whom there is more are drawn more often."""
+        return self.prepared.speaker_index(self.clips[self.epoch_items[rng.integers(len(self))]].speaker)
 
     def _content(self, entry: CacheEntry, first: int, last: int, rng: np.random.Generator) -> np.ndarray:
         """Content between two neighbouring perturbation factors, or as it is."""
@@ -197,10 +202,10 @@ def _stack_arrays(items: Sequence[Batch]) -> _Arrays:
     """Workers send arrays, because tensors would go through /dev/shm, which is small in many containers."""
     batch = Batch.stack(items)
     conditioning = {f.name: getattr(batch.conditioning, f.name).numpy() for f in fields(Conditioning)}
-    return conditioning, batch.audio.numpy(), batch.band.numpy()
+    return conditioning, [tensor.numpy() for tensor in (batch.audio, batch.band, batch.other_speaker)]
 
 
 def _from_arrays(arrays: _Arrays) -> Batch:
-    conditioning, audio, band = arrays
+    conditioning, others = arrays
     tensors = {name: torch.from_numpy(array) for name, array in conditioning.items()}
-    return Batch(Conditioning(**tensors), torch.from_numpy(audio), torch.from_numpy(band))
+    return Batch(Conditioning(**tensors), *map(torch.from_numpy, others))

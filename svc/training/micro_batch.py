@@ -100,7 +100,8 @@ def sample_micro_batches(
         own = draw.select(slice(first, first + size))
         conditioning, band = part.conditioning, part.band
         if sources:
-            converted = with_other_speakers(conditioning.select(sources), own.select(sources))
+            other = select_items(part.other_speaker, sources)
+            converted = with_other_speakers(conditioning.select(sources), other, own.select(sources))
             conditioning, band = Conditioning.stack([conditioning, converted]), torch.cat([band, band[sources]])
         second = part.conditioning.with_new_noise(own.phase_offset) if config.loss.energy_repulsion else None
         audio = limit_band(part.audio, part.band, config.sample_rate)

@@ -15,7 +15,7 @@ class SpeakerDraw(NamedTuple):
 
     phase_offset: Tensor  # (G,) cycles, of the second sample of a segment
     conversion_phase_offset: Tensor  # (G,) cycles, of its conversion
-    target_offset: Tensor  # (G,) index of the target speaker relative to the segment's own, 1 to S − 1
+    target_offset: Tensor  # (G,) index of a target speaker relative to the segment's own, 1 to S − 1
     mix_partner: Tensor  # (G,) index of the second speaker of a mix, 0 to S − 3, among those who are neither
     mix_weight: Tensor  # (G,) weight of the target in the mix; 1 without a mix
 
@@ -45,14 +45,19 @@ def evenly_spaced(share: float, count: int) -> list[int]:
     return [number for number in range(count) if before[number + 1] > before[number]]
 
 
-def with_other_speakers(conditioning: Conditioning, draw: SpeakerDraw) -> Conditioning:
+def with_other_speakers(conditioning: Conditioning, other: Tensor, draw: SpeakerDraw) -> Conditioning:
     """Conditioning of conversions to another speaker, or to a virtual one: a mix of two.
 
     The two are neither the segment's own speaker; if there are only two speakers, one of them is.
+
+    Args:
+        conditioning: of K segments.
+        other: (K,) index of the speaker to convert to; where it is the segment's own, one is drawn evenly.
+        draw: random numbers for the K segments.
     """
     speakers, own = conditioning.speaker.shape[1], conditioning.speaker.argmax(dim=-1)
     draw = SpeakerDraw(*(numbers.to(own.device) for numbers in draw))
-    target = (own + draw.target_offset) % speakers
+    target = torch.where(other == own, (own + draw.target_offset) % speakers, other)
     partner = _skip_two(own, target, draw.mix_partner) if speakers > 2 else own
     weight = draw.mix_weight[:, None]
     mix = weight * functional.one_hot(target, speakers) + (1 - weight) * functional.one_hot(partner, speakers)

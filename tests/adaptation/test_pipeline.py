@@ -67,7 +67,9 @@ def test_the_initial_mix_recovers_a_mix_of_speakers(voice, ready):
     weights = torch.tensor([[0.7, 0.3]]).expand(4, -1)
     with torch.no_grad():
         audio = voice.generator(crops.conditioning.with_speaker(weights), use_wavenet=False)
-    start = speaker_embedding.nearest_speaker_mix(voice, Batch(crops.conditioning, audio, crops.band), config)
+    start = speaker_embedding.nearest_speaker_mix(
+        voice, Batch(crops.conditioning, audio, crops.band, crops.other_speaker), config
+    )
     ann, bob = voice.weights[EMBEDDING]
     share = (start.params[EMBEDDING] - bob) @ (ann - bob) / np.sum((ann - bob) ** 2)
     assert share == pytest.approx(0.7, abs=0.1)

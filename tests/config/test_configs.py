@@ -31,7 +31,9 @@ def test_builds_and_takes_a_step_with_every_network(path):
     before = current.generator.wavenet.output.weight.clone()
     size = 4 if 0 < config.virtual_speakers.fraction < 0.5 else 2  # one of them is converted
     audio = 0.1 * torch.randn(size, config.segment_frames * config.hop)
-    batch = Batch(song(config.segment_frames, size), audio, torch.full((size,), 6_000.0))
+    batch = Batch(
+        song(config.segment_frames, size), audio, torch.full((size,), 6_000.0), torch.ones(size, dtype=torch.long)
+    )
     losses = train_step(current, batch, config, Accelerator(cpu=True), build_perceptual_losses(config))
     assert all(bool(torch.isfinite(loss)) for loss in losses.values())
     expected = {name for name, weight in loss_weights(config).items() if weight}

@@ -35,7 +35,8 @@ def convert(speakers: int, count: int, conditioning: Conditioning, **options) ->
     """Conditioning of segments, and of the conversion of each."""
     torch.manual_seed(0)
     repeated = repeat(speakers, count, conditioning)
-    return repeated, with_other_speakers(repeated, sample_speakers(count, speakers, VirtualSpeakersConfig(**options)))
+    draw = sample_speakers(count, speakers, VirtualSpeakersConfig(**options))
+    return repeated, with_other_speakers(repeated, repeated.speaker.argmax(dim=-1), draw)
 
 
 def test_a_conversion_keeps_all_but_the_speaker(batch):
@@ -47,6 +48,13 @@ def test_a_conversion_keeps_all_but_the_speaker(batch):
     assert not (own == drawn).any()
     pairs = {(int(a), int(b)) for a, b in zip(own, drawn, strict=True)}
     assert len(pairs) == 20  # every pair of speakers
+
+
+def test_the_speaker_to_convert_to_is_that_of_the_batch(batch):
+    repeated = repeat(5, 20, batch.conditioning)
+    draw = sample_speakers(20, 5, VirtualSpeakersConfig(mixup_fraction=0.0))
+    other = (torch.arange(20) + 2) % 5
+    assert torch.equal(with_other_speakers(repeated, other, draw).speaker.argmax(dim=-1), other)
 
 
 def test_mixes_are_convex_and_of_two_at_most(batch):
@@ -72,7 +80,7 @@ def test_the_distribution_of_the_mix(batch, alpha, low, high):
 @pytest.mark.parametrize("speakers", [1, 7])
 def test_any_number_of_singers(batch, speakers, tiny):
     config = replace(tiny, virtual_speakers=VirtualSpeakersConfig(fraction=0.5))
-    batch = Batch(repeat(speakers, 4, batch.conditioning), batch.audio, batch.band)
+    batch = Batch(repeat(speakers, 4, batch.conditioning), batch.audio, batch.band, batch.other_speaker)
     (part,) = sample_micro_batches(batch, config, {})
     assert part.converted_from == ([] if speakers == 1 else [1, 3])
     assert len(part.conditioning.speaker) == 4 + len(part.converted_from)
@@ -104,7 +112,7 @@ def test_a_share_that_is_no_whole_number_is_an_error(tiny):
 def test_micro_batches_and_processes_sample_what_the_whole_batch_would(batch, tiny, world, accumulate):
     config = replace(tiny, virtual_speakers=VirtualSpeakersConfig(fraction=0.5))
     flipped = batch.conditioning.with_speaker(batch.conditioning.speaker.flip(1))
-    eight = Batch.stack([batch, Batch(flipped, batch.audio, batch.band)])
+    eight = Batch.stack([batch, Batch(flipped, batch.audio, batch.band, batch.other_speaker)])
     torch.manual_seed(3)
     (whole,) = sample_micro_batches(eight, config, {"crepe": 0.1})
     parts: list[MicroBatch] = []
