@@ -112,7 +112,10 @@ def _perceptual_losses() -> dict[str, PerceptualLossConfig]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VirtualSpeakersConfig:
-    """Segments that are also converted to another or a virtual speaker, from train.adversarial_start_step on."""
+    """Segments that are also converted to another or a virtual speaker, from train.adversarial_start_step on.
+
+    With loss.conversion.envelope_phones, from the first step on.
+    """
 
     fraction: float = 0.0  # of the segments; a whole number of those of a micro batch
     mixup_fraction: float = 0.5  # of these, to a mix of two speakers
@@ -134,7 +137,7 @@ class ConversionLossConfig:
     """Weights of losses on converted segments; virtual_speakers.fraction must be above 0."""
 
     adversarial: float = 0.0
-    envelope_phones: float = 0.0  # of their envelopes, before train.synthesis_start_step
+    envelope_phones: float = 0.0  # of their envelopes, before train.wavenet_start_step
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -103,8 +103,9 @@ def _rules(options: Mapping[str, Any]) -> dict[str, bool]:
         ),
         "model.wavenet.kernel_size must be odd (the WaveNet is centred)": kernel_size % 2 == 1,
         "model.source_filter: false needs model.wavenet.layers ≥ 1": layers > 0 or options["model.source_filter"],
-        "train.synthesis_start_step must be 0 without model.source_filter": not synthesis
-        or options["model.source_filter"],
+        "train.synthesis_start_step and loss.conversion.envelope_phones must be 0 without model.source_filter": (
+            options["model.source_filter"] or not (synthesis or options["loss.conversion.envelope_phones"])
+        ),
         "train.synthesis_start_step must not be above train.wavenet_start_step or .adversarial_start_step": (
             synthesis <= min(options["train.wavenet_start_step"], options["train.adversarial_start_step"])
         ),

@@ -135,12 +135,10 @@ class Trainer:
         self.logger = RunLogger(run, config, accelerator, state.step)
         self.clips = validation.select_clips(prepared, config) if accelerator.is_main_process else []
         self.perceptual = {name: loss.to(accelerator.device) for name, loss in build_losses(prepared, config).items()}
-        points, wanted = config.model.envelope_points, config.loss.conversion.envelope_phones
-        self.envelope_phones = (
-            EnvelopePhoneLoss(points, config.sample_rate).to(accelerator.device)
-            if wanted and config.train.synthesis_start_step
-            else None
-        )
+        self.envelope_phones = None
+        if config.loss.conversion.envelope_phones:
+            phones = EnvelopePhoneLoss(config.model.envelope_points, config.sample_rate)
+            self.envelope_phones = phones.to(accelerator.device)
         self.diagnostics, self.throughput = gan_metrics.Diagnostics(), Throughput()
         self.outputs: list[validation.ValidationOutput] = []
         self.saved_step = state.step

@@ -49,7 +49,8 @@ def train_step(
     window_seconds = {name: loss.segment_seconds for name, loss in perceptual.items()} if adversarial else None
     rank, world = accelerator.process_index, accelerator.num_processes
     envelopes_alone = state.step < train.synthesis_start_step
-    convert = adversarial or (envelopes_alone and envelope_phones is not None)
+    phones = envelope_phones if state.step < train.wavenet_start_step else None  # later the envelopes are not trained
+    convert = adversarial or phones is not None
     micro_batches = sample_micro_batches(batch, config, window_seconds, rank, world, convert=convert)
     reuse = adversarial and len(micro_batches) == 1  # one output of the generator then serves both updates
     logs: dict[str, list[Tensor]] = {}
@@ -73,21 +74,26 @@ def train_step(
     state.generator_optimizer.zero_grad()  # 2. generator update
     weights = loss_weights(config, optim.adversarial_ramp(state.step, train))
     for mb in optim.sync_last(micro_batches, accelerator, generator):
-        if envelopes_alone:
-            losses = envelope_losses(generator(mb.conditioning, synthesise=False), mb, config.hop, envelope_phones)
-            total = weighted_sum(losses, weights)
-            accelerator.backward(total / len(micro_batches))
-            _append(logs, losses | {"total": total})
-            continue
-        fake = mb.fake if reuse and mb.fake is not None else generate(generator, mb.conditioning, mb.band)
         size = len(mb.audio)
-        fake2 = None
-        if mb.second_conditioning is not None:
-            with torch.no_grad():
-                fake2 = generate(accelerator.unwrap_model(generator), mb.second_conditioning, mb.band[:size])
-        losses = reconstruction_losses(
-            fake=fake[:size], real=mb.audio, config=config.loss, sample_rate=config.sample_rate, fake2=fake2
-        )
+        own = mb.conditioning.select(slice(size))
+        losses: Losses = {}
+        if phones and mb.converted_from:
+            losses |= envelope_phone_losses(accelerator.unwrap_model(generator), mb, phones)
+        if envelopes_alone:
+            envelopes = generator(own, synthesise=False)
+            losses["envelope"] = envelope_loss(envelopes, own, mb.audio, mb.band[:size], config.hop)
+        else:
+            rendered = mb.conditioning if adversarial else own
+            fake = (
+                mb.fake if reuse and mb.fake is not None else generate(generator, rendered, mb.band[: len(rendered.f0)])
+            )
+            fake2 = None
+            if mb.second_conditioning is not None:
+                with torch.no_grad():
+                    fake2 = generate(accelerator.unwrap_model(generator), mb.second_conditioning, mb.band[:size])
+            losses |= reconstruction_losses(
+                fake=fake[:size], real=mb.audio, config=config.loss, sample_rate=config.sample_rate, fake2=fake2
+            )
         if adversarial:
             losses |= adversarial_losses(accelerator.unwrap_model(discriminator), mb, fake)
             losses |= perceptual_losses(perceptual, mb, fake, weights)
@@ -103,14 +109,11 @@ def train_step(
     return means | {"grad_norm": norms["generator"], "skipped_updates": torch.tensor(float(state.num_skipped_updates))}
 
 
-def envelope_losses(envelopes: Tensor, mb: MicroBatch, hop: int, phones: EnvelopePhoneLoss | None) -> Losses:
-    """Envelope loss of the segments, and the phone loss of converted envelopes, if any."""
-    size, c = len(mb.audio), mb.conditioning
-    losses = {"envelope": envelope_loss(envelopes[:size], c.select(slice(size)), mb.audio, mb.band[:size], hop)}
-    if phones and mb.converted_from:
-        source = select_items(mb.audio, mb.converted_from)
-        losses["conversion/envelope_phones"] = phones(envelopes[size:], c.select(slice(size, None)), source)
-    return losses
+def envelope_phone_losses(generator: nn.Module, mb: MicroBatch, phones: EnvelopePhoneLoss) -> Losses:
+    """Phone loss of converted envelopes, without audio; the generator is not wrapped for several processes."""
+    converted = mb.conditioning.select(slice(len(mb.audio), None))
+    envelopes = generator(converted, synthesise=False)
+    return {"conversion/envelope_phones": phones(envelopes, converted, select_items(mb.audio, mb.converted_from))}
 
 
 def adversarial_losses(discriminator: nn.Module, mb: MicroBatch, fake: Tensor) -> Losses:

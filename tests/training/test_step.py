@@ -137,7 +137,8 @@ def test_a_batch_is_overfitted(tiny, prepared):
 
 def test_before_synthesis_the_envelopes_alone_are_trained(tiny, prepared):
     """The spectral distance of the audio falls with them."""
-    config = replaced(tiny, synthesis_start_step=15, wavenet_start_step=99, warmup_steps=1, learning_rate=5e-3)
+    later = {"wavenet_start_step": 99, "adversarial_start_step": 99}
+    config = replaced(tiny, synthesis_start_step=15, **later, warmup_steps=1, learning_rate=5e-3)
     batch, current = first_batch(prepared, config, 2), new_state(config)
     wavenet = {name: value.clone() for name, value in current.generator.wavenet.named_parameters()}
     untrained = float(train_step(deepcopy(current), batch, replaced(config, synthesis_start_step=0), CPU)["spectral"])
@@ -150,15 +151,21 @@ def test_before_synthesis_the_envelopes_alone_are_trained(tiny, prepared):
         torch.testing.assert_close(value, wavenet[name], rtol=0, atol=0)
 
 
-def test_conversions_join_the_envelopes_with_a_phone_loss(tiny, prepared):
-    config = replaced(tiny, synthesis_start_step=15)
+@pytest.mark.parametrize(("start", "reconstruction"), [(15, "envelope"), (0, "spectral")])
+def test_converted_envelopes_have_a_phone_loss_before_the_wavenet(tiny, prepared, start, reconstruction):
+    config = replaced(tiny, synthesis_start_step=start, wavenet_start_step=15, adversarial_start_step=15)
     loss = replace(config.loss, conversion=replace(config.loss.conversion, envelope_phones=2.0))
     config = replace(config, loss=loss, virtual_speakers=VirtualSpeakersConfig(fraction=0.5))
     phones = EnvelopePhoneLoss(config.model.envelope_points, config.sample_rate)
     losses = train_step(new_state(config), first_batch(prepared, config, 2), config, CPU, envelope_phones=phones)
     distance = float(losses["conversion/envelope_phones"])
     assert 0.01 < distance < 1
-    assert float(losses["total"]) == pytest.approx(float(losses["envelope"]) + 2 * distance, rel=1e-5)
+    others = float(losses[reconstruction]) + config.loss.energy_repulsion * float(losses.get("energy_repulsion", 0))
+    assert float(losses["total"]) == pytest.approx(others + 2 * distance, rel=1e-5)
+    later = replaced(config, synthesis_start_step=0, wavenet_start_step=0)
+    assert "conversion/envelope_phones" not in train_step(
+        new_state(later), first_batch(prepared, later, 2), later, CPU, envelope_phones=phones
+    )
 
 
 def _gradient(network):
