@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import noise
 import numpy as np
 import torch
 import typer
@@ -23,7 +24,6 @@ from svc.audio.resample import resample
 from svc.audio.stft import mel_filters, power_spectrogram
 from svc.config import PerceptualLossConfig, parse_overrides
 from svc.config.tree import from_overrides
-from svc.data.synthetic import noise
 from svc.evaluation.metrics.mos import Predictor, load_mos_predictor
 from svc.losses.perceptual import PerceptualLoss
 from svc.training.auxiliary import SupervisedConfig, SupervisedTrainer, Tensors

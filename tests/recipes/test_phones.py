@@ -3,8 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from svc.phonetics.phones import ARPABET, PHONES, from_arpabet, from_ipa, from_kana
+from phonetics.phones import ARPABET, PHONES, from_arpabet, from_ipa, from_kana
 
 
 @pytest.mark.parametrize(

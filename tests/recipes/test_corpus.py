@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from phonetics import corpus
+from phonetics.phones import NUMBER, UNKNOWN
 
 from svc.audio.files import Audio, write
 from svc.errors import DataError
 from svc.features.cache import FeatureCache
-from svc.phonetics import corpus
-from svc.phonetics.phones import NUMBER, UNKNOWN
 
 RATE = 24_000
 
