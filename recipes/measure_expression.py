@@ -85,7 +85,7 @@ def _verse(
 
 
 def _held_note(what: str, truth: Curve, *curves: Curve) -> Rows:
-    from svc.evaluation.metrics.expression import expression_scores
+    from svc.evaluation.metrics.f0 import expression_scores
     from svc.inference.converter import CHUNK_FRAMES
 
     seams = np.arange(CHUNK_FRAMES, len(truth) - 100, CHUNK_FRAMES)[:, None] + np.arange(-3, 3)

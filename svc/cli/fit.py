@@ -129,9 +129,8 @@ def _save_zero_shot(voice: "VoiceFile", clips: Path, out: Path, options: "AdaptO
 
 def _listen(result: "AdaptResult", work_dir: Path, preview: Path) -> None:
     """Write the preview, and print the likeness of the new speaker."""
-    from svc.adaptation.preview import convert_phrase, write_preview
     from svc.data import manifest
-    from svc.evaluation.likeness import measure_likeness
+    from svc.evaluation.likeness import convert_phrase, measure_likeness, write_preview
     from svc.inference.converter import Converter
     from svc.utils.optional import MissingExtra
 

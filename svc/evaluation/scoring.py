@@ -11,7 +11,7 @@ from svc.errors import AudioError, DataError, SvcError
 from svc.evaluation.evaluator import AnalysedAudio, Evaluator, read_audio
 from svc.evaluation.metrics.spectral import mcd_after_dtw
 from svc.evaluation.metrics.table import Row
-from svc.evaluation.protocol import ConversionPair, find_parallel_takes
+from svc.evaluation.songs import ConversionPair, find_parallel_takes
 from svc.utils.progress import progress
 
 

@@ -7,7 +7,7 @@ import pytest
 from scipy import signal
 
 from svc.audio.files import Audio
-from svc.evaluation.metrics.aperiodicity import aperiodicity
+from svc.evaluation.metrics.artifacts import aperiodicity
 
 RATE = 24_000
 

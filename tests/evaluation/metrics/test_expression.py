@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from svc.evaluation.metrics.expression import expression_scores
+from svc.evaluation.metrics.f0 import expression_scores
 
 TIME = np.arange(600) / 100
 
