@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     Transfer = Callable[[Audio, Audio], StyleResult]
 
+MEANS = ("style_drop", "f0_median", "f0_shift", "loudness", "log_mel", "content_loss", "evaluations", "seconds")
 PRESET_HELP = "of svc style; or base: svc convert by the base voice, with the style clip as --speaker"
 
 
@@ -120,7 +121,7 @@ def _judge(rows: Sequence[dict[str, Any]], clips: dict[str, list["Audio"]], judg
     from svc.evaluation.metrics.speaker import load_speaker_similarity
 
     table: dict[str, Any] = {"pairs": len(rows)}
-    for name in ("style_drop", "f0_median", "f0_shift", "loudness", "log_mel", "content_loss", "evaluations", "seconds"):
+    for name in MEANS:
         values = [row[name] for row in rows]
         table[name] = float(np.exp(np.mean(np.log(values))) if name == "style_drop" else np.nanmean(values))
     table |= {
