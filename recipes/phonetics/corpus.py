@@ -213,5 +213,6 @@ def _synthesise(folder: Path, number: int) -> Utterance:
 
 
 def _utterance(path: str, cache: FeatureCache, key: str, syllables: tuple[tuple[int, ...], ...]) -> Utterance:
-    shapes = cache.shapes(key)
+    with cache.open(key) as entry:
+        shapes = entry.shapes()
     return Utterance(path, key, shapes["labels"][0], syllables, shapes.get("singing_labels", (0,))[0])

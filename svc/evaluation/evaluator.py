@@ -78,12 +78,7 @@ def read_audio(path: Path) -> Audio:
 
 
 class Evaluator:
-    """Computes all configured metrics.
-
-    Args:
-        config: names of the metrics.
-        enrolment: recordings of every speaker.
-    """
+    """Computes all configured metrics, given enrolment recordings of every speaker."""
 
     def __init__(self, config: EvaluatorConfig, enrolment: Mapping[str, Sequence[Audio]]):
         self.config = config
@@ -102,12 +97,7 @@ class Evaluator:
     ) -> Scores:
         """All scores of an output that keeps the timing of its source; a reconstruction if ``speaker`` is ``target``.
 
-        Args:
-            output: of the voice.
-            source: its source.
-            speaker: speaker of the source, or an empty string.
-            target: speaker that the output should sound like.
-            text: the lyrics, if available.
+        The speaker is that of the source, or an empty string; the text are the lyrics, if available.
 
         Raises:
             DataError: the lengths differ by more than 5 %.

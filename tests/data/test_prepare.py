@@ -11,7 +11,7 @@ from zoo import make_zoo
 
 from svc.audio import files
 from svc.config import load
-from svc.data import dataset, extraction, manifest, prepare, process_file
+from svc.data import dataset, extraction, manifest, prepare
 from svc.data.sources import find_by_speaker
 from svc.errors import DataError
 from svc.features import f0
@@ -65,15 +65,6 @@ def test_twice_is_once_and_processes_do_not_matter(two_clips, tiny, tmp_path):
     assert files_of(tmp_path / "a") == once
     prepare.prepare(two_clips, tmp_path / "b", tiny, jobs=2)
     assert files_of(tmp_path / "b") == once
-
-
-def test_second_run_computes_nothing(prepared, singers_folder, tiny, monkeypatch, tmp_path):
-    def never(*_):
-        raise AssertionError("computed again")
-
-    monkeypatch.setattr(process_file, "analyse_recording", never)
-    shutil.copytree(prepared.folder, tmp_path / "copy")  # whose tables it writes anew
-    prepare.prepare(singers_folder, tmp_path / "copy", tiny, jobs=1)
 
 
 def test_other_words_need_no_other_melody(prepared, singers_folder, tiny, monkeypatch, tmp_path):

@@ -30,15 +30,6 @@ class TestSongs:
         touch(tmp_path, "Ann/a\x1b[31m.wav", "line\nbreak/one.wav", "latin\udce9.wav")
         assert {song.id for song in layout.find_songs(tmp_path)} == {"Ann/a [31m", "line break/one", "latin "}
 
-    def test_symbolic_links(self, tmp_path):
-        touch(tmp_path / "elsewhere", "b/one.wav")
-        (tmp_path / "songs").mkdir()
-        for name in ("Ann", ".hidden"):
-            (tmp_path / "songs" / name).symlink_to(tmp_path / "elsewhere")
-        (song,) = layout.find_songs(tmp_path / "songs")
-        assert (song.id, song.speaker) == ("Ann/b/one", "Ann")
-        assert list(layout.find_recordings(tmp_path / "songs", "--enrolment")) == ["Ann"]
-
     def test_two_of_one_name(self, tmp_path):
         touch(tmp_path, "Ann/a.wav", "Ann/a.flac")
         with pytest.raises(DataError, match=r"a\.wav: a\.flac beside it has the same name"):

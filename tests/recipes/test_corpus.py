@@ -73,22 +73,6 @@ def test_nothing_to_prepare_is_one_line(tmp_path):
         corpus.read_prepared(tmp_path)
 
 
-def test_a_list_that_is_not_utf8_is_one_line(singing):
-    (singing / "bank" / "index.csv").write_bytes("a.wav かき".encode("shift_jis"))
-    with pytest.raises(DataError, match=r"bank/index.csv: cannot be read as UTF-8 \([^\n]*; repair or remove it"):
-        corpus.prepare([singing / "bank"], singing / "out")
-
-
-def test_without_espeak_nothing_is_labelled(singing, monkeypatch):
-    def absent():
-        raise DataError("espeak-ng is not installed")
-
-    monkeypatch.setattr(corpus, "espeak", absent)
-    with pytest.raises(DataError, match="espeak-ng is not installed"):
-        corpus.prepare([singing / "bank"], singing / "out", synthetic=1, jobs=1)
-    assert not (singing / "out").exists()
-
-
 @pytest.mark.skipif(ctypes.util.find_library("espeak-ng") is None, reason="espeak-ng is not installed")
 def test_synthetic_speech_is_labelled(singing):
     pytest.importorskip("pocketsphinx")

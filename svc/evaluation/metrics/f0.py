@@ -84,9 +84,7 @@ def load_tracker(name: str) -> Callable[[Audio], Curve]:
 def f0_scores(*, output_f0: Curve, reference_f0: Curve) -> Scores:
     """f0 errors of an output after removing one constant shift; frames are compared without time warping.
 
-    Args:
-        output_f0: (N,) Hz, 0 where unvoiced.
-        reference_f0: (N,) Hz, likewise.
+    Both curves are (N,) Hz, 0 where unvoiced.
 
     Returns:
         Over frames where both are voiced: ``shift`` (cents, median difference), and after it ``f0_rmse`` and
