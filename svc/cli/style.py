@@ -40,7 +40,7 @@ def style(
 ) -> None:
     """Transfer the texture of one clip to another.
 
-    By optimisation, about 4 seconds for each second of CONTENT: nothing is trained, no data is needed.
+    By optimisation, about 3 seconds for each second of CONTENT: nothing is trained, no data is needed.
 
     This transfers texture: the spectral colour and its local patterns. It does not convert the singer. For that,
     `svc convert CONTENT -s STYLE`, by a trained voice, is better.
