@@ -17,7 +17,7 @@ from svc.evaluation import songs as layout
 from svc.evaluation.evaluator import Evaluator, EvaluatorConfig, independence_notes
 from svc.evaluation.exposure import Exposure
 from svc.evaluation.metrics.speaker import MAX_SECONDS
-from svc.evaluation.scoring import Evaluation, SongScorer, read_or_skip
+from svc.evaluation.scoring import Evaluation, read_or_skip, score_all
 from svc.evaluation.songs import ConversionPair, Song
 from svc.inference.converter import Converter
 from svc.utils.progress import progress
@@ -63,7 +63,7 @@ def evaluate(request: EvaluationRequest, converter: Converter | None = None) -> 
     evaluator = Evaluator(request.metrics, enrolment)
     if converter and not request.converted:
         pairs = _convert(converter, pairs, request, skipped)
-    scores = SongScorer(evaluator, request.parallel).score_all(pairs, request.jobs or os.cpu_count() or 1)
+    scores = score_all(evaluator, pairs, request.parallel, request.jobs or os.cpu_count() or 1)
     evaluation = Evaluation(scores, evaluator, enrolment)
     scores.skipped[:] = dict.fromkeys(skipped + scores.skipped)
     if converter:
