@@ -10,7 +10,7 @@ from svc import encoders
 from svc.encoders.base import Encoder
 from svc.encoders.ssl import SSLEncoder
 
-COUNT = 19  # registered encoders: one that vanishes is noticed
+COUNT = 20  # registered encoders: one that vanishes is noticed
 
 
 @pytest.fixture(params=NAMES)
