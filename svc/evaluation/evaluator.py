@@ -11,6 +11,7 @@ from svc.audio import files
 from svc.audio.files import Audio
 from svc.audio.resample import resample
 from svc.config import Config
+from svc.config.schema import PerceptualLossConfig, SpeakerLossConfig
 from svc.encoders import campplus
 from svc.encoders.weights import cache_folder
 from svc.errors import DataError
@@ -161,7 +162,7 @@ class Evaluator:
 
 def loss_encoders(config: Config) -> set[str]:
     """Names of the encoders in the perceptual and speaker losses of a voice."""
-    losses = [*config.perceptual.values(), config.loss.speaker]
+    losses: list[PerceptualLossConfig | SpeakerLossConfig] = [*config.perceptual.values(), config.loss.speaker]
     return {loss.encoder for loss in losses if loss.weight or loss.conversion_weight}
 
 
