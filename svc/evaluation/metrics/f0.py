@@ -196,9 +196,7 @@ def _slope_correlation(output: NDArray[np.float64], source: NDArray[np.float64],
     slopes = [(curve[SLOPE:] - curve[:-SLOPE]) * FRAMES_PER_SECOND / SLOPE for curve in (output, source)]
     inside = np.lib.stride_tricks.sliding_window_view(both, SLOPE + 1).all(axis=1) if len(both) > SLOPE else both[:0]
     gliding = inside & (np.abs(slopes[1]) >= MIN_SLOPE)
-    if gliding.sum() < WINDOW or not np.ptp(slopes[0][gliding]):
-        return math.nan
-    return float(np.corrcoef(slopes[0][gliding], slopes[1][gliding])[0, 1])
+    return _correlation(slopes[0][gliding], slopes[1][gliding]) if gliding.sum() >= WINDOW else math.nan
 
 
 def _level(audio: Audio) -> Curve:
