@@ -18,6 +18,7 @@ from svc.audio.praat import DEFAULT_PITCH, change_gender, to_praat
 from svc.audio.resample import fit_length, resample
 from svc.errors import DataError
 from svc.features.extract import measure_loudness
+from svc.style import phase
 from svc.style.layers import Layers, make_layers
 from svc.style.losses import StyleObjective
 from svc.style.optimise import Losses, optimise
@@ -125,7 +126,7 @@ def transfer_window(
         points, level = mel_points(config.sample_rate, content.shape[1]).T, spectrum.abs()
 
         def filtered(change: Tensor) -> Tensor:
-            return torch.log1p(level * torch.exp(points @ change))
+            return torch.log1p(level * torch.exp(points @ change.clamp(-phase.MAX_GAIN, phase.MAX_GAIN)))
 
         start = torch.zeros(1, points.shape[1], content.shape[-1])
         change, trace = optimise(start, lambda change: objective(filtered(change)), config, progress)
