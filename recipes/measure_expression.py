@@ -30,6 +30,9 @@ def main(
     seconds: Annotated[int, typer.Option(min=20, help="length of the held note")] = 90,
 ) -> None:
     """Print measures of vibrato, whisper, glide, creak, stereo position and a 5.1 file."""
+    from svc.audio.files import Audio
+    from svc.audio.resample import resample
+    from svc.evaluation.metrics.f0 import praat
     from svc.evaluation.page import Table
     from svc.inference.base_voice import find_voice
     from svc.inference.converter import Converter
@@ -39,19 +42,29 @@ def main(
 
     def measure(song: tuple[NDArray[np.float32], Curve], lowest: float = 65.0, highest: float = 1100.0) -> list[Curve]:
         """True f0, f0 as tracked, and f0 of the conversion by Praat, without transposition."""
-        from svc.audio.files import Audio
-        from svc.evaluation.metrics.f0 import praat
-
         output, report = converter.convert(Audio(song[0], SAMPLE_RATE), speaker, transpose=0.0)
         return [song[1], report.source_f0.astype(np.float64), praat(output, lowest, highest)]
 
     note = _sing(3, lambda time: 220 * 2 ** (EXTENT / 1200 * np.sin(2 * np.pi * RATE * time)), seconds)
-    glide = _sing(2, lambda time: LOW * (HIGH / LOW) ** np.clip((time - 0.2) / GLIDE_SECONDS, 0, 1), GLIDE_SECONDS)
+    whisper, truth = _verse(range(4), whispered=True)
+    rendition, report = converter.convert(Audio(whisper, SAMPLE_RATE), speaker, transpose=0.0)
+    voiced = converter.extract(resample(rendition, converter.voice.config.sample_rate)).voiced
     rows = [
         *_held_note(f"note of {seconds} s, {RATE:g} Hz ± {EXTENT:g} cents", *measure(note)),
-        *_voicing("whispered verse", *measure(_verse(range(4), whispered=True))),
-        *_errors(f"glide, {LOW:g} to {HIGH:g} Hz in {GLIDE_SECONDS} s", *measure(glide, 65.0, 1500.0)),
+        *_voicing("whispered verse", truth, report.source_f0, voiced),
+        *_voicing(
+            "whispered verse, source and conversion by Praat",
+            truth,
+            praat(Audio(whisper, SAMPLE_RATE)),
+            praat(rendition),
+        ),
     ]
+    for singer, name in ((0, "alto"), (2, "breathy soprano")):
+        glide = _sing(
+            singer, lambda time: LOW * (HIGH / LOW) ** np.clip((time - 0.2) / GLIDE_SECONDS, 0, 1), GLIDE_SECONDS
+        )
+        what = f"glide, {LOW:g} to {HIGH:g} Hz in {GLIDE_SECONDS} s, {name}"
+        rows += _errors(what, *measure(glide, 65.0, 1500.0))
     for singer, name in ((1, "bass"), (3, "ringing tenor")):
         creak = measure(_verse([singer], CREAK_PHRASE, median=CREAK_HZ), 25.0, 300.0)
         rows += _errors(f"creak from {CREAK_HZ:g} Hz, {name}", *creak)
@@ -101,7 +114,7 @@ def _held_note(what: str, truth: Curve, *curves: Curve) -> Rows:
     return rows
 
 
-def _voicing(what: str, _truth: Curve, *curves: Curve) -> Rows:
+def _voicing(what: str, _truth: Curve, *curves: NDArray[np.generic]) -> Rows:
     return [[what, "voiced frames", *(f"{(curve > 0).mean():.2%}" for curve in curves)]]
 
 

@@ -1,6 +1,7 @@
 """The command-line program and what its commands share. Torch is imported inside commands, so that --help is quick."""
 
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -137,6 +138,7 @@ def run_app(program: typer.Typer, arguments: Sequence[str] | None = None) -> Non
     """Run a program; errors that the user can correct are one line and exit code 2."""
     tune_glibc_malloc()
     limit_spinning()
+    threading.excepthook = _hide_full_disk
     try:
         program(args=arguments)
     except SvcError as error:
@@ -148,11 +150,17 @@ def run_app(program: typer.Typer, arguments: Sequence[str] | None = None) -> Non
     except OSError as error:
         if not is_full(error):
             raise
-        _exit_with(f"{error.filename or Path.cwd()}: {FULL_DISK}")
+        _exit_with(f"{error.filename}: {FULL_DISK}" if error.filename else FULL_DISK)
     except RuntimeError as error:
         if type(error).__name__ != "OutOfMemoryError":  # of torch
             raise
         _exit_with(OUT_OF_MEMORY)
+
+
+def _hide_full_disk(error: threading.ExceptHookArgs) -> None:
+    """Print the traceback of a thread, but not of TensorBoard's where the disk is full: the main thread says so."""
+    if error.exc_value is None or not is_full(error.exc_value):
+        threading.__excepthook__(error)
 
 
 def expand_aliases(arguments: Sequence[str]) -> list[str]:
@@ -180,5 +188,7 @@ def refuse_renamed_options(arguments: Sequence[str]) -> None:
 
 
 def _exit_with(message: str) -> NoReturn:
+    if progress := sys.modules.get("svc.utils.progress"):
+        progress.close_bars()
     typer.echo(f"svc: {printable(message)}", err=True)
     sys.exit(2)
