@@ -29,7 +29,7 @@ def main(
     speaker: Annotated[str, typer.Option("-s", "--speaker", help="name, #number or mix")] = "#0",
     seconds: Annotated[int, typer.Option(min=20, help="length of the held note")] = 90,
 ) -> None:
-    """Print measures of vibrato, whisper, glide, creak, stereo position and a 5.1 file."""
+    """Print measures of vibrato, whisper, glide, creak (to the deepest speaker), stereo position and a 5.1 file."""
     from svc.audio.files import Audio
     from svc.audio.resample import resample
     from svc.evaluation.metrics.f0 import praat
@@ -40,9 +40,11 @@ def main(
 
     converter = Converter(VoiceFile.load(find_voice(voice)))
 
-    def measure(song: tuple[NDArray[np.float32], Curve], lowest: float = 65.0, highest: float = 1100.0) -> list[Curve]:
+    def measure(
+        song: tuple[NDArray[np.float32], Curve], lowest: float = 65.0, highest: float = 1100.0, target: str = speaker
+    ) -> list[Curve]:
         """True f0, f0 as tracked, and f0 of the conversion by Praat, without transposition."""
-        output, report = converter.convert(Audio(song[0], SAMPLE_RATE), speaker, transpose=0.0)
+        output, report = converter.convert(Audio(song[0], SAMPLE_RATE), target, transpose=0.0)
         return [song[1], report.source_f0.astype(np.float64), praat(output, lowest, highest)]
 
     note = _sing(3, lambda time: 220 * 2 ** (EXTENT / 1200 * np.sin(2 * np.pi * RATE * time)), seconds)
@@ -65,9 +67,10 @@ def main(
         )
         what = f"glide, {LOW:g} to {HIGH:g} Hz in {GLIDE_SECONDS} s, {name}"
         rows += _errors(what, *measure(glide, 65.0, 1500.0))
+    deepest = min((one for one in converter.voice.speakers if one.median_f0), key=lambda one: one.median_f0)
     for singer, name in ((1, "bass"), (3, "ringing tenor")):
-        creak = measure(_verse([singer], CREAK_PHRASE, median=CREAK_HZ), 25.0, 300.0)
-        rows += _errors(f"creak from {CREAK_HZ:g} Hz, {name}", *creak)
+        creak = measure(_verse([singer], CREAK_PHRASE, median=CREAK_HZ), 25.0, 300.0, f"#{deepest.number}")
+        rows += _errors(f"creak from {CREAK_HZ:g} Hz, {name} to {deepest.name}", *creak)
     typer.echo(Table(["synthetic truth", "measure", "tracked", "converted"], rows).markdown())
     with tempfile.TemporaryDirectory() as folder:
         rows = _channels(converter, speaker, Path(folder))

@@ -164,27 +164,22 @@ def _hide_full_disk(error: threading.ExceptHookArgs) -> None:
 
 
 def expand_aliases(arguments: Sequence[str]) -> list[str]:
-    """Arguments with aliases replaced by the options they mean, and a voice that comes first put behind ``-v``."""
+    """Arguments with aliases replaced by the options they mean, and a voice that comes first put behind ``-v``.
+
+    Exits with one line that names the new option where an old one is used.
+    """
     command, *rest = arguments or [""]
     end = rest.index("--") if "--" in rest else len(rest)
-    aliases = ALIASES.get(command, {})
+    aliases, renamed = ALIASES.get(command, {}), RENAMED_OPTIONS.get(command, {})
     for place, argument in enumerate(rest[:end]):
         option, equals, value = argument.partition("=")
+        if option in renamed:
+            _exit_with(f"{option}: this option is now {renamed[option]}; see svc {command} --help")
         rest[place] = f"{aliases.get(option, option)}{equals}{value}"
     first = rest[0] if rest and command in VOICE_COMMANDS and not {"-v", "--voice"} & set(rest) else ""
     if first.endswith(".safetensors") or (command == "speakers" and first and not first.startswith("-")):
         rest.insert(0, "-v")
     return [command, *rest] if arguments else []
-
-
-def refuse_renamed_options(arguments: Sequence[str]) -> None:
-    """Exit with one line that names the new option where an old one is used."""
-    command, *rest = arguments or [""]
-    for argument in rest[: rest.index("--")] if "--" in rest else rest:
-        option = argument.partition("=")[0]
-        new = RENAMED_OPTIONS.get(command, {}).get(option)
-        if new:
-            _exit_with(f"{option}: this option is now {new}; see svc {command} --help")
 
 
 def _exit_with(message: str) -> NoReturn:
