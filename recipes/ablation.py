@@ -1,7 +1,7 @@
 """Ablation study at equal compute: ``python recipes/ablation.py STUDY PREPARED -o OUT --seconds 300``.
 
 The source-filter stage is trained once. Every variant continues from it for as many steps as fit into the given
-seconds, by the measured time of its own step.
+seconds, by the measured time of its own step. With ``--sources SONGS`` it evaluates the voices and prints a table.
 """
 
 import json
@@ -18,6 +18,7 @@ from svc.errors import ConfigError
 if TYPE_CHECKING:
     from svc.config import Config
     from svc.data.manifest import Manifest
+    from svc.evaluation.evaluator import EvaluatorConfig
     from svc.training.checkpoint import Checkpoint
 
 ROUNDS = 7  # of timing
@@ -46,7 +47,27 @@ OBJECTIVES: dict[str, Overrides] = {  # variants after "phones" add to it
     "other speakers": OTHER_SPEAKERS,
     "virtual speakers": OTHER_SPEAKERS | {"virtual_speakers.mixup_fraction": 0.5},
 }
-STUDIES = {"generator": GENERATORS, "objective": OBJECTIVES}
+
+
+def single_loss(name: str, encoder: str, *layers: str) -> Overrides:
+    """One perceptual loss in the place of the phone loss, of the same weight."""
+    options = {"encoder": encoder, "layers": list(layers), "weight": 0.5}
+    return NO_PHONES | {f"perceptual.{name}.{option}": value for option, value in options.items()}
+
+
+PERCEPTUAL: dict[str, Overrides] = {
+    "none": NO_PHONES,
+    "phones": PHONES,
+    "crepe": NO_PHONES | {"perceptual.crepe.weight": 0.5},
+    "speaker": NO_PHONES | {"loss.speaker.encoder": "speaker", "loss.speaker.weight": 0.5},
+    "cochleagram": single_loss("cochleagram", "cochleagram", "envelope"),
+    "dfl": single_loss("dfl", "dfl", *(f"layer{number}" for number in range(1, 7))),
+    "autoencoder": single_loss("autoencoder", "autoencoder", "layer1", "layer2"),
+    "pesq": single_loss("pesq", "pesq-net", "features"),
+    "A-weighting": NO_PHONES | {"loss.weighting": "a_weighting"},
+}
+STUDIES = {"generator": GENERATORS, "objective": OBJECTIVES, "perceptual": PERCEPTUAL}
+SHOWN = ("cosine", "f0_median", "content_distance", "mcd", "mcd_aligned", "aperiodicity", "distillmos")
 
 
 def main(
@@ -57,11 +78,15 @@ def main(
     source_filter_steps: Annotated[int, typer.Option(min=1, help="steps of the shared source-filter stage")] = 2000,
     seconds: Annotated[float, typer.Option(min=1, help="of computing for each variant after that")] = 300.0,
     only: Annotated[list[str] | None, typer.Option(help="variant; repeatable")] = None,
+    sources: Annotated[Path | None, typer.Option(help="songs to evaluate the voices by: DIR/<speaker>/**/*")] = None,
+    speaker_encoder: Annotated[str, typer.Option(help="of the evaluation: campplus, resemblyzer …")] = "resemblyzer",
+    mos: Annotated[list[str] | None, typer.Option(help="distillmos or dnsmos; repeatable")] = None,
 ) -> None:
     """Train every variant for the same compute from the same source-filter stage, and export its voice."""
     from svc.cli.export import export_run
     from svc.config import load
     from svc.data import manifest
+    from svc.evaluation.evaluator import EvaluatorConfig
     from svc.training import checkpoint
     from svc.training.loop import train
     from svc.utils import atomic
@@ -98,7 +123,44 @@ def main(
         typer.echo(
             f"{name}: {costs[name]:.3f} s a step, {weights / 1e6:.2f} M weights, {steps - source_filter_steps} steps"
         )
-    typer.echo(f"next: svc evaluate --voice {out}/VARIANT/voice.safetensors --sources … for each, then svc compare")
+    if sources:
+        metrics = EvaluatorConfig(speaker_encoder=speaker_encoder, mos=tuple(mos or ()))
+        print_table(sources, out, {name: costs[name] for name in overrides}, metrics)
+    else:
+        typer.echo(f"next: svc evaluate --voice {out}/VARIANT/voice.safetensors --sources … for each, then svc compare")
+
+
+def print_table(sources: Path, out: Path, costs: dict[str, float], metrics: "EvaluatorConfig") -> None:
+    """Means over conversions of every variant with half of their 95 % intervals; * where it differs from the first's.
+
+    A difference counts if the sign-flip test over the songs has p < .05. Existing results are reused.
+    """
+    from svc.evaluation.metrics.table import MEASURES, values
+    from svc.evaluation.run import EvaluationRequest, evaluate
+    from svc.evaluation.statistics import estimate, sign_flip_p_value
+    from svc.inference.converter import Converter
+    from svc.inference.voice import VoiceFile
+    from svc.utils.atomic import write_bytes
+
+    first: list[dict[str, Any]] = []
+    measures = [measure for measure in MEASURES if measure.key in SHOWN]
+    typer.echo(f"| loss | s a step | {' | '.join(measure.title for measure in measures)} |")
+    for name, cost in costs.items():
+        run = out / name.replace(" ", "_")
+        if not (run / "rows.json").exists():
+            request = EvaluationRequest(
+                sources=sources, parallel=sources, out=run / "evaluation", num_targets=1, metrics=metrics
+            )
+            rows = evaluate(request, Converter(VoiceFile.load(run / "voice.safetensors"))).scores.rows
+            write_bytes(run / "rows.json", json.dumps([row for row in rows if row["system"] == "voice"]).encode())
+        rows = json.loads((run / "rows.json").read_text())
+        first, songs, cells = first or rows, [row["song"] for row in rows], []
+        for key, measure in ((measure.key, measure) for measure in measures):
+            own = values(rows, key)
+            gains = [b - a for a, b in zip(values(first, key), own, strict=True)]
+            mark = "*" if sign_flip_p_value(gains, songs) < 0.05 else ""
+            cells.append(measure.interval(estimate(own, songs)) + mark)
+        typer.echo(f"| {name} | {cost:.2f} | {' | '.join(cells)} |")
 
 
 def read_costs(path: Path) -> dict[str, float]:

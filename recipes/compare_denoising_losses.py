@@ -1,7 +1,8 @@
 """Losses of a speech denoiser at equal steps: ``python recipes/compare_denoising_losses.py CLIPS … -o RUN``.
 
 L2 and L1 of the waveform, L1 of the cochleagram (2011.10706), and deep feature losses with trained and with random
-weights (DFL, 1806.10522). The denoiser masks an STFT: the published one, on the waveform, takes 25 times the computing.
+weights (DFL, 1806.10522). L1 of the spectrum alone, with each of several encoders, with all, and with all at random
+weights (PERL, 2010.11860). The denoiser masks an STFT: the published ones take 25 times the computing.
 """
 
 import json
@@ -9,32 +10,43 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import noise
 import numpy as np
 import torch
 import typer
+from speech import RATE, load_quality, read_clips
 from torch import Tensor, nn
 from torch.nn import functional
 
 from svc import cli, encoders
-from svc.audio import files
 from svc.audio.files import Audio, Samples
-from svc.audio.find import find_audio
-from svc.audio.resample import resample
 from svc.audio.stft import mel_filters, power_spectrogram
 from svc.config import PerceptualLossConfig, parse_overrides
 from svc.config.tree import from_overrides
-from svc.data.synthetic import noise
+from svc.encoders.pesq_net import PESQEncoder
 from svc.evaluation.metrics.mos import Predictor, load_mos_predictor
+from svc.evaluation.statistics import estimate
 from svc.losses.perceptual import PerceptualLoss
 from svc.training.auxiliary import SupervisedConfig, SupervisedTrainer, Tensors
 from svc.utils.progress import progress
 
-RATE, FFT, HOP = 16_000, 512, 128
-HELD_OUT = 10  # one speaker in so many
+FFT, HOP = 512, 128
+LEVEL = 0.1  # RMS of audio that is measured
 DFL = PerceptualLossConfig(encoder="dfl", layers=tuple(f"layer{number}" for number in range(1, 7)))
 COCHLEAGRAM = PerceptualLossConfig(encoder="cochleagram", layers=("envelope",))
-FEATURES = {"cochleagram": (COCHLEAGRAM, False), "dfl": (DFL, False), "dfl_random": (DFL, True)}
-LOSSES = ("l2", "l1", *FEATURES)
+MEMBERS = {  # of the ensemble (PERL): early and middle layers
+    "cochleagram": COCHLEAGRAM,
+    "dfl": DFL,
+    "phones": PerceptualLossConfig(encoder="phone-classifier", layers=("block1", "block2", "block4")),
+    "autoencoder": PerceptualLossConfig(encoder="autoencoder", layers=("layer1", "layer2")),
+    "pesq": PerceptualLossConfig(encoder="pesq-net", layers=("features",)),
+}
+RATIO = 0.05  # of a member to the L1 of the spectrum, after balancing
+RANDOM = "random"
+FEATURES = {"cochleagram": ("cochleagram",), "dfl": ("dfl",), "dfl_random": ("dfl",)}
+FEATURES |= {f"stft_{name}": (name,) for name in MEMBERS}
+FEATURES |= {"stft_all": tuple(MEMBERS), "stft_all_random": tuple(MEMBERS)}
+LOSSES = ("l2", "l1", "stft", *FEATURES)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,12 +85,16 @@ class DenoiserTrainer(SupervisedTrainer):
     config: DenoiserConfig
 
     def __init__(self, folder: Path, clips: list[Samples], config: DenoiserConfig) -> None:
-        self.clips, self.features = clips, None
-        if config.loss in FEATURES:
-            options, random = FEATURES[config.loss]
-            self.features = PerceptualLoss(encoders.load(options.encoder, random_weights=random), options, RATE)
-            self.features.balance.first_calls = config.steps // 10
+        self.clips = clips
+        self.features = {name: self._feature_loss(name, config) for name in FEATURES.get(config.loss, ())}
         super().__init__(folder, config, str(len(clips)))
+
+    def _feature_loss(self, name: str, config: DenoiserConfig) -> PerceptualLoss:
+        options = MEMBERS[name]
+        random = config.loss.endswith(RANDOM) and encoders.has_random_weights(options.encoder)
+        loss = PerceptualLoss(encoders.load(options.encoder, random_weights=random), options, RATE)
+        loss.balance.first_calls = config.steps // 10
+        return loss
 
     def make_network(self) -> nn.Module:
         """The denoiser with random weights."""
@@ -94,21 +110,32 @@ class DenoiserTrainer(SupervisedTrainer):
 
     def distance(self, fake: Tensor, real: Tensor) -> Tensor:
         """The loss between audio (B, T)."""
-        if self.features is None:
+        if self.config.loss in ("l1", "l2"):
             power = 2 if self.config.loss == "l2" else 1
             return (fake - real).abs().pow(power).mean() / real.abs().pow(power).mean()
-        target = self.features.features(real)
-        return self.features.balance(self.features.distances(self.features.features(fake), target, tuple(target)))
+        terms = []
+        for loss in self.features.values():
+            target = loss.features(real)
+            terms.append(loss.balance(loss.distances(loss.features(fake), target, tuple(target))))
+        if not self.config.loss.startswith("stft"):
+            return terms[0]
+        spectra = [power_spectrogram(audio, FFT, HOP).clamp_min(1e-8).sqrt() for audio in (fake, real)]
+        spectral = (spectra[0] - spectra[1]).abs().sum() / spectra[1].sum()
+        return spectral + RATIO * sum(terms, torch.zeros(()))
 
     def extra_state(self) -> Tensors:
         """The layer weights."""
-        state = self.features.balance.state() if self.features else {}
-        return {name: torch.tensor(value) for name, value in state.items()}
+        return {
+            f"{loss}.{name}": torch.tensor(value)
+            for loss, features in self.features.items()
+            for name, value in features.balance.state().items()
+        }
 
     def load_extra_state(self, state: Tensors) -> None:
         """Take what ``extra_state`` gave."""
-        if self.features:
-            self.features.balance.load_state({name: value.tolist() for name, value in state.items()})
+        for loss, features in self.features.items():
+            parts = {name.removeprefix(f"{loss}."): value.tolist() for name, value in state.items()}
+            features.balance.load_state({name: parts[name] for name in ("calls", "total", "count")})
 
 
 def make_pair(
@@ -122,30 +149,42 @@ def make_pair(
     return noise.mix(clean, added, draw.uniform(0, 10)), clean
 
 
-def measure(outputs: list[Samples], cleans: list[Samples], mos: Predictor | None) -> dict[str, float]:
-    """SI-SDR in dB, log-mel distance in dB, and a predicted MOS: means over clips."""
+def measure(output: Samples, clean: Samples, judges: list[Predictor]) -> dict[str, float]:
+    """SI-SDR in dB, log-mel distance in dB, quality, the quality that the surrogate predicts, and predicted MOS."""
+    target = clean * (np.dot(output, clean) / np.dot(clean, clean))
     bank = torch.from_numpy(mel_filters(RATE, FFT, 64, 60.0, 7600.0)).float().T
+    powers = [power_spectrogram(torch.from_numpy(audio)[None], FFT, HOP) @ bank for audio in (output, clean)]
+    levels = [10 * torch.log10(power + 1e-5) for power in powers]
+    row = {
+        "si_sdr_db": float(10 * np.log10(np.sum(target**2) / (np.sum((output - target) ** 2) + 1e-9))),
+        "log_mel_db": float((levels[0] - levels[1]).square().mean(dim=-1).sqrt().mean()),
+    }
+    for judge in judges:
+        row |= judge(Audio(LEVEL * output, RATE))
+    return row
+
+
+def compare(outputs: list[Samples], cleans: list[Samples], mos: Predictor | None) -> dict[str, list[float]]:
+    """Measures of every clip by name."""
+    name, quality = load_quality()
+    surrogate = PESQEncoder().model
     rows = []
-    for output, clean in zip(outputs, cleans, strict=True):
-        target = clean * (np.dot(output, clean) / np.dot(clean, clean))
-        powers = [power_spectrogram(torch.from_numpy(audio)[None], FFT, HOP) @ bank for audio in (output, clean)]
-        levels = [10 * torch.log10(power + 1e-5) for power in powers]
-        row = {"si_sdr_db": 10 * np.log10(np.sum(target**2) / (np.sum((output - target) ** 2) + 1e-9)),
-               "log_mel_db": (levels[0] - levels[1]).square().mean(dim=-1).sqrt().mean()}  # fmt: skip
-        rows.append(row | (mos(Audio(0.1 * output, RATE)) if mos else {}))
-    return {key: round(float(np.mean([row[key] for row in rows])), 3) for key in rows[0]}
+    for output, clean in progress(zip(outputs, cleans, strict=True), "measure", "clip", len(outputs)):
+        real, fake = LEVEL * clean, LEVEL * output
+        with torch.no_grad():
+            predicted = float(surrogate.score(*(torch.from_numpy(audio)[None] for audio in (real, fake))))
+        row = measure(output, clean, [mos] if mos else [])
+        rows.append(row | {name[:4]: quality(real, fake), "surrogate": predicted})
+    return {key: [row[key] for row in rows] for key in rows[0]}
 
 
-def read_clips(folders: list[Path], seconds: float) -> tuple[list[Samples], list[Samples]]:
-    """Clips of 3 s or more at 16 kHz, for training and of the speakers that are held out; a folder is a speaker."""
-    paths = [path for folder in folders for path in find_audio(folder)]
-    held_out = set(sorted({path.parent for path in paths})[::HELD_OUT])
-    sides: tuple[list[Samples], list[Samples]] = [], []
-    for path in progress(paths, "read", "clip", len(paths)):
-        samples = resample(files.read(path).first(seconds), RATE).samples
-        if len(samples) >= 3 * RATE:
-            sides[path.parent in held_out].append(samples)
-    return sides
+def describe(values: dict[str, list[float]], baseline: dict[str, list[float]]) -> dict[str, str]:
+    """Means over clips, and 95 % bootstrap intervals of the differences to a baseline."""
+    texts = {}
+    for key, own in values.items():
+        difference = estimate(list(np.subtract(own, baseline[key])), [str(n) for n in range(len(own))])
+        texts[key] = f"{np.mean(own):.3f} ({difference.low:+.3f} … {difference.high:+.3f})"
+    return texts
 
 
 def main(
@@ -153,26 +192,37 @@ def main(
     out: Annotated[Path, typer.Option("-o", "--out", help="folder of the runs; each is resumed if it exists")],
     losses: Annotated[list[str] | None, typer.Option("-l", "--loss", help=", ".join(LOSSES))] = None,
     pairs: Annotated[int, typer.Option(help="of noisy and clean segments of 3 s that are measured")] = 24,
+    seeds: Annotated[int, typer.Option(help="trainings of each loss; their measures are averaged")] = 1,
     mos: Annotated[str | None, typer.Option(help="also predict the MOS: distillmos or dnsmos")] = None,
     overrides: Annotated[list[str] | None, typer.Option("--set", help="option=value, e.g. steps=500")] = None,
 ) -> None:
-    """Train a denoiser with each loss, and print measures on speakers that are held out."""
+    """Train a denoiser with each loss, and print measures on speakers that are held out.
+
+    In brackets: 95 % intervals of the difference to the first loss, over the segments.
+    """
     clips, held_out = read_clips(folders, 6.0)
     predictor = load_mos_predictor(mos) if mos else None
     draw = np.random.default_rng(12345)
     tests = [make_pair(held_out, n % len(held_out), 3 * RATE, draw, clips) for n in range(pairs)]
     noisy, clean = ([pair[side] for pair in tests] for side in (0, 1))
-    typer.echo(json.dumps({"loss": "noisy", **measure(noisy, clean, predictor)}))
-    typer.echo(json.dumps({"loss": "clean", **measure(clean, clean, predictor)}))
+    for name, outputs in (("noisy", noisy), ("clean", clean)):
+        means = {key: round(float(np.mean(values)), 3) for key, values in compare(outputs, clean, predictor).items()}
+        typer.echo(json.dumps({"loss": name, **means}))
+    baseline: dict[str, list[float]] = {}
     for name in losses or LOSSES:
-        config = from_overrides(DenoiserConfig, parse_overrides(overrides or []) | {"loss": name})
-        run = DenoiserTrainer(out / name, clips, config)
-        run.folder.mkdir(parents=True, exist_ok=True)
-        run.restore()
-        run.train()
-        with torch.no_grad():
-            outputs = [run.network(torch.from_numpy(audio)[None])[0].numpy() for audio in noisy]
-        typer.echo(json.dumps({"loss": name, **measure(outputs, clean, predictor)}))
+        results = []
+        for seed in range(seeds):
+            config = from_overrides(DenoiserConfig, {"seed": seed} | parse_overrides(overrides or []) | {"loss": name})
+            run = DenoiserTrainer(out / f"{name}_{config.seed}", clips, config)
+            run.folder.mkdir(parents=True, exist_ok=True)
+            run.restore()
+            run.train()
+            with torch.no_grad():
+                outputs = [run.network(torch.from_numpy(audio)[None])[0].numpy() for audio in noisy]
+            results.append(compare(outputs, clean, predictor))
+        means = {key: list(np.mean([result[key] for result in results], axis=0)) for key in results[0]}
+        baseline = baseline or means
+        typer.echo(json.dumps({"loss": name, **describe(means, baseline)}, ensure_ascii=False))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 import typer
 from numpy.typing import NDArray
+from verification import verify
 
 from svc import cli
 from svc.audio import files
@@ -17,7 +18,6 @@ from svc.audio.find import find_audio
 from svc.encoders.speaker_encoder import SpeakerEncoder
 from svc.evaluation.metrics.speaker import load_speaker_similarity
 from svc.evaluation.statistics import Estimate
-from svc.evaluation.verification import verify
 from svc.utils.progress import progress
 
 Clips = dict[str, list[Audio]]

@@ -38,7 +38,7 @@ def main(
 
     from svc.adaptation.pipeline import AdaptOptions
     from svc.data import corpora
-    from svc.evaluation.arrangement import arrange
+    from svc.evaluation.protocols import arrange
     from svc.evaluation.run import EvaluationRequest
     from svc.inference.voice import VoiceFile
     from svc.utils.atomic import write_bytes

@@ -29,7 +29,10 @@ def main(
     speaker: Annotated[str, typer.Option("-s", "--speaker", help="name, #number or mix")] = "#0",
     seconds: Annotated[int, typer.Option(min=20, help="length of the held note")] = 90,
 ) -> None:
-    """Print measures of vibrato, whisper, glide, creak, stereo position and a 5.1 file."""
+    """Print measures of vibrato, whisper, glide, creak (to the deepest speaker), stereo position and a 5.1 file."""
+    from svc.audio.files import Audio
+    from svc.audio.resample import resample
+    from svc.evaluation.metrics.f0 import praat
     from svc.evaluation.page import Table
     from svc.inference.base_voice import find_voice
     from svc.inference.converter import Converter
@@ -37,24 +40,37 @@ def main(
 
     converter = Converter(VoiceFile.load(find_voice(voice)))
 
-    def measure(song: tuple[NDArray[np.float32], Curve], lowest: float = 65.0, highest: float = 1100.0) -> list[Curve]:
+    def measure(
+        song: tuple[NDArray[np.float32], Curve], lowest: float = 65.0, highest: float = 1100.0, target: str = speaker
+    ) -> list[Curve]:
         """True f0, f0 as tracked, and f0 of the conversion by Praat, without transposition."""
-        from svc.audio.files import Audio
-        from svc.evaluation.metrics.f0 import praat
-
-        output, report = converter.convert(Audio(song[0], SAMPLE_RATE), speaker, transpose=0.0)
+        output, report = converter.convert(Audio(song[0], SAMPLE_RATE), target, transpose=0.0)
         return [song[1], report.source_f0.astype(np.float64), praat(output, lowest, highest)]
 
     note = _sing(3, lambda time: 220 * 2 ** (EXTENT / 1200 * np.sin(2 * np.pi * RATE * time)), seconds)
-    glide = _sing(2, lambda time: LOW * (HIGH / LOW) ** np.clip((time - 0.2) / GLIDE_SECONDS, 0, 1), GLIDE_SECONDS)
+    whisper, truth = _verse(range(4), whispered=True)
+    rendition, report = converter.convert(Audio(whisper, SAMPLE_RATE), speaker, transpose=0.0)
+    voiced = converter.extract(resample(rendition, converter.voice.config.sample_rate)).voiced
     rows = [
         *_held_note(f"note of {seconds} s, {RATE:g} Hz ± {EXTENT:g} cents", *measure(note)),
-        *_voicing("whispered verse", *measure(_verse(range(4), whispered=True))),
-        *_errors(f"glide, {LOW:g} to {HIGH:g} Hz in {GLIDE_SECONDS} s", *measure(glide, 65.0, 1500.0)),
+        *_voicing("whispered verse", truth, report.source_f0, voiced),
+        *_voicing(
+            "whispered verse, source and conversion by Praat",
+            truth,
+            praat(Audio(whisper, SAMPLE_RATE)),
+            praat(rendition),
+        ),
     ]
+    for singer, name in ((0, "alto"), (2, "breathy soprano")):
+        glide = _sing(
+            singer, lambda time: LOW * (HIGH / LOW) ** np.clip((time - 0.2) / GLIDE_SECONDS, 0, 1), GLIDE_SECONDS
+        )
+        what = f"glide, {LOW:g} to {HIGH:g} Hz in {GLIDE_SECONDS} s, {name}"
+        rows += _errors(what, *measure(glide, 65.0, 1500.0))
+    deepest = min((one for one in converter.voice.speakers if one.median_f0), key=lambda one: one.median_f0)
     for singer, name in ((1, "bass"), (3, "ringing tenor")):
-        creak = measure(_verse([singer], CREAK_PHRASE, median=CREAK_HZ), 25.0, 300.0)
-        rows += _errors(f"creak from {CREAK_HZ:g} Hz, {name}", *creak)
+        creak = measure(_verse([singer], CREAK_PHRASE, median=CREAK_HZ), 25.0, 300.0, f"#{deepest.number}")
+        rows += _errors(f"creak from {CREAK_HZ:g} Hz, {name} to {deepest.name}", *creak)
     typer.echo(Table(["synthetic truth", "measure", "tracked", "converted"], rows).markdown())
     with tempfile.TemporaryDirectory() as folder:
         rows = _channels(converter, speaker, Path(folder))
@@ -85,7 +101,7 @@ def _verse(
 
 
 def _held_note(what: str, truth: Curve, *curves: Curve) -> Rows:
-    from svc.evaluation.metrics.expression import expression_scores
+    from svc.evaluation.metrics.f0 import expression_scores
     from svc.inference.converter import CHUNK_FRAMES
 
     seams = np.arange(CHUNK_FRAMES, len(truth) - 100, CHUNK_FRAMES)[:, None] + np.arange(-3, 3)
@@ -101,7 +117,7 @@ def _held_note(what: str, truth: Curve, *curves: Curve) -> Rows:
     return rows
 
 
-def _voicing(what: str, _truth: Curve, *curves: Curve) -> Rows:
+def _voicing(what: str, _truth: Curve, *curves: NDArray[np.generic]) -> Rows:
     return [[what, "voiced frames", *(f"{(curve > 0).mean():.2%}" for curve in curves)]]
 
 

@@ -16,6 +16,12 @@ import numpy as np
 import torch
 import typer
 from numpy.typing import NDArray
+from phonetics.alignment import force_align
+from phonetics.corpus import RATE, read_prepared
+from phonetics.dataset import non_silent, read_voices
+from phonetics.invariance import Take, abx_error, distances, probe_accuracy, warped_distance
+from phonetics.phones import PHONES, SILENCE
+from phonetics.train import WEIGHTS
 
 from svc import cli, encoders
 from svc.audio.files import Audio, read
@@ -28,12 +34,6 @@ from svc.errors import DataError
 from svc.features import content
 from svc.features.cache import FeatureCache
 from svc.features.extract import measure_loudness
-from svc.phonetics.alignment import force_align
-from svc.phonetics.corpus import RATE, read_prepared
-from svc.phonetics.dataset import non_silent, read_voices
-from svc.phonetics.invariance import Take, abx_error, distances, probe_accuracy, warped_distance
-from svc.phonetics.phones import PHONES, SILENCE
-from svc.phonetics.train import WEIGHTS
 from svc.utils.optional import import_optional
 from svc.utils.progress import progress
 

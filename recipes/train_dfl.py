@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
+import noise
 import numpy as np
 import torch
 import typer
@@ -24,7 +25,6 @@ from svc.audio.find import find_audio
 from svc.audio.resample import resample
 from svc.config import parse_overrides
 from svc.config.tree import from_overrides
-from svc.data.synthetic import noise
 from svc.encoders import weights
 from svc.encoders.dfl import LOSS_LAYERS, RECEPTIVE_FIELD, DFLNetwork
 from svc.training.auxiliary import SupervisedConfig, SupervisedTrainer, Tensors

@@ -9,7 +9,9 @@ from svc import cli
 
 
 def main(
-    folders: Annotated[list[Path], typer.Argument(help="speech or song, in any layout; see svc/phonetics/corpus.py")],
+    folders: Annotated[
+        list[Path], typer.Argument(help="speech or song, in any layout; see phonetics/corpus.py")
+    ],
     out: Annotated[Path, typer.Option("-o", "--out", help="folder of the run; resumed if it exists")],
     overrides: Annotated[list[str] | None, typer.Option("--set", help="option=value, e.g. steps=500")] = None,
     synthetic: Annotated[int, typer.Option(min=0, help="additional utterances by espeak-ng; 0 without it")] = 1500,
@@ -18,10 +20,11 @@ def main(
     ] = None,
 ) -> None:
     """Align recordings, augment them, and train. The same command again resumes."""
+    from phonetics import corpus
+    from phonetics.train import WEIGHTS, PhoneConfig, PhoneTrainer
+
     from svc.config import parse_overrides
     from svc.config.tree import from_overrides
-    from svc.phonetics import corpus
-    from svc.phonetics.train import WEIGHTS, PhoneConfig, PhoneTrainer
     from svc.training.resume import lock_run
 
     config = from_overrides(PhoneConfig, parse_overrides(overrides or []))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional
+from verification import equal_error_rate
 
 from svc import cli
 from svc.audio import files, praat
@@ -35,7 +36,6 @@ from svc.encoders.speaker_encoder import (
     normalise,
 )
 from svc.encoders.weights import half_precision
-from svc.evaluation.verification import equal_error_rate
 from svc.losses.ge2e import ge2e_loss
 from svc.training.auxiliary import SupervisedConfig, SupervisedTrainer, Tensors
 from svc.training.resume import lock_run

@@ -20,7 +20,6 @@ LEVELS = (
     "models",
     "data losses",
     "training",
-    "phonetics",
     "inference",
     "adaptation evaluation",
     "style",  # its report measures as evaluation does

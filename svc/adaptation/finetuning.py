@@ -5,14 +5,13 @@ voice itself (learning without forgetting, Li and Hoiem 1606.09282).
 """
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from svc.adaptation.speaker_embedding import DISABLED, adaptation_config
+from svc.adaptation.speaker_embedding import DISABLED
 from svc.config import Config
 from svc.data import manifest
 from svc.data.dataset import read_features
@@ -31,7 +30,7 @@ from svc.utils.units import FRAMES_PER_SECOND
 
 REPLAY_SECONDS = 15.0  # of each other speaker
 REPLAY_SPEAKERS = 12  # at most
-FINETUNE_DEFAULTS = {
+FINETUNE_DEFAULTS = {  # of ``adaptation_config``: more steps at a lower rate
     "train.steps": 400,
     "train.learning_rate": 5e-4,
     "train.wavenet_start_step": DISABLED,  # not the WaveNet, which would lose its texture without a discriminator
@@ -39,15 +38,6 @@ FINETUNE_DEFAULTS = {
     "train.ema_decay": 0.98,
     "train.validate_every": 100,
 }
-
-
-def finetune_config(voice: VoiceFile, overrides: Mapping[str, Any]) -> Config:
-    """``adaptation_config`` with the options of ``FINETUNE_DEFAULTS``: more steps at a lower rate.
-
-    Raises:
-        ConfigError: an override is wrong.
-    """
-    return adaptation_config(voice, {**FINETUNE_DEFAULTS, **overrides})
 
 
 def with_replay_speakers(voice: VoiceFile) -> VoiceFile:
@@ -58,18 +48,14 @@ def with_replay_speakers(voice: VoiceFile) -> VoiceFile:
 
 
 def make_replay_dataset(voice: VoiceFile, prepared: Manifest, out: Path) -> Manifest:
-    """A prepared folder of the new speaker's clips, and of conversions of some of them to every other speaker.
+    """A prepared folder of the clips of a voice's last speaker, and of conversions of some of them to all others.
 
-    Args:
-        voice: its last speaker is the new one.
-        prepared: clips of the new speaker.
-        out: folder; entries that exist are used again.
+    Entries that are in the output folder already are used again.
     """
-    source, target, converter = FeatureCache(prepared.folder / "store"), FeatureCache(out / "store"), Converter(voice)
+    source, target, converter = prepared.cache, FeatureCache(out / "store"), Converter(voice)
     clips = [*prepared.clips]
     for clip in prepared.clips:
-        if not target.has(clip.key):
-            target.put(clip.key, source.get_all(clip.key))
+        target.copy_from(source, clip.key)
     weights, others = speakers.shared_weights_hash(voice), voice.speakers[:-1]
     for index, speaker in enumerate(progress(others, "replay", "speaker", len(others))):
         for clip in _sample_clips(prepared.split("train"), index):
@@ -113,9 +99,7 @@ def finetune(voice: VoiceFile, replay: Manifest, run: Path, config: Config, *, c
 def apply_finetuned(voice: VoiceFile, run: Path) -> VoiceFile:
     """The voice with the generator of a run's best checkpoint; speakers that were not replayed keep their parameters.
 
-    Args:
-        voice: of all speakers.
-        run: of ``finetune`` with the voice of ``with_replay_speakers``.
+    The run is one of ``finetune`` with the voice of ``with_replay_speakers``.
 
     Raises:
         TrainingError: the run holds no checkpoint.

@@ -14,14 +14,9 @@ from svc.training.state import TrainState
 
 
 def initialise_from(path: Path, config: Config, speakers: Sequence[str]) -> Callable[[TrainState], None]:
-    """A function that gives a new training state the weights of a voice.
+    """A function that gives a new training state, of a config and of speakers by name, the weights of a voice file.
 
     A speaker of the same name in the voice starts at its parameters, others at the mean of all.
-
-    Args:
-        path: of the voice file.
-        config: of the training.
-        speakers: names of those in training, in their order.
 
     Raises:
         WeightsError: the voice cannot be read, or has another sample rate, other features or another model.

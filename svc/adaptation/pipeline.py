@@ -27,38 +27,23 @@ MARKER = ".svc-fit"  # file in work folders of ours
 
 @dataclass(frozen=True, slots=True)
 class AdaptOptions:
-    """Options of an adaptation.
+    """Options of an adaptation."""
 
-    Attributes:
-        name: of the speaker.
-        voice_type: ``speech`` or ``song``; detected if not given.
-        finetune_model: also train the generator, see ``svc.adaptation.finetuning``.
-        overrides: options of the config by their dotted names.
-        about: licence and note for the card.
-    """
-
-    name: str
-    voice_type: VoiceType | None = None
-    finetune_model: bool = False
-    overrides: Mapping[str, Any] = field(default_factory=dict)
-    about: str = ""
+    name: str  # of the speaker
+    voice_type: VoiceType | None = None  # detected if not given
+    finetune_model: bool = False  # also train the generator, see ``svc.adaptation.finetuning``
+    overrides: Mapping[str, Any] = field(default_factory=dict)  # options of the config by their dotted names
+    about: str = ""  # licence and note for the card
 
 
 @dataclass(frozen=True, slots=True)
 class AdaptResult:
-    """Result of an adaptation.
+    """Result of an adaptation."""
 
-    Attributes:
-        voice: with the new speaker, the last; the original if the training was interrupted.
-        initial: where the training started.
-        outcome: of the last training.
-        voice_type: given or detected.
-    """
-
-    voice: VoiceFile
-    initial: speaker_embedding.InitialSpeaker
-    outcome: TrainResult
-    voice_type: VoiceType
+    voice: VoiceFile  # with the new speaker, the last; the original if the training was interrupted
+    initial: speaker_embedding.InitialSpeaker  # where the training started
+    outcome: TrainResult  # of the last training
+    voice_type: VoiceType  # detected if not given
 
 
 def adapt(
@@ -71,16 +56,10 @@ def adapt(
     cpu: bool = False,
     on_prepared: Callable[[Summary, VoiceType], object] = lambda _summary, _type: None,
 ) -> AdaptResult:
-    """Add a speaker to a voice; the same call continues after an interruption.
+    """Add a speaker to a voice, which stays as it is, from a folder of recordings of one speaker.
 
-    Args:
-        voice: stays as it is.
-        clips: folder of recordings of one speaker.
-        options: see there.
-        work_dir: folder for intermediate files, ours or new; remove it when the voice is saved.
-        jobs: processes that prepare.
-        cpu: do not use accelerators.
-        on_prepared: called with the summary of the clips before the training.
+    The same call continues after an interruption: intermediate files are in the work folder, ours or new; remove it
+    when the voice is saved. ``on_prepared`` is called with the summary of the clips before the training.
 
     Raises:
         SvcError: the name is in use, an option is wrong, no clip is usable, the work folder belongs to somebody else,
@@ -88,7 +67,8 @@ def adapt(
     """
     check_content_encoder(voice)
     embedding_config = speaker_embedding.adaptation_config(voice, options.overrides)
-    finetune_config = finetuning.finetune_config(voice, options.overrides)
+    overrides = {**finetuning.FINETUNE_DEFAULTS, **options.overrides}
+    finetune_config = speaker_embedding.adaptation_config(voice, overrides)
 
     # 1. Prepare: check the clips and extract their features.
     summary = _prepare(voice, clips, options.name, work_dir, jobs)

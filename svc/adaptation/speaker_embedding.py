@@ -6,20 +6,23 @@ does not change, so the other speakers stay the same to the bit.
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from svc.audio import praat
 from svc.config import Config, from_tree, to_tree
 from svc.config.tree import set_dotted
 from svc.data import manifest
 from svc.data.batch import Batch
 from svc.data.dataset import SegmentDataset
-from svc.data.manifest import Manifest
-from svc.data.pitch_augmentation import add_pitch_shifted_clips
+from svc.data.extraction import extract_clip
+from svc.data.manifest import Clip, Manifest
+from svc.features.cache import FeatureCache
 from svc.inference import speakers
 from svc.inference.voice import VoiceFile
 from svc.losses.stft import limit_band, reconstruction_losses
@@ -48,19 +51,15 @@ EMBEDDING_DEFAULTS = {
     "train.trackers": [],
 }
 MIX_STEPS, MIX_LEARNING_RATE, MIX_SEGMENTS = 40, 0.1, 16
+SHIFT_SEMITONES = (2.0, 10.0)  # above the speech, drawn for every clip
 
 
 @dataclass(frozen=True, slots=True)
 class InitialSpeaker:
-    """Start of an adaptation.
+    """Start of an adaptation."""
 
-    Attributes:
-        params: of the new speaker.
-        nearest: names of the voice's speakers, the most similar first.
-    """
-
-    params: speakers.SpeakerParams
-    nearest: list[str]
+    params: speakers.SpeakerParams  # of the new speaker
+    nearest: list[str]  # names of the voice's speakers, the most similar first
 
 
 def adaptation_config(voice: VoiceFile, overrides: Mapping[str, Any]) -> Config:
@@ -82,12 +81,37 @@ def adaptation_config(voice: VoiceFile, overrides: Mapping[str, Any]) -> Config:
 
 
 def with_pitch_shifted_speech(voice: VoiceFile, prepared: Manifest, out: Path) -> Manifest:
-    """Speech, and pitch-shifted copies; the speech alone where Praat (extra ``eval``) is not installed."""
+    """Pitch augmentation by Praat: a copy of a prepared folder, and every training clip once more at a higher pitch.
+
+    The folder itself where Praat (extra ``eval``) is not installed.
+    """
     try:
-        process_group().on_main(lambda: add_pitch_shifted_clips(prepared, out, voice.config))
+        process_group().on_main(lambda: _add_pitch_shifted_clips(prepared, out, voice.config))
     except MissingExtra:
         return prepared
     return manifest.read(out)
+
+
+def _add_pitch_shifted_clips(prepared: Manifest, out: Path, config: Config) -> None:
+    target, clips = FeatureCache(out / "store"), list(prepared.clips)
+    for clip in progress(prepared.clips, "shift pitch", "clip", len(prepared.clips)):
+        target.copy_from(prepared.cache, clip.key)
+        if clip.split == "train" and (shifted := _shift_pitch(clip, prepared, target, config)):
+            clips.append(shifted)
+    manifest.write(out, clips, prepared.speakers, [], prepared.features)
+
+
+def _shift_pitch(clip: Clip, prepared: Manifest, target: FeatureCache, config: Config) -> Clip | None:
+    """A clip at a higher pitch; none if no frame of it is voiced."""
+    semitones = float(np.random.default_rng(int(clip.key[:8], 16)).uniform(*SHIFT_SEMITONES))
+    key = target.key(clip.key, {"pitch_shift": semitones, "praat": praat.fingerprint()})
+    if not target.has(key):
+        arrays = extract_clip(praat.pitch_shift(prepared.audio(clip), semitones), config)
+        if not arrays["voiced"].any():
+            return None
+        target.put(key, arrays)
+    active = target.get(key, "cumulative_active")
+    return replace(clip, path=f"{clip.path} pitch-shifted", key=key, frames=len(active) - 1, active=int(active[-1]))
 
 
 def sample_segments(prepared: Manifest, config: Config) -> Batch:
@@ -126,15 +150,9 @@ def nearest_speaker_mix(voice: VoiceFile, segments: Batch, config: Config) -> In
 def train_embedding(
     voice: VoiceFile, initial: InitialSpeaker, prepared: Manifest, run: Path, config: Config, *, cpu: bool = False
 ) -> TrainResult:
-    """Train the parameters of the only speaker of a prepared folder.
+    """Train the parameters of the only speaker of a prepared folder; the voice stays as it is.
 
-    Args:
-        voice: stays as it is.
-        initial: start.
-        prepared: clips of one speaker.
-        run: folder of the run; if it holds checkpoints the newest is resumed.
-        config: see ``adaptation_config``.
-        cpu: do not use accelerators.
+    If the folder of the run holds checkpoints the newest is resumed. The config is one of ``adaptation_config``.
     """
 
     def initialise(state: TrainState) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svc.data.manifest import Manifest
-from svc.features.cache import FeatureCache
+from svc.features.f0 import runs
 from svc.features.speaker import Speaker
 
 VoiceType = Literal["speech", "song"]
@@ -52,15 +52,14 @@ def classify_speech_or_singing(tracks: Iterable[F0Track]) -> VoiceType:
 
 def read_tracks(prepared: Manifest) -> Iterator[F0Track]:
     """f0 and voicing of the clips of a prepared folder."""
-    cache = FeatureCache(prepared.folder / "store")
+    cache = prepared.cache
     for clip in prepared.clips:
         yield cache.get(clip.key, "f0").astype(np.float32), cache.get(clip.key, "voiced").astype(np.bool_)
 
 
 def _f0_movement(notes: NDArray[np.floating], voiced: NDArray[np.bool_]) -> NDArray[np.floating]:
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], voiced.astype(int), [0]])))
     moves = [np.zeros(0)]
-    for first, last in zip(edges[::2], edges[1::2], strict=True):
+    for first, last in runs(voiced):
         if last - first >= VIBRATO_FRAMES + STEADY_FRAMES:
             smooth = np.convolve(notes[first:last], np.ones(VIBRATO_FRAMES) / VIBRATO_FRAMES, "valid")
             moves.append(np.abs(smooth[STEADY_FRAMES:] - smooth[:-STEADY_FRAMES]))

@@ -59,13 +59,8 @@ def add_speaker(
 ) -> VoiceFile:
     """The voice with one more speaker, the last, from up to ``MAX_SECONDS`` of recordings, without training.
 
-    Args:
-        voice: the base voice, or one fitted to it.
-        name: of the speaker.
-        paths: of the recordings.
-        about: licence and note for the card.
-        voice_type: of the recordings; detected if not given.
-        rejected: gets the reasons of recordings that cannot be used, if there are others.
+    The type of the recordings is detected if not given; ``about`` are licence and note for the card. Recordings that
+    cannot be used are rejected with their reason if there are others.
 
     Raises:
         DataError: the voice is not the base voice or fitted to it, or the recordings are too short or without pitch.

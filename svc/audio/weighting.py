@@ -1,7 +1,7 @@
 """Frequency weighting: A-weighting (IEC 61672), and the pre-emphasis filters of Wright and Välimäki (1911.08922).
 
-A curve is a gain by frequency. It is applied exactly, bin by bin of a spectrum, or as an FIR filter. All have zero
-phase: in a distance of two signals that are filtered alike, the phase of the filter does not matter.
+A curve is a gain by frequency, applied exactly, bin by bin of a spectrum. All have zero phase: in a distance of two
+signals that are filtered alike, the phase of the filter does not matter.
 """
 
 from collections.abc import Callable
@@ -14,8 +14,6 @@ from torch import Tensor
 
 A_CORNERS = 20.598997, 107.65265, 737.86223, 12194.217  # Hz, poles of the A-weighting (IEC 61672)
 COEFFICIENT, AT_RATE = 0.85, 44_100  # of the pre-emphasis filters; at other rates of the same time constant
-TAPS = 257
-GRID = 2**15  # samples of the response from which an FIR filter is cut
 PADDING = 0.05  # s; responses have decayed after it
 
 Gains = NDArray[np.floating]
@@ -63,16 +61,6 @@ CURVES: dict[str, Callable[[Gains, float], Gains]] = {
 def bin_gains(name: str, size: int, sample_rate: float) -> Gains:
     """Gain (size // 2 + 1,) of a curve at each bin of a transform of ``size`` samples."""
     return CURVES[name](np.fft.rfftfreq(size, 1 / sample_rate), sample_rate)
-
-
-def fir_filter(name: str, sample_rate: float, taps: int = TAPS) -> Gains:
-    """Linear-phase FIR filter (taps,) of a curve, by frequency sampling; an odd number of taps.
-
-    With 257 taps the A-weighting is within 0.2 dB from 200 Hz to 0.9 Nyquist at 16 to 48 kHz, and up to 2 dB off at
-    50 Hz.
-    """
-    response = np.fft.fftshift(np.fft.irfft(bin_gains(name, GRID, sample_rate)))
-    return response[GRID // 2 - taps // 2 : GRID // 2 + taps // 2 + 1]
 
 
 def weight(audio: Tensor, name: str, sample_rate: float) -> Tensor:

@@ -168,7 +168,8 @@ def _translate_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         raise file_error(path, f"cannot be written ({error.strerror}); choose another name or folder") from None
     except (soundfile.SoundFileError, ValueError) as error:
-        raise file_error(path, f"cannot be written ({last_message(error)}); free disk space or write a .wav") from None
+        reason = f"cannot be written ({last_message(error)}); free some disk space or write a .wav elsewhere"
+        raise file_error(path, reason) from None
 
 
 def _remove(path: Path) -> None:

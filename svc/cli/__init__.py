@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-from svc.cli.app import app, expand_aliases, refuse_renamed_options, run, run_app
+from svc.cli.app import app, expand_aliases, run, run_app
 
 COMMANDS = (  # in the order of --help: from recordings to songs
     "prepare", "train", "export", "convert", "fit", "evaluate", "compare", "speakers", "rename", "remove", "merge",
@@ -16,10 +16,9 @@ __all__ = ["main", "run"]
 
 def main() -> None:
     """The console script ``svc``; of a command that is named no other is imported."""
-    arguments = sys.argv[1:]
-    refuse_renamed_options(arguments)
+    arguments = expand_aliases(sys.argv[1:])
     load_commands(arguments[:1] if set(arguments[:1]) & set(COMMANDS) else COMMANDS)
-    run_app(app, expand_aliases(arguments))
+    run_app(app, arguments)
 
 
 def load_commands(names: "list[str] | tuple[str, ...]" = COMMANDS) -> None:

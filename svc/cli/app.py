@@ -1,6 +1,7 @@
 """The command-line program and what its commands share. Torch is imported inside commands, so that --help is quick."""
 
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -137,6 +138,7 @@ def run_app(program: typer.Typer, arguments: Sequence[str] | None = None) -> Non
     """Run a program; errors that the user can correct are one line and exit code 2."""
     tune_glibc_malloc()
     limit_spinning()
+    threading.excepthook = _hide_full_disk
     try:
         program(args=arguments)
     except SvcError as error:
@@ -148,20 +150,31 @@ def run_app(program: typer.Typer, arguments: Sequence[str] | None = None) -> Non
     except OSError as error:
         if not is_full(error):
             raise
-        _exit_with(f"{error.filename or Path.cwd()}: {FULL_DISK}")
+        _exit_with(f"{error.filename}: {FULL_DISK}" if error.filename else FULL_DISK)
     except RuntimeError as error:
         if type(error).__name__ != "OutOfMemoryError":  # of torch
             raise
         _exit_with(OUT_OF_MEMORY)
 
 
+def _hide_full_disk(error: threading.ExceptHookArgs) -> None:
+    """Print the traceback of a thread, but not of TensorBoard's where the disk is full: the main thread says so."""
+    if error.exc_value is None or not is_full(error.exc_value):
+        threading.__excepthook__(error)
+
+
 def expand_aliases(arguments: Sequence[str]) -> list[str]:
-    """Arguments with aliases replaced by the options they mean, and a voice that comes first put behind ``-v``."""
+    """Arguments with aliases replaced by the options they mean, and a voice that comes first put behind ``-v``.
+
+    Exits with one line that names the new option where an old one is used.
+    """
     command, *rest = arguments or [""]
     end = rest.index("--") if "--" in rest else len(rest)
-    aliases = ALIASES.get(command, {})
+    aliases, renamed = ALIASES.get(command, {}), RENAMED_OPTIONS.get(command, {})
     for place, argument in enumerate(rest[:end]):
         option, equals, value = argument.partition("=")
+        if option in renamed:
+            _exit_with(f"{option}: this option is now {renamed[option]}; see svc {command} --help")
         rest[place] = f"{aliases.get(option, option)}{equals}{value}"
     first = rest[0] if rest and command in VOICE_COMMANDS and not {"-v", "--voice"} & set(rest) else ""
     if first.endswith(".safetensors") or (command == "speakers" and first and not first.startswith("-")):
@@ -169,16 +182,8 @@ def expand_aliases(arguments: Sequence[str]) -> list[str]:
     return [command, *rest] if arguments else []
 
 
-def refuse_renamed_options(arguments: Sequence[str]) -> None:
-    """Exit with one line that names the new option where an old one is used."""
-    command, *rest = arguments or [""]
-    for argument in rest[: rest.index("--")] if "--" in rest else rest:
-        option = argument.partition("=")[0]
-        new = RENAMED_OPTIONS.get(command, {}).get(option)
-        if new:
-            _exit_with(f"{option}: this option is now {new}; see svc {command} --help")
-
-
 def _exit_with(message: str) -> NoReturn:
+    if progress := sys.modules.get("svc.utils.progress"):
+        progress.close_bars()
     typer.echo(f"svc: {printable(message)}", err=True)
     sys.exit(2)

@@ -112,8 +112,7 @@ def _plan_protocol(
     from svc.adaptation.pipeline import AdaptOptions, adapt
     from svc.adaptation.zero_shot import add_speaker
     from svc.audio.find import find_audio
-    from svc.evaluation import harmony
-    from svc.evaluation.arrangement import FOLDER, SPEECH_SECONDS, arrange
+    from svc.evaluation.protocols import FOLDER, SPEECH_SECONDS, arrange, write_harmony_inputs
 
     arranged = arrange(protocol, request, [speaker.name for speaker in voice.speakers], voice.training_data)
     if protocol in SPEECH_SECONDS:
@@ -133,7 +132,7 @@ def _plan_protocol(
     if protocol != "harmony":
         return voice, [arranged]
     skipped: list[str] = []
-    inputs = harmony.write_inputs(arranged.sources, request.out / FOLDER, skipped)
+    inputs = write_harmony_inputs(arranged.sources, request.out / FOLDER, skipped)
     for line in skipped:
         typer.echo(printable(f"  skipped {line}"))
     return voice, [replace(arranged, out=request.out / kind, inputs=folder) for kind, folder in inputs.items()]
@@ -141,8 +140,9 @@ def _plan_protocol(
 
 def _evaluate(request: "EvaluationRequest", voice: "VoiceFile | None", device: str, name: str, examples: int) -> None:
     """Evaluate, write the report and print the summary."""
-    from svc.evaluation import harmony, report
+    from svc.evaluation import report
     from svc.evaluation.metrics.table import mean
+    from svc.evaluation.protocols import ANCHORS
     from svc.evaluation.run import evaluate as run
     from svc.inference.converter import Converter
 
@@ -152,8 +152,8 @@ def _evaluate(request: "EvaluationRequest", voice: "VoiceFile | None", device: s
     for line in evaluation.notes + [f"skipped {reason}" for reason in scores.skipped]:
         typer.echo(printable(f"  {line}"))
     typer.echo(f"{len(scores.pairs)} conversions evaluated; skipped: {len(scores.skipped)}")
-    if request.out.name in harmony.ANCHORS and voice:
+    if request.out.name in ANCHORS and voice:
         rows = [r for r in scores.rows if r["system"] == "voice" and r["speaker"] != r["target"] and not r.get("seen")]
-        anchors = harmony.ANCHORS[request.out.name]
+        anchors = ANCHORS[request.out.name]
         every, notes = (f"{mean(rows, key):.1%}" for key in ("log_f0_pcc", "log_f0_pcc_notes"))
         typer.echo(f"{request.out.name}: LogF0PCC {every}, of notes {notes} (on other songs: {anchors})")

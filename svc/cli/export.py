@@ -32,7 +32,10 @@ def export(
         raise DataError(f"--checkpoint {checkpoint}: give last or best")
     check_voice_output(out, force)
     if onnx is not None:
+        from svc.utils.optional import check_installed
+
         check_output(onnx, force)
+        check_installed("onnxruntime", "onnx")
         if onnx.absolute() == out.absolute():
             raise DataError(f"--onnx {onnx}: is also the voice file; give another name")
     voice = export_run(run, checkpoint, {"licence": licence, "speakers": note}, prepared)

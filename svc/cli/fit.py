@@ -17,7 +17,7 @@ from svc.cli.app import (
     check_output,
     check_voice_output,
 )
-from svc.errors import DataError
+from svc.errors import AudioError, DataError
 from svc.inference.base_voice import find_voice, name_voice
 
 if TYPE_CHECKING:
@@ -129,15 +129,18 @@ def _save_zero_shot(voice: "VoiceFile", clips: Path, out: Path, options: "AdaptO
 
 def _listen(result: "AdaptResult", work_dir: Path, preview: Path) -> None:
     """Write the preview, and print the likeness of the new speaker."""
-    from svc.adaptation.preview import convert_phrase, write_preview
     from svc.data import manifest
-    from svc.evaluation.likeness import measure_likeness
+    from svc.evaluation.likeness import convert_phrase, measure_likeness, write_preview
     from svc.inference.converter import Converter
     from svc.utils.optional import MissingExtra
 
     converter, prepared = Converter(result.voice), manifest.read(work_dir / "prepared")
     phrase = convert_phrase(converter)
-    write_preview(preview, converter, prepared, phrase)
+    note = f"{preview}: a clip re-synthesised, and a phrase converted; listen to it"
+    try:
+        write_preview(preview, converter, prepared, phrase)
+    except AudioError as error:  # the voice is there
+        note = f"no preview: {error}"
     try:
         likeness = measure_likeness(converter, prepared, phrase, result.initial.nearest)
     except MissingExtra as error:
@@ -146,7 +149,7 @@ def _listen(result: "AdaptResult", work_dir: Path, preview: Path) -> None:
         lines = likeness.describe(result.voice.speakers[-1].name) if likeness else ["likeness not measured: no clip is "
             "held out; give several clips"]  # fmt: skip
         typer.echo("\n".join(lines))
-    typer.echo(f"{preview}: a clip re-synthesised, and a phrase converted; listen to it")
+    typer.echo(note)
 
 
 def _print_summary(summary: "Summary") -> None:

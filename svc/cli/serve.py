@@ -22,10 +22,15 @@ def serve(
 
     Only this machine can open the page.
     """
+    from svc.inference.voice_header import read_header
+    from svc.utils.optional import check_installed
     from svc.web.limits import Limits
-    from svc.web.server import serve_page
+    from svc.web.server import check_port, serve_page
 
     chosen = find_voice(voice)
+    check_installed("gradio", "web")  # this and the next two before torch is imported
+    check_port(port)
+    read_header(chosen)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # to end as by Ctrl-C, leaving nothing behind
     try:
         with serve_page(chosen, port, Limits(minutes=max_minutes), not no_fit) as address:

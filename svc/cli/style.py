@@ -9,34 +9,41 @@ from svc.cli.app import Force, app, check_output
 from svc.errors import DataError
 
 PRESET_HELP = (
-    "default; random-cnn-2d, ulyanov, shallow, autoencoder; vggish, cnn14 (these two need weights that are published)"
+    "default; or a published system: random-cnn-2d, ulyanov, shallow, autoencoder; vggish, cnn14 (their weights are "
+    "downloaded once)"
+)
+SET_HELP = (
+    "option=value: evaluations=200 optimises longer, content_weight=0.1 keeps more of the content, "
+    "weights=random does without a download; the rest: svc/style/presets.py"
 )
 
 
 @app.command()
 def style(
-    content: Annotated[Path, typer.Argument(help="recording whose words, timing and melody are kept; 1 s or more")],
-    style_clip: Annotated[Path, typer.Argument(metavar="STYLE", help="recording whose texture is transferred")],
+    content: Annotated[
+        Path, typer.Argument(metavar="CONTENT", help="recording whose words, timing and melody are kept; 1 s or more")
+    ],
+    style_clip: Annotated[
+        Path, typer.Argument(metavar="STYLE", help="recording whose texture is transferred; its first 30 s of sound")
+    ],
     out: Annotated[Path, typer.Option("-o", "--out", help="audio file to write; OUT.json and OUT.png are the report")],
     preset: Annotated[str, typer.Option("-p", "--preset", help=PRESET_HELP)] = "default",
     as_published: Annotated[
         bool, typer.Option("--as-published", help="the preset exactly as its authors had it; slow, for comparison")
     ] = False,
     pitch: Annotated[
-        str, typer.Option(help="match: transpose the content to the median f0 of the style first (by Praat); or keep")
+        str, typer.Option(help="match: transpose the content to the median pitch of the style first; or keep")
     ] = "match",
     seed: Annotated[int, typer.Option(help="of random weights and noise")] = 0,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", help="option=value, e.g. evaluations=200; see svc/style/presets.py")
-    ] = None,
+    overrides: Annotated[list[str] | None, typer.Option("--set", help=SET_HELP)] = None,
     force: Force = False,
 ) -> None:
     """Transfer the texture of one clip to another.
 
-    By optimisation: nothing is trained, no data is needed.
+    By optimisation, about 3 seconds for each second of CONTENT: nothing is trained, no data is needed.
 
-    This transfers texture: the spectral colour and its local patterns. It is no singer conversion. A trained voice
-    (`svc train`, `svc convert`) converts singers better.
+    This transfers texture: the spectral colour and its local patterns. It does not convert the singer. For that,
+    `svc convert CONTENT -s STYLE`, by a trained voice, is better.
     """
     from svc.audio import files
     from svc.config import parse_overrides
@@ -51,7 +58,7 @@ def style(
         raise DataError(f"{out}: is an input of this command; give another name")
     source, texture = files.read(content), files.read(style_clip)  # before torch is imported
     from svc.style.presets import make_config
-    from svc.style.report import measure, write_report
+    from svc.style.report import describe, measure, write_report
     from svc.style.transfer import check_clips, transfer
     from svc.utils.progress import bar
 
@@ -67,10 +74,8 @@ def style(
     files.write(out, result.audio)
     measures = measure(result, texture, config)
     write_report(out, result, texture, measures)
-    typer.echo(f"{out}: {result.audio.seconds:.1f} s, preset {preset}, {result.semitones:+.1f} semitones")
-    typer.echo("  style loss {style_start:.3g} → {style_end:.3g}, content loss {content_end:.3g}".format(**measures))
-    typer.echo("  f0 {f0_median_error_cents:.0f} cents off, loudness correlation {loudness_correlation:.3f}, "
-               "nearest speaker by {judge}: {nearest_speaker}".format(**measures))  # fmt: skip
+    typer.echo(f"{out}: {result.audio.seconds:.1f} s, preset {preset}, pitch {result.semitones:+.1f} semitones")
+    typer.echo(describe(measures))
     claim = " (published: 5–10 minutes on a Tesla P40)" if as_published and preset == "random-cnn-2d" else ""
     typer.echo(f"computed in {result.seconds:.1f} s{claim}; report: {outputs[1]}, {outputs[2]}")
     typer.echo(f"next: listen to {out}")

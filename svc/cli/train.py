@@ -94,7 +94,7 @@ def train_voice(
     from svc.data import manifest
     from svc.data.prepare import check_config
     from svc.data.provenance import training_data
-    from svc.evaluation.independence import independence_notes
+    from svc.evaluation.evaluator import independence_notes
     from svc.evaluation.validation_metrics import write_training_report
     from svc.features.training_data import TrainingData, check_licence
     from svc.inference.base_voice import find_voice
@@ -139,7 +139,7 @@ def train_voice(
 
 def validation_evaluator(prepared: "Manifest", config: "Config") -> "ValidationEvaluator | None":
     """The metrics of `svc evaluate` for the validation clips, if their libraries are installed."""
-    from svc.evaluation.independence import checkpoint_metrics
+    from svc.evaluation.evaluator import checkpoint_metrics
     from svc.evaluation.validation_metrics import ValidationEvaluator
     from svc.utils.optional import MissingExtra
 

@@ -70,13 +70,9 @@ def _limit_peak(audio: Audio) -> Audio:
 
 
 def analyse_recording(audio: Audio, config: Config, f0_curve: Array | None = None, device: str = "cpu") -> Analysis:
-    """Loudness, f0 and slices of a recording, tracked slice by slice.
+    """Loudness, f0 and slices of a recording at the model's rate, tracked slice by slice.
 
-    Args:
-        audio: at the model's rate.
-        config: sample rate and features.
-        f0_curve: (N,) Hz, 0 where unvoiced, if it was tracked before.
-        device: of the networks.
+    An f0 curve (N,) in Hz, 0 where unvoiced, is one that was tracked before.
     """
     loudness = measure_loudness(audio)
     slices = slice_at_silence(loudness)

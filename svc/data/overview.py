@@ -1,6 +1,5 @@
 """Overview of a prepared folder as a picture: durations of the clips, pitch ranges and levels of the speakers."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from svc.data.manifest import Clip, by_speaker
 from svc.errors import DataError
 from svc.features.cache import FeatureCache
 from svc.features.speaker import Speaker
-from svc.utils.atomic import write_bytes
 
 OVERVIEW = "overview.png"
 MAX_SPEAKERS = 60  # shown, those with the most minutes
@@ -37,10 +35,8 @@ def write(folder: Path, clips: Sequence[Clip], speakers: Sequence[Speaker]) -> P
         axes.set_yticks(range(len(shown)), [speaker.name for speaker in shown], fontsize=8, parse_math=False)
         axes.set_ylim(len(shown) - 0.5, -0.5)
         axes.grid(alpha=0.3)
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=80)
     try:
-        write_bytes(folder / OVERVIEW, stream.getvalue())
+        figure.savefig(folder / OVERVIEW, dpi=80)
     except OSError as error:
         raise DataError(f"{folder / OVERVIEW}: cannot be written ({error.strerror}); free some space") from None
     return folder / OVERVIEW

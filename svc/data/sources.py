@@ -30,12 +30,10 @@ def common_folder(roots: Sequence[Path]) -> Path:
 
 
 def find_sources(roots: Sequence[Path], corpus: str | None = None, licence: str | None = None) -> Sources:
-    """Recordings of one or several corpora or plain folders.
+    """Recordings of one or several corpora or plain folders, of which none lies in another.
 
-    Args:
-        roots: folders; none lies in another.
-        corpus: name of the reader of all of them; by the layout of each if not given.
-        licence: of recordings whose corpus gives none.
+    The corpus names the reader of all of them, by the layout of each if not given; the licence is that of recordings
+    whose corpus gives none.
 
     Raises:
         DataError: a root is no folder or lies in another, or two corpora have a speaker of the same name.

@@ -67,7 +67,7 @@ class CNN14(AudioSetEncoder):
         """The blocks."""
         sizes = zip((1, *FILTERS), FILTERS, strict=False)
         blocks = {f"conv_block{number}": Block(*size) for number, size in enumerate(sizes, 1)}
-        return nn.ModuleDict({"bn0": nn.BatchNorm2d(64), **blocks})
+        return nn.ModuleDict({"bn0": nn.BatchNorm1d(64), **blocks})  # 2d, on one column, has a wrong gradient in torch
 
     def log_mel(self, spectrogram: Tensor) -> Tensor:
         """Log-mel power (B, 64, N) in dB of log(1 + |STFT|) (B, fft // 2 + 1, N)."""
@@ -75,8 +75,8 @@ class CNN14(AudioSetEncoder):
 
     def layers(self, spectrogram: Tensor) -> dict[str, Tensor]:
         """``block1`` (B, 64, 32 bands, N // 2) … ``block3`` (B, 256, 8, N // 8)."""
-        bands = self.network.get_submodule("bn0")(self.log_mel(spectrogram)[..., None])  # one mean for each band
-        hidden, outputs = bands.permute(0, 3, 2, 1), {}
+        bands = self.network.get_submodule("bn0")(self.log_mel(spectrogram))  # one mean for each band
+        hidden, outputs = bands[:, None].transpose(2, 3), {}
         for name in self.channels:
             hidden = self.network.get_submodule(f"conv_{name}")(hidden)
             outputs[name] = hidden.transpose(2, 3)

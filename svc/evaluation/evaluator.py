@@ -1,5 +1,6 @@
-"""All metrics of one recording against another, computed once per recording."""
+"""All metrics of one recording against another, and which of them are independent of a voice."""
 
+import importlib.util
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,18 +10,22 @@ from pathlib import Path
 from svc.audio import files
 from svc.audio.files import Audio
 from svc.audio.resample import resample
+from svc.config import Config
+from svc.config.schema import PerceptualLossConfig, SpeakerLossConfig
+from svc.encoders import campplus
+from svc.encoders.weights import cache_folder
 from svc.errors import DataError
 from svc.evaluation.metrics import artifacts, spectral
-from svc.evaluation.metrics.aperiodicity import aperiodicity
 from svc.evaluation.metrics.content import Content, PhoneContent, content_distance
-from svc.evaluation.metrics.expression import expression_scores
-from svc.evaluation.metrics.f0 import Curve, Scores, f0_scores, load_tracker, loudness_scores
+from svc.evaluation.metrics.f0 import Curve, Scores, expression_scores, f0_scores, load_tracker, loudness_scores
 from svc.evaluation.metrics.mos import load_mos_predictor
 from svc.evaluation.metrics.speaker import Vector, load_speaker_similarity
 from svc.evaluation.metrics.transcript import WhisperASR, transcript_errors
 
 MIN_GAP = 0.05  # cosine between source and target below which progress is undefined
 MAX_LENGTH_DIFFERENCE = 0.05  # of the source's length
+GE2E = "ge2e"  # the encoder behind resemblyzer
+PHONES = "phone-classifier"  # the encoder behind the content distance
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +79,7 @@ def read_audio(path: Path) -> Audio:
 
 
 class Evaluator:
-    """Computes all configured metrics.
-
-    Args:
-        config: names of the metrics.
-        enrolment: recordings of every speaker.
-    """
+    """Computes all configured metrics, given enrolment recordings of every speaker."""
 
     def __init__(self, config: EvaluatorConfig, enrolment: Mapping[str, Sequence[Audio]]):
         self.config = config
@@ -98,12 +98,7 @@ class Evaluator:
     ) -> Scores:
         """All scores of an output that keeps the timing of its source; a reconstruction if ``speaker`` is ``target``.
 
-        Args:
-            output: of the voice.
-            source: its source.
-            speaker: speaker of the source, or an empty string.
-            target: speaker that the output should sound like.
-            text: the lyrics, if available.
+        The speaker is that of the source, or an empty string; the text are the lyrics, if available.
 
         Raises:
             DataError: the lengths differ by more than 5 %.
@@ -117,7 +112,7 @@ class Evaluator:
         scores |= self.identify_speaker(output.embedding, speaker, target, source.embedding)
         scores["content_distance"] = content_distance(source.content, output.content, source.audio)
         scores |= artifacts.measure(source.audio, output.audio, source.f0)
-        noise = [aperiodicity(audio.audio, audio.f0) for audio in (output, source)]
+        noise = [artifacts.aperiodicity(audio.audio, audio.f0) for audio in (output, source)]
         scores["aperiodicity"] = noise[0] - noise[1]
         if speaker == target:
             scores["stft"] = spectral.stft_distance(output=output.audio, truth=source.audio)
@@ -163,3 +158,33 @@ class Evaluator:
     def compare_transcripts(self, output: AnalysedAudio, source: AnalysedAudio, text: str | None = None) -> Scores:
         """ASR error rates of an output beside those of its source; empty without ASR."""
         return transcript_errors(output.transcript, source.transcript, text) if self.asr else {}
+
+
+def loss_encoders(config: Config) -> set[str]:
+    """Names of the encoders in the perceptual and speaker losses of a voice."""
+    losses: list[PerceptualLossConfig | SpeakerLossConfig] = [*config.perceptual.values(), config.loss.speaker]
+    return {loss.encoder for loss in losses if loss.weight or loss.conversion_weight}
+
+
+def independence_notes(metrics: EvaluatorConfig, config: Config) -> list[str]:
+    """A sentence for every metric that shares a network with the voice's losses or inputs."""
+    losses, notes = loss_encoders(config), []
+    name = metrics.speaker_encoder
+    if (GE2E if name == "resemblyzer" else name) in losses:
+        notes.append(f"A loss of the voice used {name}, which measures similarity here: use another --speaker-encoder.")
+    if PHONES in losses | {config.features.content.encoder}:
+        notes.append("The content distance uses the phone classifier, as the voice does; --asr is independent of it.")
+    return notes
+
+
+def checkpoint_metrics(config: Config) -> EvaluatorConfig:
+    """The metrics that choose the best checkpoint of a training.
+
+    Speaker similarity by CAM++ if its weights are in the cache, else by Resemblyzer, or by cepstra if a loss uses
+    Resemblyzer's network; naturalness by Distill-MOS if it is installed.
+    """
+    encoder = "cepstral" if GE2E in loss_encoders(config) else "resemblyzer"
+    if (cache_folder() / campplus.FILE).is_file():
+        encoder = "campplus"
+    mos = ("distillmos",) if importlib.util.find_spec("distillmos") else ()
+    return EvaluatorConfig(speaker_encoder=encoder, mos=mos)

@@ -13,7 +13,7 @@ from svc.data.corpora import Recording
 from svc.data.extraction import load_audio, slice_at_silence
 from svc.errors import SvcError
 from svc.evaluation.metrics.table import Row
-from svc.evaluation.protocol import ConversionPair, Song
+from svc.evaluation.songs import ConversionPair, Song
 from svc.features.cache import to_int16
 from svc.features.extract import measure_loudness
 from svc.features.training_data import TrainingData, audio_hash, song_hash

@@ -1,13 +1,17 @@
-"""Likeness of an adapted speaker: speaker similarity of held-out clips that the voice re-synthesises."""
+"""Likeness of an adapted speaker: speaker similarity of held-out clips that the voice re-synthesises; and a preview."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from svc.audio import files
 from svc.audio.files import Audio
 from svc.data.dataset import read_features
 from svc.data.manifest import Clip, Manifest
+from svc.data.synthetic.phrases import recorded_phrase
+from svc.data.synthetic.singers import SINGERS, render
 from svc.evaluation.metrics.speaker import load_speaker_similarity
 from svc.features.transpose import Transpose
 from svc.inference.converter import Converter
@@ -15,6 +19,7 @@ from svc.utils.progress import progress
 
 ENCODER = "resemblyzer"
 MAX_CLIPS, MAX_OTHERS, NUM_ENROLMENT = 6, 4, 3  # held-out clips, other speakers, and clips of each of these
+PHRASE_SEED, PAUSE_SECONDS = 9_001, 0.5
 MIN_SHARE = 0.4  # of the way from the floor to the ceiling, below which no likeness is to be expected
 
 
@@ -95,3 +100,23 @@ def measure_likeness(converter: Converter, prepared: Manifest, song: Audio, near
 
 def _is_largest(cosines: dict[str, float], name: str) -> bool:
     return max(cosines, key=cosines.__getitem__) == name
+
+
+def convert_phrase(converter: Converter) -> Audio:
+    """A phrase by a synthetic singer, converted to the last speaker of a voice."""
+    song = render(SINGERS[-1], recorded_phrase(PHRASE_SEED), converter.voice.config.sample_rate)
+    return converter.convert(Audio(song.samples, song.rate), f"#{converter.voice.speakers[-1].number}")[0]
+
+
+def write_preview(path: Path, converter: Converter, prepared: Manifest, phrase: Audio) -> None:
+    """A WAV file: a clip of the last speaker re-synthesised, held out if there is such a clip; a pause; the phrase.
+
+    Raises:
+        AudioError: the file cannot be written.
+    """
+    clip = (prepared.split("valid") or prepared.clips)[0]
+    features = read_features(prepared.cache, clip, 0, clip.frames)
+    last = len(converter.voice.speakers) - 1
+    pause = np.zeros(round(PAUSE_SECONDS * phrase.rate), np.float32)
+    parts = [converter.convert_clip(features, last, transpose=0.0)[1], pause, phrase.samples]
+    files.write(path, Audio(np.concatenate(parts), phrase.rate))

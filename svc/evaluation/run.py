@@ -13,13 +13,12 @@ from svc.audio import files
 from svc.audio.files import Audio
 from svc.data.corpora.base import nfc
 from svc.errors import DataError, SvcError
-from svc.evaluation import protocol
-from svc.evaluation.evaluator import Evaluator, EvaluatorConfig
+from svc.evaluation import songs as layout
+from svc.evaluation.evaluator import Evaluator, EvaluatorConfig, independence_notes
 from svc.evaluation.exposure import Exposure
-from svc.evaluation.independence import independence_notes
 from svc.evaluation.metrics.speaker import MAX_SECONDS
-from svc.evaluation.protocol import ConversionPair, Song
-from svc.evaluation.scoring import Evaluation, SongScorer, read_or_skip
+from svc.evaluation.scoring import Evaluation, read_or_skip, score_all
+from svc.evaluation.songs import ConversionPair, Song
 from svc.inference.converter import Converter
 from svc.utils.progress import progress
 
@@ -31,7 +30,7 @@ CONVERTED, SOURCE_FILTER = "converted", "source_filter"  # folders for conversio
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EvaluationRequest:
-    """What to evaluate; for the layout of the folders see ``protocol``."""
+    """What to evaluate; for the layout of the folders see ``svc.evaluation.songs``."""
 
     sources: Path
     enrolment: Path | None = None  # the sources themselves if not given
@@ -56,7 +55,7 @@ def evaluate(request: EvaluationRequest, converter: Converter | None = None) -> 
     _check_places(request)
     if converter is None and not request.converted:
         raise DataError("nothing to evaluate; give --voice to convert, or --converted for existing conversions")
-    songs = protocol.find_songs(request.sources)
+    songs = layout.find_songs(request.sources)
     enrolment_files = _find_enrolment(request, songs)
     targets = _targets(request, converter, list(enrolment_files))
     enrolment = _read_enrolment(enrolment_files, skipped)
@@ -64,7 +63,7 @@ def evaluate(request: EvaluationRequest, converter: Converter | None = None) -> 
     evaluator = Evaluator(request.metrics, enrolment)
     if converter and not request.converted:
         pairs = _convert(converter, pairs, request, skipped)
-    scores = SongScorer(evaluator, request.parallel).score_all(pairs, request.jobs or os.cpu_count() or 1)
+    scores = score_all(evaluator, pairs, request.parallel, request.jobs or os.cpu_count() or 1)
     evaluation = Evaluation(scores, evaluator, enrolment)
     scores.skipped[:] = dict.fromkeys(skipped + scores.skipped)
     if converter:
@@ -85,7 +84,7 @@ def _check_places(request: EvaluationRequest) -> None:
         "--converted": request.converted,
     }
     for option, folder in inputs.items():
-        for place in (folder, *protocol.speaker_folders(folder, option).values()) if folder else ():
+        for place in (folder, *layout.speaker_folders(folder, option).values()) if folder else ():
             if out.is_relative_to(place.resolve()):
                 reason = f"lies inside the folder of {option}, where it would count as a speaker"
                 raise DataError(f"{request.out}: {reason}; choose another -o")
@@ -104,7 +103,7 @@ def _check_places(request: EvaluationRequest) -> None:
 def _find_enrolment(request: EvaluationRequest, songs: Sequence[Song]) -> dict[str, list[Path]]:
     """Enrolment files of every speaker; those of the sources if there is no other folder."""
     if request.enrolment:
-        return protocol.find_recordings(request.enrolment, "--enrolment")
+        return layout.find_recordings(request.enrolment, "--enrolment")
     names = dict.fromkeys(song.speaker for song in songs if song.speaker)
     if not names:
         raise DataError(f"{request.sources}: no speaker to compare with; give --enrolment DIR/<speaker>/")
@@ -161,7 +160,7 @@ def _plan(
     pairs: list[ConversionPair] = []
     if request.converted:
         chosen = targets if request.speakers else ()
-        pairs = protocol.match_existing_conversions(songs, request.converted, chosen, skipped)
+        pairs = layout.match_existing_conversions(songs, request.converted, chosen, skipped)
         targets = [pair.target for pair in pairs]
     names = dict.fromkeys(targets)
     usable, missing = ([name for name in names if (name in enrolled) is there] for there in (True, False))
@@ -171,7 +170,7 @@ def _plan(
     skipped += [reason] if missing else []
     if request.converted:
         return [pair for pair in pairs if pair.target in usable]
-    return protocol.plan_conversions(songs, usable, request.num_targets, request.out / CONVERTED)
+    return layout.plan_conversions(songs, usable, request.num_targets, request.out / CONVERTED)
 
 
 def _convert(

@@ -11,7 +11,7 @@ from svc.errors import AudioError, DataError, SvcError
 from svc.evaluation.evaluator import AnalysedAudio, Evaluator, read_audio
 from svc.evaluation.metrics.spectral import mcd_after_dtw
 from svc.evaluation.metrics.table import Row
-from svc.evaluation.protocol import ConversionPair, find_parallel_takes
+from svc.evaluation.songs import ConversionPair, find_parallel_takes
 from svc.utils.progress import progress
 
 
@@ -24,13 +24,6 @@ class SongScores:
     skipped: list[str] = field(default_factory=list)  # a sentence for each file that could not be scored
     truths: dict[Path, Path] = field(default_factory=dict)  # the target's own performance, by the conversion
 
-    def add(self, other: "SongScores") -> None:
-        """Append the scores of other songs."""
-        self.rows += other.rows
-        self.pairs += other.pairs
-        self.skipped += other.skipped
-        self.truths |= other.truths
-
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
@@ -42,83 +35,87 @@ class Evaluation:
     notes: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class SongScorer:
-    """Scores the conversions of one song after another."""
+def score_all(
+    evaluator: Evaluator, pairs: Sequence[ConversionPair], parallel: Path | None = None, jobs: int = 1
+) -> SongScores:
+    """Score all pairs, song by song in several threads, and the enrolment recordings of their targets.
 
-    evaluator: Evaluator
-    parallel: Path | None  # folder of the targets' own performances
+    The targets' own performances are in the folder ``parallel``.
 
-    def score_all(self, pairs: Sequence[ConversionPair], jobs: int) -> SongScores:
-        """Score all pairs, song by song in several threads, and the enrolment recordings of their targets.
+    Raises:
+        DataError: nothing could be scored.
+    """
+    by_song: dict[str, list[ConversionPair]] = {}
+    for pair in pairs:
+        by_song.setdefault(pair.song.id, []).append(pair)
+    scores = SongScores()
+    with ThreadPoolExecutor(jobs) as pool:
+        songs = pool.map(lambda own: _score_song(evaluator, own, parallel), by_song.values())
+        for song in progress(songs, "evaluate", "song", len(by_song)):
+            scores.rows += song.rows
+            scores.pairs += song.pairs
+            scores.skipped += song.skipped
+            scores.truths |= song.truths
+    if not scores.pairs:
+        raise DataError(f"nothing could be scored: {'; '.join(scores.skipped[:3])}")
+    for name in dict.fromkeys(pair.target for pair in scores.pairs):
+        scores.rows += _score_enrolment(evaluator, name)
+    return scores
 
-        Raises:
-            DataError: nothing could be scored.
-        """
-        by_song: dict[str, list[ConversionPair]] = {}
-        for pair in pairs:
-            by_song.setdefault(pair.song.id, []).append(pair)
-        scores = SongScores()
-        with ThreadPoolExecutor(jobs) as pool:
-            songs = pool.map(self.score_song, by_song.values())
-            for song in progress(songs, "evaluate", "song", len(by_song)):
-                scores.add(song)
-        if not scores.pairs:
-            raise DataError(f"nothing could be scored: {'; '.join(scores.skipped[:3])}")
-        for name in dict.fromkeys(pair.target for pair in scores.pairs):
-            scores.rows += score_enrolment(self.evaluator, name)
+
+def _score_song(evaluator: Evaluator, pairs: Sequence[ConversionPair], parallel: Path | None) -> SongScores:
+    """All conversions of one song, which is analysed once; what cannot be scored is skipped with its reason."""
+    scores = SongScores()
+    audio = read_or_skip(pairs[0].song.path, scores.skipped)
+    if audio is None:
         return scores
+    source = evaluator.analyse(audio)
+    for pair in pairs:
+        try:
+            scores.rows += _score_pair(evaluator, pair, source, parallel, scores)
+            scores.pairs.append(pair)
+        except AudioError as error:  # names its file
+            scores.skipped.append(str(error))
+        except SvcError as error:
+            scores.skipped.append(f"{pair.output}: {error}")
+    return scores
 
-    def score_song(self, pairs: Sequence[ConversionPair]) -> SongScores:
-        """All conversions of one song, which is analysed once; what cannot be scored is skipped with its reason."""
-        scores, song = SongScores(), pairs[0].song
-        audio = read_or_skip(song.path, scores.skipped)
-        if audio is None:
-            return scores
-        source = self.evaluator.analyse(audio)
-        for pair in pairs:
-            try:
-                scores.rows += self._score_pair(pair, source, scores)
-                scores.pairs.append(pair)
-            except AudioError as error:  # names its file
-                scores.skipped.append(str(error))
-            except SvcError as error:
-                scores.skipped.append(f"{pair.output}: {error}")
-        return scores
 
-    def _score_pair(self, pair: ConversionPair, source: AnalysedAudio, scores: SongScores) -> list[Row]:
-        """A row for each system; the truth is noted in the scores."""
-        evaluator, song, target = self.evaluator, pair.song, pair.target
-        text = song.text if evaluator.asr else None
-        outputs = {"voice": evaluator.analyse(read_audio(pair.output))}
-        if pair.source_filter and (alone := read_or_skip(pair.source_filter, scores.skipped)):
-            outputs["source_filter"] = evaluator.analyse(alone)
-        truths: list[Audio] = []
-        if song.speaker != target:
-            outputs["copied"] = source
-            paths = find_parallel_takes(self.parallel, target, song)[:2] if self.parallel else []
-            takes = {path: audio for path in paths if (audio := read_or_skip(path, scores.skipped))}
-            truths = list(takes.values())
-            if takes:
-                scores.truths[pair.output] = next(iter(takes))
-        rows = {}
-        for system, output in outputs.items():
-            rows[system] = evaluator.score(output, source, song.speaker, target, text)
-            if truths:
-                rows[system]["mcd"] = mcd_after_dtw(output=output.audio, truth=truths[0])
-        if "source_filter" in outputs:
-            rows["voice"] |= _wavenet_levels(outputs["voice"].audio, outputs["source_filter"].audio)
+def _score_pair(
+    evaluator: Evaluator, pair: ConversionPair, source: AnalysedAudio, parallel: Path | None, scores: SongScores
+) -> list[Row]:
+    """A row for each system; the truth is noted in the scores."""
+    song, target = pair.song, pair.target
+    text = song.text if evaluator.asr else None
+    outputs = {"voice": evaluator.analyse(read_audio(pair.output))}
+    if pair.source_filter and (alone := read_or_skip(pair.source_filter, scores.skipped)):
+        outputs["source_filter"] = evaluator.analyse(alone)
+    truths: list[Audio] = []
+    if song.speaker != target:
+        outputs["copied"] = source
+        paths = find_parallel_takes(parallel, target, song)[:2] if parallel else []
+        takes = {path: audio for path in paths if (audio := read_or_skip(path, scores.skipped))}
+        truths = list(takes.values())
+        if takes:
+            scores.truths[pair.output] = next(iter(takes))
+    rows = {}
+    for system, output in outputs.items():
+        rows[system] = evaluator.score(output, source, song.speaker, target, text)
         if truths:
-            truth = evaluator.analyse(truths[0])
-            rows["truth"] = evaluator.identify_speaker(truth.embedding, song.speaker, target) | truth.mos
-            rows["truth"] |= evaluator.compare_transcripts(truth, source, text)
-            if len(truths) > 1:
-                rows["truth"]["mcd"] = mcd_after_dtw(output=truths[1], truth=truths[0])
-        names = {"song": song.id, "speaker": song.speaker, "target": target}
-        return [{"system": system} | names | row for system, row in rows.items()]
+            rows[system]["mcd"] = mcd_after_dtw(output=output.audio, truth=truths[0])
+    if "source_filter" in outputs:
+        rows["voice"] |= _wavenet_levels(outputs["voice"].audio, outputs["source_filter"].audio)
+    if truths:
+        truth = evaluator.analyse(truths[0])
+        rows["truth"] = evaluator.identify_speaker(truth.embedding, song.speaker, target) | truth.mos
+        rows["truth"] |= evaluator.compare_transcripts(truth, source, text)
+        if len(truths) > 1:
+            rows["truth"]["mcd"] = mcd_after_dtw(output=truths[1], truth=truths[0])
+    names = {"song": song.id, "speaker": song.speaker, "target": target}
+    return [{"system": system} | names | row for system, row in rows.items()]
 
 
-def score_enrolment(evaluator: Evaluator, name: str) -> list[Row]:
+def _score_enrolment(evaluator: Evaluator, name: str) -> list[Row]:
     """A row for each enrolment recording of a speaker, compared with the others (leave one out)."""
     embeddings = evaluator.similarity.clips[name]
     rows: list[Row] = []

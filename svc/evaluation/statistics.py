@@ -25,11 +25,8 @@ class Estimate:
 def estimate(values: Sequence[float], clusters: Sequence[str]) -> Estimate:
     """Mean of the files' means with a percentile bootstrap interval over files (cluster bootstrap, Efron 1979).
 
-    Conversions of one recording are not independent, so a file is resampled with all its conversions.
-
-    Args:
-        values: one for each conversion; NaN (not measured) is left out.
-        clusters: the source file of each conversion.
+    Conversions of one recording are not independent, so a file is resampled with all its conversions. The values are
+    one for each conversion, NaN where not measured, the clusters their source files.
     """
     means = _by_file(values, clusters)
     if not len(means):

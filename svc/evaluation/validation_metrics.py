@@ -114,10 +114,7 @@ def early_stopping_advice(validations: Sequence[Scores]) -> str:
     """
     count = len(validations)
     if count < MIN_VALIDATIONS:
-        return (
-            f"Too few validations ({count}) to say whether more training would help; {MIN_VALIDATIONS} are needed "
-            "(train.validate_every)."
-        )
+        return f"Too early to say whether more training would help: {count} of {MIN_VALIDATIONS} validations."
     scores, window = np.array([scores["overall"] for scores in validations]), count // 4
     means = np.convolve(scores, np.ones(window) / window, mode="valid")
     noise = float(np.std(np.diff(scores, 2))) / math.sqrt(6) * math.sqrt(2 / window)
@@ -159,5 +156,6 @@ def write_training_report(
     try:
         write(run / "report.html", page)
     except OSError as error:
-        raise TrainingError(f"{run}/report.html: cannot be written ({error.strerror}); move it away") from None
+        reason = f"cannot be written ({error.strerror}); free some space, or move it away"
+        raise TrainingError(f"{run}/report.html: {reason}") from None
     return advice

@@ -41,7 +41,11 @@ def file_hash(path: Path) -> str:
 
 
 class FeatureCache:
-    """A folder of entries."""
+    """A folder of entries.
+
+    Raises:
+        DataError: an entry that is read is absent or damaged, or the folder cannot be written.
+    """
 
     def __init__(self, folder: Path):
         self.folder = Path(folder)
@@ -60,11 +64,7 @@ class FeatureCache:
         return self.path(key).exists()
 
     def put(self, key: str, arrays: Arrays) -> None:
-        """Write an entry; it appears whole or not at all.
-
-        Raises:
-            DataError: the folder cannot be written.
-        """
+        """Write an entry; it appears whole or not at all."""
         path = self.path(key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,13 +73,14 @@ class FeatureCache:
         except OSError as error:
             raise DataError(f"{path.parent}: cannot be written ({error.strerror}); free some space") from None
 
+    def copy_from(self, other: "FeatureCache", key: str) -> None:
+        """Copy an entry of another cache, unless it is there."""
+        if not self.has(key):
+            self.put(key, other.get_all(key))
+
     @contextmanager
     def open(self, key: str) -> Iterator["CacheEntry"]:
-        """Open an entry once, to read from it several times.
-
-        Raises:
-            DataError: the entry is absent or damaged.
-        """
+        """Open an entry once, to read from it several times."""
         try:
             with safe_open(self.path(key), framework="numpy") as file:
                 yield CacheEntry(file)
@@ -87,31 +88,14 @@ class FeatureCache:
             raise DataError(f"{self.path(key)}: cannot be read ({error}); run `svc prepare` again") from None
 
     def get(self, key: str, name: str, first: int | None = None, last: int | None = None) -> NDArray[np.generic]:
-        """``CacheEntry.get`` of the entry with a key.
-
-        Raises:
-            DataError: the entry is absent or damaged.
-        """
+        """``CacheEntry.get`` of the entry with a key."""
         with self.open(key) as entry:
             return entry.get(name, first, last)
 
     def get_all(self, key: str) -> dict[str, NDArray[np.generic]]:
-        """All arrays of an entry, by name.
-
-        Raises:
-            DataError: the entry is absent or damaged.
-        """
+        """All arrays of an entry, by name."""
         with self.open(key) as entry:
             return {name: entry.get(name) for name in entry.shapes()}
-
-    def shapes(self, key: str) -> dict[str, tuple[int, ...]]:
-        """The shape of every array of an entry; none of them is read.
-
-        Raises:
-            DataError: the entry is absent or damaged.
-        """
-        with self.open(key) as entry:
-            return entry.shapes()
 
 
 class CacheEntry:

@@ -17,27 +17,16 @@ NOISE_OFFSET = 2**31  # frames; no song starts there
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Conditioning:
-    """The inputs of the generator, N frames of 10 ms.
+    """The inputs of the generator, N frames of 10 ms."""
 
-    Attributes:
-        f0: (B, N) Hz, positive also in unvoiced frames.
-        voiced: (B, N) 1 in voiced frames, else 0.
-        phase: (B, N) cycles in [0, 1) at the centre of each frame.
-        loudness: (B, N) A-weighted level in dB.
-        relative_loudness: (B, N) dB above the median voiced level of the recording (``features.extract``).
-        content: (B, C, N) content features.
-        speaker: (B, S) weights over the speakers: one-hot, or convex for a mix; (B, S, N) if they change in time.
-        start_frame: (B,) number of the first frame in its song; it seeds the noise.
-    """
-
-    f0: Tensor
-    voiced: Tensor
-    phase: Tensor
-    loudness: Tensor
-    relative_loudness: Tensor
-    content: Tensor
-    speaker: Tensor
-    start_frame: Tensor
+    f0: Tensor  # (B, N) Hz, positive also in unvoiced frames
+    voiced: Tensor  # (B, N) 1 in voiced frames, else 0
+    phase: Tensor  # (B, N) cycles in [0, 1) at the centre of each frame
+    loudness: Tensor  # (B, N) A-weighted level in dB
+    relative_loudness: Tensor  # (B, N) dB above the median voiced level of the recording (``features.extract``)
+    content: Tensor  # (B, C, N) content features
+    speaker: Tensor  # (B, S) weights over the speakers: one-hot, or convex for a mix; (B, S, N) if they change in time
+    start_frame: Tensor  # (B,) number of the first frame in its song; it seeds the noise
 
     @property
     def frames(self) -> int:

@@ -30,14 +30,10 @@ def channels(config: ContentConfig) -> int:
     return encoders.classes()[config.encoder].channels[config.layer]
 
 
+@cache
 def encoder_fingerprint(config: ContentConfig) -> str:
     """Which encoder gives the content, with which weights: features of another mean something else."""
-    return _fingerprint(config.encoder)
-
-
-@cache
-def _fingerprint(name: str) -> str:
-    return encoders.shared(name).fingerprint()
+    return encoders.shared(config.encoder).fingerprint()
 
 
 def extract(
@@ -55,14 +51,7 @@ def extract(
     another vocal tract would, and stretches the result back onto the clock. In training it hides the speaker from the
     generator (after the vocal-tract length perturbation of Jaitly and Hinton 2013).
 
-    Args:
-        encoder: the network.
-        layer: one of its layers.
-        audio: any rate.
-        frames: N.
-        loudness: (N,) dB, to tell active frames.
-        warp: 1 leaves the audio as it is.
-        progress: called with the number of frames done, with 0 first and N last.
+    The loudness (N,) in dB tells active frames; progress is called with the number of frames done, 0 first and N last.
 
     Returns:
         (C, N).

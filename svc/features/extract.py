@@ -29,21 +29,13 @@ _CHUNK, _MARGIN = 6_000, 2  # frames of loudness at a time, and those of its win
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """Features of a file, N frames of 10 ms.
+    """Features of a file, N frames of 10 ms."""
 
-    Attributes:
-        f0: (N,) Hz, positive also in unvoiced frames.
-        voiced: (N,).
-        loudness: (N,) dB.
-        effort: (N,) dB by which that is above what is usual in the file, see ``median_voiced_level``.
-        content: (C, N).
-    """
-
-    f0: NDArray[np.float32]
-    voiced: NDArray[np.bool_]
-    loudness: NDArray[np.float32]
-    relative_loudness: NDArray[np.float32]
-    content: NDArray[np.float32]
+    f0: NDArray[np.float32]  # (N,) Hz, positive also in unvoiced frames
+    voiced: NDArray[np.bool_]  # (N,)
+    loudness: NDArray[np.float32]  # (N,) dB
+    relative_loudness: NDArray[np.float32]  # (N,) dB above ``median_voiced_level``
+    content: NDArray[np.float32]  # (C, N)
 
     def conditioning(self, speaker: torch.Tensor) -> Conditioning:
         """A batch of one for a speaker (S,), or (S, N) where that changes."""
@@ -64,10 +56,6 @@ class FeatureExtractor:
 
     On the CPU the networks are those that the whole process shares; on another device they are copies of its own.
 
-    Args:
-        config: features and sample rate.
-        device: to run the networks on.
-
     Raises:
         WeightsError: the weights of an encoder are not there, or damaged.
     """
@@ -83,21 +71,17 @@ class FeatureExtractor:
     def extract(
         self, audio: Audio, curve: NDArray[np.float32] | None = None, progress: Progress = lambda _stage, _frames: None
     ) -> Features:
-        """Features of a recording.
+        """Features of a recording at a rate that is a multiple of 100 Hz.
 
-        Args:
-            audio: at a rate that is a multiple of 100 Hz.
-            curve: f0 (N,) in Hz, 0 for unvoiced, to take; tracked with CREPE if absent.
-            progress: called with the name of a stage and the number of frames it has done.
+        A curve (N,) in Hz, 0 for unvoiced, is taken as f0; without one CREPE tracks it.
         """
         frames = len(audio.samples) * 100 // audio.rate
         level = measure_loudness(audio)
         if curve is None:
             options = self.config.features.f0
             audible = f0.above_silence(level, options)
-            pitch, periodicity = f0.track(
-                audio, frames, options, lambda done: progress("f0", done), audible, self.crepe
-            )
+            tracked = f0.track(audio, frames, options, lambda done: progress("f0", done), audible, self.crepe)
+            pitch, periodicity = tracked
             voiced = f0.voicing(periodicity, level, options)
         else:
             pitch, voiced = curve, curve > 0
@@ -141,28 +125,20 @@ def measure_loudness(audio: Audio) -> NDArray[np.float32]:
     hop = audio.rate // 100
     levels = np.empty(len(audio.samples) // hop, dtype=np.float32)
     for block, samples in iter_overlapping(iter_chunks(audio.samples), hop, len(levels), _CHUNK, _MARGIN):
-        levels[block.core] = a_weighted_loudness(torch.from_numpy(samples)[None], audio.rate)[
-            0, block.core_slice
-        ].numpy()
+        level = a_weighted_loudness(torch.from_numpy(samples)[None], audio.rate)[0]
+        levels[block.core] = level[block.core_slice].numpy()
     return levels
 
 
 def feature_fingerprint(config: Config) -> dict[str, object]:
     """All that the features depend on besides the audio: names, versions, parameters, hashes of weights."""
-    networks = [
-        part for network in f0.crepe_models(config.features.f0) for part in (network.cache_key, network.weight_hash())
-    ]
+    networks = [part for own in f0.crepe_models(config.features.f0) for part in (own.cache_key, own.weight_hash())]
     encoder = encoders.shared(config.features.content.encoder)
     return {
         "version": VERSION,
         "sample_rate": config.sample_rate,
         "f0": [*networks, f0_refinement.CACHE_KEY, repr(config.features.f0)],
-        "content": [
-            encoder.cache_key,
-            encoder.weight_hash(),
-            encoder.normalization,
-            repr(config.features.content),
-        ],
+        "content": [encoder.cache_key, encoder.weight_hash(), encoder.normalization, repr(config.features.content)],
     }
 
 

@@ -26,7 +26,7 @@ BLOCK = 60_000  # frames, ten minutes: what is longer is tracked in blocks
 OVERLAP = 200  # frames of context on either side of a block for its Viterbi path
 ISLAND_FRAMES, ISLAND_DB = 6, 30.0  # shorter voiced islands this far below the notes are no notes
 WEAK, STRONG = 0.65, 0.8  # autocorrelation of frames that may be creak, and of those that are no whisper
-MIN_STRONG, CONTEXT_FRAMES = 0.1, 50  # share of strong frames among the voiced ones within 0.5 s
+MIN_STRONG, CONTEXT_FRAMES = 0.15, 50  # share of strong frames among the voiced ones within 0.5 s
 LONG_RUN = 20  # voiced frames
 RUMBLE_HZ, MAX_RUMBLE = 50.0, 0.1  # what is below is removed if its power is more, relative to what is above
 LOW_CONFIDENCE = 0.1, 0.5  # periodicity of frames that the second network tracks; below there is no pitch
@@ -48,13 +48,8 @@ def track(
     the frequency is the mean of the bins around it, weighted by their probabilities, then moved to where the audio's
     autocorrelation peaks. No randomness anywhere.
 
-    Args:
-        audio: any rate.
-        frames: N; frames past the end of the audio read as silence.
-        config: the networks and the range.
-        progress: called with the number of frames done.
-        audible: (N,) frames to track, all if not given; the others have periodicity 0 and cost nothing.
-        models: the networks, on any device; those of the process on the CPU if not given.
+    Frames past the end of the audio read as silence. Of audible frames (N,) alone, all if not given, the others have
+    periodicity 0 and cost nothing. The models are on any device; those of the process on the CPU if not given.
 
     Returns:
         (N,) Hz and (N,) 0–1.
@@ -62,8 +57,10 @@ def track(
     mask = np.ones(frames, dtype=np.bool_) if audible is None else audible
     models = models or crepe_models(config)
     tracked, periodicity = np.empty((2, frames), dtype=np.float32)
-    for block, samples in _blocks(audio, frames):
-        samples = remove_rumble(samples, f0_refinement.SAMPLE_RATE)
+    rate = f0_refinement.SAMPLE_RATE  # of CREPE too
+    stream = resample_stream(iter_chunks(audio.samples), audio.rate, rate)
+    for block, samples in iter_overlapping(stream, hop_samples(rate), frames, BLOCK, OVERLAP):
+        samples = remove_rumble(samples, rate)
         curve, confidence = _run_crepe(samples, mask[block.with_context], config, models, _within(block, progress))
         if config.refine:
             curve, confidence = _refine(torch.from_numpy(samples), curve, confidence, mask[block.with_context], config)
@@ -99,19 +96,17 @@ def whispered(voiced: NDArray[np.bool_], strong: NDArray[np.bool_]) -> NDArray[n
     return voiced & (near[1] < MIN_STRONG * near[0])
 
 
+def runs(frames: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """First frame of every run of frames (N,), and the first one after it (K, 2)."""
+    return np.flatnonzero(np.diff(frames, prepend=False, append=False)).reshape(-1, 2)
+
+
 def without_short_runs(frames: NDArray[np.bool_], shortest: int) -> NDArray[np.bool_]:
     """Frames (N,) that stand in runs of some length."""
     kept = frames.copy()
-    edges = np.flatnonzero(np.diff(frames, prepend=False, append=False)).reshape(-1, 2)
-    for start, stop in edges[np.diff(edges, axis=1)[:, 0] < shortest]:
-        kept[start:stop] = False
+    for start, stop in runs(frames):
+        kept[start:stop] = stop - start >= shortest
     return kept
-
-
-def _blocks(audio: Audio, frames: int) -> Iterator[tuple[Block, Samples]]:
-    """At 16 kHz, which is what CREPE and the refinement take."""
-    stream = resample_stream(iter_chunks(audio.samples), audio.rate, f0_refinement.SAMPLE_RATE)
-    return iter_overlapping(stream, hop_samples(f0_refinement.SAMPLE_RATE), frames, BLOCK, OVERLAP)
 
 
 def remove_rumble(samples: Samples, rate: int) -> Samples:
@@ -196,10 +191,9 @@ def voicing(periodicity: F0Curve, loudness: F0Curve, config: F0Config) -> NDArra
 
 def without_islands(voiced: NDArray[np.bool_], loudness: F0Curve, notes_db: float) -> NDArray[np.bool_]:
     """Voicing (N,) without islands shorter than 60 ms that lie 30 dB below the notes: breath taken for pitch."""
-    edges = np.flatnonzero(np.diff(voiced, prepend=False, append=False)).reshape(-1, 2)
     kept = voiced.copy()
-    for start, stop in edges[np.diff(edges, axis=1)[:, 0] < ISLAND_FRAMES]:
-        kept[start:stop] = loudness[start:stop].max() >= notes_db - ISLAND_DB
+    for start, stop in runs(voiced):
+        kept[start:stop] = stop - start >= ISLAND_FRAMES or loudness[start:stop].max() >= notes_db - ISLAND_DB
     return kept
 
 

@@ -29,11 +29,7 @@ def read_csv(path: Path, frames: int) -> F0Curve:
     """An f0 curve from CSV: lines ``seconds,hz`` in time order, 0 Hz for unvoiced.
 
     A header may name columns in another order, milliseconds, MIDI notes, and a confidence, below .3 for unvoiced.
-    Values are interpolated in cents between voiced points and held unvoiced otherwise.
-
-    Args:
-        path: the file.
-        frames: N, of the song.
+    Values are interpolated in cents between voiced points and held unvoiced otherwise, to N frames.
 
     Raises:
         DataError: the file is not such a table, has no voiced point or hardly any that can be sung, or is a second

@@ -26,11 +26,8 @@ CACHE_KEY = f"refine/3 {SAMPLE_RATE} {WINDOW} {PERIODS} {SEARCH_CENTS} {DISTANCE
 def refine_by_autocorrelation(audio: Tensor, f0: Tensor) -> tuple[Tensor, Tensor]:
     """f0 (N,) in Hz, moved to the highest peak in reach, or left as it is where there is none, and the peak's height.
 
-    The height (N,) is 1 where the audio repeats itself, and 0 where there is no peak.
-
-    Args:
-        audio: (T,) at 16 kHz.
-        f0: (N,) Hz, above 0 everywhere; frames are centred as everywhere.
+    The height (N,) is 1 where the audio (T,) at 16 kHz repeats itself, and 0 where there is no peak. The rough f0 is
+    above 0 everywhere.
     """
     longest = max(WINDOW, PERIODS / max(float(f0.min()), 50.0)) if len(f0) else WINDOW
     windows = frame(audio[None], 2 * int(longest / 2 * SAMPLE_RATE) + 2, hop_samples(SAMPLE_RATE))[0]
@@ -41,12 +38,8 @@ def refine_by_autocorrelation(audio: Tensor, f0: Tensor) -> tuple[Tensor, Tensor
 def track_creak(audio: Tensor, where: Tensor) -> tuple[Tensor, Tensor]:
     """f0 (M,) of frames that are creaky, below the range of CREPE, and their autocorrelation there, 0 of others.
 
-    The highest peak between 32 and 52 Hz counts if it is much higher than all peaks at shorter lags, of which it could
-    be a multiple.
-
-    Args:
-        audio: (T,) at 16 kHz.
-        where: (M,) frames to track.
+    Of audio (T,) at 16 kHz only some frames (M,) are tracked. The highest peak between 32 and 52 Hz counts if it is
+    much higher than all peaks at shorter lags, of which it could be a multiple.
     """
     windows = frame(audio[None], int(PERIODS / CREAK_HZ[0] * SAMPLE_RATE), hop_samples(SAMPLE_RATE))[0]
     longest, shortest = (int(SAMPLE_RATE * OVERSAMPLING / hz) for hz in CREAK_HZ)

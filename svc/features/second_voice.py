@@ -14,6 +14,7 @@ from svc.audio.chunks import iter_chunks, iter_overlapping
 from svc.audio.files import Audio
 from svc.audio.resample import resample_stream
 from svc.audio.stft import frame
+from svc.features.f0 import runs
 from svc.utils.units import FRAMES_PER_SECOND, hop_samples
 
 RATE, WINDOW, FFT = 8_000, 768, 2048  # Hz; samples of the Hann window and of the transform
@@ -37,10 +38,7 @@ _INSIDE = (_FREQUENCIES >= LOW) & (_FREQUENCIES <= HIGH)
 def find_second_voice(audio: Audio, f0: NDArray[np.float32], voiced: NDArray[np.bool_]) -> Spans:
     """Spans in seconds where a second voice sounds with a melody of its own; in octaves it is not noticed.
 
-    Args:
-        audio: any rate.
-        f0: (N,) Hz of the first voice.
-        voiced: (N,).
+    The first voice has f0 (N,) in Hz and voicing (N,).
     """
     moves, pitch = _moves(f0), np.zeros(-(-len(f0) // STEP), np.int64)
     present = np.zeros(len(pitch), np.bool_)
@@ -130,9 +128,10 @@ def _steady(pitch: NDArray[np.int64], present: NDArray[np.bool_]) -> NDArray[np.
 def _join(present: NDArray[np.bool_]) -> Spans:
     step = STEP / FRAMES_PER_SECOND
     present = np.convolve(present, np.ones(SMOOTHING) / SMOOTHING, mode="same") > MIN_DENSITY
-    edges = np.flatnonzero(np.diff(present, prepend=False, append=False)).reshape(-1, 2) * step
     merged: Spans = []
-    for start, end in edges[np.diff(edges, axis=1)[:, 0] >= MIN_SECONDS]:
+    for start, end in runs(present) * step:
+        if end - start < MIN_SECONDS:
+            continue
         if merged and start - merged[-1][1] < GAP_SECONDS:
             merged[-1] = (merged[-1][0], float(end))
         else:

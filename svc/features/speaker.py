@@ -11,25 +11,15 @@ _FORBIDDEN = set('/\\:*?"<>|')
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
-    """Statistics of one speaker.
+    """Statistics of one speaker."""
 
-    Attributes:
-        name: see ``checked_name``.
-        seconds: of accepted audio.
-        median_f0: Hz over all voiced frames.
-        low_f0: Hz, 5th percentile.
-        high_f0: Hz, 95th percentile.
-        level: dB, A-weighted, of voiced frames: the mean over clips of their medians; 0 if not measured.
-        band: Hz, up to which the recordings reach; 0 if not measured.
-    """
-
-    name: str
-    seconds: float
-    median_f0: float
-    low_f0: float
-    high_f0: float
-    level: float = 0.0
-    band: float = 0.0
+    name: str  # see ``checked_name``
+    seconds: float  # of accepted audio
+    median_f0: float  # Hz over all voiced frames
+    low_f0: float  # Hz, 5th percentile
+    high_f0: float  # Hz, 95th percentile
+    level: float = 0.0  # dB, A-weighted, of voiced frames: the mean over clips of their medians; 0 if not measured
+    band: float = 0.0  # Hz, up to which the recordings reach; 0 if not measured
 
     @property
     def range(self) -> tuple[float, float, float]:

@@ -3,18 +3,21 @@
 A fingerprint is a hash of five bytes: among 100 000 of them another recording is found by chance once in ten million.
 """
 
+from __future__ import annotations
+
 import base64
 import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from svc.errors import DataError
+
+if TYPE_CHECKING:  # `svc speakers` needs no NumPy
+    import numpy as np
+    from numpy.typing import NDArray
 
 HASH_BYTES = 5
 UNKNOWN_LICENCE = "not known"
@@ -39,7 +42,7 @@ class TrainingData:
     licences: Mapping[str, float] = field(default_factory=dict)
     credits: tuple[str, ...] = ()
 
-    def __or__(self, other: "TrainingData") -> "TrainingData":
+    def __or__(self, other: TrainingData) -> TrainingData:
         """Both together."""
         names = dict.fromkeys([*self.licences, *other.licences])
         minutes = {name: self.licences.get(name, 0.0) + other.licences.get(name, 0.0) for name in names}
@@ -58,7 +61,7 @@ class TrainingData:
         return {"hashes": hashes, "licences": dict(self.licences), "credits": list(self.credits)}
 
     @staticmethod
-    def from_tree(tree: Mapping[str, Any]) -> "TrainingData":
+    def from_tree(tree: Mapping[str, Any]) -> TrainingData:
         """From JSON.
 
         Raises:
@@ -80,7 +83,7 @@ def song_hash(speaker: str, song: str) -> bytes:
 
 def audio_hash(samples: NDArray[np.int16]) -> bytes:
     """Fingerprint of the audio of a clip (T,) at the model's rate, whatever its name and its lossless format."""
-    return _hash(np.ascontiguousarray(samples, dtype="<i2").tobytes())
+    return _hash(samples.astype("<i2").tobytes())
 
 
 def check_licence(licence: str, data: TrainingData) -> None:

@@ -43,12 +43,8 @@ def choose_transposition(transpose: Transpose, f0: F0Curve, range_: tuple[float,
 
     ``auto`` shifts by whole octaves into the speaker's range, so that a song stays in the key of its backing track: the
     distance from the speaker's median counts once, the mean distance of the notes from the range three times.
-    ``match`` shifts the median to the speaker's, as the paper does with the means, and leaves the key.
-
-    Args:
-        transpose: semitones, ``auto`` or ``match``.
-        f0: (K,) Hz of the voiced frames of the song.
-        range_: median, lowest and highest f0 of the speaker in Hz, 0 where not measured.
+    ``match`` shifts the median to the speaker's, as the paper does with the means, and leaves the key. f0 is that of
+    the voiced frames (K,) in Hz, the range median, lowest and highest f0 of the speaker, 0 where not measured.
     """
     if transpose not in ("auto", "match"):
         return float(transpose)

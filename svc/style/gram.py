@@ -4,9 +4,6 @@ For features X (D, N) and Y (D, M): ‖XXᵀ − YYᵀ‖² = ‖XᵀX‖² − 
 hundreds the right side costs a fraction of the left one, and no D × D matrix is held.
 """
 
-from typing import Any
-
-import torch
 from torch import Tensor
 
 
@@ -28,23 +25,7 @@ class GramTarget:
         x = x / divisor**0.5
         if self.matrix is not None:
             return _squared(x @ x.T - self.matrix)
-        distance: Tensor = _KernelDistance.apply(x, self.y, self.norm)
-        return distance
-
-
-class _KernelDistance(torch.autograd.Function):
-    """The right side of the identity; its gradient in X is 4 (X XᵀX − Y YᵀX)."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, y: Tensor, norm: Tensor) -> Tensor:
-        inner, cross = x.T @ x, y.T @ x
-        ctx.save_for_backward(x, y, inner, cross)
-        return _squared(inner) - 2 * _squared(cross) + norm
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        x, y, inner, cross = ctx.saved_tensors
-        return 4 * gradient.to(x.dtype) * (x @ inner - y @ cross), None, None
+        return _squared(x.T @ x) - 2 * _squared(self.y.T @ x) + self.norm
 
 
 def _squared(matrix: Tensor) -> Tensor:

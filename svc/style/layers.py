@@ -10,6 +10,7 @@ from torch import Tensor
 from svc import encoders
 from svc.encoders import phone_classifier
 from svc.encoders.autoencoder import AutoencoderEncoder
+from svc.encoders.base import Encoder
 from svc.encoders.phone_classifier import PhoneEncoder
 from svc.encoders.random_cnn import RandomCNN1d, RandomCNN2d
 from svc.encoders.spectrogram import SpectrogramEncoder, magnitude
@@ -33,8 +34,10 @@ def make_layers(config: StyleConfig) -> Callable[[Tensor], Layers]:
     names = [name for name, cls in encoders.classes().items() if issubclass(cls, SpectrogramEncoder | PhoneEncoder)]
     if config.encoder not in names:
         raise DataError(f"--set encoder={config.encoder}: takes no spectrograms; give one of {', '.join(names)}")
-    own_weights = config.encoder == "autoencoder" and config.weights
-    encoder = AutoencoderEncoder(Path(config.weights)) if own_weights else encoders.load(config.encoder)
+    if config.encoder == "autoencoder" and config.weights not in ("", "random"):
+        encoder: Encoder = AutoencoderEncoder(Path(config.weights))
+    else:
+        encoder = encoders.load(config.encoder, random_weights=config.weights == "random")
     layers: Callable[[Tensor], Layers]
     if isinstance(encoder, SpectrogramEncoder):
         expected, layers = (encoder.sample_rate, encoder.window, encoder.fft), encoder.layers

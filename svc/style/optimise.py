@@ -52,9 +52,8 @@ def optimise(
             group["lr"] = config.learning_rate * (0.505 + 0.495 * math.cos(math.pi * before / config.evaluations))
         optimizer.step(closure)
         if not math.isfinite(trace[-1]["total"]):
-            raise DataError(
-                f"the loss is not finite after {before} evaluations; lower --set learning_rate or use lbfgs"
-            )
+            hint = "use another preset" if config.optimizer == "lbfgs" else "lower --set learning_rate or use lbfgs"
+            raise DataError(f"the loss is not finite after {before} evaluations; {hint}")
         converged = config.optimizer == "lbfgs" and len(trace) - before <= 1
         if converged or trace[-1]["style"] < config.stop_at * trace[0]["style"]:
             break

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from svc.utils.atomic import write_bytes
 
 RATE = 16_000  # Hz, of all measures
 CURVE = 200  # points of a loss curve
+JUDGES = {"campplus": "CAM++", "resemblyzer": "Resemblyzer", "cepstral": "mel cepstra"}
 
 
 def measure(result: StyleResult, style: Audio, config: StyleConfig) -> dict[str, Any]:
@@ -54,6 +56,18 @@ def measure(result: StyleResult, style: Audio, config: StyleConfig) -> dict[str,
         "seconds": result.seconds,
         "options": asdict(config),
     }
+
+
+def describe(measures: dict[str, Any]) -> str:
+    """Three lines: style loss, agreement with the content, and the speaker that the judge takes it for."""
+    change = "style loss {style_start:.3g} → {style_end:.3g}, content loss {content_end:.3g}"
+    pitch = "pitch within {f0_median_error_cents:.0f} cents"
+    if math.isnan(measures["f0_median_error_cents"]):
+        pitch = "pitch lost"
+    agreement = f"against the content: {pitch}, loudness correlation {{loudness_correlation:.2f}}"
+    verdict = ("taken for the speaker of the {nearest_speaker}: similarity {cosine_to_style:.2f} to the style, "
+               f"{{cosine_to_content:.2f}} to the content, by {JUDGES[measures['judge']]}")  # fmt: skip
+    return "\n".join(f"  {line.format(**measures)}" for line in (change, agreement, verdict))
 
 
 def _judge() -> str:

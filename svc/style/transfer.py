@@ -14,16 +14,17 @@ from torch import Tensor
 
 from svc.audio import lufs
 from svc.audio.files import Audio, Samples
-from svc.audio.praat import change_gender, to_praat
+from svc.audio.praat import DEFAULT_PITCH, change_gender, to_praat
 from svc.audio.resample import fit_length, resample
 from svc.errors import DataError
 from svc.features.extract import measure_loudness
+from svc.style import phase
 from svc.style.layers import Layers, make_layers
 from svc.style.losses import StyleObjective
 from svc.style.optimise import Losses, optimise
 from svc.style.phase import mel_points, reconstruct, stft
 from svc.style.presets import StyleConfig
-from svc.utils.optional import import_optional
+from svc.utils.optional import MissingExtra, import_optional
 from svc.utils.units import db_to_gain
 
 MIN_SECONDS = 1.0
@@ -125,7 +126,7 @@ def transfer_window(
         points, level = mel_points(config.sample_rate, content.shape[1]).T, spectrum.abs()
 
         def filtered(change: Tensor) -> Tensor:
-            return torch.log1p(level * torch.exp(points @ change))
+            return torch.log1p(level * torch.exp(points @ change.clamp(-phase.MAX_GAIN, phase.MAX_GAIN)))
 
         start = torch.zeros(1, points.shape[1], content.shape[-1])
         change, trace = optimise(start, lambda change: objective(filtered(change)), config, progress)
@@ -155,12 +156,19 @@ def check_clips(content: Audio, style: Audio) -> None:
 def match_median_pitch(content: Audio, style: Audio) -> tuple[Audio, float]:
     """The content at the median f0 of the style, by PSOLA, and the semitones it was transposed by.
 
+    It stays as it is if one of the two has no pitch.
+
     Raises:
         MissingExtra: Praat is not installed.
     """
-    import_optional("parselmouth.praat").run(SEED_PRAAT)  # PSOLA draws
+    try:
+        import_optional("parselmouth.praat").run(SEED_PRAAT)  # PSOLA draws
+    except MissingExtra as error:
+        raise MissingExtra(f"{error}, or add --pitch keep") from None
     sound, median = to_praat(content)
     _, wanted = to_praat(style)
+    if DEFAULT_PITCH in (median, wanted):
+        return content, 0.0
     shifted = change_gender(sound, 1.0, wanted, 1.0).values[0].astype(np.float32)
     return Audio(fit_length(shifted, len(content.samples)), content.rate), 12 * float(np.log2(wanted / median))
 

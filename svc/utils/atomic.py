@@ -20,6 +20,9 @@ def write_bytes(path: Path, data: bytes, *, sync: bool = False) -> None:
                 stream.flush()
                 os.fsync(stream.fileno())
         temporary.replace(path)
+    except OSError as error:
+        error.filename = str(path)  # a full disk names none
+        raise
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()

@@ -3,6 +3,7 @@
 import importlib
 import warnings
 from importlib import metadata
+from importlib.util import find_spec
 from typing import Any
 
 from svc.errors import DataError
@@ -23,8 +24,22 @@ def import_optional(module: str, group: str = "eval") -> Any:
             warnings.simplefilter("ignore")  # theirs
             return importlib.import_module(module)
     except ImportError:
-        names = " ".join(f"'{name}'" for name in _requirements(group))
-        raise MissingExtra(f"{module} is not installed; run `pip install {names}`") from None
+        raise _missing(module, group) from None
+
+
+def check_installed(module: str, group: str = "eval") -> None:
+    """Look for a library of one of the extras without importing it.
+
+    Raises:
+        MissingExtra: it is not installed.
+    """
+    if find_spec(module) is None:
+        raise _missing(module, group)
+
+
+def _missing(module: str, group: str) -> MissingExtra:
+    names = " ".join(f"'{name}'" for name in _requirements(group))
+    return MissingExtra(f"{module} is not installed; run `pip install {names}`")
 
 
 def _requirements(group: str) -> list[str]:

@@ -21,6 +21,12 @@ def bar(name: str, total: float, unit: str) -> "tqdm[Any]":
     return tqdm(desc=name, total=total, unit=unit, bar_format=shape, **_tqdm_options())
 
 
+def close_bars() -> None:
+    """Close the bars that an error left open, so that its message begins on a line of its own."""
+    for meter in list(tqdm._instances):
+        meter.close()
+
+
 def _tqdm_options() -> dict[str, Any]:
     if sys.stderr.isatty():
         return {"dynamic_ncols": True, "mininterval": 0.2, "smoothing": 0.05}

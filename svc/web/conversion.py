@@ -5,10 +5,9 @@ from pathlib import Path
 
 from svc.inference.converter import ConversionReport
 from svc.inference.loudness import Loudness
+from svc.inference.options import OUTSIDE_HINT
 from svc.inference.speaker_mix import SpeakerMix
 from svc.web.melody import Curve
-
-OUTSIDE_HINT = 0.2  # share of the notes outside the range above which another key is suggested
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,12 +73,12 @@ def shift_notes(f0: Curve, rows: Sequence[Sequence[Any]]) -> NDArray[np.float32]
 
 def plot_f0(source: Curve, converted: Curve, range_: tuple[float, float, float], name: str) -> bytes:
     """A PNG of two f0 curves (N,) in Hz, 0 where unvoiced, and a speaker's median, lowest and highest f0 in Hz."""
-    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    figure = Figure(figsize=(5.6, 2.8), layout="constrained")
     axes = figure.subplots()
     if range_[2] > 0:
         label = f"range of {name}".replace("$", r"\$")
         axes.axhspan(*_semitones(np.array(range_[1:])), color="#ffedd5", linewidth=0, label=label)
-    for curve, label, colour, width in ((source, "song", "#93c5fd", 5.0), (converted, "result", "#b91c1c", 1.5)):
+    for curve, label, colour, width in ((source, "song", "#93c5fd", 3.5), (converted, "result", "#b91c1c", 1.0)):
         step = max(1, len(curve) // MAX_POINTS)
         shown = _semitones(curve[::step])
         seconds = (np.arange(len(shown)) * step + 0.5) / FRAMES_PER_SECOND
@@ -91,7 +91,7 @@ def plot_f0(source: Curve, converted: Curve, range_: tuple[float, float, float],
     axes.grid(axis="y", alpha=0.3)
     figure.legend(loc="outside upper left", ncols=3, frameon=False)
     data = BytesIO()
-    figure.savefig(data, format="png", dpi=110)
+    figure.savefig(data, format="png", dpi=200)
     return data.getvalue()
 
 

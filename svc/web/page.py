@@ -20,7 +20,11 @@ CSS = """
 .message p { margin: 0; padding: 10px 14px; border-radius: 4px; border: 1px solid var(--border-color-primary); }
 .message p.error { border-color: #b91c1c; border-left-width: 6px; }
 .message img { width: 100%; margin-top: 12px; border-radius: 4px; background: white; }
-.message progress { width: 100%; height: 14px; margin-top: 12px; accent-color: #2563eb; }
+.message progress { width: 100%; height: 14px; margin-top: 12px; appearance: none; }
+.message progress::-webkit-progress-bar { background: var(--border-color-primary); border-radius: 4px; }
+.message progress::-webkit-progress-value { background: #2563eb; border-radius: 4px; }
+#about .html-container { padding: 0 !important; }
+#about summary { cursor: pointer; }
 body:not(.dark) { --neutral-400: #52525b; }
 #title { overflow: visible !important; }
 footer { display: none !important; }
@@ -49,11 +53,11 @@ def build(gr: Any, service: Service, fitting: bool) -> Any:
         fitting: whether speakers can be fitted.
     """
     voice = service.voice
-    card = [f"{key}: {text}" for key, text in voice.card.items() if text != "not stated"]
+    card = [f"<li>{escape(f'{key}: {text}')}</li>" for key, text in voice.card.items() if text != "not stated"]
     with gr.Blocks(title="svc", analytics_enabled=False, delete_cache=(600, 3600)) as page:
         gr.Markdown("# Convert a song to another speaker", elem_id="title")
-        about = "; ".join([f"{len(voice.speakers)} speakers", *card])
-        gr.HTML(f"Voice <b>{escape(service.name)}</b>: {escape(about)}.", elem_id="about", padding=False)
+        title = f"Voice <b>{escape(service.name)}</b>, {len(voice.speakers)} speakers"
+        gr.HTML(f"<details><summary>{title}</summary><ul>{''.join(card)}</ul></details>", elem_id="about")
         with gr.Tabs():
             with gr.Tab("Convert a song"):
                 menus = _convert_tab(gr, service)
@@ -127,18 +131,24 @@ def _convert_tab(gr: Any, service: Service) -> list[Any]:
         return _with_request(gr, convert)
 
     inputs = [song, speaker, second, share, key, semitones, loudness, notes, curve]
-    for press, mended in ((button, False), (again, True)):
-        started = press.click(
-            lambda: (None, _message("Converting …"), gr.update(visible=True)),
-            None,
-            [result, message, cancel],
-            **INSTANT,
+    started = [result, message, cancel]
+
+    def start(request: Any) -> tuple[Any, ...]:
+        service.announce(request.session_hash)
+        return None, _message("Converting …"), gr.update(visible=True)
+
+    def end(request: Any) -> tuple[Any, ...]:
+        service.cancel(request.session_hash)
+        return None, _message("The conversion was cancelled."), gr.update(visible=False)
+
+    run: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "convert", "show_progress_on": result}
+    runs = [
+        press.click(_with_request(gr, start), None, started, **INSTANT).then(
+            converting(mended), inputs, outputs, api_visibility="private", **run
         )
-        started.then(
-            converting(mended), inputs, outputs, concurrency_limit=1, concurrency_id="convert",
-            show_progress_on=result, api_visibility="private",
-        )  # fmt: skip
-    cancel.click(_with_request(gr, lambda request: service.cancel(request.session_hash)), None, None, **INSTANT)
+        for press, mended in ((button, False), (again, True))
+    ]
+    cancel.click(_with_request(gr, end), None, started, cancels=runs, **INSTANT)
     song.change(lambda: gr.update(visible=False), None, mend, **INSTANT)
     example.click(lambda: str(service.example()), None, song, **INSTANT)
     second.change(lambda chosen: gr.update(visible=bool(chosen)), second, share, **INSTANT)

@@ -11,8 +11,6 @@ from svc.errors import DataError
 from svc.utils.optional import import_optional
 from svc.web.limits import Limits
 from svc.web.origin_check import OriginCheck
-from svc.web.page import CSS, build, theme
-from svc.web.service import Service
 
 HOST = "127.0.0.1"
 
@@ -23,14 +21,15 @@ def serve_page(voice: Path, port: int, limits: Limits, fitting: bool = True) -> 
 
     Raises:
         MissingExtra: gradio is not installed.
-        DataError: the port is in use.
         WeightsError: the voice is refused.
     """
     with tempfile.TemporaryDirectory(prefix="svc-serve-", ignore_cleanup_errors=True) as folder:
         _set_gradio_environment(Path(folder).resolve() / "served")
         gr = import_optional("gradio", "web")
         middleware = import_optional("starlette.middleware", "web").Middleware
-        check_port(port)
+        from svc.web.page import CSS, build, theme
+        from svc.web.service import Service
+
         service = Service(voice, Path(folder).resolve(), limits)
         page = build(gr, service, fitting)
         try:

@@ -58,7 +58,7 @@ class Service:
         self.voice_file = voice
         self.name = voice.stem if voice.stem != "voice" else voice.resolve().parent.name
         self._converter = Converter(VoiceFile.load(voice))
-        self._cancelled: dict[str, threading.Event] = {}  # the conversion of a page that is running
+        self._cancelled: dict[str, threading.Event] = {}  # the last conversion of every page
         self._job: tuple[str, jobs.Job] | None = None  # the fit of a name
         self._fit_status = FitStatus("idle", "A fit takes some minutes. It goes on when you close the page.")
         self._lock = threading.RLock()  # of the voice and the fit
@@ -110,7 +110,7 @@ class Service:
         if not {request.first, request.second} <= {value for _, value in self.speakers()} | {""}:
             raise DataError("choose a speaker from the menu; reload the page if they have changed")
         check_length(path, self.limits.minutes)
-        end, cancelled = time.monotonic() + self.limits.convert_seconds, threading.Event()
+        end, cancelled = time.monotonic() + self.limits.convert_seconds, self._cancelled.get(page, threading.Event())
 
         def show(stage: str, share: float) -> None:
             if cancelled.is_set():
@@ -119,8 +119,9 @@ class Service:
                 raise DataError("the conversion took too long; give a shorter song")
             progress(stage, min(1.0, share))
 
-        out, self._cancelled[page] = self.served / secrets.token_hex(16), cancelled
+        out = self.served / secrets.token_hex(16)
         try:
+            show("extract", 0.0)
             mix, transpose = converter.parse_speaker(request.speaker), parse_transpose(request.transpose)
             name = _short(path.stem)
             csv, target = out / f"{name}_melody.csv", out / f"{name}_{_short(mix.label)}.wav"
@@ -135,8 +136,10 @@ class Service:
         except SvcError:
             shutil.rmtree(out, ignore_errors=True)
             raise
-        finally:
-            self._cancelled.pop(page, None)
+
+    def announce(self, page: str) -> None:
+        """Prepare for a conversion of a page, which ``cancel`` stops also while it waits for its turn."""
+        self._cancelled[page] = threading.Event()
 
     def cancel(self, page: str) -> None:
         """Stop the conversion of a page."""

@@ -226,11 +226,11 @@ def test_training_that_did_not_help_is_left_out(quick, monkeypatch):
     """Where every step is judged to be worse than the one before, the mix of known singers stays, to the bit."""
     scores = iter(range(100, 0, -1))
     monkeypatch.setattr(loop.validation, "spectral_score", lambda *_: {"spectral": 1.0, "overall": next(scores) / 100})
-    joined = quick(full=True)
-    assert (joined.outcome.best_step, joined.outcome.step) == (0, QUICK["train.steps"])
-    assert joined.voice.speakers[-1].kind == "adapted"
-    for name, mixed in joined.initial.params.items():
-        assert np.array_equal(joined.voice.weights[name][-1], mixed)
+    result = quick(full=True)
+    assert (result.outcome.best_step, result.outcome.step) == (0, QUICK["train.steps"])
+    assert result.voice.speakers[-1].kind == "adapted"
+    for name, mixed in result.initial.params.items():
+        assert np.array_equal(result.voice.weights[name][-1], mixed)
 
 
 def test_another_voice_is_another_run(voice, quick, tmp_path, monkeypatch):
@@ -239,8 +239,8 @@ def test_another_voice_is_another_run(voice, quick, tmp_path, monkeypatch):
         patch.setattr(loop, "any_rank", lambda *_: True)
         assert quick().outcome.interrupted
     other = speakers.with_renamed(voice, "0", "Zoe")
-    joined = quick(voice=replace(other, weights=other.weights | {EMBEDDING: other.weights[EMBEDDING] + 1}))
-    assert joined.outcome.step == QUICK["train.steps"]
+    result = quick(voice=replace(other, weights=other.weights | {EMBEDDING: other.weights[EMBEDDING] + 1}))
+    assert result.outcome.step == QUICK["train.steps"]
     assert len([path for path in (tmp_path / "work").iterdir() if (path / "checkpoints").exists()]) == 2
 
 
@@ -276,8 +276,8 @@ def test_speech_and_singing_are_classified(ready, voice, tmp_path, monkeypatch):
     get = FeatureCache.get
 
     def gliding(store, key, name, *span):
-        found = get(store, key, name, *span)
-        return found * 2 ** np.sin(np.arange(len(found)) / 20) if name == "f0" else found
+        curve = get(store, key, name, *span)
+        return curve * 2 ** np.sin(np.arange(len(curve)) / 20) if name == "f0" else curve
 
     monkeypatch.setattr(FeatureCache, "get", gliding)
     assert speech_or_singing.classify_speech_or_singing(speech_or_singing.read_tracks(ready)) == "speech"
@@ -285,27 +285,29 @@ def test_speech_and_singing_are_classified(ready, voice, tmp_path, monkeypatch):
 
 class TestFinetuning:
     def test_replay_data_are_conversions_to_the_other_speakers(self, fitted, ready, tmp_path, monkeypatch):
-        """The clips of old singers are what the front sings as them, in their octave."""
+        """The clips of other speakers are conversions by the source–filter stage, in their octave."""
         monkeypatch.setattr(finetuning, "REPLAY_SECONDS", 3.0)
-        rehearsed = finetuning.make_replay_dataset(fitted, ready, tmp_path / "rehearsed")
-        assert [s.name for s in rehearsed.speakers] == ["Ann", "Bob Ö.", "Cat"]
-        assert {c.path for c in rehearsed.clips if c.speaker == "Cat"} == {c.path for c in ready.clips}
-        store = FeatureCache(rehearsed.folder / "store")
-        for known in fitted.speakers[:2]:
-            own = [c for c in rehearsed.clips if c.speaker == known.name]
+        replayed = finetuning.make_replay_dataset(fitted, ready, tmp_path / "replayed")
+        assert [s.name for s in replayed.speakers] == ["Ann", "Bob Ö.", "Cat"]
+        assert {c.path for c in replayed.clips if c.speaker == "Cat"} == {c.path for c in ready.clips}
+        store = FeatureCache(replayed.folder / "store")
+        for speaker in fitted.speakers[:2]:
+            own = [c for c in replayed.clips if c.speaker == speaker.name]
             assert 3 <= sum(c.frames for c in own) / 100 < 12
             assert {c.split for c in own} == {"train"}
             features = read_features(store, own[0], 0, own[0].frames)
-            told = features.conditioning(one_hot(fitted.speaker_index(known.name), 3))
+            conditioning = features.conditioning(one_hot(fitted.speaker_index(speaker.name), 3))
             with torch.inference_mode():
-                wanted = fitted.generator(told, use_wavenet=False)[0].clamp(-1, 1).numpy()  # untrained, it is too loud
+                expected = (
+                    fitted.generator(conditioning, use_wavenet=False)[0].clamp(-1, 1).numpy()
+                )  # untrained, it is too loud
             stored = from_int16(store.get(own[0].key, "audio"))
-            assert np.abs(stored - wanted).max() < 1e-4 + 1e-3 * np.abs(wanted).max()
+            assert np.abs(stored - expected).max() < 1e-4 + 1e-3 * np.abs(expected).max()
 
     def test_the_source_filter_stage_changes_and_the_others_hardly(self, fitted, ready, tone, tmp_path):
-        rehearsed = finetuning.make_replay_dataset(fitted, ready, tmp_path / "rehearsed")
-        config = finetuning.finetune_config(fitted, QUICK)
-        outcome = finetuning.finetune(fitted, rehearsed, tmp_path / "run", config, cpu=True)
+        replayed = finetuning.make_replay_dataset(fitted, ready, tmp_path / "replayed")
+        config = speaker_embedding.adaptation_config(fitted, finetuning.FINETUNE_DEFAULTS | QUICK)
+        outcome = finetuning.finetune(fitted, replayed, tmp_path / "run", config, cpu=True)
         assert outcome.step == QUICK["train.steps"]
         new = finetuning.apply_finetuned(fitted, tmp_path / "run")
         assert [s.kind for s in new.speakers] == ["trained", "trained", "finetuned"]
@@ -318,31 +320,22 @@ class TestFinetuning:
         before, after = (Converter(v).convert(tone, "Ann")[0].samples for v in (fitted, new))
         assert 0 < np.sqrt(np.mean((after - before) ** 2)) < 0.3 * np.sqrt(np.mean(before**2))
 
-    def test_the_command(self, world, clips, monkeypatch, capsys):
-        monkeypatch.setattr(fit, "_listen", lambda *_: None)
-        arguments = ["fit", str(clips), "-n", "Cat", "-o", "new.safetensors", "--cpu", "--finetune-model", *SETS]
-        code, out, _ = svc(monkeypatch, capsys, *arguments)
-        assert code == 0
-        assert "the other speakers changed a little" in out
-        assert VoiceFile.load(world / "new.safetensors").speakers[2].kind == "finetuned"
-        assert not (world / "new.fit").exists()
-
 
 def test_a_single_recording_will_do(quick, clips, tmp_path):
     (tmp_path / "one").mkdir()
     shutil.copy(clips / "0.wav", tmp_path / "one")
-    joined = quick(clips=tmp_path / "one")
-    assert joined.voice.speakers[-1].name == "Cat"
-    assert joined.outcome.best_step is None
+    result = quick(clips=tmp_path / "one")
+    assert result.voice.speakers[-1].name == "Cat"
+    assert result.outcome.best_step is None
 
 
 def test_speech_is_pitch_shifted(voice, ready, tmp_path):
     pytest.importorskip("parselmouth")
-    raised = speaker_embedding.with_pitch_shifted_speech(voice, ready, tmp_path / "raised")
-    own, more = (raised.clips[: len(ready.clips)], raised.clips[len(ready.clips) :])
+    shifted = speaker_embedding.with_pitch_shifted_speech(voice, ready, tmp_path / "shifted")
+    own, more = (shifted.clips[: len(ready.clips)], shifted.clips[len(ready.clips) :])
     assert list(own) == list(ready.clips)
     assert [clip.path for clip in more] == [f"{clip.path} pitch-shifted" for clip in ready.split("train")]
-    store = FeatureCache(raised.folder / "store")
+    store = FeatureCache(shifted.folder / "store")
     for before, after in zip(ready.split("train"), more, strict=True):
         assert after.frames == before.frames
         low, high = (

@@ -50,19 +50,19 @@ def one_rank(arguments: list[str]) -> None:
             main()
         except SystemExit as stopped:
             code = stopped.code
-    told = {"code": code or 0, "out": out.getvalue(), "err": err.getvalue()}
-    Path(f"rank{rank}.json").write_text(json.dumps(told))
+    output = {"code": code or 0, "out": out.getvalue(), "err": err.getvalue()}
+    Path(f"rank{rank}.json").write_text(json.dumps(output))
 
 
 @pytest.mark.slow
 def test_two_processes_fit_what_one_would(fitted, world):
     whole = ["--set", "train.batch_size=4"]
-    (told,) = fitted(1, "-n", "Cat", "-o", "one.safetensors", *whole)
-    assert told["code"] == 0, told["err"]
+    (outputs,) = fitted(1, "-n", "Cat", "-o", "one.safetensors", *whole)
+    assert outputs["code"] == 0, outputs["err"]
     first, second = fitted(2, "-n", "Cat", "-o", "two.safetensors", *whole)
     assert first["code"] == second["code"] == 0, first["err"] + second["err"]
     assert second["out"] == ""
-    assert first["out"].replace("two.", "one.") == told["out"]
+    assert first["out"].replace("two.", "one.") == outputs["out"]
     one, two = (VoiceFile.load(world / f"{name}.safetensors") for name in ("one", "two"))
     assert two.speakers == one.speakers
     for name, value in speakers.speaker_params(one, 2).items():
@@ -75,8 +75,8 @@ def test_two_processes_fit_what_one_would(fitted, world):
 
 
 def test_what_is_refused_ends_both(fitted, world):
-    told = fitted(2, "-n", "Ann", "-o", "two.safetensors")
-    assert [one["code"] for one in told] == [2, 2]
-    assert "in this voice already" in told[0]["err"] + told[1]["err"]
+    outputs = fitted(2, "-n", "Ann", "-o", "two.safetensors")
+    assert [one["code"] for one in outputs] == [2, 2]
+    assert "in this voice already" in outputs[0]["err"] + outputs[1]["err"]
     assert not (world / "two.safetensors").exists()
     assert not (world / "two.fit").exists()

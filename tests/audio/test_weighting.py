@@ -1,11 +1,11 @@
-"""A-weighting against the IEC curve at four rates, as FIR filter and bin by bin; the pre-emphasis filters."""
+"""A-weighting against the IEC curve, and bin by bin; the pre-emphasis filters; filtering against an FIR filter."""
 
 import numpy as np
 import pytest
 import scipy.signal
 import torch
 
-from svc.audio.weighting import CURVES, a_weighting, bin_gains, fir_filter, weight
+from svc.audio.weighting import CURVES, a_weighting, bin_gains, weight
 
 IEC = {15: -39.4, 20: -19.1, 23: -10.9, 27: -3.2, 30: 0.0, 34: 1.3, 38: -0.1, 41: -4.3, 43: -9.3}  # by third octave
 
@@ -14,12 +14,8 @@ def test_the_curve_is_that_of_the_standard():
     np.testing.assert_allclose(a_weighting(10 ** (np.array(list(IEC)) / 10)), list(IEC.values()), atol=0.051)
 
 
-@pytest.mark.parametrize("rate", [16_000, 24_000, 44_100, 48_000])
-def test_a_weighting_as_fir_filter_and_by_bins(rate):
-    """Within 0.5 dB from 200 Hz to 0.9 Nyquist."""
-    hz = np.geomspace(200, 0.45 * rate, 500)
-    response = np.abs(scipy.signal.freqz(fir_filter("a_weighting", rate), 1, hz, fs=rate)[1])
-    assert np.abs(20 * np.log10(response) - a_weighting(hz)).max() < 0.2
+@pytest.mark.parametrize("rate", [16_000, 48_000])
+def test_a_weighting_bin_by_bin(rate):
     bins = 20 * np.log10(bin_gains("a_weighting", 1024, rate)[1:])
     np.testing.assert_allclose(bins, a_weighting(np.fft.rfftfreq(1024, 1 / rate)[1:]), atol=1e-9)
 
@@ -37,6 +33,6 @@ def test_filters_of_the_paper(name, taps):
 @pytest.mark.parametrize("name", CURVES)
 def test_audio_is_filtered_as_by_the_fir_filter(name):
     audio = torch.randn(2, 3_000, generator=torch.Generator().manual_seed(0))
-    taps = fir_filter(name, 16_000, 2_001)
+    taps = np.fft.fftshift(np.fft.irfft(bin_gains(name, 2**15, 16_000)))[2**14 - 1_000 : 2**14 + 1_001]
     wanted = scipy.signal.fftconvolve(audio.numpy(), taps[None], mode="same", axes=1)
     np.testing.assert_allclose(weight(audio, name, 16_000).numpy(), wanted, atol=2e-3)

@@ -18,7 +18,6 @@ from svc.inference.converter import ConversionReport, Converter
         ("convert --singer Ann --key=+3 a.wav", "convert --speaker Ann --transpose=+3 a.wav"),
         ("convert --pitch -2 -- --key", "convert --transpose -2 -- --key"),
         ("style a.wav b.wav --pitch keep", "style a.wav b.wav --pitch keep"),
-        ("evaluate --pitch praat", "evaluate --pitch praat"),
         ("fit clips --license CC0", "fit clips --licence CC0"),
         ("speakers v", "speakers -v v"),
         ("rename v.safetensors 0 Bea -o b.safetensors", "rename -v v.safetensors 0 Bea -o b.safetensors"),

@@ -32,13 +32,13 @@ def corpus(tmp_path):
 def run(corpus, voice, tmp_path, monkeypatch, capsys):
     """Runs a protocol; its output and what would be evaluated: requests and names of the voice's speakers."""
 
-    def protocol(name, *more, data=DATA):
+    def protocol(name):
         evaluated = []
-        replace(voice, training_data=data).save(tmp_path / "voice.safetensors")
+        replace(voice, training_data=DATA).save(tmp_path / "voice.safetensors")
         monkeypatch.setattr(
             evaluate, "_evaluate", lambda request, voice, *_: evaluated.append((request, len(voice.speakers)))
         )
-        arguments = ("-v", tmp_path / "voice.safetensors", "--sources", corpus, "-o", tmp_path / "out", *more)
+        arguments = ("-v", tmp_path / "voice.safetensors", "--sources", corpus, "-o", tmp_path / "out")
         return *svc(monkeypatch, capsys, "evaluate", "--protocol", name, *arguments), evaluated
 
     return protocol
@@ -46,14 +46,6 @@ def run(corpus, voice, tmp_path, monkeypatch, capsys):
 
 def songs(request):
     return sorted(str(path.relative_to(request.sources)) for path in request.sources.rglob("*.wav"))
-
-
-def test_songs_by_speakers_of_the_voice_or_by_others(run):
-    for name, speaker in (("seen-speakers", "Ann"), ("unseen-sources", "Cat")):
-        code, _, err, [(request, _)] = run(name, "--force")
-        assert code == 0, err
-        assert songs(request) == [f"{speaker}/folder/new/1.wav"]
-        assert request.speakers == ("Ann",)
 
 
 def test_speech_of_a_new_speaker_is_fitted(run, monkeypatch, tmp_path):
@@ -84,16 +76,3 @@ def test_harmony_has_other_inputs_for_the_same_songs(run, monkeypatch):
     assert clean.inputs is None
     for request in (harmony, separated):
         assert (request.inputs / "Ann" / "folder" / "new" / "1.wav").is_file()
-
-
-@pytest.mark.parametrize(
-    ("name", "data", "sentence"),
-    [
-        ("seen", None, "no such protocol; choose one of seen-speakers, unseen-sources, zero-shot, one-minute, harmony"),
-        ("harmony", TrainingData(), "does not say what it was trained on; export it again with --prepared"),
-    ],
-)
-def test_refused(name, data, sentence, run):
-    code, out, err, evaluated = run(name, **({} if data is None else {"data": data}))
-    assert (code, out, evaluated) == (2, "", [])
-    assert sentence in err

@@ -11,7 +11,7 @@ from zoo import make_zoo
 
 from svc.audio import files
 from svc.config import load
-from svc.data import dataset, extraction, manifest, prepare, process_file
+from svc.data import dataset, extraction, manifest, prepare
 from svc.data.sources import find_by_speaker
 from svc.errors import DataError
 from svc.features import f0
@@ -58,7 +58,7 @@ def two_clips(singers_folder, tmp_path):
     return tmp_path / "two"
 
 
-def test_twice_is_once_and_processes_do_not_matter(two_clips, tiny, tmp_path):
+def test_a_second_run_and_several_processes_give_the_same_folder(two_clips, tiny, tmp_path):
     prepare.prepare(two_clips, tmp_path / "a", tiny, jobs=1)
     once = files_of(tmp_path / "a")
     prepare.prepare(two_clips, tmp_path / "a", tiny, jobs=1)
@@ -67,16 +67,7 @@ def test_twice_is_once_and_processes_do_not_matter(two_clips, tiny, tmp_path):
     assert files_of(tmp_path / "b") == once
 
 
-def test_second_run_computes_nothing(prepared, singers_folder, tiny, monkeypatch, tmp_path):
-    def never(*_):
-        raise AssertionError("computed again")
-
-    monkeypatch.setattr(process_file, "analyse_recording", never)
-    shutil.copytree(prepared.folder, tmp_path / "copy")  # whose tables it writes anew
-    prepare.prepare(singers_folder, tmp_path / "copy", tiny, jobs=1)
-
-
-def test_other_words_need_no_other_melody(prepared, singers_folder, tiny, monkeypatch, tmp_path):
+def test_another_content_encoder_tracks_no_f0_again(prepared, singers_folder, tiny, monkeypatch, tmp_path):
     words = replace(tiny.features.content, layer="envelope")
     other = replace(tiny, features=replace(tiny.features, content=words))
     prepare.prepare(singers_folder, tmp_path / "anew", other, jobs=1)
@@ -87,7 +78,7 @@ def test_other_words_need_no_other_melody(prepared, singers_folder, tiny, monkey
     assert anew.items() <= again.items()
 
 
-def test_another_run_in_the_folder_is_one_sentence(singers_folder, tiny, tmp_path):
+def test_another_run_in_the_folder_is_an_error(singers_folder, tiny, tmp_path):
     with FileLock(tmp_path / ".lock"), pytest.raises(DataError, match="another `svc prepare` is working there"):
         prepare.prepare(singers_folder, tmp_path, tiny, jobs=1)
 
@@ -103,7 +94,7 @@ def test_another_run_in_the_folder_is_one_sentence(singers_folder, tiny, tmp_pat
         (["-rf/a.wav"], "is no speaker name"),
     ],
 )
-def test_folder_without_singers_is_one_sentence(layout, sentence, tiny, tmp_path):
+def test_a_folder_without_speakers_is_an_error(layout, sentence, tiny, tmp_path):
     for name in layout:
         (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "data" / name).write_text("words")
@@ -112,7 +103,7 @@ def test_folder_without_singers_is_one_sentence(layout, sentence, tiny, tmp_path
         prepare.prepare(tmp_path / "data", tmp_path / "out", tiny, jobs=1)
 
 
-def test_statistics_of_a_singer(prepared):
+def test_statistics_of_a_speaker(prepared):
     alto, bass = prepared.speakers
     assert bass.low_f0 < bass.median_f0 < bass.high_f0
     assert bass.median_f0 < alto.median_f0
@@ -127,7 +118,7 @@ def test_other_features_than_prepared_are_refused(prepared, tiny):
     prepare.check_config(prepared, tiny)
 
 
-def test_crop_is_what_lies_in_the_file(prepared, tiny):
+def test_a_segment_is_a_part_of_the_cache_entry(prepared, tiny):
     items = dataset.SegmentDataset(prepared, tiny)
     batch = items[3, 1]
     clip = items.clips[items.epoch_items[1]]
@@ -159,7 +150,7 @@ def test_item_depends_on_seed_epoch_and_index_alone(prepared, tiny):
     assert not np.array_equal(first[6, 2].conditioning.content, second[5, 2].conditioning.content)
 
 
-def test_names_of_all_the_world(singers_folder, tiny, tmp_path):
+def test_speaker_names_in_any_script(singers_folder, tiny, tmp_path):
     data = tmp_path / "data"
     names = ["Beyonce\u0301", "आशा", "Ann & Bob", "7b"]
     for name in [*names, "bad\u2028name", "7", "Ann,Bob"]:

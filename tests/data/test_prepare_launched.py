@@ -101,7 +101,7 @@ def full_disk(rank: int, out: Path) -> None:
         time.sleep(0.01)
 
 
-def test_what_fails_in_one_ends_both_at_once(singers_folder, launched, tmp_path):
+def test_an_error_in_one_process_ends_both(singers_folder, launched, tmp_path):
     both = launched(singers_folder, full_disk)
     for output in both:
         assert output["code"] == 2
@@ -116,7 +116,7 @@ def shot(rank: int, _out: Path) -> None:
         os._exit(0)
 
 
-def test_who_is_left_alone_says_so(singers_folder, launched):
+def test_a_process_without_the_others_is_an_error(singers_folder, launched):
     (output,) = launched(singers_folder, shot)
     assert output["code"] == 2
     (sentence,) = sentences(output)
@@ -124,7 +124,7 @@ def test_who_is_left_alone_says_so(singers_folder, launched):
     assert sentence.endswith("); see what it says and run it again, what is done is kept")
 
 
-def test_a_machine_that_does_not_see_the_folders_says_so(singers_folder, tiny, tmp_path):
+def test_a_machine_that_does_not_see_the_folders_is_an_error(singers_folder, tiny, tmp_path):
     with pytest.raises(DataError, match=r"\.lock: not seen by every machine; "):
         prepare._check_visible([singers_folder], tmp_path)
     (tmp_path / ".lock").touch()

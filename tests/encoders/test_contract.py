@@ -10,7 +10,7 @@ from svc import encoders
 from svc.encoders.base import Encoder
 from svc.encoders.ssl import SSLEncoder
 
-COUNT = 19  # registered encoders: one that vanishes is noticed
+COUNT = 20  # registered encoders: one that vanishes is noticed
 
 
 @pytest.fixture(params=NAMES)
@@ -95,6 +95,22 @@ def test_the_gradient_reaches_the_audio(encoder):
         (gradient,) = torch.autograd.grad((some * layer).sum(), audio, retain_graph=True)
         assert torch.isfinite(gradient).all()
         assert (gradient != 0).float().mean() > 0.9
+
+
+def test_the_gradient_is_the_difference_quotient(encoder):
+    audio = sound(0.1, encoder.sample_rate)
+    some = {name: torch.randn(layer.shape, generator=torch.Generator().manual_seed(0)) / layer.norm()
+            for name, layer in encoder(audio).items()}  # fmt: skip
+
+    def total(x: torch.Tensor) -> torch.Tensor:
+        return sum((layer * some[name]).double().sum() for name, layer in encoder(x).items())
+
+    variable = audio.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(total(variable), variable)
+    step = 1e-4 * audio.norm() * gradient / gradient.norm()
+    with torch.no_grad():
+        quotient = (total(audio + step) - total(audio - step)) / (2 * step.norm())
+    assert quotient.item() == pytest.approx(gradient.norm().item(), rel=0.04)
 
 
 def test_the_gradient_at_silence_is_finite(encoder):

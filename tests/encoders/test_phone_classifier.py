@@ -6,6 +6,8 @@ import struct
 import numpy as np
 import pytest
 import torch
+from phonetics.invariance import Take, abx_error
+from phonetics.phones import SILENCE
 
 from svc import encoders
 from svc.audio.files import Audio
@@ -16,8 +18,6 @@ from svc.encoders.phone_classifier import WEIGHTS, PhoneEncoder
 from svc.errors import WeightsError
 from svc.features import content
 from svc.features.extract import measure_loudness
-from svc.phonetics.invariance import Take, abx_error
-from svc.phonetics.phones import SILENCE
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from svc.data.process_file import PrepareJob, process_file
 from svc.data.provenance import training_data
 from svc.evaluation.exposure import Exposure
 from svc.evaluation.metrics.table import by_exposure
-from svc.evaluation.protocol import ConversionPair, Song, find_songs
+from svc.evaluation.songs import ConversionPair, Song, find_songs
 from svc.features.training_data import TrainingData, song_hash
 
 

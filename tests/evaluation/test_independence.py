@@ -6,15 +6,14 @@ import pytest
 
 from svc.config import load
 from svc.encoders import campplus
-from svc.evaluation import independence
-from svc.evaluation.evaluator import EvaluatorConfig
-from svc.evaluation.independence import checkpoint_metrics, independence_notes, loss_encoders
+from svc.evaluation import evaluator
+from svc.evaluation.evaluator import EvaluatorConfig, checkpoint_metrics, independence_notes, loss_encoders
 
 
 @pytest.fixture(autouse=True)
 def no_extras(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(independence.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(evaluator.importlib.util, "find_spec", lambda name: None)
     return tmp_path / "svc"
 
 
@@ -47,5 +46,5 @@ def test_checkpoints_are_not_chosen_by_the_encoder_of_a_loss(no_extras):
 
 def test_distillmos_counts_where_it_is_installed(monkeypatch):
     assert checkpoint_metrics(load(None, {})).mos == ()
-    monkeypatch.setattr(independence.importlib.util, "find_spec", lambda name: name == "distillmos")
+    monkeypatch.setattr(evaluator.importlib.util, "find_spec", lambda name: name == "distillmos")
     assert checkpoint_metrics(load(None, {})).mos == ("distillmos",)

@@ -221,11 +221,6 @@ class TestVoice:
             (r["song"], r["target"], r.get("cosine")) for r in evaluation.scores.rows if r["system"] != "source_filter"
         }
 
-    def test_target_without_enrolment(self, folders, voice, tmp_path):
-        with pytest.raises(DataError, match="no enrolment recordings of Ann, Bob Ö"):
-            evaluate(request(folders, tmp_path), Converter(voice))
-        assert not list(tmp_path.iterdir())
-
 
 def test_lyrics_beside_the_songs(folders, evaluation, tmp_path, monkeypatch):
     """Source, output and truth are transcribed; a broken text skips its song."""

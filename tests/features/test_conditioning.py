@@ -70,8 +70,8 @@ def test_hold_takes_the_nearest_voiced_frame(voiced):
         return
     source = (held - 100).astype(int)
     assert voiced[source].all()
-    known = np.flatnonzero(voiced)
-    nearest = np.abs(known[:, None] - np.arange(len(voiced))).min(axis=0)
+    voiced_frames = np.flatnonzero(voiced)
+    nearest = np.abs(voiced_frames[:, None] - np.arange(len(voiced))).min(axis=0)
     assert np.array_equal(np.abs(source - np.arange(len(voiced))), nearest)
 
 

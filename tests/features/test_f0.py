@@ -20,15 +20,15 @@ RATE = 24_000
 CENTRES = f0.bin_cents()
 
 
-def sung(curve: np.ndarray) -> Audio:
+def sing(curve: np.ndarray) -> Audio:
     """Harmonics falling by 6 dB an octave at f0 (T,)."""
     turns = 2 * np.pi * np.cumsum(curve) / RATE
     count = min(30, int(0.45 * RATE / curve.max()))
     return Audio((0.1 * sum(np.cos(k * turns + k * k) / k for k in range(1, count + 1))).astype(np.float32), RATE)
 
 
-def cents(found: np.ndarray, truth: np.ndarray | float) -> np.ndarray:
-    return np.abs(1200 * np.log2(found / truth))
+def cents(tracked: np.ndarray, truth: np.ndarray | float) -> np.ndarray:
+    return np.abs(1200 * np.log2(tracked / truth))
 
 
 # --- tracking ---
@@ -39,13 +39,13 @@ def cents(found: np.ndarray, truth: np.ndarray | float) -> np.ndarray:
     *((hz, False, 3.0) for hz in (65, 880)),
 ])  # fmt: skip
 def test_tones(hz, refine, within):
-    audio, knobs = sung(np.full(RATE // 2, float(hz))), F0Config(refine=refine)
-    found, periodicity = f0.track(audio, 50, knobs)
-    assert np.median(cents(found, hz)) < within
-    assert cents(found, hz)[4:-4].max() < 10
-    assert periodicity[4:-4].min() > knobs.voicing_threshold
-    again, _ = f0.track(audio, 50, knobs)
-    assert np.array_equal(found, again)
+    audio, config = sing(np.full(RATE // 2, float(hz))), F0Config(refine=refine)
+    tracked, periodicity = f0.track(audio, 50, config)
+    assert np.median(cents(tracked, hz)) < within
+    assert cents(tracked, hz)[4:-4].max() < 10
+    assert periodicity[4:-4].min() > config.voicing_threshold
+    again, _ = f0.track(audio, 50, config)
+    assert np.array_equal(tracked, again)
 
 
 @pytest.mark.parametrize(("hz", "extent"), [(150, 100), (800, 50)])
@@ -53,8 +53,8 @@ def test_vibrato_is_followed(hz, extent):
     def curve(seconds: np.ndarray) -> np.ndarray:
         return hz * 2 ** (extent / 1200 * np.sin(2 * np.pi * 5.5 * seconds))
 
-    found, _ = f0.track(sung(curve(np.arange(RATE) / RATE)), 100, F0Config())
-    error = cents(found, curve((np.arange(100) + 0.5) / 100))
+    tracked, _ = f0.track(sing(curve(np.arange(RATE) / RATE)), 100, F0Config())
+    error = cents(tracked, curve((np.arange(100) + 0.5) / 100))
     assert np.median(error) < 2
     assert error[4:-4].max() < 10
 
@@ -62,7 +62,7 @@ def test_vibrato_is_followed(hz, extent):
 def test_a_held_note_with_vibrato_does_not_drift():
     """±80 cents at 6 Hz: mean and extent of its first and its last seconds."""
     seconds = np.arange(8 * RATE) / RATE
-    tracked, _ = f0.track(sung(220 * 2 ** (80 / 1200 * np.sin(2 * np.pi * 6 * seconds))), 800, F0Config(model="tiny"))
+    tracked, _ = f0.track(sing(220 * 2 ** (80 / 1200 * np.sin(2 * np.pi * 6 * seconds))), 800, F0Config(model="tiny"))
     times = (np.arange(800) + 0.5) / 100
     waves = np.stack([np.sin(12 * np.pi * times), np.cos(12 * np.pi * times), np.ones(800)], axis=1)
     deviation = 1200 * np.log2(tracked / 220)
@@ -75,7 +75,9 @@ def test_a_held_note_with_vibrato_does_not_drift():
 def test_a_wide_glide_is_followed():
     seconds = 3
     tracked, _ = f0.track(
-        sung(80 * (1400 / 80) ** (np.arange(seconds * RATE) / RATE / seconds)), 100 * seconds, F0Config(model="tiny")
+        sing(80 * (1400 / 80) ** (np.arange(seconds * RATE) / RATE / seconds)),
+        100 * seconds,
+        F0Config(model="tiny"),
     )
     truth = 80 * (1400 / 80) ** ((np.arange(100 * seconds) + 0.5) / 100 / seconds)
     assert np.median(cents(tracked, truth)) < 10
@@ -84,7 +86,7 @@ def test_a_wide_glide_is_followed():
 @pytest.mark.parametrize("hz", [35, 40, 45, 55])
 def test_creak_is_neither_doubled_nor_muted(hz):
     """Below 50 Hz, where CREPE has no bins in its range, and above."""
-    tracked, periodicity = f0.track(sung(np.full(RATE, float(hz))), 100, F0Config(model="tiny"))
+    tracked, periodicity = f0.track(sing(np.full(RATE, float(hz))), 100, F0Config(model="tiny"))
     assert (periodicity >= 0.3)[4:-4].all()
     assert cents(tracked, hz)[4:-4].max() < 50
 
@@ -118,14 +120,14 @@ def test_weak_frames_among_strong_ones_are_no_whisper():
 @settings(max_examples=8, deadline=None)
 @given(hz=st.floats(65, 1500), away=st.floats(-150, 150))
 def test_a_rough_melody_is_moved_to_the_period(hz, away):
-    audio = torch.from_numpy(resample(sung(np.full(RATE // 4, hz)), f0_refinement.SAMPLE_RATE).samples)
+    audio = torch.from_numpy(resample(sing(np.full(RATE // 4, hz)), f0_refinement.SAMPLE_RATE).samples)
     rough = torch.full((25,), hz * 2 ** (away / 1200))
     assert cents(f0_refinement.refine_by_autocorrelation(audio, rough)[0].numpy(), hz)[4:-4].max() < 3
 
 
 @pytest.mark.parametrize("away", [-230.0, 230.0])
 def test_a_peak_out_of_reach_is_left_alone(away):
-    tone = torch.from_numpy(resample(sung(np.full(RATE // 4, 300.0)), f0_refinement.SAMPLE_RATE).samples)
+    tone = torch.from_numpy(resample(sing(np.full(RATE // 4, 300.0)), f0_refinement.SAMPLE_RATE).samples)
     rough = torch.full((25,), 300 * 2 ** (away / 1200))
     assert torch.equal(f0_refinement.refine_by_autocorrelation(tone, rough)[0][4:-4], rough[4:-4])
 
@@ -134,7 +136,7 @@ def test_a_peak_out_of_reach_is_left_alone(away):
 def test_a_glide_in_noise_is_followed(hz):
     """1500 cents a second, of a voice 20 dB above a noise, from a melody that is late."""
     curve = hz * 2 ** (1.25 * np.arange(RATE) / RATE)
-    tone = sung(curve).samples
+    tone = sing(curve).samples
     noise = np.random.default_rng(0).standard_normal(RATE).astype(np.float32) * tone.std() / 10
     audio = torch.from_numpy(resample(Audio(tone + noise, RATE), f0_refinement.SAMPLE_RATE).samples)
     truth = hz * 2 ** (1.25 * (np.arange(100) + 0.5) / 100)
@@ -144,8 +146,8 @@ def test_a_glide_in_noise_is_followed(hz):
     assert error.max() < 15
 
 
-def test_what_is_not_audible_is_not_listened_to():
-    tone = sung(np.full(RATE, 220.0))
+def test_what_is_not_audible_is_not_tracked():
+    tone = sing(np.full(RATE, 220.0))
     audible = np.arange(100) >= 50
     part, periodicity = f0.track(tone, 100, F0Config(), audible=audible)
     whole, everywhere = f0.track(tone, 100, F0Config())
@@ -153,43 +155,43 @@ def test_what_is_not_audible_is_not_listened_to():
     np.testing.assert_allclose(part[50:], whole[50:], rtol=1e-6)
 
 
-def test_the_larger_network_is_asked_where_the_smaller_is_unsure(monkeypatch):
-    tone = sung(np.full(RATE, 220.0)).samples
+def test_the_larger_network_tracks_what_the_smaller_is_unsure_of(monkeypatch):
+    tone = sing(np.full(RATE, 220.0)).samples
     noise = np.random.default_rng(0).standard_normal(RATE).astype(np.float32)
     audio = Audio(tone + np.linspace(0, 1, RATE, dtype=np.float32) * noise, RATE)
-    heard = []
-    listen = f0._run_network
+    calls = []
+    run_network = f0._run_network
 
     def recorded(network, windows, where, probabilities):
-        yield from listen(network, windows, where, probabilities)
-        heard.append((network.model, where, probabilities.copy()))
+        yield from run_network(network, windows, where, probabilities)
+        calls.append((network.model, where, probabilities.copy()))
 
     monkeypatch.setattr(f0, "_run_network", recorded)
     _, sure = f0.track(audio, 100, F0Config(model="tiny"))
     f0.track(audio, 100, F0Config(model="full"))
     f0.track(audio, 100, F0Config(model="both"))
-    (_, _, tiny), (_, _, full), (_, everywhere, _), (model, asked, both) = heard
+    (_, _, tiny), (_, _, full), (_, everywhere, _), (model, tracked_again, both) = calls
     assert model == "full"
     assert len(everywhere) == 100
-    np.testing.assert_array_equal(asked, np.flatnonzero((sure > 0.1) & (sure < 0.5)))
-    assert 5 < len(asked) < 95
-    np.testing.assert_allclose(both[asked], full[asked], atol=1e-5)
-    others = np.setdiff1d(np.arange(100), asked)
+    np.testing.assert_array_equal(tracked_again, np.flatnonzero((sure > 0.1) & (sure < 0.5)))
+    assert 5 < len(tracked_again) < 95
+    np.testing.assert_allclose(both[tracked_again], full[tracked_again], atol=1e-5)
+    others = np.setdiff1d(np.arange(100), tracked_again)
     np.testing.assert_array_equal(both[others], tiny[others])
 
 
 def test_silence_and_noise_are_unvoiced():
-    knobs, loud = F0Config(), np.zeros(100, np.float32)
+    config, loud = F0Config(), np.zeros(100, np.float32)
     rng = np.random.default_rng(0)
-    _, periodicity = f0.track(Audio(np.zeros(RATE, np.float32), RATE), 100, knobs)
-    assert not f0.voicing(periodicity, loud, knobs).any()
-    _, periodicity = f0.track(Audio((0.1 * rng.standard_normal(RATE)).astype(np.float32), RATE), 100, knobs)
-    assert f0.voicing(periodicity, loud, knobs).mean() < 0.1
+    _, periodicity = f0.track(Audio(np.zeros(RATE, np.float32), RATE), 100, config)
+    assert not f0.voicing(periodicity, loud, config).any()
+    _, periodicity = f0.track(Audio((0.1 * rng.standard_normal(RATE)).astype(np.float32), RATE), 100, config)
+    assert f0.voicing(periodicity, loud, config).mean() < 0.1
 
 
 def test_frames_past_the_end_are_unvoiced():
-    found, periodicity = f0.track(sung(np.full(RATE // 4, 220.0)), 40, F0Config())
-    assert (len(found), periodicity[30:].max() < 0.3, periodicity[5:20].min() > 0.3) == (40, True, True)
+    tracked, periodicity = f0.track(sing(np.full(RATE // 4, 220.0)), 40, F0Config())
+    assert (len(tracked), periodicity[30:].max() < 0.3, periodicity[5:20].min() > 0.3) == (40, True, True)
     assert [len(x) for x in f0.track(Audio(np.zeros(0, np.float32), RATE), 0, F0Config(refine=False))] == [0, 0]
 
 
@@ -205,7 +207,7 @@ def test_voicing_needs_periodicity_and_level():
 )
 @pytest.mark.parametrize("start", [0, 60])
 def test_short_islands_far_below_the_notes_are_unvoiced(frames, level, stays, start):
-    """Breath taken for pitch: two frames 40 dB below the notes were sung as a hum of 20 ms."""
+    """Breath taken for pitch: two frames 40 dB below the notes were converted to a hum of 20 ms."""
     periodicity, loudness = np.zeros(70, np.float32), np.full(70, -50, np.float32)
     periodicity[20:50], loudness[20:50] = 0.9, -10
     periodicity[start : start + frames], loudness[start : start + frames] = 0.9, level
@@ -241,8 +243,8 @@ def test_one_frame_an_octave_off_is_ignored_and_a_lasting_leap_is_not():
     table[4] = peaks(160, height=0.9)[0] + peaks(100, height=0.1)[0]
     np.testing.assert_allclose(decoded_cents(table), CENTRES[100], atol=0.5)
     table = np.concatenate([peaks(100, frames=20), peaks(160, frames=20)])
-    found = decoded_cents(table)
-    np.testing.assert_allclose(found[[0, 10, -10, -1]], CENTRES[[100, 100, 160, 160]], atol=0.5)
+    tracked = decoded_cents(table)
+    np.testing.assert_allclose(tracked[[0, 10, -10, -1]], CENTRES[[100, 100, 160, 160]], atol=0.5)
 
 
 def test_the_range_is_kept():

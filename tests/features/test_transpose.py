@@ -13,17 +13,17 @@ A3 = np.full(50, 220.0, dtype=np.float32)
 
 
 @pytest.mark.parametrize("text", ["", "high", "nan", "inf", "49", "1e9"])
-def test_a_key_is_checked(text):
+def test_parse_transpose_refuses(text):
     with pytest.raises(DataError, match="give auto, match, or semitones"):
         transpose.parse_transpose(text)
 
 
-def test_a_key_is_read():
+def test_parse_transpose():
     texts = ("auto", " Match", "-12", "0.5", "+7")
     assert [transpose.parse_transpose(text) for text in texts] == ["auto", "match", -12.0, 0.5, 7.0]
 
 
-def test_octaves_bring_the_song_home():
+def test_auto_shifts_by_octaves_into_the_range():
     assert transpose.choose_transposition("auto", A3, (110.0, 80.0, 160.0)) == -12
     assert transpose.choose_transposition("auto", A3, (440.0, 330.0, 600.0)) == 12
     assert transpose.choose_transposition("auto", A3, (220.0, 110.0, 440.0)) == 0
@@ -41,7 +41,7 @@ def test_match_brings_the_medians_together_and_leaves_the_key():
     assert transpose.choose_transposition("match", A3, (330.0, 200.0, 500.0)) == pytest.approx(7.02, abs=0.005)
 
 
-def test_nothing_is_moved_where_nothing_is_known():
+def test_no_shift_without_a_range_or_voiced_frames():
     for wanted in ("auto", "match"):
         assert transpose.choose_transposition(wanted, A3[:0], (110.0, 80.0, 160.0)) == 0
         assert transpose.choose_transposition(wanted, A3, (0.0, 0.0, 0.0)) == 0

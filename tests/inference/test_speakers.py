@@ -108,8 +108,3 @@ def test_voices_of_another_base_are_not(voice, three):
     other = replace(other, weights=other.weights | {"conditioner.input.bias": np.ones(16, np.float32)})
     with pytest.raises(WeightsError, match="have different generator weights"):
         speakers.merge(three, other)
-
-
-def test_a_name_in_use_is_refused(three):
-    with pytest.raises(DataError, match="in this voice already"):
-        speakers.with_speaker(three, replace(CAT, name="ann"), row(np.zeros(4)))

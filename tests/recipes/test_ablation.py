@@ -1,8 +1,6 @@
 """The ablation resumes: step times are measured once, and interrupted runs continue."""
 
 import json
-import os
-import signal
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -12,11 +10,9 @@ from test_recipes import recipe
 
 from svc.config import to_tree
 from svc.errors import ConfigError
-from svc.inference.voice import VoiceFile
-from svc.training import checkpoint, loop
+from svc.training import checkpoint
 
 SOURCE_FILTER_STEPS = 2
-AGAIN = "next: the same command again, to go on"
 COSTS = {"source-filter": 0.5, "8 channels": 0.25}  # seconds a step
 
 
@@ -57,23 +53,6 @@ def search(tiny, prepared, tmp_path, monkeypatch) -> Search:
     return search
 
 
-@pytest.fixture
-def interrupt(monkeypatch):
-    """Have Ctrl-C pressed in the step of that number, counted over all runs."""
-    real, taken = loop.train_step, []
-
-    def at(number: int) -> None:
-        def disturbed(state, *others):
-            taken.append(state.step)
-            if len(taken) == number:
-                os.kill(os.getpid(), signal.SIGINT)
-            return real(state, *others)
-
-        monkeypatch.setattr(loop, "train_step", disturbed)
-
-    return at
-
-
 def test_again_it_goes_by_the_costs_that_it_measured(search, capsys):
     search.run()
     done = {
@@ -93,31 +72,6 @@ def test_again_it_goes_by_the_costs_that_it_measured(search, capsys):
     assert search.steps() == done
     assert (search.out / "costs.json").read_bytes() == written
     assert "8 channels: 0.250 s a step, " in capsys.readouterr().out
-
-
-def test_interrupted_in_a_variant_it_goes_on_there(search, interrupt, capsys):
-    interrupt(SOURCE_FILTER_STEPS + 1)
-    search.run()
-    assert capsys.readouterr().out.splitlines()[-1] == AGAIN
-    assert search.steps() == {"source-filter": SOURCE_FILTER_STEPS + 1, "source_filter_alone": SOURCE_FILTER_STEPS}
-    assert search.voices() == []
-
-    search.costs = {"source-filter": 0.1, "8 channels": 0.1}
-    search.run()
-    assert search.steps() == {
-        "8_channels": SOURCE_FILTER_STEPS + 4,
-        "source-filter": SOURCE_FILTER_STEPS + 2,
-        "source_filter_alone": SOURCE_FILTER_STEPS,
-    }
-    steps = [
-        json.loads(line)["step"] for line in (search.out / "source-filter" / "losses.jsonl").read_text().splitlines()
-    ]
-    assert steps == [SOURCE_FILTER_STEPS + 1, SOURCE_FILTER_STEPS + 2]
-    assert [singer.name for singer in VoiceFile.load(search.out / "source-filter" / "voice.safetensors").speakers] == [
-        "alto",
-        "bass",
-    ]
-    assert capsys.readouterr().out.splitlines()[-1].startswith("next: svc evaluate --voice")
 
 
 def test_no_such_variant_is_one_sentence_and_leaves_nothing(search):

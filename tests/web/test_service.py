@@ -171,6 +171,7 @@ def test_a_conversion_that_takes_too_long_is_stopped(service, voice):
 
 def test_a_closed_page_cancels_its_conversion_only(service):
     path, before = upload(service), everything(service.folder)
+    service.announce("mine")
 
     def cancelling(page):
         return lambda _stage, _share: service.cancel(page)
@@ -178,6 +179,7 @@ def test_a_closed_page_cancels_its_conversion_only(service):
     with pytest.raises(DataError, match="the conversion was cancelled"):
         service.convert(path, ConversionRequest("#0"), cancelling("mine"), "mine")
     assert everything(service.folder) == before
+    service.announce("mine")
     assert service.convert(path, ConversionRequest("#0"), cancelling("yours"), "mine").audio.exists()
 
 

@@ -10,13 +10,13 @@ from typing import Literal
 from svc.audio.find import find_audio, is_audio, is_hidden
 from svc.data.corpora.split import Side
 from svc.errors import DataError, printable
+from svc.features.speaker import MAX_NAME
 
 Kind = Literal["song", "speech", ""]
 
 RESEARCH_ONLY = "research only"
 NO_LANGUAGE = "zxx"  # ISO 639-2: no linguistic content
 MAX_DEPTH = 3  # levels below the given folder where a corpus is searched
-_MAX_SPEAKER = 64  # characters of a name
 _MAX_NAMES = 4  # names in a message
 
 
@@ -153,7 +153,7 @@ def speaker_name(text: str) -> str:
     """A speaker's name from a table or a folder, fit for file names and command lines; empty if nothing is left."""
     words = "".join(c if c.isprintable() else " " for c in nfc(text)).split()
     fit = re.sub(r'[/\\:*?"<>|]+|[.]{2,}', "-", " ".join(words))
-    return fit.strip(" .-")[:_MAX_SPEAKER].strip(" .-")
+    return fit.strip(" .-")[:MAX_NAME].strip(" .-")
 
 
 def nfc(text: str) -> str:

@@ -1,4 +1,4 @@
-"""f0, voicing, loudness and timing errors of an output against its source.
+"""f0, voicing, loudness, timing and expression (vibrato, glides) of an output against its source.
 
 The default tracker is Praat's autocorrelation. The voice uses CREPE refined by an autocorrelation, so check important
 claims about f0 with ``pyin`` as well.
@@ -15,7 +15,7 @@ from svc.audio.files import Audio
 from svc.errors import DataError
 from svc.features.extract import measure_loudness
 from svc.utils.optional import import_optional
-from svc.utils.units import hop_samples
+from svc.utils.units import FRAMES_PER_SECOND, hop_samples
 
 Curve = NDArray[np.float64]  # (N,) Hz every 10 ms, 0 where unvoiced
 Scores = dict[str, float]
@@ -26,6 +26,17 @@ GROSS = 0.2  # of f0, beyond which an error is gross (Chu and Alwan 2009)
 NOTE_FRAMES, MAX_LEAP = 10, 300.0  # the shortest note, and cents between neighbouring frames of one note
 QUIET = 60.0  # dB below the loudest frame: the floor of the loudness curves
 MAX_LAG = 50  # frames
+WINDOW, STEP = 50, 10  # frames: three periods of vibrato
+RATES = np.arange(4.0, 8.01, 0.1)  # Hz
+MIN_EXTENT, MIN_SHARE = 15.0, 0.6  # cents, and share of the variance that is one sine: less is no vibrato
+SLOPE = 5  # frames between which slopes are measured
+MIN_SLOPE = 100.0  # cents per second; what is flatter is no glide
+
+_TIME = np.arange(WINDOW) / FRAMES_PER_SECOND
+_TREND, _ = np.linalg.qr(np.vander(_TIME, 3))  # (WINDOW, 3), orthonormal
+_WAVES = np.exp(2j * np.pi * RATES[:, None] * _TIME)
+_PAIRS = np.stack([_WAVES.imag, _WAVES.real], axis=-1)
+_BASES, _TRIANGLES = np.linalg.qr(_PAIRS - _TREND @ (_TREND.T @ _PAIRS))  # (rates, WINDOW, 2), (rates, 2, 2)
 
 
 def praat(audio: Audio, floor: float = FMIN, ceiling: float = FMAX) -> Curve:
@@ -73,9 +84,7 @@ def load_tracker(name: str) -> Callable[[Audio], Curve]:
 def f0_scores(*, output_f0: Curve, reference_f0: Curve) -> Scores:
     """f0 errors of an output after removing one constant shift; frames are compared without time warping.
 
-    Args:
-        output_f0: (N,) Hz, 0 where unvoiced.
-        reference_f0: (N,) Hz, likewise.
+    Both curves are (N,) Hz, 0 where unvoiced.
 
     Returns:
         Over frames where both are voiced: ``shift`` (cents, median difference), and after it ``f0_rmse`` and
@@ -143,6 +152,51 @@ def loudness_scores(*, output: Audio, source: Audio) -> Scores:
         for lag in range(-limit, limit + 1)
     ]
     return {"loudness": correlation, "lag": 10.0 * (int(np.nanargmax(correlations)) - limit)}
+
+
+def expression_scores(*, output_f0: Curve, source_f0: Curve) -> Scores:
+    """How an output keeps the expression of its source, from f0 (N,) in Hz, 0 where unvoiced.
+
+    Returns:
+        ``vibrato_extent``: median ratio of the extents of vibrato, output to source; ``vibrato_rate``: median
+        difference of their rates in Hz; ``f0_slope``: correlation of the slopes of f0 in glides of the source. NaN
+        where the source has no vibrato or no glides.
+    """
+    count = min(len(output_f0), len(source_f0))
+    output, source = (np.log2(np.maximum(f0[:count], 1)) * 1200 for f0 in (output_f0, source_f0))
+    both = (output_f0[:count] > 0) & (source_f0[:count] > 0)
+    ratios, differences = [], []
+    for start in range(0, count - WINDOW + 1, STEP):
+        part = slice(start, start + WINDOW)
+        if not both[part].all():
+            continue
+        rate, extent, share = _vibrato(source[part])
+        if extent >= MIN_EXTENT and share >= MIN_SHARE:
+            output_rate, output_extent, _ = _vibrato(output[part])
+            ratios.append(output_extent / extent)
+            differences.append(abs(output_rate - rate))
+    return {
+        "vibrato_extent": float(np.median(ratios)) if ratios else math.nan,
+        "vibrato_rate": float(np.median(differences)) if ratios else math.nan,
+        "f0_slope": _slope_correlation(output, source, both),
+    }
+
+
+def _vibrato(cents: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Rate in Hz and extent in cents of the best sine in (WINDOW,), and its share of the variance around a trend."""
+    rest = cents - _TREND @ (_TREND.T @ cents)
+    parts = np.einsum("rtk,t->rk", _BASES, rest)
+    explained = np.square(parts).sum(axis=1)
+    best = int(explained.argmax())
+    extent = np.hypot(*np.linalg.solve(_TRIANGLES[best], parts[best]))
+    return float(RATES[best]), float(extent), float(explained[best] / max(np.square(rest).sum(), 1e-9))
+
+
+def _slope_correlation(output: NDArray[np.float64], source: NDArray[np.float64], both: NDArray[np.bool_]) -> float:
+    slopes = [(curve[SLOPE:] - curve[:-SLOPE]) * FRAMES_PER_SECOND / SLOPE for curve in (output, source)]
+    inside = np.lib.stride_tricks.sliding_window_view(both, SLOPE + 1).all(axis=1) if len(both) > SLOPE else both[:0]
+    gliding = inside & (np.abs(slopes[1]) >= MIN_SLOPE)
+    return _correlation(slopes[0][gliding], slopes[1][gliding]) if gliding.sum() >= WINDOW else math.nan
 
 
 def _level(audio: Audio) -> Curve:

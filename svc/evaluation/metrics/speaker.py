@@ -32,12 +32,9 @@ SAME = 1e-6  # difference between embeddings of one recording
 
 
 class SpeakerSimilarity:
-    """Cosine similarity of recordings to enrolled speakers.
+    """Cosine similarity of recordings, by an encoder, to speakers enrolled with at least one recording each.
 
-    Args:
-        embed: the encoder.
-        enrolment: recordings of every speaker, at least one each.
-        standardised: embeddings lose the mean and the spread of all enrolment recordings.
+    ``standardised`` embeddings lose the mean and the spread of all enrolment recordings.
     """
 
     def __init__(self, embed: Embed, enrolment: Enrolment, *, standardised: bool = False):

@@ -94,12 +94,7 @@ def error_rates(reference: str, hypothesis: str) -> dict[str, float]:
 
 
 def transcript_errors(from_output: str, from_source: str, text: str | None = None) -> dict[str, float]:
-    """Error rates of an output's transcript.
-
-    Args:
-        from_output: transcript of the output.
-        from_source: transcript of the source.
-        text: the lyrics, if available.
+    """Error rates of the transcript of an output, beside that of its source, or against the lyrics.
 
     Returns:
         With the lyrics: ``cer`` and ``wer`` of the output, and ``cer_difference`` and ``wer_difference``, minus those

@@ -190,17 +190,6 @@ def test_utau_pitch_folders_without_a_character_and_a_folder_of_audio_alone(tmp_
     assert recordings["Core_A3_0004.flac"].group == "utau/Core_A3_0004"
 
 
-@pytest.mark.parametrize("name", ["a/b: c", " .x.", "今川\u3000有希", "x..y", 80 * "k"])
-def test_utau_name_that_no_file_can_have(tmp_path, name):
-    write_tree(tmp_path, ["a.wav"], {"character.txt": f"name={name}"})
-    speaker = CORPORA["utau"].find(tmp_path)[0].speaker
-    assert 0 < len(speaker) <= 64
-    assert not set('/\\:*?"<>|') & set(speaker)
-    assert speaker[0] not in ".- "
-    assert speaker.isprintable()
-    assert ".." not in speaker
-
-
 def test_vctk_sentences_are_groups_and_one_microphone_is_used(tmp_path):
     recordings = by_name(CORPORA["vctk"].find(TREES["vctk"](tmp_path / "0.92")))
     assert all(name.endswith("_mic1.flac") for name in recordings)

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-
-from svc.phonetics.invariance import Take, abx_error, distances, probe_accuracy, warped_distance
+from phonetics.invariance import Take, abx_error, distances, probe_accuracy, warped_distance
 
 RNG = np.random.default_rng(0)
 WORDS = {

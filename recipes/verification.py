@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import roc_curve
 
 from svc.evaluation.statistics import Estimate, estimate
 
@@ -66,13 +67,9 @@ def equal_error_rate(
         same: whether a pair is of one speaker.
         weights: how often a pair counts, once by default.
     """
-    order = np.argsort(-scores, kind="stable")
-    weight = np.ones(len(order)) if weights is None else weights[order].astype(float)
-    accepted = np.cumsum(weight * same[order])
-    false = np.cumsum(weight * ~same[order])
-    rejected, false = 1 - accepted / max(1.0, accepted[-1]), false / max(1.0, false[-1])
-    place = int(np.argmin(np.abs(rejected - false)))
-    return float(rejected[place] + false[place]) / 2
+    false, accepted, _ = roc_curve(same, scores, sample_weight=weights, drop_intermediate=False)
+    place = np.argmin(np.abs(1 - accepted - false))
+    return float(1 - accepted[place] + false[place]) / 2
 
 
 def _stack(vectors: Mapping[str, Vectors], names: list[str]) -> tuple[Vectors, NDArray[np.integer]]:

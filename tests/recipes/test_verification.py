@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-
-from svc.evaluation.verification import equal_error_rate, verify
+from verification import equal_error_rate, verify
 
 
 def test_equal_error_rate_by_hand():

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-
-from svc.data.synthetic.noise import KINDS, make_noise, mix
+from noise import KINDS, make_noise, mix
 
 CLIPS = [np.random.default_rng(n).standard_normal(700).astype(np.float32) for n in range(3)]
 

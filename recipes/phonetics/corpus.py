@@ -19,6 +19,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from phonetics import singing_augmentation
+from phonetics.alignment import align_speech, dictionary
+from phonetics.espeak import espeak
+from phonetics.phones import NUMBER, PHONES, SILENCE, Segment, from_kana, labels
 from svc.audio import files
 from svc.audio.files import Audio, Samples
 from svc.audio.find import find_audio
@@ -28,10 +32,6 @@ from svc.errors import AudioError, DataError, printable
 from svc.features.cache import Arrays, FeatureCache, file_hash, to_int16
 from svc.features.content import normalise_level
 from svc.features.extract import measure_loudness
-from svc.phonetics import singing_augmentation
-from svc.phonetics.alignment import align_speech, dictionary
-from svc.phonetics.espeak import espeak
-from svc.phonetics.phones import NUMBER, PHONES, SILENCE, Segment, from_kana, labels
 from svc.utils.atomic import write_bytes
 from svc.utils.progress import progress
 from svc.utils.units import FRAMES_PER_SECOND
@@ -213,5 +213,6 @@ def _synthesise(folder: Path, number: int) -> Utterance:
 
 
 def _utterance(path: str, cache: FeatureCache, key: str, syllables: tuple[tuple[int, ...], ...]) -> Utterance:
-    shapes = cache.shapes(key)
+    with cache.open(key) as entry:
+        shapes = entry.shapes()
     return Utterance(path, key, shapes["labels"][0], syllables, shapes.get("singing_labels", (0,))[0])

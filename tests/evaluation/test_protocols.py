@@ -7,9 +7,10 @@ from svc.audio import files
 from svc.audio.files import Audio
 from svc.data.corpora import find
 from svc.errors import DataError
-from svc.evaluation import harmony, protocol
-from svc.evaluation.arrangement import PROTOCOLS, arrange, select
+from svc.evaluation import protocols
+from svc.evaluation import songs as layout
 from svc.evaluation.metrics import f0
+from svc.evaluation.protocols import PROTOCOLS, arrange, select
 from svc.evaluation.run import EvaluationRequest
 from svc.features.training_data import TrainingData, song_hash
 
@@ -54,17 +55,17 @@ def test_sources_and_targets(name, sources, targets, corpus):
 def test_folders_of_a_minute_of_speech(corpus, tmp_path):
     request = arrange("one-minute", EvaluationRequest(sources=corpus, out=tmp_path), VOICE, DATA)
     assert request.speakers == ("actor03",)
-    songs = protocol.find_songs(request.sources)
+    songs = layout.find_songs(request.sources)
     assert [song.id for song in songs][:2] == ["actor01/ravdess/05-01/1", "actor01/ravdess/05-01/2"]
     assert songs[0].text == "Kids are talking by the door\n"
-    takes = protocol.find_parallel_takes(request.parallel, "actor03", songs[1])
+    takes = layout.find_parallel_takes(request.parallel, "actor03", songs[1])
     assert [take.resolve().name for take in takes] == [f"03-02-05-01-01-0{n}-03.wav" for n in (2, 1)]
     assert len(list((tmp_path / "recordings" / "speech" / "actor03").glob("*.wav"))) == 3  # 75 s
-    enrolment = protocol.find_recordings(request.enrolment, "--enrolment")
+    enrolment = layout.find_recordings(request.enrolment, "--enrolment")
     assert {name: len(paths) for name, paths in enrolment.items()} == {f"actor0{n}": 4 for n in range(1, 5)}
     again = arrange("seen-speakers", EvaluationRequest(sources=corpus, out=tmp_path), VOICE, DATA)
     assert not (tmp_path / "recordings" / "speech").exists()
-    assert {song.speaker for song in protocol.find_songs(again.sources)} == set(VOICE)
+    assert {song.speaker for song in layout.find_songs(again.sources)} == set(VOICE)
 
 
 def test_nothing_that_fits(corpus):
@@ -88,7 +89,7 @@ def test_a_second_voice_a_third_above(tmp_path):
     """What is added has −6 dB and four semitones more; without weights there is no separation."""
     pytest.importorskip("parselmouth")
     lead = voice(220.0)
-    both = harmony.add_harmony(lead)
+    both = protocols.add_harmony(lead)
     second = both.samples - lead.samples
     assert 10 * np.log10(np.mean(second**2) / np.mean(lead.samples**2)) == pytest.approx(-6, abs=0.1)
     pitch = f0.praat(Audio(second, 24_000))
@@ -101,9 +102,9 @@ def test_a_second_voice_a_third_above(tmp_path):
         def separate(self, mix, rate):
             return np.stack([mix, mix]), np.zeros((2, len(mix)))
 
-    inputs = harmony.write_inputs(tmp_path / "songs", tmp_path / "out", skipped, Everything())
+    inputs = protocols.write_harmony_inputs(tmp_path / "songs", tmp_path / "out", skipped, Everything())
     assert inputs == {"clean": None} | {name: tmp_path / "out" / name for name in ("harmony", "separated")}
     assert files.read(inputs["harmony"] / "Ann" / "x.wav").seconds == 1
     band = files.read(inputs["separated"] / "Ann" / "x.wav")
-    np.testing.assert_allclose(band.samples, harmony.add_band(lead).samples, atol=1e-4)
+    np.testing.assert_allclose(band.samples, protocols.add_band(lead).samples, atol=1e-4)
     assert skipped == []

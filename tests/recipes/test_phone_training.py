@@ -7,15 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from phonetics import corpus
+from phonetics.corpus import CACHE_KEY, Utterance
+from phonetics.dataset import PhoneBatch, PhoneDataset
+from phonetics.phones import NUMBER, SILENCE, UNKNOWN
+from phonetics.train import PhoneConfig, PhoneTrainer, align_singing, augmented_log_mel, phone_losses
 
 from svc.encoders import phone_classifier
 from svc.encoders.phone_classifier import log_mel, mel_bank
 from svc.features.cache import FeatureCache, to_int16
-from svc.phonetics import corpus
-from svc.phonetics.corpus import CACHE_KEY, Utterance
-from svc.phonetics.dataset import PhoneBatch, PhoneDataset
-from svc.phonetics.phones import NUMBER, SILENCE, UNKNOWN
-from svc.phonetics.train import PhoneConfig, PhoneTrainer, align_singing, augmented_log_mel, phone_losses
 from svc.training import auxiliary
 
 TINY = PhoneConfig(steps=8, segment_frames=64, speech_pairs=2, singing_pairs=1, synthetic_segments=0, warmup_steps=2)

@@ -16,13 +16,13 @@ from safetensors.torch import save
 from torch import Tensor
 from torch.nn import functional
 
+from phonetics.alignment import force_align
+from phonetics.corpus import Utterance
+from phonetics.dataset import PhoneBatch, PhoneDataset, non_silent
+from phonetics.phones import SILENCE, UNKNOWN, Labels, labels
 from svc.encoders.phone_classifier import BANDS, PhoneClassifier, log_mel, mel_bank
 from svc.encoders.weights import half_precision
 from svc.errors import DataError
-from svc.phonetics.alignment import force_align
-from svc.phonetics.corpus import Utterance
-from svc.phonetics.dataset import PhoneBatch, PhoneDataset, non_silent
-from svc.phonetics.phones import SILENCE, UNKNOWN, Labels, labels
 from svc.training.auxiliary import SupervisedConfig, SupervisedTrainer, Tensors
 from svc.utils.atomic import write_bytes
 from svc.utils.units import FRAMES_PER_SECOND

@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from phonetics.phones import PHONES, SILENCE, Segment, from_arpabet
 from svc.audio.files import Audio
 from svc.audio.resample import resample
-from svc.phonetics.phones import PHONES, SILENCE, Segment, from_arpabet
 from svc.utils.optional import import_optional
 
 RATE = 16_000

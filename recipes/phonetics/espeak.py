@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from phonetics.phones import PHONES, SILENCE, Segment, from_ipa
 from svc.audio.files import Audio
 from svc.errors import DataError
-from svc.phonetics.phones import PHONES, SILENCE, Segment, from_ipa
 from svc.utils.units import FRAMES_PER_SECOND
 
 SYNCHRONOUS, PHONE_EVENTS, IPA_EVENTS = 2, 1, 2  # espeak_AUDIO_OUTPUT, espeak_Initialize's options

@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from phonetics.corpus import RATE, Utterance
+from phonetics.phones import SILENCE, UNKNOWN, Labels
 from svc.audio.files import Audio, Samples
 from svc.encoders.phone_classifier import HOP
 from svc.features.cache import FeatureCache, from_int16
 from svc.features.content import LEVEL
 from svc.features.extract import measure_loudness
-from svc.phonetics.corpus import RATE, Utterance
-from svc.phonetics.phones import SILENCE, UNKNOWN, Labels
 from svc.utils.units import db_to_gain
 
 GAIN = (-6.0, 3.0)  # dB

@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from svc.audio.files import Audio
-from svc.phonetics.phones import NUMBER, PHONES, SILENCE, UNKNOWN
-from svc.phonetics.singing_augmentation import (
+from phonetics.phones import NUMBER, PHONES, SILENCE, UNKNOWN
+from phonetics.singing_augmentation import (
     DURATION_FACTORS,
     HIGHEST_STEP,
     LOWEST_STEP,
@@ -20,6 +18,8 @@ from svc.phonetics.singing_augmentation import (
     sing,
     stretched_labels,
 )
+
+from svc.audio.files import Audio
 
 parselmouth = pytest.importorskip("parselmouth")
 

@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from svc.features.cache import FeatureCache
-from svc.phonetics import corpus
-from svc.phonetics.corpus import Utterance
-from svc.phonetics.dataset import (
+from phonetics import corpus
+from phonetics.corpus import Utterance
+from phonetics.dataset import (
     TIME_FACTORS,
     PhoneDataset,
     non_silent,
     random_time_map,
     read_voices,
 )
-from svc.phonetics.phones import NUMBER, UNKNOWN, Segment
+from phonetics.phones import NUMBER, UNKNOWN, Segment
+
+from svc.features.cache import FeatureCache
 
 RATE = 16_000
 A = NUMBER["a"]

@@ -4,7 +4,8 @@
 - ``unseen-sources``: speakers and songs that were not trained on; targets are the speakers of the voice.
 - ``zero-shot``: 20 s of speech of each speaker not trained on are for `svc fit --zero-shot`; targets are these.
 - ``one-minute``: a minute of speech of each speaker that was not trained on is for `svc fit`; targets are these.
-- ``harmony``: as ``seen-speakers``, with inputs by ``svc.evaluation.harmony``.
+- ``harmony``: as ``seen-speakers``, three times: a song alone, with a second voice a third above, and separated from a
+  band, the triple of YingMusic-SVC (2512.04793); conversions of each are compared with the clean song.
 """
 
 import shutil
@@ -15,20 +16,36 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from svc.audio import files
-from svc.audio.files import Audio
+from svc.audio import files, praat
+from svc.audio.files import Audio, Samples
+from svc.audio.find import find_audio
+from svc.audio.resample import fit_length
 from svc.audio.segment import read_segment
 from svc.data import corpora
 from svc.data.corpora import Recording
-from svc.errors import DataError
+from svc.errors import DataError, WeightsError
+from svc.evaluation.evaluator import read_audio
 from svc.evaluation.exposure import trained_groups
 from svc.evaluation.run import MAX_ENROLMENT_FILES, EvaluationRequest, evenly_spaced
 from svc.features.training_data import TrainingData
+from svc.inference.separation import Separator
+from svc.utils.progress import progress
+from svc.utils.units import db_to_gain, semitones_to_ratio
 
 PROTOCOLS = ("seen-speakers", "unseen-sources", "zero-shot", "one-minute", "harmony")
 FOLDER = "recordings"  # in the output folder
 MAX_SOURCES = 32
 SPEECH_SECONDS = {"zero-shot": 20.0, "one-minute": 60.0}  # of new speakers, by protocol
+THIRD = 4.0  # semitones
+HARMONY_LEVEL = -6.0  # dB relative to the lead
+FORMANTS = 1.1  # of the second voice relative to the lead
+CHORD = (0.0, 4.0, 7.0)  # semitones, of the band
+BEAT = 0.5  # s
+ANCHORS = {  # LogF0PCC in per cent that YingMusic-SVC's report prints (table 2)
+    "clean": "Seed-VC 98.3, YingMusic-SVC 98.1",
+    "harmony": "Seed-VC 84.0, YingMusic-SVC 86.5",
+    "separated": "Seed-VC 89.2, YingMusic-SVC 89.8",
+}
 Takes = Mapping[tuple[str, str], Sequence[Recording]]  # by speaker and group, in order
 
 
@@ -135,9 +152,63 @@ def _first(wanted: float, recordings: Iterable[Recording]) -> list[Recording]:
     """As many whole recordings as make up so many seconds."""
     chosen, seconds = [], 0.0
     for recording in recordings:
-        if seconds >= wanted:
-            break
-        chosen.append(recording)
-        end = recording.end or soundfile.info(recording.path).duration
-        seconds += end - (recording.start or 0.0)
+        if seconds < wanted:
+            chosen.append(recording)
+            seconds += (recording.end or soundfile.info(recording.path).duration) - (recording.start or 0.0)
     return chosen
+
+
+def write_harmony_inputs(
+    songs: Path, out: Path, skipped: list[str], separator: Separator | None = None
+) -> dict[str, Path | None]:
+    """Folders of inputs of ``harmony`` below OUT, with the paths of the songs: ``clean`` is none, the songs themselves.
+
+    Without weights to separate with there is no ``separated``, but a sentence among the skipped.
+
+    Raises:
+        SvcError: a song cannot be read, or Praat is not installed.
+    """
+    inputs: dict[str, Path | None] = {"clean": None, "harmony": out / "harmony"}
+    try:
+        separator = separator or Separator()
+        inputs["separated"] = out / "separated"
+    except WeightsError as error:
+        skipped.append(f"separated: {error}")
+    paths = list(find_audio(songs))
+    for path in progress(paths, "mix", "song", len(paths)):
+        audio, name = read_audio(path), path.relative_to(songs).with_suffix(".wav")
+        mixes = {"harmony": add_harmony(audio)}
+        if separator:
+            vocals, _ = separator.separate(add_band(audio).samples, audio.rate)
+            mixes["separated"] = Audio(vocals.mean(axis=0), audio.rate)
+        for kind, mix in mixes.items():
+            (out / kind / name).parent.mkdir(parents=True, exist_ok=True)
+            files.write(out / kind / name, mix)
+    return inputs
+
+
+def add_harmony(lead: Audio) -> Audio:
+    """A voice (T,) with a second one of other formants, a major third above it at −6 dB."""
+    sound, median = praat.to_praat(lead)
+    changed = praat.change_gender(sound, FORMANTS, median * semitones_to_ratio(THIRD), 1.0)
+    second = fit_length(changed.values[0].astype(np.float32), len(lead.samples))
+    return _mix(lead, second, HARMONY_LEVEL)
+
+
+def add_band(lead: Audio) -> Audio:
+    """A voice (T,) with a synthetic band as loud as it: a chord and a bass in its key, and a drum."""
+    _, median = praat.to_praat(lead)
+    time = np.arange(len(lead.samples)) / lead.rate
+    notes = [median * semitones_to_ratio(step - 12) for step in CHORD] + [median / 4]
+    tones = sum(np.sin(2 * np.pi * note * k * time) / k for note in notes for k in range(1, 9))
+    noise = np.random.default_rng(0).standard_normal(len(time))
+    band = 0.3 * np.asarray(tones) + noise * np.exp(-(time % BEAT) / 0.03)
+    return _mix(lead, band.astype(np.float32), 0.0)
+
+
+def _mix(lead: Audio, other: Samples, level: float) -> Audio:
+    """Both, the other at a level in dB relative to the lead's, within ±1."""
+    powers = [float(np.mean(np.square(part, dtype=np.float64))) for part in (lead.samples, other)]
+    gain = db_to_gain(level) * (powers[0] / max(powers[1], 1e-12)) ** 0.5
+    mixed = lead.samples + np.float32(gain) * other
+    return Audio((mixed / max(1.0, float(np.abs(mixed).max(initial=0.0)))).astype(np.float32), lead.rate)

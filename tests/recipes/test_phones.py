@@ -1,10 +1,7 @@
 """PhoneDataset by their spelling in three alphabets."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from svc.phonetics.phones import ARPABET, PHONES, from_arpabet, from_ipa, from_kana
+from phonetics.phones import ARPABET, PHONES, from_arpabet, from_ipa, from_kana
 
 
 @pytest.mark.parametrize(
@@ -50,9 +47,3 @@ def test_arpabet_is_covered():
 )
 def test_ipa(symbol, phones):
     assert from_ipa(symbol) == tuple(phones.split())
-
-
-@given(st.text())
-def test_any_text_is_spelt_in_phones_of_the_set(text):
-    assert {phone for syllable in from_kana(text) for phone in syllable} <= set(PHONES)
-    assert set(from_ipa(text)) <= set(PHONES)

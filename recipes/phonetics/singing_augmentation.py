@@ -11,10 +11,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from phonetics.phones import PHONES, UNKNOWN, VOWELS, Labels
 from svc.audio import praat
 from svc.audio.files import Audio, Samples
 from svc.audio.resample import fit_length
-from svc.phonetics.phones import PHONES, UNKNOWN, VOWELS, Labels
 from svc.utils.units import FRAMES_PER_SECOND, semitones_to_ratio
 
 FORMANT_RATIOS = (0.8, 1.25)  # of another vocal tract

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 import torch
-
-from svc.phonetics.alignment import force_align
-from svc.phonetics.phones import NUMBER, PHONES, SILENCE, Segment
+from phonetics.alignment import force_align
+from phonetics.phones import NUMBER, PHONES, SILENCE, Segment
 
 VOWEL, OTHER, HISS = (NUMBER[phone] for phone in "ais")
 

@@ -4,9 +4,9 @@ import ctypes.util
 from itertools import pairwise
 
 import pytest
+from phonetics.espeak import Espeak, espeak
 
 from svc.errors import DataError
-from svc.phonetics.espeak import Espeak, espeak
 
 needs_espeak = pytest.mark.skipif(ctypes.util.find_library("espeak-ng") is None, reason="espeak-ng is not installed")
 

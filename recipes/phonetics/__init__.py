@@ -1,0 +1,1 @@
+"""Corpus, alignment, training and measures of the phone classifier behind the content features."""

@@ -1,1 +1,0 @@
-"""Phonetics: the corpus, alignment, training and measures of the phone classifier behind content features."""
