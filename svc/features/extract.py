@@ -20,7 +20,7 @@ from svc.encoders.base import Encoder
 from svc.features import content, f0, f0_refinement
 from svc.features.conditioning import Conditioning, fill_unvoiced, phase_track
 
-VERSION = 5  # of the extraction below; part of every key in the store
+VERSION = 6  # of the extraction below; part of every key in the store
 E = TypeVar("E", bound=Encoder)
 Progress = Callable[[str, int], object]  # name of a stage, and the number of frames it has done
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from test_recipes import recipe
 
-from svc.models.weight_names import EMBEDDING
+from svc.models.weight_names import EMBEDDING, SPEAKER_PARAM_NAMES
 
 
 def test_singers_come_first_and_keep_their_embeddings(voice, prepared):
@@ -17,6 +17,15 @@ def test_singers_come_first_and_keep_their_embeddings(voice, prepared):
     np.testing.assert_array_equal(ordered.weights[EMBEDDING], voice.weights[EMBEDDING][[1, 0]])
     assert ordered.speakers[0].range == voice.speakers[1].range
     assert ordered.speakers[1].range != voice.speakers[0].range  # a guess
+
+
+def test_the_average_is_that_of_each_weight_and_of_each_speakers_own_rows(voice):
+    turned = replace(voice, speakers=voice.speakers[::-1])
+    turned = replace(turned, weights=voice.weights | {n: voice.weights[n][::-1] + 1 for n in SPEAKER_PARAM_NAMES})
+    averaged = recipe("make_base").average_weights(voice, turned)
+    for name, weight in averaged.weights.items():
+        own = voice.weights[name]
+        np.testing.assert_allclose(weight, own + 0.5 if name in SPEAKER_PARAM_NAMES else own, rtol=1e-6)
 
 
 def test_sources_without_a_reader_have_licence_and_credit(prepared):
