@@ -228,7 +228,8 @@ def _print_report(report: "ConversionReport", target: Path, mix: "SpeakerMix", v
     total = sum(report.timings.values())
     stages = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in report.timings.items())
     echo(f"computed in {total:.1f} s, {total / report.seconds:.3f} s per second of song ({stages})")
-    echo(f"next: listen to {name}")
+    if target != PIPE:
+        echo(f"next: listen to {name}")
 
 
 def _check_paths(

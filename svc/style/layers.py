@@ -9,8 +9,6 @@ from torch import Tensor
 
 from svc import encoders
 from svc.encoders import phone_classifier
-from svc.encoders.autoencoder import AutoencoderEncoder
-from svc.encoders.base import Encoder
 from svc.encoders.phone_classifier import PhoneEncoder
 from svc.encoders.random_cnn import RandomCNN1d, RandomCNN2d
 from svc.encoders.spectrogram import SpectrogramEncoder, magnitude
@@ -34,10 +32,10 @@ def make_layers(config: StyleConfig) -> Callable[[Tensor], Layers]:
     names = [name for name, cls in encoders.classes().items() if issubclass(cls, SpectrogramEncoder | PhoneEncoder)]
     if config.encoder not in names:
         raise DataError(f"--set encoder={config.encoder}: takes no spectrograms; give one of {', '.join(names)}")
-    if config.encoder == "autoencoder" and config.weights not in ("", "random"):
-        encoder: Encoder = AutoencoderEncoder(Path(config.weights))
-    else:
+    if config.weights in ("", "random"):
         encoder = encoders.load(config.encoder, random_weights=config.weights == "random")
+    else:
+        encoder = encoders.classes()[config.encoder](Path(config.weights))
     layers: Callable[[Tensor], Layers]
     if isinstance(encoder, SpectrogramEncoder):
         expected, layers = (encoder.sample_rate, encoder.window, encoder.fft), encoder.layers

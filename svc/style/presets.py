@@ -15,7 +15,7 @@ class StyleConfig:
     """Options of a style transfer."""
 
     encoder: str = "random-cnn-1d"  # in the registry
-    weights: str = ""  # random, or the file of an autoencoder by recipes/train_autoencoder.py; its own if empty
+    weights: str = ""  # file for the encoder, as of recipes/train_autoencoder.py; or random; the usual ones if empty
     filters: tuple[int, ...] = (512,)  # of the layers of random-cnn-1d
     kernel_frames: int = 1  # of random-cnn-2d; 3 is smoother
     seed: int = 0  # of random weights and of noise

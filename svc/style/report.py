@@ -85,7 +85,7 @@ def write_report(path: Path, result: StyleResult, style: Audio, measures: dict[s
     for row, (name, audio) in zip(rows, clips.items(), strict=True):
         plot_spectrogram(row, resample(audio.first(30), RATE).samples, RATE, None, name)
     for name in ("style", "content"):
-        axes.semilogy([max(losses[name], 1e-12) for losses in result.trace], label=f"{name} loss")
+        axes.semilogy([losses[name] or math.nan for losses in result.trace], label=f"{name} loss")
     axes.set_xlabel("evaluation")
     axes.legend()
     write_bytes(path.with_suffix(".png"), png(figure))
