@@ -31,9 +31,6 @@ def main(
     prepared: Annotated[Path, typer.Argument(help="folder made by `svc prepare`, on which the run was trained")],
     run: Annotated[Path, typer.Argument(help="folder of a run of `svc train -c pretrain`")],
     checkpoint: Annotated[str, typer.Option(help="last or best")] = "last",
-    average: Annotated[
-        Path | None, typer.Option(help="voice that the run started from, to average weights with")
-    ] = None,
 ) -> None:
     """Write svc/voices/base.safetensors, and the speaker encodings beside it for zero-shot conversion."""
     from safetensors.numpy import save_file
@@ -44,15 +41,12 @@ def main(
     from svc.data.speaker_encodings import encode_speakers
     from svc.features.training_data import check_licence
     from svc.inference.base_voice import BASE_VOICE
-    from svc.inference.voice import VoiceFile
     from svc.models.weight_names import EMBEDDING
 
     clips = manifest.read(prepared)
     data = describe_sources(clips)
     check_licence(LICENCE, data)
     exported = export_run(run, checkpoint, {"licence": LICENCE, "speakers": NOTE}, prepared)
-    if average:
-        exported = average_weights(exported, VoiceFile.load(average))
     voice, order = order_speakers(exported, clips)
     voice = replace(voice, training_data=data, card=voice.card | data.card)
     BASE_VOICE.parent.mkdir(exist_ok=True)
@@ -72,21 +66,6 @@ def describe_sources(clips: "Manifest") -> "TrainingData":
     data = training_data(replace(clip, licence=SOURCES[name][0]) if name in SOURCES else clip for clip, name in rows)
     credits = tuple(SOURCES[name][1] for name in dict.fromkeys(name for _, name in rows) if name in SOURCES)
     return replace(data, credits=data.credits + credits)
-
-
-def average_weights(voice: "VoiceFile", start: "VoiceFile") -> "VoiceFile":
-    """Mean of the weights of a fine-tuned voice and of the one it started from, which has the same speakers.
-
-    It is better than either where tuning gains one thing and forgets another (Wortsman et al. 2022).
-    """
-    from svc.models.weight_names import SPEAKER_PARAM_NAMES
-
-    rows = [start.speaker_index(speaker.name) for speaker in voice.speakers]
-    weights = {}
-    for name, tuned in voice.weights.items():
-        old = start.weights[name]
-        weights[name] = 0.5 * tuned + 0.5 * (old[rows] if name in SPEAKER_PARAM_NAMES else old)
-    return replace(voice, weights=weights)
 
 
 def order_speakers(voice: "VoiceFile", clips: "Manifest") -> "tuple[VoiceFile, list[int]]":

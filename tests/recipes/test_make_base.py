@@ -22,7 +22,7 @@ def test_singers_come_first_and_keep_their_embeddings(voice, prepared):
 def test_the_average_is_that_of_each_weight_and_of_each_speakers_own_rows(voice):
     turned = replace(voice, speakers=voice.speakers[::-1])
     turned = replace(turned, weights=voice.weights | {n: voice.weights[n][::-1] + 1 for n in SPEAKER_PARAM_NAMES})
-    averaged = recipe("make_base").average_weights(voice, turned)
+    averaged = recipe("average_voices").average_weights(turned, voice, 0.5)
     for name, weight in averaged.weights.items():
         own = voice.weights[name]
         np.testing.assert_allclose(weight, own + 0.5 if name in SPEAKER_PARAM_NAMES else own, rtol=1e-6)
