@@ -93,7 +93,7 @@ class DenoiserTrainer(SupervisedTrainer):
         options = MEMBERS[name]
         random = config.loss.endswith(RANDOM) and encoders.has_random_weights(options.encoder)
         loss = PerceptualLoss(encoders.load(options.encoder, random_weights=random), options, RATE)
-        loss.balance.first_calls = config.steps // 10
+        loss.balance.first_calls = max(1, config.steps // 10)
         return loss
 
     def make_network(self) -> nn.Module:
@@ -116,7 +116,7 @@ class DenoiserTrainer(SupervisedTrainer):
         terms = []
         for loss in self.features.values():
             target = loss.features(real)
-            terms.append(loss.balance(loss.distances(loss.features(fake), target, tuple(target))))
+            terms.append(loss.balance(loss.distances(loss.features(fake), target, loss.config.layers)))
         if not self.config.loss.startswith("stft"):
             return terms[0]
         spectra = [power_spectrogram(audio, FFT, HOP).clamp_min(1e-8).sqrt() for audio in (fake, real)]
