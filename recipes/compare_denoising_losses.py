@@ -43,7 +43,7 @@ MEMBERS = {  # of the ensemble (PERL): early and middle layers
 }
 RATIO = 0.05  # of a member to the L1 of the spectrum, after balancing
 RANDOM = "random"
-FEATURES = {"cochleagram": ("cochleagram",), "dfl": ("dfl",), "dfl_random": ("dfl",)}
+FEATURES: dict[str, tuple[str, ...]] = {"cochleagram": ("cochleagram",), "dfl": ("dfl",), "dfl_random": ("dfl",)}
 FEATURES |= {f"stft_{name}": (name,) for name in MEMBERS}
 FEATURES |= {"stft_all": tuple(MEMBERS), "stft_all_random": tuple(MEMBERS)}
 LOSSES = ("l2", "l1", "stft", *FEATURES)
@@ -220,9 +220,9 @@ def main(
             with torch.no_grad():
                 outputs = [run.network(torch.from_numpy(audio)[None])[0].numpy() for audio in noisy]
             results.append(compare(outputs, clean, predictor))
-        means = {key: list(np.mean([result[key] for result in results], axis=0)) for key in results[0]}
-        baseline = baseline or means
-        typer.echo(json.dumps({"loss": name, **describe(means, baseline)}, ensure_ascii=False))
+        averaged = {key: list(np.mean([result[key] for result in results], axis=0)) for key in results[0]}
+        baseline = baseline or averaged
+        typer.echo(json.dumps({"loss": name, **describe(averaged, baseline)}, ensure_ascii=False))
 
 
 if __name__ == "__main__":
