@@ -43,7 +43,7 @@ MEMBERS = {  # of the ensemble (PERL): early and middle layers
 }
 RATIO = 0.05  # of a member to the L1 of the spectrum, after balancing
 RANDOM = "random"
-FEATURES = {"cochleagram": ("cochleagram",), "dfl": ("dfl",), "dfl_random": ("dfl",)}
+FEATURES: dict[str, tuple[str, ...]] = {"cochleagram": ("cochleagram",), "dfl": ("dfl",), "dfl_random": ("dfl",)}
 FEATURES |= {f"stft_{name}": (name,) for name in MEMBERS}
 FEATURES |= {"stft_all": tuple(MEMBERS), "stft_all_random": tuple(MEMBERS)}
 LOSSES = ("l2", "l1", "stft", *FEATURES)
@@ -93,7 +93,7 @@ class DenoiserTrainer(SupervisedTrainer):
         options = MEMBERS[name]
         random = config.loss.endswith(RANDOM) and encoders.has_random_weights(options.encoder)
         loss = PerceptualLoss(encoders.load(options.encoder, random_weights=random), options, RATE)
-        loss.balance.first_calls = config.steps // 10
+        loss.balance.first_calls = max(1, config.steps // 10)
         return loss
 
     def make_network(self) -> nn.Module:
@@ -116,7 +116,7 @@ class DenoiserTrainer(SupervisedTrainer):
         terms = []
         for loss in self.features.values():
             target = loss.features(real)
-            terms.append(loss.balance(loss.distances(loss.features(fake), target, tuple(target))))
+            terms.append(loss.balance(loss.distances(loss.features(fake), target, loss.config.layers)))
         if not self.config.loss.startswith("stft"):
             return terms[0]
         spectra = [power_spectrogram(audio, FFT, HOP).clamp_min(1e-8).sqrt() for audio in (fake, real)]
@@ -220,9 +220,9 @@ def main(
             with torch.no_grad():
                 outputs = [run.network(torch.from_numpy(audio)[None])[0].numpy() for audio in noisy]
             results.append(compare(outputs, clean, predictor))
-        means = {key: list(np.mean([result[key] for result in results], axis=0)) for key in results[0]}
-        baseline = baseline or means
-        typer.echo(json.dumps({"loss": name, **describe(means, baseline)}, ensure_ascii=False))
+        averaged = {key: list(np.mean([result[key] for result in results], axis=0)) for key in results[0]}
+        baseline = baseline or averaged
+        typer.echo(json.dumps({"loss": name, **describe(averaged, baseline)}, ensure_ascii=False))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from verification import equal_error_rate
 
 from svc import cli, encoders
 from svc.audio import files
-from svc.audio.files import Samples
+from svc.audio.files import Audio, Samples
 from svc.audio.find import find_audio
 from svc.audio.resample import resample
 from svc.audio.stft import power_spectrogram
@@ -33,7 +33,6 @@ from svc.encoders.speaker_encoder import (
     FFT,
     HOP,
     SAMPLE_RATE,
-    SIZE,
     WINDOW,
     SpeakerCNN,
     SpeakerEncoder,
@@ -90,12 +89,13 @@ class Enhancer(nn.Module):
 
 
 class Chain(nn.Module):
-    """The mask, the encoder, and a direction for each speaker of the training."""
+    """The mask, the encoder, and a direction for each speaker of the training, at first that of the clip."""
 
-    def __init__(self, channels: int, speakers: int) -> None:
+    def __init__(self, channels: int, clips: list[Samples]) -> None:
         super().__init__()
         self.enhancer, self.encoder = Enhancer(channels), SpeakerEncoder()
-        self.directions = nn.Parameter(0.05 * torch.randn(speakers, SIZE))
+        sounds = (Audio(clip, SAMPLE_RATE).first(SECONDS) for clip in clips)
+        self.directions = nn.Parameter(torch.from_numpy(np.stack([self.encoder.embed(sound) for sound in sounds])))
 
     def layers(self, power: Tensor) -> list[Tensor]:
         """Log-mel spectra, blocks and embedding (B, C, N) of the encoder."""
@@ -121,7 +121,7 @@ class EnhancerTrainer(SupervisedTrainer):
 
     def make_network(self) -> nn.Module:
         """The chain, with the mask to begin with if there is one; the encoder learns only from its own loss."""
-        chain = Chain(self.config.channels, len(self.clips))
+        chain = Chain(self.config.channels, self.clips)
         chain.encoder.requires_grad_("speaker" in self.loss_weights())
         chain.enhancer.load_state_dict((self.start or chain.enhancer).state_dict())
         return chain
@@ -284,15 +284,23 @@ def main(
     training, tested = read_speakers(folders)
     voices = [clips[0] for clips in training.values()]
     trials, other = make_trials(tested, voices), encoders.load(OTHER)
-    none = measure(None, trials, other)
-    typer.echo(json.dumps({"loss": "none", **{key: round(100 * float(eers[0]), 1) for key, eers in none.items()}}))
+    measured = {"none": measure(None, trials, other)}
+    typer.echo(json.dumps({"loss": "none", **describe(measured["none"], measured["none"])}, ensure_ascii=False))
     for name in losses or LOSSES:
-        run = train(name, out, voices, overrides or [])
-        row: dict[str, object] = {"loss": name}
-        for key, eers in measure(run, trials, other).items():
-            low, high = np.quantile(eers[1:] - none[key][1:], [0.025, 0.975])
-            row[key] = f"{100 * eers[0]:.1f} ({100 * low:+.1f} … {100 * high:+.1f})"
+        measured[name] = measure(train(name, out, voices, overrides or []), trials, other)
+        row: dict[str, object] = {"loss": name, **describe(measured[name], measured["none"])}
+        if PRETRAINED in measured:
+            row[f"to {PRETRAINED}"] = describe(measured[name], measured[PRETRAINED])
         typer.echo(json.dumps(row, ensure_ascii=False))
+
+
+def describe(eers: dict[str, Vectors], reference: dict[str, Vectors]) -> dict[str, str]:
+    """EER in %, and the 95 % interval of its difference to another system's."""
+    intervals = {key: np.quantile(eers[key][1:] - reference[key][1:], [0.025, 0.975]) for key in eers}
+    return {
+        key: f"{100 * eers[key][0]:.1f} ({100 * low:+.1f} … {100 * high:+.1f})"
+        for key, (low, high) in intervals.items()
+    }
 
 
 if __name__ == "__main__":

@@ -117,7 +117,7 @@ def _held_note(what: str, truth: Curve, *curves: Curve) -> Rows:
     return rows
 
 
-def _voicing(what: str, _truth: Curve, *curves: NDArray[np.generic]) -> Rows:
+def _voicing(what: str, _truth: Curve, *curves: NDArray[np.floating] | NDArray[np.bool_]) -> Rows:
     return [[what, "voiced frames", *(f"{(curve > 0).mean():.2%}" for curve in curves)]]
 
 

@@ -109,9 +109,9 @@ class Pairs:
             bar = progress(pairs, "label", "pair", count)
             labels = [metric(real.astype(np.float32), fake.astype(np.float32)) for real, fake, _ in bar]
             write_bytes(file, np.array(labels, np.float32).tobytes())
-        labels = np.fromfile(file, np.float32)
-        self.labels = labels[labels > 0]
-        self._pairs = [pair for pair, label in zip(pairs, labels, strict=True) if label > 0]
+        stored: NDArray[np.float32] = np.fromfile(file, np.float32)
+        self.labels: NDArray[np.float32] = stored[stored > 0]
+        self._pairs = [pair for pair, label in zip(pairs, stored, strict=True) if label > 0]
         self.kinds = np.array([kind for *_, kind in self._pairs])
 
     def audio(self, indices: NDArray[np.integer]) -> tuple[Tensor, Tensor]:
@@ -153,15 +153,14 @@ def degrade(clip: Samples, kind: str, draw: np.random.Generator, clips: list[Sam
         return np.fft.irfft(spectrum, n=len(clip)).astype(np.float32)
     if kind in ("mask", "phase"):
         window, audio = torch.hann_window(512), torch.from_numpy(clip)
-        spectrum = torch.stft(audio, 512, 128, window=window, return_complex=True)
-        wild = torch.from_numpy(draw.standard_normal(spectrum.shape, np.float32))
+        bins = torch.stft(audio, 512, 128, window=window, return_complex=True)
+        wild = torch.from_numpy(draw.standard_normal(bins.shape, np.float32))
         factor = torch.exp(1j * 3 * strength * wild) if kind == "phase" else torch.exp(2 * strength * wild)
-        return torch.istft(spectrum * factor, 512, 128, window=window, length=len(clip)).numpy()
+        return torch.istft(bins * factor, 512, 128, window=window, length=len(clip)).numpy()
     if kind == "speech-shaped":
-        spectrum = np.fft.rfft(clip)
-        spectrum = np.abs(spectrum) * np.exp(2j * np.pi * draw.random(len(spectrum)))
-        added = np.fft.irfft(spectrum, n=len(clip))
-        added = (added / np.sqrt(np.mean(np.square(added)))).astype(np.float32)
+        shape = np.abs(np.fft.rfft(clip))
+        random = np.fft.irfft(shape * np.exp(2j * np.pi * draw.random(len(shape))), n=len(clip))
+        added = (random / np.sqrt(np.mean(np.square(random)))).astype(np.float32)
     else:
         added = noise.make_noise(kind, len(clip), RATE, draw, clips)
     return noise.mix(clip, added, 45 - 45 * strength)
@@ -192,13 +191,13 @@ def main(
         run.restore()
         run.train()
     predicted = run.predict(held_out, LENGTH)
-    row = {"label": label, "r": correlation(predicted, held_out.labels)}
+    row: dict[str, float] = {"r": correlation(predicted, held_out.labels)}
     row |= {"rmse": float(np.sqrt(np.mean(np.square(predicted - held_out.labels))))}
     row |= {f"r of {SEGMENT} samples": correlation(run.predict(held_out, SEGMENT), held_out.labels)}
     for kind in np.unique(held_out.kinds):
         chosen = held_out.kinds == kind
         row[f"r {kind}"] = correlation(predicted[chosen], held_out.labels[chosen])
-    typer.echo(json.dumps({key: value if isinstance(value, str) else round(value, 3) for key, value in row.items()}))
+    typer.echo(json.dumps({"label": label, **{key: round(value, 3) for key, value in row.items()}}))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,8 @@ def bar(name: str, total: float, unit: str) -> "tqdm[Any]":
 
 def close_bars() -> None:
     """Close the bars that an error left open, so that its message begins on a line of its own."""
-    for meter in list(getattr(tqdm, "_instances", ())):
+    bars: Any = tqdm
+    for meter in list(bars._instances):
         meter.close()
 
 

@@ -74,7 +74,8 @@ def test_enhancers_are_compared_by_verification(singers_folder, tmp_path, capsys
     module.main([tmp_path, singers_folder], tmp_path / "out", ["dfl_fl", "joint"], small)
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [row["loss"] for row in rows] == ["none", "dfl_fl", "joint"]
-    assert rows[0]["clean"] == rows[0]["clean speaker"] == 0.0
+    assert rows[0]["clean"] == rows[0]["clean speaker"] == "0.0 (+0.0 … +0.0)"
+    assert [list(row) for row in rows[1:]] == [[*rows[0]]] * 2
 
 
 def test_a_regression_explains_what_it_is_a_sum_of():
