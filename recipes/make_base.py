@@ -29,7 +29,9 @@ SOURCES = {  # licence and credit, by folder, of recordings that are no corpus w
 
 def main(
     prepared: Annotated[Path, typer.Argument(help="folder made by `svc prepare`, on which the run was trained")],
-    run: Annotated[Path, typer.Argument(help="folder of a run of `svc train -c pretrain`")],
+    run: Annotated[
+        Path, typer.Argument(help="folder of a run of `svc train -c pretrain`, or a voice file made from one")
+    ],
     checkpoint: Annotated[str, typer.Option(help="last or best")] = "last",
 ) -> None:
     """Write svc/voices/base.safetensors, and the speaker encodings beside it for zero-shot conversion."""
@@ -41,14 +43,16 @@ def main(
     from svc.data.speaker_encodings import encode_speakers
     from svc.features.training_data import check_licence
     from svc.inference.base_voice import BASE_VOICE
+    from svc.inference.voice import VoiceFile
     from svc.models.weight_names import EMBEDDING
 
     clips = manifest.read(prepared)
     data = describe_sources(clips)
     check_licence(LICENCE, data)
-    exported = export_run(run, checkpoint, {"licence": LICENCE, "speakers": NOTE}, prepared)
+    card = {"licence": LICENCE, "speakers": NOTE}
+    exported = VoiceFile.load(run) if run.is_file() else export_run(run, checkpoint, card, prepared)
     voice, order = order_speakers(exported, clips)
-    voice = replace(voice, training_data=data, card=voice.card | data.card)
+    voice = replace(voice, training_data=data, card=voice.card | card | data.card)
     BASE_VOICE.parent.mkdir(exist_ok=True)
     voice.save(BASE_VOICE, half=True)
     encodings = encode_speakers(clips)[order].astype("float16")
