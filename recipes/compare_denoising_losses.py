@@ -14,7 +14,7 @@ import noise
 import numpy as np
 import torch
 import typer
-from speech import RATE, load_quality, read_clips
+from speech import RATE, draw_segment, load_quality, read_clips
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -142,9 +142,7 @@ def make_pair(
     clips: list[Samples], index: int, length: int, draw: np.random.Generator, voices: list[Samples]
 ) -> tuple[Samples, Samples]:
     """Noisy and clean segment (T,) at 0 to 10 dB, scaled so that the clean one has unit power."""
-    start = int(draw.integers(len(clips[index]) - length + 1))
-    clean = clips[index][start : start + length]
-    clean = clean / np.float32(np.sqrt(np.mean(np.square(clean))) + 1e-4)
+    clean = draw_segment(clips[index], length, 1.0, draw)
     added = noise.make_noise(draw.choice(noise.KINDS), length, RATE, draw, voices)
     return noise.mix(clean, added, draw.uniform(0, 10)), clean
 

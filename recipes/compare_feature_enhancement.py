@@ -5,7 +5,6 @@ A mask on mel spectra in front of the speaker encoder, trained by the distance o
 """
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -15,37 +14,26 @@ import numpy as np
 import torch
 import typer
 from numpy.typing import NDArray
+from speech import RATE, draw_segment, read_speakers
 from torch import Tensor, nn
 from torch.nn import functional
-from verification import equal_error_rate
+from verification import resampled_eers
 
 from svc import cli, encoders
-from svc.audio import files
 from svc.audio.files import Audio, Samples
-from svc.audio.find import find_audio
-from svc.audio.resample import resample
 from svc.audio.stft import power_spectrogram
 from svc.config import parse_overrides
 from svc.config.tree import from_overrides
 from svc.encoders.base import Encoder
-from svc.encoders.speaker_encoder import (
-    BANDS,
-    FFT,
-    HOP,
-    SAMPLE_RATE,
-    WINDOW,
-    SpeakerCNN,
-    SpeakerEncoder,
-    mel_bank,
-    normalise,
-)
+from svc.encoders.speaker_encoder import BANDS, FFT, HOP, WINDOW, SpeakerCNN, SpeakerEncoder, mel_bank, normalise
 from svc.losses.perceptual import l1
 from svc.training.auxiliary import SupervisedConfig, SupervisedTrainer, Tensors
 from svc.utils.progress import progress
 
 SECONDS = 3.0  # of a clip that is tested
-SNRS = 0.0, 5.0, 10.0, None  # dB, or clean
+SNRS = {"0 dB": 0.0, "5 dB": 5.0, "10 dB": 10.0, "clean": None}
 SCALE = 20.0  # of the cosines in the classifier
+LEVEL = 0.1  # RMS of all clean audio
 RESAMPLES = 200
 OTHER = "ge2e"  # speaker encoder that no system was trained with
 LOSSES = {  # weights; "encoder" trains the encoder alone, without a mask
@@ -58,7 +46,6 @@ LOSSES = {  # weights; "encoder" trains the encoder alone, without a mask
 }
 PRETRAINED = "dfl"  # mask that the joint trainings begin with
 Vectors = NDArray[np.floating]
-Speakers = dict[str, list[Samples]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +55,7 @@ class EnhancerConfig(SupervisedConfig):
     loss: str = "dfl"
     steps: int = 400
     batch_size: int = 16
-    segment: int = 2 * SAMPLE_RATE
+    segment: int = 2 * RATE
     channels: int = 192
 
 
@@ -94,7 +81,7 @@ class Chain(nn.Module):
     def __init__(self, channels: int, clips: list[Samples]) -> None:
         super().__init__()
         self.enhancer, self.encoder = Enhancer(channels), SpeakerEncoder()
-        sounds = (Audio(clip, SAMPLE_RATE).first(SECONDS) for clip in clips)
+        sounds = (Audio(clip, RATE).first(SECONDS) for clip in clips)
         self.directions = nn.Parameter(torch.from_numpy(np.stack([self.encoder.embed(sound) for sound in sounds])))
 
     def layers(self, power: Tensor) -> list[Tensor]:
@@ -116,19 +103,15 @@ class EnhancerTrainer(SupervisedTrainer):
     network: Chain
 
     def __init__(self, folder: Path, clips: list[Samples], config: EnhancerConfig, start: Enhancer | None) -> None:
-        self.clips, self.start = clips, start
+        self.clips, self.start, self.weights = clips, start, LOSSES[config.loss]
         super().__init__(folder, config, str(len(self.clips)))
 
     def make_network(self) -> nn.Module:
         """The chain, with the mask to begin with if there is one; the encoder learns only from its own loss."""
         chain = Chain(self.config.channels, self.clips)
-        chain.encoder.requires_grad_("speaker" in self.loss_weights())
+        chain.encoder.requires_grad_("speaker" in self.weights)
         chain.enhancer.load_state_dict((self.start or chain.enhancer).state_dict())
         return chain
-
-    def loss_weights(self) -> dict[str, float]:
-        """Of this system."""
-        return LOSSES[self.config.loss]
 
     def mask(self, power: Tensor) -> Tensor:
         """Mask (B, N, 64) of mel power (B, N, 64); ones where this system has none."""
@@ -139,7 +122,7 @@ class EnhancerTrainer(SupervisedTrainer):
         """The losses that have a weight."""
         draw = np.random.default_rng([self.config.seed, step])
         chosen = draw.integers(len(self.clips), size=self.config.batch_size)
-        clean = np.stack([segment(self.clips[index], self.config.segment, draw) for index in chosen])
+        clean = np.stack([draw_segment(self.clips[index], self.config.segment, LEVEL, draw) for index in chosen])
         snrs = np.where(draw.random(len(clean)) < 0.1, 60, draw.uniform(-5, 20, size=len(clean)))
         noisy = np.stack([add_noise(audio, snr, draw, self.clips) for audio, snr in zip(clean, snrs, strict=True)])
         power, target_power = mel_power(torch.from_numpy(noisy)), mel_power(torch.from_numpy(clean))
@@ -150,15 +133,14 @@ class EnhancerTrainer(SupervisedTrainer):
         cosines = enhanced[-1][..., 0] @ functional.normalize(self.network.directions, dim=1).T
         speaker = functional.cross_entropy(SCALE * cosines, torch.from_numpy(chosen))
         losses = {"features": distances[0], "layers": torch.stack(distances[1:]).mean(), "speaker": speaker}
-        return {name: loss for name, loss in losses.items() if name in self.loss_weights()}
+        return {name: loss for name, loss in losses.items() if name in self.weights}
 
     @torch.no_grad()
     def embed(self, audio: Tensor) -> tuple[Vectors, Tensor]:
         """Unit vectors (B, 128) of audio (B, T), and the audio (B, T) with the mask applied to its spectrum."""
         power = mel_power(audio)
-        mask = self.mask(power)
+        bank, mask = mel_bank(), self.mask(power)
         vectors: Vectors = self.network.layers(power * mask)[-1][..., 0].numpy()
-        bank = mel_bank()
         gains = (mask @ (bank / bank.sum(dim=1, keepdim=True).clamp_min(1e-6)).T).transpose(1, 2).sqrt()
         gains = torch.where(bank.sum(dim=1)[:, None] > 0, gains, 0)
         window, shift = torch.hann_window(WINDOW), HOP // 2  # our frames are centred half a hop later
@@ -168,16 +150,11 @@ class EnhancerTrainer(SupervisedTrainer):
         return vectors, functional.pad(cleaned, (shift, 0))
 
 
-def segment(clip: Samples, length: int, draw: np.random.Generator) -> Samples:
-    """A segment (T,) at an RMS level of .1."""
-    start = int(draw.integers(len(clip) - length + 1))
-    audio = clip[start : start + length]
-    return np.float32(0.1) * audio / np.float32(np.sqrt(np.mean(np.square(audio))) + 1e-4)
-
-
-def add_noise(clean: Samples, snr_db: float, draw: np.random.Generator, voices: list[Samples]) -> Samples:
-    """Noise of a random kind at a signal-to-noise ratio."""
-    return noise.mix(clean, noise.make_noise(draw.choice(noise.KINDS), len(clean), SAMPLE_RATE, draw, voices), snr_db)
+def add_noise(clean: Samples, snr_db: float | None, draw: np.random.Generator, voices: list[Samples]) -> Samples:
+    """Noise of a random kind at a signal-to-noise ratio; none where that is None."""
+    if snr_db is None:
+        return clean
+    return noise.mix(clean, noise.make_noise(draw.choice(noise.KINDS), len(clean), RATE, draw, voices), snr_db)
 
 
 def mel_power(audio: Tensor) -> Tensor:
@@ -187,49 +164,28 @@ def mel_power(audio: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Trials:
-    """Clean enrolment clips against tests of other clips.
-
-    Attributes:
-        clean: (E, T) enrolment.
-        noisy: (E, T) the same clips as tests, by SNR; without noise where that is None.
-        speakers: (E,) number of the speaker.
-    """
+    """Clean enrolment clips (E, T), the same clips as tests (E, T) by SNR, and the numbers of their speakers (E,)."""
 
     clean: Tensor
-    noisy: dict[float | None, Tensor]
+    tests: dict[str, Tensor]
     speakers: NDArray[np.integer]
 
-    def resampled_eers(self, enrolment: Vectors, tests: Vectors) -> Vectors:
-        """EER (1 + resamples,) of all speakers, then of bootstrap samples of them, the same at every call."""
-        first, second = np.nonzero(~np.eye(len(tests), dtype=bool))
-        scores = (enrolment @ tests.T)[first, second]
-        one, two = self.speakers[first], self.speakers[second]
-        draw, people = np.random.default_rng(0), int(self.speakers.max()) + 1
-        counts = [np.ones(people, int)]
-        counts += [np.bincount(draw.integers(people, size=people), minlength=people) for _ in range(RESAMPLES)]
-        weights = (
-            np.where(one == two, count[one], count[one] * count[two]) for count in counts if np.sum(count > 0) > 1
-        )
-        return np.array([equal_error_rate(scores, one == two, weight) for weight in weights])
+
+def make_trials(speakers: list[list[Samples]], voices: list[Samples]) -> Trials:
+    """Trials of all clips against all others, each under a random noise at every SNR."""
+    draw, length = np.random.default_rng(1), round(SECONDS * RATE)
+    clean = [draw_segment(clip, length, LEVEL, draw) for clips in speakers for clip in clips]
+    tests = {label: [add_noise(clip, snr, draw, voices) for clip in clean] for label, snr in SNRS.items()}
+    owners = np.repeat(np.arange(len(speakers)), [len(clips) for clips in speakers])
+    enrolment, *noisy = (torch.from_numpy(np.stack(audio)) for audio in (clean, *tests.values()))
+    return Trials(enrolment, dict(zip(tests, noisy, strict=True)), owners)
 
 
-def make_trials(speakers: Speakers, voices: list[Samples]) -> Trials:
-    """Trials of all clips, each under a random noise at every SNR."""
-    draw, length = np.random.default_rng(1), round(SECONDS * SAMPLE_RATE)
-    clean = [segment(clip, length, draw) for clips in speakers.values() for clip in clips]
-    noisy = {
-        snr: np.stack([clip if snr is None else add_noise(clip, snr, draw, voices) for clip in clean]) for snr in SNRS
-    }
-    owners = np.repeat(np.arange(len(speakers)), [len(clips) for clips in speakers.values()])
-    tests = {snr: torch.from_numpy(audio) for snr, audio in noisy.items()}
-    return Trials(torch.from_numpy(np.stack(clean)), tests, owners)
-
-
+@torch.no_grad()
 def measure(system: EnhancerTrainer | None, trials: Trials, other: Encoder) -> dict[str, Vectors]:
     """Bootstrap samples of the EER by SNR, through the chain, and by another encoder on the audio that comes out."""
     base = encoders.load("speaker")
 
-    @torch.no_grad()
     def embed(audio: Tensor) -> tuple[Vectors, Vectors]:
         rows = []
         for part in audio.split(25):
@@ -238,26 +194,13 @@ def measure(system: EnhancerTrainer | None, trials: Trials, other: Encoder) -> d
         own, others = (np.concatenate(side) for side in zip(*rows, strict=True))
         return own, others
 
+    one, two = np.nonzero(~np.eye(len(trials.clean), dtype=bool))
     enrolment, results = embed(trials.clean), {}
-    for snr, audio in progress(trials.noisy.items(), "embed", "SNR", len(trials.noisy)):
-        label = "clean" if snr is None else f"{snr:.0f} dB"
-        for name, one, two in zip(("", f" {OTHER}"), enrolment, embed(audio), strict=True):
-            results[label + name] = trials.resampled_eers(one, two)
+    for label, audio in progress(trials.tests.items(), "embed", "SNR", len(trials.tests)):
+        for name, enrolled, tested in zip(("", f" {OTHER}"), enrolment, embed(audio), strict=True):
+            scores = (enrolled @ tested.T)[one, two]
+            results[label + name] = resampled_eers(scores, trials.speakers[one], trials.speakers[two], RESAMPLES)
     return results
-
-
-def read_speakers(folders: Iterable[Path]) -> tuple[Speakers, Speakers]:
-    """Clips at 16 kHz of 3 s or more: speakers of one clip, for training, and of several, for the trials."""
-    groups: dict[str, list[Path]] = {}
-    for path in (path for folder in folders for path in find_audio(folder)):
-        groups.setdefault(path.parent.name, []).append(path)
-    sides: tuple[Speakers, Speakers] = {}, {}
-    for name, paths in progress(groups.items(), "read", "speaker", len(groups)):
-        clips = [resample(files.read(path).first(10.0), SAMPLE_RATE).samples for path in paths]
-        long = [clip for clip in clips if len(clip) >= SECONDS * SAMPLE_RATE]
-        if long:
-            sides[len(long) > 1][name] = long
-    return sides
 
 
 def train(name: str, out: Path, clips: list[Samples], overrides: list[str]) -> EnhancerTrainer:
@@ -281,9 +224,9 @@ def main(
     overrides: Annotated[list[str] | None, typer.Option("--set", help="option=value, e.g. steps=500")] = None,
 ) -> None:
     """Print the EER of each system in %, and its difference to none with a paired bootstrap over the speakers."""
-    training, tested = read_speakers(folders)
-    voices = [clips[0] for clips in training.values()]
-    trials, other = make_trials(tested, voices), encoders.load(OTHER)
+    speakers = [clips for clips in read_speakers(folders, 10.0).values() if clips]
+    voices = [clips[0] for clips in speakers if len(clips) == 1]
+    trials, other = make_trials([clips for clips in speakers if len(clips) > 1], voices), encoders.load(OTHER)
     measured = {"none": measure(None, trials, other)}
     typer.echo(json.dumps({"loss": "none", **describe(measured["none"], measured["none"])}, ensure_ascii=False))
     for name in losses or LOSSES:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from svc.audio import files
@@ -19,16 +20,32 @@ DB_PER_E = 8.0  # log-mel distance at which our own quality has fallen to 1/e
 Metric = Callable[[Samples, Samples], float]
 
 
-def read_clips(folders: list[Path], seconds: float) -> tuple[list[Samples], list[Samples]]:
-    """Clips of 3 s or more at 16 kHz, for training and of the speakers that are held out; a folder is a speaker."""
+def read_speakers(folders: list[Path], seconds: float) -> dict[Path, list[Samples]]:
+    """Clips of 3 s or more at 16 kHz, cut to a length, by their folder: a folder is a speaker."""
     paths = [path for folder in folders for path in find_audio(folder)]
-    held_out = set(sorted({path.parent for path in paths})[::HELD_OUT])
-    sides: tuple[list[Samples], list[Samples]] = [], []
+    speakers: dict[Path, list[Samples]] = {path.parent: [] for path in paths}
     for path in progress(paths, "read", "clip", len(paths)):
         samples = resample(files.read(path).first(seconds), RATE).samples
         if len(samples) >= 3 * RATE:
-            sides[path.parent in held_out].append(samples)
+            speakers[path.parent].append(samples)
+    return speakers
+
+
+def read_clips(folders: list[Path], seconds: float) -> tuple[list[Samples], list[Samples]]:
+    """Clips as ``read_speakers`` reads them, for training and of the speakers that are held out."""
+    speakers = read_speakers(folders, seconds)
+    held_out = sorted(speakers)[::HELD_OUT]
+    sides: tuple[list[Samples], list[Samples]] = [], []
+    for speaker, clips in speakers.items():
+        sides[speaker in held_out].extend(clips)
     return sides
+
+
+def draw_segment(clip: Samples, length: int, level: float, draw: np.random.Generator) -> Samples:
+    """A random segment (T,) of a clip, scaled to an RMS level."""
+    start = int(draw.integers(len(clip) - length + 1))
+    segment = clip[start : start + length]
+    return np.float32(level) * segment / np.float32(np.sqrt(np.mean(np.square(segment))) + 1e-4)
 
 
 def load_quality() -> tuple[str, Metric]:

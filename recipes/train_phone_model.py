@@ -9,7 +9,9 @@ from svc import cli
 
 
 def main(
-    folders: Annotated[list[Path], typer.Argument(help="speech or song, in any layout; see phonetics/corpus.py")],
+    folders: Annotated[
+        list[Path], typer.Argument(help="speech or song, in any layout; see recipes/phonetics/corpus.py")
+    ],
     out: Annotated[Path, typer.Option("-o", "--out", help="folder of the run; resumed if it exists")],
     overrides: Annotated[list[str] | None, typer.Option("--set", help="option=value, e.g. steps=500")] = None,
     synthetic: Annotated[int, typer.Option(min=0, help="additional utterances by espeak-ng; 0 without it")] = 1500,

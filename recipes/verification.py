@@ -36,16 +36,9 @@ def verify(enrolment: Mapping[str, Vectors], tests: Mapping[str, Vectors] | None
     columns, column_of = (rows, row_of) if tests is None else _stack(tests, names)
     scores, same = rows @ columns.T, row_of[:, None] == column_of
     pairs = np.triu_indices(len(rows), 1) if tests is None else np.nonzero(np.ones_like(same))
-    draw = np.random.default_rng(0)
-    counts = [np.bincount(draw.integers(len(names), size=len(names)), minlength=len(names)) for _ in range(RESAMPLES)]
-    first, second, own = row_of[pairs[0]], column_of[pairs[1]], same[pairs]
-    rates = [
-        equal_error_rate(scores[pairs], own, np.where(own, count[first], count[first] * count[second]))
-        for count in counts
-        if np.count_nonzero(count) > 1
-    ]
-    low, high = np.quantile(rates, [0.025, 0.975])
-    eer = Estimate(equal_error_rate(scores[pairs], own), float(low), float(high), len(names))
+    eers = resampled_eers(scores[pairs], row_of[pairs[0]], column_of[pairs[1]])
+    low, high = np.quantile(eers[1:], [0.025, 0.975])
+    eer = Estimate(float(eers[0]), float(low), float(high), len(names))
     sums = np.stack([rows[row_of == speaker].sum(axis=0) for speaker in range(len(names))])
     right = []
     for vector, speaker in zip(columns, column_of, strict=True):
@@ -55,6 +48,27 @@ def verify(enrolment: Mapping[str, Vectors], tests: Mapping[str, Vectors] | None
         centroids /= np.maximum(1e-9, np.linalg.norm(centroids, axis=1, keepdims=True))
         right.append(float(np.argmax(centroids @ vector) == speaker))
     return Verification(eer, estimate(right, [names[speaker] for speaker in column_of]))
+
+
+def resampled_eers(
+    scores: NDArray[np.floating],
+    first: NDArray[np.integer],
+    second: NDArray[np.integer],
+    resamples: int = RESAMPLES,
+) -> NDArray[np.floating]:
+    """EER of all pairs, then of bootstrap samples of the speakers (1 + resamples,), the same samples at every call.
+
+    Args:
+        scores: (P,) of the pairs; a higher one is accepted first.
+        first: (P,) number of the speaker of one recording of each pair.
+        second: (P,) number of the speaker of the other recording.
+        resamples: how many; those of a single speaker, which have no EER, are left out.
+    """
+    speakers, own, draw = int(max(first.max(), second.max())) + 1, first == second, np.random.default_rng(0)
+    counts = [np.ones(speakers, int)]
+    counts += [np.bincount(draw.integers(speakers, size=speakers), minlength=speakers) for _ in range(resamples)]
+    weights = (np.where(own, n[first], n[first] * n[second]) for n in counts if np.count_nonzero(n) > 1)
+    return np.array([equal_error_rate(scores, own, weight) for weight in weights])
 
 
 def equal_error_rate(

@@ -66,7 +66,7 @@ def test_enhancers_are_compared_by_verification(singers_folder, tmp_path, capsys
     module = recipe("compare_feature_enhancement")
     monkeypatch.setattr(module, "RESAMPLES", 2)
     monkeypatch.setattr(module, "OTHER", "speaker")
-    monkeypatch.setattr(module, "SNRS", (0.0, None))
+    monkeypatch.setattr(module, "SNRS", {"0 dB": 0.0, "clean": None})
     for actor in singers_folder.iterdir():
         (tmp_path / f"{actor.name}-once").mkdir()
         (tmp_path / f"{actor.name}-once" / "0.wav").symlink_to(actor / "0.wav")
