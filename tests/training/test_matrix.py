@@ -31,10 +31,10 @@ def trained(prepared: Manifest, config: Config, run: str, stop_at: int | None = 
     torch.set_num_threads(1)
     real = loop.train_step
 
-    def disturbed(state, batch, config, accelerator, perceptual):
+    def disturbed(state, batch, config, accelerator, *losses):
         if state.step == stop_at and accelerator.is_main_process:
             os.kill(os.getpid(), signal.SIGTERM)
-        return real(state, batch, config, accelerator, perceptual)
+        return real(state, batch, config, accelerator, *losses)
 
     loop.train_step = disturbed
     try:

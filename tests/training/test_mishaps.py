@@ -88,11 +88,11 @@ def test_workers_send_no_tensors(prepared, short):
     """Those would go through /dev/shm."""
     segments = dataset.SegmentDataset(prepared, short)
     items = [segments[0, 0], segments[0, 1]]
-    arrays, audio, band = dataset._stack_arrays(items)
-    assert {type(array) for array in (*arrays.values(), audio, band)} == {np.ndarray}
-    batch, expected = dataset._from_arrays((arrays, audio, band)), dataset.Batch.stack(items)
-    assert torch.equal(batch.audio, expected.audio)
-    assert torch.equal(batch.band, expected.band)
+    arrays, others = dataset._stack_arrays(items)
+    assert {type(array) for array in (*arrays.values(), *others)} == {np.ndarray}
+    batch, expected = dataset._from_arrays((arrays, others)), dataset.Batch.stack(items)
+    for name in ("audio", "band", "other_speaker"):
+        assert torch.equal(getattr(batch, name), getattr(expected, name))
     for name in arrays:
         assert torch.equal(getattr(batch.conditioning, name), getattr(expected.conditioning, name))
 
