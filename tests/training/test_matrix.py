@@ -102,11 +102,11 @@ def both_ranks(prepared, config, run: str) -> None:
     kept = {}
     real = loop.train_step
 
-    def watched(state, batch, config, accelerator, perceptual):
+    def watched(state, batch, config, accelerator, *losses):
         kept["state"] = state
         if state.step == 2 and accelerator.process_index == 1:
             batch.audio[:, ::7] = torch.nan
-        terms = real(state, batch, config, accelerator, perceptual)
+        terms = real(state, batch, config, accelerator, *losses)
         kept.setdefault("power", []).append(float(batch.audio.square().sum()))
         return terms
 
