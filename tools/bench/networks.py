@@ -173,7 +173,8 @@ class _Steps:
         channels, train = content.channels(self.config.features.content), self.config.train
         segments = conditioning(train.segment_seconds, channels, self.device, train.batch_size)
         audio = 0.1 * torch.randn(train.batch_size, segments.frames * self.config.hop, device=self.device)
-        return Batch(segments, audio, torch.full((train.batch_size,), self.config.sample_rate / 2))
+        band = torch.full((train.batch_size,), self.config.sample_rate / 2)
+        return Batch(segments, audio, band, torch.zeros(train.batch_size, dtype=torch.long, device=self.device))
 
     def _wavenet_inputs(self) -> list[Tensor]:
         caught: list[Tensor] = []
