@@ -14,6 +14,7 @@ from svc.audio.stft import frame
 from svc.features.conditioning import Conditioning
 from svc.utils.units import FRAMES_PER_SECOND
 
+NEPERS_PER_DB = math.log(10) / 20
 PERIODS = 3.0  # in the window
 SMOOTHING = 2 / 3  # width of the rectangle, of f0
 COMPENSATION = 0.15  # of what the smoothing takes from the peaks (Morise 2015, eq. 9)
@@ -51,7 +52,7 @@ def total_envelope(envelopes: Tensor, conditioning: Conditioning) -> Tensor:
     harmonics, noise = envelopes.float().unbind(dim=2)
     voiced = conditioning.voiced[..., None].clamp_min(1e-6)
     total = 0.5 * torch.logaddexp(2 * harmonics + voiced.log(), 2 * noise)
-    return total + conditioning.loudness[..., None] * (math.log(10) / 20)
+    return total + conditioning.loudness[..., None] * NEPERS_PER_DB
 
 
 def spectral_envelope(audio: Tensor, f0: Tensor, hop: int, points: int) -> Tensor:

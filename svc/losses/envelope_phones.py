@@ -1,6 +1,5 @@
 """Phone loss of converted envelopes: what a phone classifier sees in them, without synthesising audio."""
 
-import math
 from typing import cast
 
 import torch
@@ -11,11 +10,10 @@ from svc import encoders
 from svc.encoders.phone_classifier import FFT, FLOOR, MEAN, SAMPLE_RATE, SPREAD, WINDOW, PhoneEncoder
 from svc.features.conditioning import Conditioning
 from svc.features.content import ACTIVE, LEVEL
-from svc.losses.envelope import spectral_envelope, total_envelope
-from svc.utils.units import FRAMES_PER_SECOND
+from svc.losses.envelope import NEPERS_PER_DB, spectral_envelope, total_envelope
+from svc.utils.units import hop_samples
 
 NOISE_POWER = 6 / WINDOW  # that ``power_spectrogram`` reads in a bin of white noise of unit power
-NEPERS_PER_DB = math.log(10) / 20
 
 
 class EnvelopePhoneLoss(nn.Module):
@@ -32,7 +30,7 @@ class EnvelopePhoneLoss(nn.Module):
     def __init__(self, points: int, sample_rate: int):
         super().__init__()
         self.encoder = cast("PhoneEncoder", encoders.load("phone-classifier"))
-        self.hop = sample_rate // FRAMES_PER_SECOND
+        self.hop = hop_samples(sample_rate)
         position = torch.linspace(0, SAMPLE_RATE / 2, FFT // 2 + 1) / (sample_rate / 2) * (points - 1)
         distance = position - torch.arange(points)[:, None]
         self.register_buffer("interpolation", (1 - distance.abs()).clamp_min(0), persistent=False)
