@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-from svc.cli.app import app, expand_aliases, run, run_app
+from svc.cli.app import Command, app, expand_aliases, run, run_app
 
 COMMANDS = (  # in the order of --help: from recordings to songs
     "prepare", "train", "export", "convert", "fit", "evaluate", "compare", "speakers", "rename", "remove", "merge",
@@ -25,4 +25,6 @@ def load_commands(names: "list[str] | tuple[str, ...]" = COMMANDS) -> None:
     """Import commands, each of which adds itself to the app."""
     for name in names:
         importlib.import_module(f"svc.cli.{MODULES.get(name, name)}")
+    for command in app.registered_commands:
+        command.cls = Command
     app.registered_commands.sort(key=lambda command: COMMANDS.index(getattr(command.callback, "__name__", "")))

@@ -5,9 +5,10 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, get_type_hints
 
 import typer
+import typer.core
 
 from svc import __version__
 from svc.errors import FULL_DISK, DataError, SvcError, is_full, printable
@@ -56,12 +57,47 @@ RENAMED_OPTIONS = {  # by command
     "fit": {"--material": "--type", "--full": "--finetune-model"},
     "train": {"--accept-changes": "--allow-config-change"},
 }
+VALUES = (("Path", "PATH"), ("str", "TEXT"), ("int", "N"), ("float", "X"))  # in --help, by the type of an option
 VoiceOption = Annotated[Path | None, typer.Option("-v", "--voice", help=VOICE_HELP)]
 NOT_STATED = "not stated"
 Licence = Annotated[str, typer.Option(help="of the voice, for its card")]
 Note = Annotated[str, typer.Option(help="for the card: whose voices, with whose consent")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="option=value, e.g. features.f0.model=full")]
 Force = Annotated[bool, typer.Option("-f", "--force", "--overwrite", help="overwrite the output")]
+
+
+class Command(typer.core.TyperCommand):
+    """A command whose --help names arguments in capitals, as README does, and the values of options by VALUES."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        hints = {name: str(hint) for name, hint in get_type_hints(self.callback).items()}
+        for parameter in self.params:
+            hint = hints.get(parameter.name or "", "bool")
+            if parameter.param_type_name == "argument":
+                parameter.metavar = parameter.metavar or (parameter.name or "").upper()
+            elif "bool" not in hint:
+                parameter.metavar = next((value for kind, value in VALUES if kind in hint), None)
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """[OPTIONS] and the arguments, without the braces of typer."""
+        pieces = super().collect_usage_pieces(ctx)
+        return [piece.replace("{", "").replace("}", "") for piece in pieces]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """The lists of arguments and of options, without the types that typer puts behind arguments."""
+        arguments, options = [], []
+        for parameter in self.get_params(ctx):
+            if (record := parameter.get_help_record(ctx)) is None:
+                continue
+            if parameter.param_type_name == "argument":
+                arguments.append((parameter.metavar, record[1]))
+            else:
+                options.append(record)
+        for title, records in (("Arguments", arguments), ("Options", options)):
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
 
 
 def _print_version(wanted: bool) -> None:
@@ -129,8 +165,8 @@ def progress_stages() -> Iterator[Callable[[str, float], None]]:
 
 def run(command: Callable[..., Any]) -> None:
     """Run one function as a program, as the recipes do."""
-    single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    single.command()(command)
+    single = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
+    single.command(cls=Command)(command)
     run_app(single)
 
 

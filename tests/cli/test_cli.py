@@ -60,6 +60,16 @@ def test_commands_are_these(monkeypatch, capsys):
     assert not any(line.endswith("...") for line in lines)  # cut by click: shorten the first line of its docstring
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_names_values_in_words(command, monkeypatch, capsys):
+    """Of types as Python prints them, there is none; options and texts fit a terminal of 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = svc(monkeypatch, capsys, command, "--help")
+    assert code == 0
+    assert not any(kind in out for kind in ("<path>", "<str>", "<int", "<float", "<list", "{", "None"))
+    assert max(map(len, out.splitlines())) <= 80
+
+
 OLD = [(command, old, new) for command, options in RENAMED_OPTIONS.items() for old, new in options.items()]
 
 
