@@ -150,9 +150,11 @@ def check_device(device: str) -> None:
 @contextmanager
 def progress_stages() -> Iterator[Callable[[str, float], None]]:
     """A bar from 0 to 100 % over the stages of a conversion: separate (if requested), extract and synthesise."""
+    from tqdm.contrib.logging import logging_redirect_tqdm
+
     from svc.utils.progress import bar
 
-    with bar("extract", 100, "%") as meter:
+    with bar("extract", 100, "%") as meter, logging_redirect_tqdm():  # a warning begins on a line of its own
 
         def show(stage: str, share: float) -> None:
             meter.set_description_str(stage, refresh=False)

@@ -202,16 +202,19 @@ def _convert_stream(
 def _convert_batch(
     converter: "Converter", jobs: list[tuple[Path, Path]], out: Path, options: "ConversionOptions", overwrite: bool
 ) -> None:
+    from tqdm.contrib.logging import logging_redirect_tqdm
+
     from svc.inference.batch import convert_all
     from svc.utils.progress import progress
 
     bar = progress(convert_all(converter, jobs, options, overwrite=overwrite), "convert", "song", len(jobs))
     results: list[str] = []
-    for result in bar:
-        results.append(result.status)
-        if result.status != "skipped":
-            name = "failed" if result.status == "failed" else result.target
-            bar.write(f"  {name}: {result.message}", file=sys.stderr)
+    with logging_redirect_tqdm():
+        for result in bar:
+            results.append(result.status)
+            if result.status != "skipped":
+                name = "failed" if result.status == "failed" else result.target
+                bar.write(f"  {name}: {result.message}", file=sys.stderr)
     converted, skipped, failed = (results.count(status) for status in ("converted", "skipped", "failed"))
     there = f"{skipped} already there{' (add -f to convert them again)' if skipped else ''}"
     typer.echo(f"{out}: {converted} songs converted, {there}, {failed} failed")

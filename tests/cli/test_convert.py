@@ -71,3 +71,15 @@ def test_several_songs(world, monkeypatch, capsys):
     code, _, err = svc(monkeypatch, capsys, "convert", "-s", "Ann", "song.wav", "song.wav")
     assert code == 2
     assert "2 songs would get this name" in err
+
+
+def test_a_warning_begins_a_line_though_a_bar_is_shown(world, monkeypatch, capsys):
+    recorded = bytearray((world / "song.wav").read_bytes())
+    place = recorded.index(b"data") + 4
+    recorded[place : place + 4] = bytes(4)
+    (world / "recorded.wav").write_bytes(recorded)
+    code, _, err = svc(monkeypatch, capsys, "convert", "-s", "Ann", "recorded.wav")
+    assert code == 0
+    warnings = [line.strip() for line in err.replace("\r", "\n").splitlines() if "header" in line]
+    assert len(warnings) == 1
+    assert warnings[0].startswith("recorded.wav: its header")
