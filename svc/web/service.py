@@ -58,7 +58,7 @@ class Service:
         self.voice_file = voice
         self.name = voice.stem if voice.stem != "voice" else voice.resolve().parent.name
         self._converter = Converter(VoiceFile.load(voice))
-        self._cancelled: dict[str, threading.Event] = {}  # the last conversion of every page
+        self._cancelled: dict[str, threading.Event] = {}  # by page, until its conversion has ended
         self._job: tuple[str, jobs.Job] | None = None  # the fit of a name
         self._fit_status = FitStatus("idle", "A fit takes some minutes. It goes on when you close the page.")
         self._lock = threading.RLock()  # of the voice and the fit
@@ -106,10 +106,6 @@ class Service:
         Raises:
             SvcError: there is no song, it is refused or takes too long, or the request is not valid.
         """
-        path, converter = self._uploaded(song, "Drop a song first, or record one"), self._converter
-        if not {request.first, request.second} <= {value for _, value in self.speakers()} | {""}:
-            raise DataError("choose a speaker from the menu; reload the page if they have changed")
-        check_length(path, self.limits.minutes)
         end, cancelled = time.monotonic() + self.limits.convert_seconds, self._cancelled.get(page, threading.Event())
 
         def show(stage: str, share: float) -> None:
@@ -119,8 +115,12 @@ class Service:
                 raise DataError("the conversion took too long; give a shorter song")
             progress(stage, min(1.0, share))
 
-        out = self.served / secrets.token_hex(16)
+        out, converter = self.served / secrets.token_hex(16), self._converter
         try:
+            path = self._uploaded(song, "Drop a song first, or record one")
+            if not {request.first, request.second} <= {value for _, value in self.speakers()} | {""}:
+                raise DataError("choose a speaker from the menu; reload the page if they have changed")
+            check_length(path, self.limits.minutes)
             show("extract", 0.0)
             mix, transpose = converter.parse_speaker(request.speaker), parse_transpose(request.transpose)
             name = _short(path.stem)
@@ -136,15 +136,19 @@ class Service:
         except SvcError:
             shutil.rmtree(out, ignore_errors=True)
             raise
+        finally:
+            if self._cancelled.get(page) is cancelled:
+                del self._cancelled[page]
 
     def announce(self, page: str) -> None:
-        """Prepare for a conversion of a page, which ``cancel`` stops also while it waits for its turn."""
+        """Prepare for a conversion of a page, which ``cancel`` stops also while it waits; the one before it ends."""
+        self.cancel(page)
         self._cancelled[page] = threading.Event()
 
     def cancel(self, page: str) -> None:
         """Stop the conversion of a page."""
-        if page in self._cancelled:
-            self._cancelled[page].set()
+        if event := self._cancelled.get(page):
+            event.set()
 
     @property
     def zero_shot(self) -> bool:

@@ -181,6 +181,22 @@ def test_a_closed_page_cancels_its_conversion_only(service):
     assert everything(service.folder) == before
     service.announce("mine")
     assert service.convert(path, ConversionRequest("#0"), cancelling("yours"), "mine").audio.exists()
+    service.announce("mine")
+    with pytest.raises(DataError, match="Drop a song first"):
+        service.convert(None, ConversionRequest("#0"), page="mine")
+    assert not service._cancelled  # nothing is kept of pages that come and go
+
+
+def test_a_page_that_converts_again_ends_the_conversion_before(service):
+    path = upload(service)
+    service.announce("mine")
+
+    def again(_stage, _share):
+        service.announce("mine")
+
+    with pytest.raises(DataError, match="the conversion was cancelled"):
+        service.convert(path, ConversionRequest("#0"), again, "mine")
+    assert service.convert(path, ConversionRequest("#0"), page="mine").audio.exists()
 
 
 # Fitting --------------------------------------------------------------------------------------------------------
