@@ -135,5 +135,10 @@ def _make_good(folder: Path) -> dict[str, Path]:
     put("junk after", riff(fmt(), data) + b"\x00\xffleft over" * 9)
     put("streamed", riff(fmt(), chunk(b"data", pcm(tone()), 0xFFFFFFFF), length=0xFFFFFFFF))
     id3 = b"ID3\x03\0\0\0\0\x01\x00" + bytes(128)
+    put("flac behind a tag", id3 + files["flac"].read_bytes())
+    guid = b"\1\0\0\0\0\0\x10\0\x80\0\0\xaa\0\x38\x9b\x71"  # PCM
+    wide = struct.pack("<HHIIHHHHI", 0xFFFE, 1, 96_000, 384_000, 4, 32, 22, 24, 4) + guid  # 24 valid bits in 32
+    left = chunk(b"data", (tone(96_000) * 0x7FFFFF).astype("<i4").__lshift__(8).tobytes())
+    put("24 bits in 32", riff(chunk(b"bext", bytes(602)), chunk(b"fmt ", wide), left, chunk(b"iXML", b"<a/>")))
     put("mp3 by another name", id3 + files["mp3"].read_bytes() + b"TAG" + bytes(125))
     return files

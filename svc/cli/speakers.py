@@ -33,7 +33,8 @@ def speakers(
     _print_speakers(header, len(header.speakers) if everybody else SHOWN)
     for heading, text in header.card.items():
         typer.echo(printable(f"{heading}: {text}"))
-    typer.echo(f"next: svc convert --voice {name_voice(path)} --speaker {header.speakers[0].number} SONG.wav; "
+    latest = header.speakers[-1] if header.speakers[-1].kind != "trained" else header.speakers[0]
+    typer.echo(f"next: svc convert --voice {name_voice(path)} --speaker {latest.number} SONG.wav; "
                "to add a speaker: svc fit --help")  # fmt: skip
 
 

@@ -187,9 +187,9 @@ class Trainer:
             values = mean_over_ranks(losses, self.accelerator)
             self.logger.losses(step, values, self.throughput.interval())
             self._warn(self.diagnostics.check_losses(values))
-            best = f" best {self.state.best_score:.3f}" if self.state.best_step is not None else ""
+            best = f", best score {self.state.best_score:.3f}" if self.state.best_step is not None else ""
             name = "spectral" if "spectral" in values else "envelope"
-            bar.set_postfix_str(f"{name} {values[name]:.3f}{best}")
+            bar.set_postfix_str(f"{name} loss {values[name]:.3f}{best}")
         improved = (step % train.validate_every == 0 or last) and self.validate()
         if step % train.checkpoint_every == 0 or last or improved:
             self.save()

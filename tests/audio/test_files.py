@@ -84,6 +84,18 @@ def test_good_files_are_read(zoo, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("extension", [".flac", ".ogg", ".mp3"])
+def test_clicks_stay_where_they_are(tmp_path, extension):
+    """Whatever a coder puts before the first sample."""
+    clicks = np.zeros(2 * 44_100)
+    clicks[11_025::11_025] = 0.8
+    soundfile.write(tmp_path / f"clicks{extension}", clicks, 44_100)
+    coded = read(tmp_path / f"clicks{extension}").samples
+    assert len(coded) == len(clicks)
+    for place in range(11_025, len(clicks), 11_025):
+        assert place - 500 + np.abs(coded[place - 500 : place + 500]).argmax() == place
+
+
 def test_paths_that_are_no_files(tmp_path, monkeypatch):
     os.mkfifo(tmp_path / "pipe.wav")
     assert_refused(tmp_path / "pipe.wav", of="pipe")

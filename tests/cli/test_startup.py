@@ -31,6 +31,7 @@ V = "runs/a/voice.safetensors"
 def modules(world, *commands):
     """Exit codes of commands run in one new interpreter, and which of the slow modules are imported at its end."""
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(world), "OMP_NUM_THREADS": "1"}
+    environment |= {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
     command = [sys.executable, "-c", PROGRAM, json.dumps(commands)]
     ran = subprocess.run(command, cwd=world, capture_output=True, text=True, env=environment, check=True)
     return json.loads(ran.stdout.splitlines()[-1])
@@ -65,6 +66,9 @@ def test_no_torch_for_what_needs_none(world):
 
 
 def test_a_conversion_imports_only_torch(world):
-    codes, imported = modules(world, ("convert", "-s", "Ann", "song.wav"))
+    """Of a song whose name is no UTF-8, in a terminal that knows ASCII alone."""
+    (world / "song.wav").rename(world / "caf\udce9.wav")
+    codes, imported = modules(world, ("convert", "-s", "Ann", "caf\udce9.wav"))
     assert codes == [0]
+    assert (world / "caf\udce9_Ann.wav").exists()
     assert imported == ["numpy", "torch", "yaml"]
