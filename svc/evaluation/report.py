@@ -48,7 +48,7 @@ def write_report(evaluation: Evaluation, request: EvaluationRequest, name: str, 
     scores = evaluation.scores
     parts = by_exposure(scores.rows)
     tables = {f"{group}{part}": table for part, rows in parts.items() for group, table in tabulate(rows).items()}
-    top = next(iter(parts.values()))  # songs that the voice was not trained on, if there are any
+    part, top = next(iter(parts.items()))  # songs that the voice was not trained on, if there are any
     markdown = "\n\n".join(f"**{heading}**\n\n{table.markdown()}" for heading, table in tables.items())
     content = {
         "svc": __version__,
@@ -66,7 +66,7 @@ def write_report(evaluation: Evaluation, request: EvaluationRequest, name: str, 
     rows = _choose_examples(scores.rows, num_examples)
     notes = [_describe_setup(request), LEGEND, *evaluation.notes]
     notes += [printable(f"skipped: {reason}") for reason in scores.skipped]
-    lines = summary_lines(top)
+    lines = summary_lines(top, part.removeprefix(", songs "))
     text = f"# {name}\n\n{lines[0]}\n\n{markdown}\n\n" + "".join(f"- {note}\n" for note in notes)
     order = f"{len(rows)} of {len(scores.pairs)} outputs, the least similar to its target first." if rows else ""
     sections = [_section(evaluation, row) for row in progress(rows, "plot", "song", len(rows))]

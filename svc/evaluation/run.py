@@ -22,6 +22,7 @@ from svc.evaluation.songs import ConversionPair, Song
 from svc.inference.converter import Converter
 from svc.utils.progress import progress
 
+MAX_LISTED = 8  # speakers, in a sentence
 MAX_ENROLMENT_FILES = 60  # of each speaker
 MAX_ENROLMENT_SECONDS = 300.0  # of each speaker
 T = TypeVar("T")
@@ -164,7 +165,8 @@ def _plan(
         targets = [pair.target for pair in pairs]
     names = dict.fromkeys(targets)
     usable, missing = ([name for name in names if (name in enrolled) is there] for there in (True, False))
-    reason = f"no enrolment recordings of {', '.join(missing)}; put some in a folder for --enrolment"
+    more = f" and {len(missing) - MAX_LISTED} more" if missing[MAX_LISTED:] else ""
+    reason = f"no enrolment recordings of {', '.join(missing[:MAX_LISTED])}{more}; put some in a folder for --enrolment"
     if not usable:
         raise DataError(reason)
     skipped += [reason] if missing else []

@@ -50,7 +50,7 @@ def _end(end: float | tuple[str, ...], name: str, key: str, row: Row, rows: Sequ
     return math.nan, ""
 
 
-def headline(rows: Sequence[Row]) -> str:
+def headline(rows: Sequence[Row], exposure: str = "") -> str:
     """One sentence about the conversions, or about the reconstructions if there are no conversions."""
     outputs, kind = _outputs(rows)
     songs = len({row["song"] for row in outputs})
@@ -59,13 +59,16 @@ def headline(rows: Sequence[Row]) -> str:
     parts = [f"melody {mean(outputs, 'f0_median'):.1f} cents off"]
     parts += [f"{sum(identified):.0f} of {len(identified)} taken for the target"] if identified else []
     parts += [] if math.isnan(breath) else [f"{breath:.0%} of the breath kept"]
-    return f"{_count(len(outputs), kind)} of {_count(songs, 'song')}: {', '.join(parts)}."
+    return f"{_count(len(outputs), kind)} of {_count(songs, 'song')}{exposure and f' {exposure}'}: {', '.join(parts)}."
 
 
-def summary_lines(rows: Sequence[Row]) -> list[str]:
-    """Four lines for a terminal: the headline, then similarity, words and sound, with floor and ceiling in brackets."""
+def summary_lines(rows: Sequence[Row], exposure: str = "") -> list[str]:
+    """Four lines for a terminal: the headline, then similarity, words and sound, with floor and ceiling in brackets.
+
+    ``exposure`` is ``trained on`` or ``not trained on`` if the songs are only such.
+    """
     outputs, _ = _outputs(rows)
-    lines = [headline(rows)]
+    lines = [headline(rows, exposure)]
     for name, keys in LINES.items():
         texts = [_between(key, outputs, rows) for key in keys if not math.isnan(mean(outputs, key))]
         lines += [f"{name}: {', '.join(texts)}"] if texts else []

@@ -14,7 +14,7 @@ from svc.audio.files import Audio, write
 from svc.data.synthetic.phrases import phrase
 from svc.data.synthetic.singers import SINGERS, render
 from svc.errors import DataError
-from svc.evaluation import evaluator, report
+from svc.evaluation import evaluator, report, run
 from svc.evaluation.evaluator import EvaluatorConfig
 from svc.evaluation.metrics.table import by_exposure, group_rows
 from svc.evaluation.run import EvaluationRequest, evaluate
@@ -220,6 +220,16 @@ class TestVoice:
         assert {(r["song"], r["target"], r.get("cosine")) for r in again.scores.rows} == {
             (r["song"], r["target"], r.get("cosine")) for r in evaluation.scores.rows if r["system"] != "source_filter"
         }
+
+
+def test_of_many_speakers_without_recordings_a_few_are_named(tmp_path):
+    """The base voice has 280."""
+    skipped: list[str] = []
+    names = [f"reader {number}" for number in range(20)]
+    run._plan(request(tmp_path, tmp_path), [], ["Ann", *names], {"Ann"}, skipped)
+    assert skipped == [
+        f"no enrolment recordings of {', '.join(names[:8])} and 12 more; put some in a folder for --enrolment"
+    ]
 
 
 def test_lyrics_beside_the_songs(folders, evaluation, tmp_path, monkeypatch):

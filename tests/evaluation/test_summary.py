@@ -30,6 +30,7 @@ def test_lines(rows):
         "words: content distance (0 same, 1 unrelated) 0.300 (source 0.000)",
         "sound: breath kept 50.0%",
     ]
+    assert summary_lines(rows, "not trained on")[0].startswith("2 conversions of 2 songs not trained on: melody 3.0")
 
 
 def test_marks_lie_between_their_floor_and_ceiling(rows):
