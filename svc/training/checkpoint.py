@@ -88,8 +88,11 @@ def write(run: Path, state: TrainState, extra: dict[str, Any], keep: int) -> Che
         _sync(root)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
+        size = sum(value.nbytes for tensors in _tensors(state).values() for value in tensors.values())
+        missing = size - shutil.disk_usage(run).free
+        space = f"{missing / 1e6:.0f} MB" if missing > 0 else "some space"
         raise TrainingError(
-            f"{folder}: cannot be written ({error.strerror}); free some space and run the same command again"
+            f"{folder}: cannot be written ({error.strerror}); free {space} and run the same command again"
         ) from None
     _rotate(root, keep, state)
     return Checkpoint(folder, meta)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from multiprocessing import get_context
 from multiprocessing.context import ForkProcess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -176,7 +177,9 @@ def test_full_disk_leaves_the_last_checkpoint(uninterrupted, prepared, tiny, tmp
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(TrainingError, match="No space left on device"):
+    size = sum(path.stat().st_size for path in before[-1].glob("*.safetensors"))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=size - 5_000_000))
+    with pytest.raises(TrainingError, match=r"No space left on device.; free 5 MB and run the same command again"):
         train(prepared, run, replaced(tiny, steps=13), cpu=True, allow_config_change=True)
     monkeypatch.undo()
     assert checkpoint.newest(run).step == 12
