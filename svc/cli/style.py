@@ -9,12 +9,16 @@ from svc.cli.app import Force, app, check_output
 from svc.errors import DataError
 
 PRESET_HELP = (
-    "default; or a published system: random-cnn-2d, ulyanov, shallow, autoencoder; vggish, cnn14 (their weights are "
-    "downloaded once)"
+    "default; or a published system: random-cnn-2d, ulyanov, shallow, autoencoder; vggish, cnn14 (whose weights you "
+    "have to download)"
+)
+OUT_HELP = (
+    "audio file to write, .wav, .flac, .mp3 or .ogg; CONTENT_STYLE.wav beside CONTENT if not given; "
+    "OUT.json and OUT.png are the report"
 )
 SET_HELP = (
     "option=value: evaluations=200 optimises longer, content_weight=0.1 keeps more of the content, "
-    "weights=random does without a download; the rest: svc/style/presets.py"
+    "weights=random does without a download; the report (OUT.json) lists all options"
 )
 
 
@@ -26,7 +30,7 @@ def style(
     style_clip: Annotated[
         Path, typer.Argument(metavar="STYLE", help="recording whose texture is transferred; its first 30 s of sound")
     ],
-    out: Annotated[Path, typer.Option("-o", "--out", help="audio file to write; OUT.json and OUT.png are the report")],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help=OUT_HELP)] = None,
     preset: Annotated[str, typer.Option("-p", "--preset", help=PRESET_HELP)] = "default",
     as_published: Annotated[
         bool, typer.Option("--as-published", help="the preset exactly as its authors had it; slow, for comparison")
@@ -50,6 +54,7 @@ def style(
 
     if pitch not in ("keep", "match"):
         raise DataError(f"--pitch {pitch}: give match or keep")
+    out = out or content.with_name(f"{content.stem}_{style_clip.stem}.wav")
     files.check_format(out)
     outputs = [out, out.with_suffix(".json"), out.with_suffix(".png")]
     for path in outputs:

@@ -52,6 +52,7 @@ class CNN14(AudioSetEncoder):
         "0dc499e40e9761ef5ea061ffc77697697f277f6a960894903df3ada000e34b31",
         FALLBACK,
         "model",
+        "327 MB, CC BY 4.0, Kong et al.",
     )
 
     def mel_bank(self) -> NDArray[np.floating]:
@@ -97,4 +98,5 @@ class CNN14At16k(CNN14):
         "e2ee543a27919542c2ea03eabaa70b24dcd4e6c8e05621de6b67a94e4c5058e6",
         FALLBACK,
         "model",
+        "324 MB, CC BY 4.0, Kong et al.",
     )

@@ -54,7 +54,7 @@ class AudioSetEncoder(SpectrogramEncoder):
     """The first convolutions of a published AudioSet classifier; the rest of its file is cut off when it is converted.
 
     Attributes:
-        download: the published file, read in the cache folder or downloaded once.
+        download: the published file, which the user puts into the cache folder.
     """
 
     download: ClassVar[Download]

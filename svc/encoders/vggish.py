@@ -14,7 +14,7 @@ from svc.encoders.weights import Download
 FILTERS = (64, 128, (256, 256), (512, 512))  # with a pooling by 2 × 2 after each group
 BANDS, LOWEST, HIGHEST = 64, 125.0, 7500.0  # mel bands, Hz
 OFFSET = 0.01  # of the magnitude, in the logarithm
-FALLBACK = "or choose a preset that needs no weights: default, ulyanov, random-cnn-2d"
+FALLBACK = "or use svc style -p shallow or -p autoencoder, which need no download"
 
 
 @register("vggish")
@@ -32,6 +32,7 @@ class VGGish(AudioSetEncoder):
         "https://github.com/harritaylor/torchvggish/releases/download/v0.1/vggish-10086976.pth",
         "10086976245803799d9194e9a73d9b6c1549c71d1b80106f5cade5608a561f4b",
         FALLBACK,
+        terms="288 MB, Apache-2.0",
     )
 
     def mel_bank(self) -> NDArray[np.floating]:

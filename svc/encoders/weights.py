@@ -1,6 +1,6 @@
 """Weights of encoders: safetensors files checked against a network, and files that others publish.
 
-Published files are downloaded once, checked by SHA-256, and kept in a cache as safetensors.
+Published files are downloaded once, or put there by the user, checked by SHA-256, and kept in a cache as safetensors.
 """
 
 import hashlib
@@ -103,6 +103,7 @@ class Download:
     sha256: str | None = None  # None where no hash could be confirmed: the first download is trusted, over TLS
     fallback: str = FALLBACK_HINT  # the end of every error: what else one can do
     key: str | None = None  # of the tensors where the file holds more than those; its NumPy scalars are read too
+    terms: str = ""  # size and licence of a file that only the user may put there: it is never downloaded
 
 
 def cache_folder() -> Path:
@@ -160,6 +161,11 @@ def _make(
     downloaded, written = stored.with_name(f".fetched-{user_provided.name}"), stored.with_name(f".{stored.name}")
     try:
         here = user_provided.exists()
+        if not here and source.terms:
+            raise WeightsError(
+                f"{source.name}: its weights are not in {stored.parent}; download {source.url} ({source.terms}) "
+                f"and put it into that folder, {source.fallback}"
+            )
         if not here:
             _download(source, downloaded)
         tensors = _read(user_provided if here else downloaded, str(user_provided) if here else source.url, source)

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ def write_report(evaluation: Evaluation, request: EvaluationRequest, name: str, 
         request.out.mkdir(parents=True, exist_ok=True)
         write(request.out / PAGE, Page(name, lines[0], tables, sections, notes, order))
         atomic.write_bytes(request.out / TABLE, text.encode())
-        atomic.write_bytes(request.out / SCORES, (json.dumps(_without_nan(content), indent=1) + "\n").encode())
+        atomic.write_json(request.out / SCORES, content)
     except OSError as error:
         raise DataError(f"{request.out}: cannot be written ({error.strerror}); choose another -o") from None
     return "\n".join(lines)
@@ -127,15 +127,6 @@ def _describe_setup(request: EvaluationRequest) -> str:
     folders |= {"parallel performances": request.parallel} if request.parallel else {}
     places = ", ".join(f"{name}: {folder}" for name, folder in folders.items())
     return printable(f"Metrics: {', '.join(names)}. {places}.")
-
-
-def _without_nan(value: Any) -> Any:
-    """JSON has no NaN."""
-    if isinstance(value, Mapping):
-        return {key: _without_nan(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_without_nan(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _choose_examples(rows: Sequence[Row], count: int) -> list[Row]:

@@ -7,7 +7,22 @@ from typing import Any, Literal
 from svc.config.tree import build
 from svc.errors import ConfigError
 
-MIN_WINDOW = 0.5  # s
+LIMITS = {  # lowest and highest value
+    "filters": (1, 4096), "kernel_frames": (1, 31), "seed": (0, 2**63 - 1), "sample_rate": (8000, 48_000),
+    "fft": (64, 4096), "content_weight": (0, 1e12), "style_weight": (0, 1e12), "l2": (0, 1e12),
+    "evaluations": (1, 10**7), "learning_rate": (1e-9, 1e3), "stop_at": (0, 1),
+    "griffin_lim_rounds": (0, 10**5), "window_seconds": (0.5, 3600),
+}  # fmt: skip
+TRAINED_HERE = ("autoencoder", "phone-classifier")  # encoders whose weights may be a file of the user's own
+TAKEN_BY = {  # options that have an effect only with some values of another one
+    "filters": ("encoder", ("random-cnn-1d",)),
+    "kernel_frames": ("encoder", ("random-cnn-2d",)),
+    "weights": ("encoder", (*TRAINED_HERE, "vggish", "cnn14", "cnn14-16k")),
+    "learning_rate": ("optimizer", ("adam", "sgd")),
+    "lr_decay": ("optimizer", ("adam", "sgd")),
+    "start": ("variable", ("spectrogram",)),
+    "griffin_lim_rounds": ("phase", ("griffin-lim", "random")),
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -15,7 +30,7 @@ class StyleConfig:
     """Options of a style transfer."""
 
     encoder: str = "random-cnn-1d"  # in the registry
-    weights: str = ""  # file for the encoder, as of recipes/train_autoencoder.py; or random; the usual ones if empty
+    weights: str = ""  # random; a file of recipes/train_autoencoder.py or train_phone_model.py; or the usual ones
     filters: tuple[int, ...] = (512,)  # of the layers of random-cnn-1d
     kernel_frames: int = 1  # of random-cnn-2d; 3 is smoother
     seed: int = 0  # of random weights and of noise
@@ -105,10 +120,18 @@ def make_config(preset: str, overrides: Mapping[str, Any], *, as_published: bool
     if faults:
         raise ConfigError(f"--set: {'; '.join(faults)}")
     assert isinstance(config, StyleConfig)
-    if config.window_seconds < MIN_WINDOW:
-        raise ConfigError(f"--set window_seconds={config.window_seconds:g}: give at least {MIN_WINDOW}")
-    if config.evaluations < 1:
-        raise ConfigError(f"--set evaluations={config.evaluations}: give at least 1")
+    for name, (other, values) in TAKEN_BY.items():
+        if name in overrides and (value := getattr(config, other)) not in values:
+            raise ConfigError(f"--set {name}: has no effect with {other} {value}, but with {' or '.join(values)}")
+    if config.weights not in ("", "random") and config.encoder not in TRAINED_HERE:
+        raise ConfigError(f"--set weights={config.weights}: {config.encoder} takes its published weights, or random")
+    for name, (low, high) in LIMITS.items():
+        value = getattr(config, name)
+        for number in value if isinstance(value, tuple) else (value,):
+            if not low <= number <= high:
+                raise ConfigError(f"--set {name}={number:g}: give {low:g} to {high:g}")
+    if not (config.style_layers and config.filters):
+        raise ConfigError(f"--set {'filters' if config.style_layers else 'style_layers'}: is empty; give one or more")
     if not 0 < 2 * config.hop <= config.window <= config.fft:
         raise ConfigError(f"--set hop={config.hop}: give at most half the window, and a window no longer than the fft")
     return config

@@ -1,7 +1,6 @@
 """Report of a style transfer beside its output: measures as JSON, and a picture of spectrograms and losses."""
 
 import importlib.util
-import json
 import math
 from dataclasses import asdict
 from pathlib import Path
@@ -19,7 +18,7 @@ from svc.evaluation.metrics.speaker import load_speaker_similarity
 from svc.evaluation.page import png
 from svc.style.presets import StyleConfig
 from svc.style.transfer import StyleResult
-from svc.utils.atomic import write_bytes
+from svc.utils.atomic import write_bytes, write_json
 
 RATE = 16_000  # Hz, of all measures
 CURVE = 200  # points of a loss curve
@@ -78,7 +77,7 @@ def _judge() -> str:
 
 def write_report(path: Path, result: StyleResult, style: Audio, measures: dict[str, Any]) -> None:
     """Write ``<path>.json`` and ``<path>.png`` in the place of the output's ending."""
-    write_bytes(path.with_suffix(".json"), json.dumps(measures, indent=1, ensure_ascii=False).encode())
+    write_json(path.with_suffix(".json"), measures)
     figure = Figure(figsize=(10, 9), layout="constrained")
     *rows, axes = figure.subplots(4, 1)
     clips = {"content": result.content, "style": style, "output": result.audio}

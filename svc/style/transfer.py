@@ -207,9 +207,12 @@ def _without_pauses(samples: Samples, rate: int) -> Samples:
 
 def _check_layers_and_memory(make: Callable[[Tensor], Layers], config: StyleConfig, content: int, style: int) -> None:
     """Refuse layers that do not exist, and what needs more memory than is free for so many frames."""
-    probe = 64
-    with torch.no_grad():
-        layers = make(torch.zeros(1, config.fft // 2 + 1, probe))
+    probe = min(64, content, style)
+    try:
+        with torch.no_grad():
+            layers = make(torch.zeros(1, config.fft // 2 + 1, probe))
+    except RuntimeError:
+        raise DataError(f"{probe} frames are too few for {config.encoder}; give longer clips") from None
     wrong = [name for name in (*config.content_layers, *config.style_layers) if name not in layers]
     if wrong:
         raise DataError(f"{config.encoder}: has no layer {wrong[0]}; give one of {', '.join(layers)}")

@@ -1,9 +1,13 @@
 """Atomic file writes: a file appears whole or not at all."""
 
 import contextlib
+import json
+import math
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 
 def write_bytes(path: Path, data: bytes, *, sync: bool = False) -> None:
@@ -26,3 +30,21 @@ def write_bytes(path: Path, data: bytes, *, sync: bool = False) -> None:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write strict JSON by ``write_bytes``; numbers that are not finite become null.
+
+    Raises:
+        OSError: as ``write_bytes``.
+    """
+    text = json.dumps(_finite(content), indent=1, allow_nan=False)
+    write_bytes(path, f"{text}\n".encode())
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-import socket
+import re
 
 import numpy as np
 import pytest
@@ -87,10 +87,6 @@ def test_silence_is_minus_100_db_and_pools_average():
 class TestPublishedFile:
     @pytest.fixture(autouse=True)
     def cache(self, monkeypatch, tmp_path):
-        def refuse(*arguments, **options):
-            raise OSError("no network in tests")
-
-        monkeypatch.setattr(socket, "create_connection", refuse)
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
         (tmp_path / "svc").mkdir()
         return tmp_path / "svc"
@@ -118,10 +114,20 @@ class TestPublishedFile:
         assert VGGish().weight_hash() == built("vggish").weight_hash()
 
     @pytest.mark.parametrize(("cls", "name"), [(VGGish, "vggish"), (CNN14, "cnn14")])
-    def test_absent_is_one_line(self, cls, name):
-        sentence = rf"^{name}: its weights are not in .*put it into that folder, {vggish.FALLBACK}$"
+    def test_absent_is_one_line(self, cache, monkeypatch, cls, name):
+        """Without a connection: what file, its size and licence, and what needs none."""
+        monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: pytest.fail("a connection"))
+        file = re.escape(cls.download.url)
+        sentence = (
+            rf"^{name}: its weights are not in {cache}; download {file} \(\d+ MB, (Apache|CC).*{vggish.FALLBACK}$"
+        )
         with pytest.raises(WeightsError, match=sentence):
             cls()
+
+    def test_another_file_is_refused(self, cache):
+        torch.save({}, cache / "vggish-10086976.pth")
+        with pytest.raises(WeightsError, match=r"pth: is another file, SHA-256 [0-9a-f]{12}…; download https"):
+            VGGish()
 
 
 def vars_of(download) -> dict[str, object]:

@@ -155,16 +155,46 @@ def test_refusals(clips, monkeypatch):
         make_config("ulyanov", {"evalutions": 3})
     with pytest.raises(ConfigError, match="--set hop=600: give at most half the window"):
         make_config("ulyanov", {"hop": 600, "window": 1024, "fft": 1024})
-    with pytest.raises(ConfigError, match=r"--set window_seconds=0: give at least 0\.5"):
+    with pytest.raises(ConfigError, match=r"--set window_seconds=0: give 0\.5 to 3600"):
         make_config("ulyanov", {"window_seconds": 0})
+    with pytest.raises(ConfigError, match="--set filters=0: give 1 to 4096"):
+        make_config("ulyanov", {"filters": [512, 0]})
+    with pytest.raises(ConfigError, match="--set style_layers: is empty"):
+        make_config("ulyanov", {"style_layers": []})
+    with pytest.raises(DataError, match="12 frames are too few for random-cnn-1d"):
+        transfer(*clips, make_config("shallow", {"filters": [4, 4], "hop": 1000, "window_seconds": 0.5}))
     monkeypatch.setattr(module.os, "sysconf", lambda name: 1000)
     with pytest.raises(DataError, match=r"needs about 0\.\d GB of memory, 0\.0 GB are free; add --set window_seconds"):
         transfer(*clips, DEFAULT, match_pitch=False)
 
 
+@pytest.mark.parametrize(
+    ("preset", "option", "takers"),
+    [
+        ("default", {"filters": [8]}, "encoder phone-classifier, but with random-cnn-1d"),
+        ("ulyanov", {"kernel_frames": 3}, "encoder random-cnn-1d, but with random-cnn-2d"),
+        ("random-cnn-2d", {"weights": "random"}, "encoder random-cnn-2d, but with autoencoder or phone-classifier or"),
+        ("shallow", {"learning_rate": 0.1}, "optimizer lbfgs, but with adam or sgd"),
+        ("vggish", {"start": "noise"}, "variable envelope, but with spectrogram"),
+        ("cnn14", {"griffin_lim_rounds": 3}, "phase envelope, but with griffin-lim or random"),
+    ],
+)
+def test_options_without_effect_are_refused(preset, option, takers):
+    with pytest.raises(ConfigError, match=f"^--set {next(iter(option))}: has no effect with {takers}"):
+        make_config(preset, option)
+
+
+def test_published_weights_cannot_be_replaced():
+    with pytest.raises(ConfigError, match="--set weights=mine: vggish takes its published weights, or random"):
+        make_config("vggish", {"weights": "mine"})
+    assert make_config("autoencoder", {"weights": "mine"}).weights == "mine"
+
+
 @pytest.mark.parametrize("preset", sorted(set(PUBLISHED) - {"autoencoder"}))
 def test_presets_as_published_run(clips, preset):
-    small = {"evaluations": 2, "griffin_lim_rounds": 1} | ({"weights": "random"} if preset in PRETRAINED else {})
+    small = {"evaluations": 2} | ({"weights": "random"} if preset in PRETRAINED else {})
+    if preset != "default":
+        small["griffin_lim_rounds"] = 1
     if preset in ("ulyanov", "shallow"):
         small["filters"] = [8, 8] if preset == "shallow" else [8]
     config = make_config(preset, small, as_published=True)
@@ -212,6 +242,18 @@ class TestCommand:
         assert report["options"]["seed"] == 0
         assert (tmp_path / "o.png").read_bytes().startswith(b"\x89PNG")
         assert files.read(tmp_path / "o.wav").seconds == pytest.approx(1.2)
+
+    def test_a_report_of_noise_is_strict_json(self, svc, clips, tmp_path, monkeypatch):
+        """Without a voiced frame there is no f0 error, and the output is named after both clips."""
+        monkeypatch.setattr("svc.style.report._judge", lambda: "cepstral")
+        noise = np.random.default_rng(0).standard_normal(24_000).astype(np.float32)
+        files.write(tmp_path / "n.wav", Audio(0.1 * noise, 24_000))
+        code, out, _ = svc("n.wav", "s.wav", "--set", "evaluations=1")
+        assert code == 0
+        assert "pitch lost" in out
+        report = json.loads((tmp_path / "n_s.json").read_text(), parse_constant=lambda name: pytest.fail(name))
+        assert report["f0_median_error_cents"] is None
+        assert (tmp_path / "n_s.wav").is_file()
 
     @pytest.mark.parametrize(
         ("arguments", "message"),
