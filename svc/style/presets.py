@@ -54,12 +54,15 @@ class StyleConfig:
     # start of Griffin-Lim, from the content or random, or the content filtered by the change of its envelope
     phase: Literal["griffin-lim", "random", "envelope"] = "griffin-lim"
     griffin_lim_rounds: int = 32
+    normalise_level: bool = True  # bring both clips to -23 LUFS first; published systems take them as they are
     match_loudness: bool = True  # give every frame the loudness of the content
     window_seconds: float = 10.0  # longer contents are transferred in windows that overlap
     stop_at: float = 1e-4  # share of the style loss at the start at which the optimisation ends
 
 
-_PUBLISHED = StyleConfig(phase="random", griffin_lim_rounds=500, match_loudness=False, stop_at=0.0)
+_PUBLISHED = StyleConfig(
+    phase="random", griffin_lim_rounds=500, normalise_level=False, match_loudness=False, stop_at=0.0
+)
 _NOISE = replace(_PUBLISHED, start="noise", evaluations=300)
 _NOTEBOOK = replace(_NOISE, form="size", gram_axis="full", style_weight=1e6, content_weight=1.0)
 PUBLISHED: Mapping[str, StyleConfig] = {
@@ -102,7 +105,8 @@ def improve(config: StyleConfig) -> StyleConfig:
     """The improved form: the spectral envelope of the content is optimised by relative losses."""
     return replace(
         config, form="relative", gram_axis="time", content_weight=0.005, style_weight=1.0, start="content",
-        optimizer="lbfgs", evaluations=60, stop_at=1e-4, variable="envelope", phase="envelope", match_loudness=True,
+        optimizer="lbfgs", evaluations=60, stop_at=1e-4, variable="envelope", phase="envelope",
+        normalise_level=True, match_loudness=True,
     )  # fmt: skip
 
 

@@ -74,12 +74,14 @@ def transfer(
     started = time.perf_counter()
     check_clips(content, style)
     content, semitones = match_median_pitch(content, style) if match_pitch else (content, 0.0)
-    gain, samples = normalise_level(content, config.sample_rate)
-    target = log_spectrogram(_without_pauses(normalise_level(style, config.sample_rate)[1], config.sample_rate), config)
+    rate = config.sample_rate
+    gain, samples = normalise_level(content, rate, config.normalise_level)
+    texture = normalise_level(style, rate, config.normalise_level)[1]
+    target = log_spectrogram(_without_pauses(texture, rate), config)
     output, trace = _transfer_windows(samples, target, config, progress)
-    audio = _at_rate_of(content, Audio(output / gain, config.sample_rate))
+    audio = _at_rate_of(content, Audio(output / gain, rate))
     if config.phase == "envelope":  # above the encoder's band the content stays as it is
-        band = _at_rate_of(content, resample(content, config.sample_rate))
+        band = _at_rate_of(content, resample(content, rate))
         audio = Audio(audio.samples + content.samples - band.samples, content.rate)
     if config.match_loudness:
         audio = match_loudness(audio, content)
@@ -192,9 +194,9 @@ def log_spectrogram(samples: Samples, config: StyleConfig) -> Tensor:
     return torch.log1p(stft(samples, config).abs())
 
 
-def normalise_level(audio: Audio, rate: int) -> tuple[float, Samples]:
-    """The gain to -23 LUFS, and the samples at that level and rate."""
-    gain = db_to_gain(LEVEL - lufs.integrated(audio.samples, audio.rate))
+def normalise_level(audio: Audio, rate: int, wanted: bool = True) -> tuple[float, Samples]:
+    """The gain to -23 LUFS, and the samples at that level and rate; a gain of 1 if that is not wanted."""
+    gain = db_to_gain(LEVEL - lufs.integrated(audio.samples, audio.rate)) if wanted else 1.0
     return gain, gain * resample(audio, rate).samples
 
 

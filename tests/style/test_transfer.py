@@ -128,6 +128,16 @@ def test_transfer_moves_the_style_and_keeps_the_content(clips):
     assert shares[-1] == 1.0
 
 
+def test_published_systems_take_clips_at_their_level(clips):
+    """Half as loud, log(1 + |STFT|) is smaller, and with it the loss at the start, unless the level is normalised."""
+    content, style = clips
+    quiet = Audio(0.5 * content.samples, content.rate)
+    for as_published in (False, True):
+        config = make_config("shallow", {"filters": [8, 8], "evaluations": 1}, as_published=as_published)
+        losses = [transfer(clip, style, config, match_pitch=False).trace[0]["style"] for clip in (content, quiet)]
+        assert (losses[1] == pytest.approx(losses[0], rel=1e-3)) is not as_published
+
+
 def test_windows_join_without_a_seam(clips, monkeypatch):
     """With nothing to optimise every window gives the content back."""
     content, style = clips
