@@ -5,6 +5,8 @@ alone. Nothing is downloaded.
 """
 
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
 
 import numpy as np
 import torch
@@ -36,7 +38,9 @@ def _distillmos() -> Predictor:
 
     Mean over equal pieces of at most 30 s, without pieces of digital silence; NaN if there is nothing else.
     """
-    network = import_optional("distillmos", "distillmos").ConvTransformerSQAModel().eval()
+    library = import_optional("distillmos", "distillmos")
+    with redirect_stdout(StringIO()):  # it prints the path of its weights
+        network = library.ConvTransformerSQAModel().eval()
 
     def predict(audio: Audio) -> dict[str, float]:
         samples = _prepare(audio)

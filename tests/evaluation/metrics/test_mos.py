@@ -32,10 +32,14 @@ def test_dnsmos_gets_16_khz_within_full_scale(monkeypatch):
     assert np.abs(np.fft.rfft(samples)).argmax() == 440
 
 
-def test_distillmos_gets_16_khz_in_pieces(monkeypatch):
+def test_distillmos_gets_16_khz_in_pieces(monkeypatch, capsys):
     inputs = []
 
     class Network(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            print("weights loaded from: /somewhere")
+
         def forward(self, audio):
             inputs.append((audio.shape, self.training))
             return audio.mean(dim=1)
@@ -44,4 +48,5 @@ def test_distillmos_gets_16_khz_in_pieces(monkeypatch):
     predict = load_mos_predictor("distillmos")
     assert predict(level(0.5, 2.0, 32_000)) == {"distillmos": pytest.approx(0.5, abs=1e-3)}
     assert predict(level(0.25, 60.0)) == {"distillmos": 0.25}
+    assert capsys.readouterr().out == ""
     assert inputs == [((1, 32_000), False), ((1, 480_000), False), ((1, 480_000), False)]
