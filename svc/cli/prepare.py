@@ -34,6 +34,10 @@ def prepare(
         str | None, typer.Option(help="corpus in all of DATA, or folder; by the layout of each if not given")
     ] = None,
     licence: Annotated[str | None, typer.Option(help="licence of recordings whose corpus gives none")] = None,
+    group_regex: Annotated[
+        str | None,
+        typer.Option(help="in plain folders: regular expression whose first group names the song in SPEAKER/FILE"),
+    ] = None,
     valid: Annotated[float, typer.Option(help="share of songs for validation")] = 0.1,
     test: Annotated[float, typer.Option(help="share of songs for testing, which training never uses")] = 0.1,
     jobs: Annotated[
@@ -59,7 +63,16 @@ def prepare(
         raise DataError(f"--jobs {jobs}: with --device {device} one process does it all; leave --jobs out")
     check_device(device)
     summary = preparation.prepare(
-        data, out, options, jobs, device, corpus=corpus, licence=licence, valid=valid, test=test
+        data,
+        out,
+        options,
+        jobs,
+        device,
+        corpus=corpus,
+        licence=licence,
+        group_regex=group_regex,
+        valid=valid,
+        test=test,
     )
     if main:
         print_summary(summary, out)

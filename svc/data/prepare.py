@@ -55,6 +55,7 @@ def prepare(
     *,
     corpus: str | None = None,
     licence: str | None = None,
+    group_regex: str | None = None,
     valid: float = 0.1,
     test: float = 0.1,
 ) -> Summary:
@@ -75,6 +76,7 @@ def prepare(
             test clips are held out.
         corpus: name of the corpus of all folders; by the layout of each if not given.
         licence: of recordings whose corpus gives none.
+        group_regex: its first group names the song of a file in plain folders, by the path below the folder.
         valid: share of groups for validation.
         test: share of groups for testing.
 
@@ -88,7 +90,7 @@ def prepare(
     test = 0.0 if speaker else test
 
     def find() -> Sources:
-        return find_single_speaker(roots[0], speaker) if speaker else find_sources(roots, corpus, licence)
+        return find_single_speaker(roots[0], speaker) if speaker else find_sources(roots, corpus, licence, group_regex)
 
     try:
         with ExitStack() as held:

@@ -1,6 +1,7 @@
 """Recordings to prepare: corpora by their readers, plain folders of speakers, and what belongs to no speaker."""
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,15 +30,19 @@ def common_folder(roots: Sequence[Path]) -> Path:
     return roots[0] if len(roots) == 1 else Path(os.path.commonpath(roots))
 
 
-def find_sources(roots: Sequence[Path], corpus: str | None = None, licence: str | None = None) -> Sources:
+def find_sources(
+    roots: Sequence[Path], corpus: str | None = None, licence: str | None = None, group_regex: str | None = None
+) -> Sources:
     """Recordings of one or several corpora or plain folders, of which none lies in another.
 
     The corpus names the reader of all of them, by the layout of each if not given; the licence is that of recordings
-    whose corpus gives none.
+    whose corpus gives none; the first group of the regular expression names the song of a file of a plain folder.
 
     Raises:
-        DataError: a root is no folder or lies in another, or two corpora have a speaker of the same name.
+        DataError: a root is no folder or lies in another, two corpora have a speaker of the same name, or the regular
+            expression is wrong.
     """
+    pattern = None if group_regex is None else folder.compile_regex(group_regex)
     sources = Sources()
     corpus_of: dict[str, str] = {}
     for root in roots:
@@ -46,7 +51,9 @@ def find_sources(roots: Sequence[Path], corpus: str | None = None, licence: str 
         if not root.is_dir():
             raise DataError(f"{root}: no such folder; name one that holds a folder for each speaker")
         name = corpus or corpora.detect(root)
-        part = _plain_folder(root) if name == "folder" else _corpus(root, name)
+        if pattern and name != "folder":
+            raise DataError(f"--group-regex: is for plain folders, and {root} is {name}; prepare it apart")
+        part = _plain_folder(root, pattern) if name == "folder" else _corpus(root, name)
         for speaker in dict.fromkeys(recording.speaker for recording in part.recordings):
             if corpus_of.setdefault(speaker, name) != name:
                 raise DataError(
@@ -97,8 +104,11 @@ def find_single_speaker(data: Path, speaker: str) -> Sources:
     return Sources(recordings)
 
 
-def _plain_folder(root: Path) -> Sources:
-    """A folder of speakers, or of one speaker; groups are the folders of songs where there are at least two."""
+def _plain_folder(root: Path, pattern: re.Pattern[str] | None) -> Sources:
+    """A folder of speakers, or of one speaker; groups are the folders of songs where there are at least two.
+
+    Or by the first group of a regular expression.
+    """
     files, rejected = find_by_speaker(root)
     below = Path()
     if not files and any(may_be_audio(path) for path in root.iterdir()):
@@ -107,6 +117,9 @@ def _plain_folder(root: Path) -> Sources:
     recordings = [
         replace(folder.recording(path, below / path.relative_to(root)), speaker=speaker) for speaker, path in files
     ]
+    if pattern and recordings:
+        recordings, notes = folder.group_by_regex(recordings, root, pattern)
+        return Sources(recordings, rejected, notes)
     groups = {recording.group for recording in recordings}
     if not (folder.is_split_by_file(recordings) or len(groups) < MIN_GROUPS):
         return Sources(recordings, rejected)

@@ -53,6 +53,8 @@ def detect(root: Path) -> str:
         return "folder"
     if len(below) == 1:
         return detect(below[0])
+    if all(UTAU.banks(path) for path in below):  # at several depths
+        return UTAU.name
     layouts = {path: _layout(path) for path in below}
     names = sorted({name for name in layouts.values() if name is not None})
     if not names:

@@ -17,7 +17,7 @@ from corpus_trees import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from svc.data.corpora import CORPORA, mandarin
+from svc.data.corpora import CORPORA, detect, mandarin
 from svc.errors import DataError
 
 EXPECTED = {  # speakers, groups, recordings by kind; languages; licence
@@ -176,7 +176,13 @@ def test_utau_banks_beside_each_other_are_speakers(tmp_path):
     TREES["utau"](tmp_path / "one")
     write_tree(tmp_path / "Yuki", ["_いいおあえ.wav"], {"oto.ini": UTAU_ALIASES})
     write_tree(tmp_path / "bare" / "three", ["a.wav"], {"character.yaml": ""})
-    assert {r.speaker for r in CORPORA["utau"].find(tmp_path)} == {"櫃木クミ", "Yuki"}
+    write_tree(tmp_path / "four", ["B4/か.wav"], {"B4/OTO.INI": UTAU_ALIASES})
+    write_tree(tmp_path / "five", ["B4/か.wav"], {"Character.txt": "Name=Fünf\n"})
+    recordings = CORPORA["utau"].find(tmp_path)
+    assert {r.speaker for r in recordings} == {"櫃木クミ", "Yuki", "three", "four", "Fünf"}
+    assert detect(tmp_path) == "utau"
+    (four,) = (r for r in recordings if r.speaker == "four")
+    assert (four.group, four.text) == ("utau/か", "か")
 
 
 def test_utau_pitch_folders_without_a_character_and_a_folder_of_audio_alone(tmp_path):
