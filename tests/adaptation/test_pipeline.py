@@ -24,6 +24,7 @@ from svc.features.conditioning import one_hot
 from svc.features.speaker import Speaker
 from svc.features.transpose import choose_transposition
 from svc.inference import speakers
+from svc.inference import voice as voice_module
 from svc.inference.converter import Converter
 from svc.inference.voice import VoiceFile
 from svc.models.weight_names import EMBEDDING, SPEAKER_FILM_OFFSET, SPEAKER_PARAM_NAMES
@@ -159,6 +160,23 @@ class TestCommand:
         for name in ("runs/a/voice.safetensors", "new.safetensors"):
             svc(monkeypatch, capsys, "convert", "-v", name, "-s", "1", "song.wav", "-o", f"as_{name[:3]}.wav")
         assert (world / "as_run.wav").read_bytes() == (world / "as_new.wav").read_bytes()
+
+    def test_a_full_disk_at_its_end_costs_no_step(self, world, clips, monkeypatch, capsys):
+        monkeypatch.setattr(fit, "_listen", lambda *_: None)
+        arguments = ["fit", str(clips), "-n", "Cat", "-o", "new.safetensors", "--cpu", "--type", "singing", *SETS]
+
+        def full(*_arguments: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(voice_module, "write_bytes", full)
+            code, _, err = svc(monkeypatch, capsys, *arguments)
+        assert code == 2
+        assert err.splitlines()[-1].startswith("svc: new.safetensors: cannot be written (No space left on device)")
+        assert (world / "new.fit").is_dir()
+        monkeypatch.setattr(loop, "train_step", None)  # nothing is trained again
+        assert svc(monkeypatch, capsys, *arguments)[0] == 0
+        assert VoiceFile.read(world / "new.safetensors").speakers[-1].name == "Cat"
 
     def test_interrupted_it_goes_on(self, world, clips, monkeypatch, capsys):
         """Half the steps, then all of them: the same voice as without the pause."""

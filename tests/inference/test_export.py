@@ -14,6 +14,7 @@ from svc.features.speaker import Speaker
 from svc.features.training_data import TrainingData
 from svc.inference.voice import VoiceFile
 from svc.training import checkpoint, state
+from svc.utils import atomic
 
 
 def write_run(run: Path, voice: VoiceFile, change=lambda meta: None, step: int = 100, **options) -> None:
@@ -38,6 +39,22 @@ def test_a_run_of_this_version_is_exported(says, voice, tmp_path, monkeypatch, c
     assert code == 0, err
     assert "next: svc convert" in out
     assert VoiceFile.load(tmp_path / "v.safetensors").config == voice.config
+
+
+def test_a_full_disk_is_one_line_and_the_same_command_goes_on(voice, tmp_path, monkeypatch, capsys):
+    write_run(tmp_path / "run", voice)
+    command = ("export", tmp_path / "run", "-o", tmp_path / "v.safetensors")
+    with monkeypatch.context() as patch:
+        patch.setattr(atomic.Path, "replace", full_disk)
+        code, _, err = svc(monkeypatch, capsys, *command)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "v.safetensors: cannot be written (No space left on device)" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert svc(monkeypatch, capsys, *command)[0] == 0
+
+
+def full_disk(*_arguments: object) -> None:
+    raise OSError(28, "No space left on device")
 
 
 def test_a_wavenet_that_was_never_trained_is_left_out(voice, tmp_path, monkeypatch, capsys):
