@@ -53,9 +53,10 @@ class Exposure:
 
     def has(self, path: Path, speaker: str, song: Song) -> bool:
         """Whether a speaker's performance of a song, or this very recording, was trained on."""
-        if (speaker, self.groups.get(song.path.resolve())) in self.trained:
+        group = self.groups.get(song.path.resolve(), "")
+        if (speaker, group) in self.trained:
             return True
-        names = _names(song.name) | {_in_plain_folder(path)}
+        names = _names(song.name) | _in_plain_folder(path, group)
         return any(song_hash(speaker, name) in self.data.hashes for name in names) or self._has_audio(path)
 
     def _has_audio(self, path: Path) -> bool:
@@ -69,7 +70,7 @@ class Exposure:
         return any(audio_hash(to_int16(audio.samples[a * hop : b * hop])) in self.data.hashes for a, b in slices)
 
 
-def trained_groups(recordings: Iterable[Recording], data: TrainingData) -> set[tuple[str, str | None]]:
+def trained_groups(recordings: Iterable[Recording], data: TrainingData) -> set[tuple[str, str]]:
     """Speaker and group of the recordings of a corpus of which any take was trained on.
 
     A voice may have been prepared from a copy of them as a plain folder, where a song is a file.
@@ -77,7 +78,9 @@ def trained_groups(recordings: Iterable[Recording], data: TrainingData) -> set[t
     return {
         (one.speaker, one.group)
         for one in recordings
-        if any(song_hash(one.speaker, name) in data.hashes for name in (one.group, _in_plain_folder(one.path)))
+        if any(
+            song_hash(one.speaker, name) in data.hashes for name in {one.group} | _in_plain_folder(one.path, one.group)
+        )
     }
 
 
@@ -90,9 +93,10 @@ def _recordings(sources: Path) -> list[Recording]:
         return []
 
 
-def _in_plain_folder(path: Path) -> str:
-    """What the song of a file is called that was prepared from a plain folder without songs."""
-    return f"folder/{path.resolve().stem}"
+def _in_plain_folder(path: Path, group: str) -> set[str]:
+    """What the song of a file, and its other takes, are called that were prepared from a plain folder without songs."""
+    name, corpus = path.resolve().stem, corpora.CORPORA.get(group.partition("/")[0])
+    return {f"folder/{take}" for take in (corpus.takes(name) if corpus else (name,))}
 
 
 def _names(name: str) -> set[str]:

@@ -30,6 +30,24 @@ def test_another_take_in_the_layout_of_a_corpus(tmp_path, tiny):
         assert seen == [f"actor01/song/03-02-05-01-01-0{take}-01" for take in (1, 2)]
 
 
+def test_a_take_that_is_not_there(tmp_path, tiny):
+    """The voice was prepared from a plain folder, by file; of its song only the take that was held out is evaluated."""
+    held_out = {}
+    for statement in ("01", "02"):
+        path = tmp_path / "actor01" / "song" / f"03-02-05-02-{statement}-02-01.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        held_out[statement] = Song(path, "actor01", f"song/{path.stem}")
+    own = exposure(
+        tmp_path, tiny, ("actor01", "folder/03-02-05-01-01-01-01"), ("actor02", "folder/03-02-05-01-02-01-02")
+    )
+    assert own.has(held_out["01"].path, "actor01", held_out["01"])
+    assert not own.has(held_out["02"].path, "actor01", held_out["02"])
+    truth = tmp_path / "03-02-05-02-02-02-02.wav"  # of actor 02, who was trained on another take
+    assert own.has(truth, "actor02", held_out["02"])
+    assert not own.has(tmp_path / "truth.wav", "actor02", held_out["02"])
+
+
 @pytest.mark.parametrize(
     ("name", "seen"),
     [

@@ -55,6 +55,9 @@ class Corpus:
     marks: tuple[str, ...] = ()  # globs of files that only this corpus has; the patterns if there are none
     credit: str = ""  # whom a voice has to name that is trained on it
     read: Read = lambda _root, _paths: ()  # the recordings of the files of a root
+    takes: Callable[[str], Iterable[str]] = lambda name: (
+        name,
+    )  # names that takes of a file's song by its speaker have
 
     def find(self, root: Path) -> list[Recording]:
         """All recordings of the corpus below a folder.

@@ -131,6 +131,15 @@ def _read_ravdess(_root: Path, paths: Sequence[Path]) -> Iterator[Recording]:
         yield Recording(path, f"actor{actor}", group, kind, "en", "CC BY-NC-SA 4.0", RAVDESS_STATEMENTS[statement])
 
 
+def _ravdess_takes(name: str) -> list[str]:
+    """Of both intensities and repetitions."""
+    fields = re.match(r"(\d\d-\d\d-\d\d)-\d\d-(\d\d)-\d\d(-\d\d)$", name)
+    if fields is None:
+        return [name]
+    head, statement, actor = fields.groups()
+    return [f"{head}-{loud}-{statement}-{take}{actor}" for loud in ("01", "02") for take in ("01", "02")]
+
+
 RAVDESS = Corpus(
     "ravdess",
     "Actor_01/03-02-01-01-01-01-01.wav or actor01/{song,speech}/…",
@@ -141,6 +150,7 @@ RAVDESS = Corpus(
         for kind in ("", "song/", "speech/")
     ),
     credit="RAVDESS (Livingstone and Russo 2018)",
+    takes=_ravdess_takes,
     read=_read_ravdess,
 )
 
