@@ -123,7 +123,10 @@ def _plain_folder(root: Path, pattern: re.Pattern[str] | None) -> Sources:
     groups = {recording.group for recording in recordings}
     if not (folder.is_split_by_file(recordings) or len(groups) < MIN_GROUPS):
         return Sources(recordings, rejected)
-    note = f"{root}: has no folders of songs, so it is split by file; takes of one song may be on both sides"
+    note = (
+        f"{root}: has no folders of songs, so it is split by file; takes of one song may be on both sides; "
+        "--group-regex can name the songs"
+    )
     return Sources([replace(one, group="") for one in recordings], rejected, [note] if recordings else [])
 
 
