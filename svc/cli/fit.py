@@ -103,7 +103,7 @@ def fit(
         return
     result.voice.save(out)
     _print_result(result, out)
-    _listen(result, work_dir, out.with_suffix(".wav"))
+    _listen(result, work_dir, out.with_suffix(".wav"), finetune_model)
     shutil.rmtree(work_dir)
     typer.echo(f"next: svc convert --voice {out} --speaker {result.voice.speakers[-1].name!r} SONG.wav")
 
@@ -127,7 +127,7 @@ def _save_zero_shot(voice: "VoiceFile", clips: Path, out: Path, options: "AdaptO
     )
 
 
-def _listen(result: "AdaptResult", work_dir: Path, preview: Path) -> None:
+def _listen(result: "AdaptResult", work_dir: Path, preview: Path, finetuned: bool = False) -> None:
     """Write the preview, and print the likeness of the new speaker."""
     from svc.data import manifest
     from svc.evaluation.likeness import convert_phrase, measure_likeness, write_preview
@@ -146,8 +146,9 @@ def _listen(result: "AdaptResult", work_dir: Path, preview: Path) -> None:
     except MissingExtra as error:
         typer.echo(f"likeness not measured: {error}")
     else:
-        lines = likeness.describe(result.voice.speakers[-1].name) if likeness else ["likeness not measured: no clip is "
-            "held out; give several clips"]  # fmt: skip
+        lines = ["likeness not measured: no clip is held out; give several clips"]
+        if likeness:
+            lines = likeness.describe(result.voice.speakers[-1].name, finetuned)
         typer.echo("\n".join(lines))
     typer.echo(note)
 

@@ -40,8 +40,8 @@ class Likeness:
         share = (self.cosine - self.floor) / max(1e-6, self.ceiling - self.floor)
         return 2 * self.identified > self.clips and share >= MIN_SHARE
 
-    def describe(self, name: str) -> list[str]:
-        """Lines for the user."""
+    def describe(self, name: str, finetuned: bool = False) -> list[str]:
+        """Lines for the user, who has or has not tried ``--finetune-model``."""
         song = f"a song converted to it is{'' if self.song_identified else ' not'} taken for {name}"
         lines = [
             f"likeness: {self.identified} of {self.clips} held-out clips are taken for {name}, {song} ({ENCODER})",
@@ -49,9 +49,9 @@ class Likeness:
             f"{name}'s own clips {self.ceiling:.2f}",
         ]
         if not (self.is_expected and self.song_identified):
+            remedy = "give" if finetuned else "add --finetune-model, or give"
             lines.append(
-                f"  warning: do not expect conversions to sound like {name}: the speakers of this voice are too "
-                "different; add --finetune-model, give more clips, or use a voice of more, and real, speakers"
+                f"  warning: do not expect conversions to sound like {name}; {remedy} more clips, best of singing"
             )
         return lines
 
