@@ -1,12 +1,14 @@
 """Ablation study at equal compute: ``python recipes/ablation.py STUDY PREPARED -o OUT --seconds 300``.
 
 The source-filter stage is trained once. Every variant continues from it for as many steps as fit into the given
-seconds, by the measured time of its own step. With ``--sources SONGS`` it evaluates the voices and prints a table.
+seconds, by the measured time of its own step. With ``--sources SONGS`` it evaluates each voice and prints its row; the
+same command goes on where it was interrupted.
 """
 
 import json
 import statistics
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from svc.config import Config
     from svc.data.manifest import Manifest
     from svc.evaluation.evaluator import EvaluatorConfig
+    from svc.evaluation.metrics.table import Measure
     from svc.training.checkpoint import Checkpoint
 
 ROUNDS = 7  # of timing
@@ -55,6 +58,13 @@ def single_loss(name: str, encoder: str, *layers: str) -> Overrides:
     return NO_PHONES | {f"perceptual.{name}.{option}": value for option, value in options.items()}
 
 
+def all_losses(singles: Mapping[str, Overrides]) -> Overrides:
+    """The sum of several perceptual losses, which share the weight of one."""
+    merged = {option: value for single in singles.values() for option, value in single.items()}
+    weights = {option: 0.5 / len(singles) for option, value in merged.items() if value == 0.5}
+    return merged | weights
+
+
 PERCEPTUAL: dict[str, Overrides] = {
     "none": NO_PHONES,
     "phones": PHONES,
@@ -66,8 +76,12 @@ PERCEPTUAL: dict[str, Overrides] = {
     "pesq": single_loss("pesq", "pesq-net", "features"),
     "A-weighting": NO_PHONES | {"loss.weighting": "a_weighting"},
 }
+PERCEPTUAL["random phones"] = PHONES | {"perceptual.phones.random_weights": True}
+PERCEPTUAL["all"] = all_losses(
+    {name: PERCEPTUAL[name] for name in ("speaker", "cochleagram", "dfl", "autoencoder", "pesq", "phones")}
+)
 STUDIES = {"generator": GENERATORS, "objective": OBJECTIVES, "perceptual": PERCEPTUAL}
-SHOWN = ("cosine", "f0_median", "content_distance", "mcd", "mcd_aligned", "aperiodicity", "distillmos")
+SHOWN = ("cosine", "f0_median", "content_distance", "wer_to_source", "mcd", "mcd_aligned", "aperiodicity", "distillmos")
 
 
 def main(
@@ -79,8 +93,11 @@ def main(
     seconds: Annotated[float, typer.Option(min=1, help="of computing for each variant after that")] = 300.0,
     only: Annotated[list[str] | None, typer.Option(help="variant; repeatable")] = None,
     sources: Annotated[Path | None, typer.Option(help="songs to evaluate the voices by: DIR/<speaker>/**/*")] = None,
+    enrolment: Annotated[Path | None, typer.Option(help="recordings of the targets; the sources by default")] = None,
+    parallel: Annotated[Path | None, typer.Option(help="takes by the targets; the sources by default")] = None,
     speaker_encoder: Annotated[str, typer.Option(help="of the evaluation: campplus, resemblyzer …")] = "resemblyzer",
     mos: Annotated[list[str] | None, typer.Option(help="distillmos or dnsmos; repeatable")] = None,
+    asr: Annotated[str | None, typer.Option(help="Whisper model that counts the words: size or folder")] = None,
 ) -> None:
     """Train every variant for the same compute from the same source-filter stage, and export its voice."""
     from svc.cli.export import export_run
@@ -109,6 +126,10 @@ def main(
     costs = read_costs(out / "costs.json")
     costs |= measure_step_seconds({name: config for name, config in configs.items() if name not in costs}, data)
     atomic.write_bytes(out / "costs.json", json.dumps(costs, indent=1).encode())
+    metrics = EvaluatorConfig(speaker_encoder=speaker_encoder, mos=tuple(mos or ()), asr=asr or "")
+    folders = {"sources": sources, "enrolment": enrolment, "parallel": parallel or sources}
+    if sources:
+        typer.echo(f"| loss | s a step | {' | '.join(measure.title for measure in shown())} |")
     for name, changed in overrides.items():
         steps = source_filter_steps + round(seconds / costs[name])
         config = load(base, stage | changed | {"train.steps": steps, "train.validate_every": steps})
@@ -123,44 +144,50 @@ def main(
         typer.echo(
             f"{name}: {costs[name]:.3f} s a step, {weights / 1e6:.2f} M weights, {steps - source_filter_steps} steps"
         )
-    if sources:
-        metrics = EvaluatorConfig(speaker_encoder=speaker_encoder, mos=tuple(mos or ()))
-        print_table(sources, out, {name: costs[name] for name in overrides}, metrics)
-    else:
+        if sources:
+            evaluate_row(folders, run, metrics)
+            print_row(name, costs[name], run, out / next(iter(overrides)).replace(" ", "_"))
+    if not sources:
         typer.echo(f"next: svc evaluate --voice {out}/VARIANT/voice.safetensors --sources … for each, then svc compare")
 
 
-def print_table(sources: Path, out: Path, costs: dict[str, float], metrics: "EvaluatorConfig") -> None:
-    """Means over conversions of every variant with half of their 95 % intervals; * where it differs from the first's.
+def shown() -> "list[Measure]":
+    """The columns of the table."""
+    from svc.evaluation.metrics.table import MEASURES
 
-    A difference counts if the sign-flip test over the songs has p < .05. Existing results are reused.
-    """
-    from svc.evaluation.metrics.table import MEASURES, values
+    return [measure for measure in MEASURES if measure.key in SHOWN]
+
+
+def evaluate_row(folders: dict[str, Any], run: Path, metrics: "EvaluatorConfig") -> None:
+    """Write the scores of a variant's conversions to its run, unless they are there."""
     from svc.evaluation.run import EvaluationRequest, evaluate
-    from svc.evaluation.statistics import estimate, sign_flip_p_value
     from svc.inference.converter import Converter
     from svc.inference.voice import VoiceFile
     from svc.utils.atomic import write_bytes
 
-    first: list[dict[str, Any]] = []
-    measures = [measure for measure in MEASURES if measure.key in SHOWN]
-    typer.echo(f"| loss | s a step | {' | '.join(measure.title for measure in measures)} |")
-    for name, cost in costs.items():
-        run = out / name.replace(" ", "_")
-        if not (run / "rows.json").exists():
-            request = EvaluationRequest(
-                sources=sources, parallel=sources, out=run / "evaluation", num_targets=1, metrics=metrics
-            )
-            rows = evaluate(request, Converter(VoiceFile.load(run / "voice.safetensors"))).scores.rows
-            write_bytes(run / "rows.json", json.dumps([row for row in rows if row["system"] == "voice"]).encode())
-        rows = json.loads((run / "rows.json").read_text())
-        first, songs, cells = first or rows, [row["song"] for row in rows], []
-        for key, measure in ((measure.key, measure) for measure in measures):
-            own = values(rows, key)
-            gains = [b - a for a, b in zip(values(first, key), own, strict=True)]
-            mark = "*" if sign_flip_p_value(gains, songs) < 0.05 else ""
-            cells.append(measure.interval(estimate(own, songs)) + mark)
-        typer.echo(f"| {name} | {cost:.2f} | {' | '.join(cells)} |")
+    if (run / "rows.json").exists():
+        return
+    request = EvaluationRequest(**folders, out=run / "evaluation", num_targets=1, metrics=metrics)
+    rows = evaluate(request, Converter(VoiceFile.load(run / "voice.safetensors"))).scores.rows
+    write_bytes(run / "rows.json", json.dumps([row for row in rows if row["system"] == "voice"]).encode())
+
+
+def print_row(name: str, cost: float, run: Path, first: Path) -> None:
+    """Means over conversions with half of their 95 % intervals; * where they differ from the first variant's.
+
+    A difference counts if the sign-flip test over the songs has p < .05.
+    """
+    from svc.evaluation.metrics.table import values
+    from svc.evaluation.statistics import estimate, sign_flip_p_value
+
+    rows, others = (json.loads((folder / "rows.json").read_text()) for folder in (run, first))
+    songs, cells = [row["song"] for row in rows], []
+    for measure in shown():
+        own = values(rows, measure.key)
+        gains = [b - a for a, b in zip(values(others, measure.key), own, strict=True)]
+        mark = "*" if sign_flip_p_value(gains, songs) < 0.05 else ""
+        cells.append(measure.interval(estimate(own, songs)) + mark)
+    typer.echo(f"| {name} | {cost:.2f} | {' | '.join(cells)} |")
 
 
 def read_costs(path: Path) -> dict[str, float]:

@@ -1,8 +1,9 @@
 """Losses of a speech denoiser at equal steps: ``python recipes/compare_denoising_losses.py CLIPS … -o RUN``.
 
 L2 and L1 of the waveform, L1 of the cochleagram (2011.10706), and deep feature losses with trained and with random
-weights (DFL, 1806.10522). L1 of the spectrum alone, with each of several encoders, with all, and with all at random
-weights (PERL, 2010.11860). The denoiser masks an STFT: the published ones take 25 times the computing.
+weights (DFL, 1806.10522). L1 of the spectrum alone, with each of several encoders, with all, with all but one, and
+with all at random weights (PERL, 2010.11860). The denoiser masks an STFT: the published ones
+take 25 times the computing.
 """
 
 import json
@@ -46,6 +47,7 @@ RANDOM = "random"
 FEATURES: dict[str, tuple[str, ...]] = {"cochleagram": ("cochleagram",), "dfl": ("dfl",), "dfl_random": ("dfl",)}
 FEATURES |= {f"stft_{name}": (name,) for name in MEMBERS}
 FEATURES |= {"stft_all": tuple(MEMBERS), "stft_all_random": tuple(MEMBERS)}
+FEATURES |= {f"stft_without_{left}": tuple(name for name in MEMBERS if name != left) for left in MEMBERS}
 LOSSES = ("l2", "l1", "stft", *FEATURES)
 
 

@@ -78,3 +78,10 @@ def test_no_such_variant_is_one_sentence_and_leaves_nothing(search):
     with pytest.raises(ConfigError, match=r"^--only 3 bands: no such variant; there are source-filter, 8 channels$"):
         search.run(["3 bands"])
     assert not search.out.exists()
+
+
+def test_the_sum_of_all_losses_weighs_as_much_as_one_loss_alone():
+    options = recipe("ablation").PERCEPTUAL["all"]
+    weights = [value for option, value in options.items() if option.endswith(".weight")]
+    assert len(weights) == 6
+    assert sum(weights) == pytest.approx(0.5)

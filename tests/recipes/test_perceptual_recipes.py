@@ -109,3 +109,9 @@ def test_every_variant_of_the_perceptual_study_is_a_config_with_one_loss():
         used = [loss for loss, options in config.perceptual.items() if options.weight]
         others = [config.loss.speaker.weight > 0, config.loss.weighting != "none"]
         assert len(used) + sum(others) == (name != "none")
+
+
+def test_ensembles_without_one_member_have_all_the_others():
+    module = recipe("compare_denoising_losses")
+    assert set(module.FEATURES["stft_without_dfl"]) == set(module.MEMBERS) - {"dfl"}
+    assert {f"stft_without_{name}" for name in module.MEMBERS} <= set(module.LOSSES)
