@@ -90,6 +90,7 @@ class PerceptualLossConfig:
     segment_seconds: float = 1.0  # window of each segment; train.segment_seconds limits it
     voiced_frames_only: bool = False
     balance_after_steps: int = 0  # from then on, each layer is divided by its mean loss until then; 0: never
+    uncertainty_rate: float = 0.0  # of learning layer weights by uncertainty, a step, instead of the balance; 0: none
     random_weights: bool = False  # of the encoder, as a control
 
 

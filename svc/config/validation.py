@@ -63,6 +63,7 @@ _PERCEPTUAL = {
     "conversion_weight": (0, _MANY),
     "segment_seconds": (0.1, 60),
     "balance_after_steps": (0, _MANY),
+    "uncertainty_rate": (0, 1),
 }
 
 

@@ -72,7 +72,11 @@ class PerceptualLoss:
 
     def __init__(self, encoder: Encoder, config: PerceptualLossConfig, rate: int, micro_batches: int = 1) -> None:
         self.encoder, self.config, self.segment_seconds = encoder, config, config.segment_seconds
-        self.balance = LayerBalance(config.balance_after_steps * micro_batches, len(config.layers))
+        self.balance: LayerBalance | UncertaintyWeights = (
+            UncertaintyWeights(config.uncertainty_rate / micro_batches, len(config.layers))
+            if config.uncertainty_rate
+            else LayerBalance(config.balance_after_steps * micro_batches, len(config.layers))
+        )
         self._resample = Resample(rate, encoder.sample_rate)
 
     def to(self, device: torch.device | str) -> Self:
@@ -160,9 +164,46 @@ class LayerBalance:
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Take what ``state`` gave, unless it is of other layers."""
-        if len(state["total"]) == len(self.total):
+        if len(state.get("total", ())) == len(self.total):
             self.calls = int(state["calls"])
             self.total, self.count = (torch.tensor(state[key]).to(self.total) for key in ("total", "count"))
+
+
+class UncertaintyWeights:
+    """Weights by uncertainty (Kendall et al. 1705.07115): each layer has exp(−s), and s minimises exp(−s)·L + s.
+
+    The optimum is s = log L: all layers then weigh the same, as by ``LayerBalance``, but for the whole training.
+
+    Attributes:
+        rate: of the gradient descent of s at each call.
+        log_scale: s (L,), 0 at first.
+    """
+
+    def __init__(self, rate: float, layers: int) -> None:
+        self.rate, self.log_scale = rate, torch.zeros(layers)
+
+    def to(self, device: torch.device | str) -> None:
+        """Move it to a device."""
+        self.log_scale = self.log_scale.to(device)
+
+    def __call__(self, distances: Tensor) -> Tensor:
+        """Weighted mean () of the distances (L,) in the layers; s moves by one step after it."""
+        weighted = distances * torch.exp(-self.log_scale)
+        slope = 1 - weighted.detach()
+        if distributed.is_initialized():
+            distributed.all_reduce(slope)
+            slope /= distributed.get_world_size()
+        self.log_scale = self.log_scale - self.rate * torch.where(slope.isfinite(), slope.clamp_min(-1), 0)
+        return weighted.mean()
+
+    def state(self) -> dict[str, Any]:
+        """All that a checkpoint has to hold, as plain numbers."""
+        return {"log_scale": self.log_scale.tolist()}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take what ``state`` gave, unless it is of other layers or another rule."""
+        if len(state.get("log_scale", ())) == len(self.log_scale):
+            self.log_scale = torch.tensor(state["log_scale"]).to(self.log_scale)
 
 
 def l1(fake: Tensor, real: Tensor, mask: Tensor) -> Tensor:

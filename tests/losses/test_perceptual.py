@@ -11,7 +11,16 @@ from svc import encoders
 from svc.config import load
 from svc.encoders.base import Encoder
 from svc.errors import ConfigError
-from svc.losses.perceptual import INPUT_RMS, LayerBalance, PerceptualLoss, build_perceptual_losses, cosine, l1, l2
+from svc.losses.perceptual import (
+    INPUT_RMS,
+    LayerBalance,
+    PerceptualLoss,
+    UncertaintyWeights,
+    build_perceptual_losses,
+    cosine,
+    l1,
+    l2,
+)
 
 RATE = 24_000
 
@@ -158,3 +167,15 @@ def test_any_sum_of_encoders_is_written_as_yaml(tmp_path):
 def test_random_weights_of_the_phone_classifier_are_no_identity():
     layers = encoders.load("phone-classifier", random_weights=True)(0.1 * tone(200)[:, :4_000])
     assert float((layers["block4"] - layers["block1"]).abs().mean()) > 0.1
+
+
+def test_uncertainty_weights_settle_at_the_log_of_each_loss():
+    weights, distances = UncertaintyWeights(0.1, 2), torch.tensor([0.25, 3.0])
+    assert weights(distances) == pytest.approx(1.625)  # the mean, unweighted at first
+    for _ in range(500):
+        weighted = weights(distances)
+    torch.testing.assert_close(weights.log_scale, distances.log())
+    assert weighted == pytest.approx(1)
+    resumed = UncertaintyWeights(0.1, 2)
+    resumed.load_state(weights.state())
+    torch.testing.assert_close(resumed.log_scale, weights.log_scale)
