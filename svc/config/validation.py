@@ -125,17 +125,17 @@ def _rules(options: Mapping[str, Any]) -> dict[str, bool]:
 
 def _encoder_rules(options: Mapping[str, Any]) -> dict[str, bool]:
     """Encoders exist, and have the layers that are named."""
-    name, layer = options["features.content.encoder"], options["features.content.layer"]
-    choices = {name: cls.channels for name, cls in encoders.classes().items() if cls.hop}
+    name, layer, classes = options["features.content.encoder"], options["features.content.layer"], encoders.classes()
+    exists = name in classes and bool(classes[name].hop)
+    channels = classes[name].channels if exists else {}
+    choices = () if exists else [choice for choice, cls in classes.items() if cls.hop]  # which imports all of them
     rules = {
-        f"features.content.encoder must be one of {', '.join(choices)}, not {short_repr(name)}": name in choices,
-        f"features.content.layer of {name} must be one of {', '.join(choices.get(name, ()))}": (
-            name not in choices or layer in choices[name]
-        ),
+        f"features.content.encoder must be one of {', '.join(choices)}, not {short_repr(name)}": exists,
+        f"features.content.layer of {name} must be one of {', '.join(channels)}": not exists or layer in channels,
     }
     for loss in _losses(options):
         group = f"perceptual.{loss}"
-        encoder, classes = options[f"{group}.encoder"], encoders.classes()
+        encoder = options[f"{group}.encoder"]
         layers = list(classes[encoder].channels) if encoder in classes else []
         rules |= {
             f"{group}: choose another name for this loss": loss not in _RESERVED and loss.isidentifier(),

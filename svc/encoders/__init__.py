@@ -1,16 +1,17 @@
 """Registry of frozen networks: ``load(name)`` gives an encoder, audio in, named layers out.
 
-A module in this folder registers its classes with the decorator ``register``; nothing else names them. The modules
-are imported at the first question, because they need torch.
+A module in this folder registers its classes with the decorator ``register``; nothing else names them. A module is
+imported when one of its encoders is asked for: the names are read from the sources.
 """
 
 from __future__ import annotations
 
 import importlib
 import inspect
-import pkgutil
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:  # importing this package is cheap
@@ -33,12 +34,34 @@ def register(name: str) -> Callable[[T], T]:
     return add
 
 
+class Registry(Mapping[str, "type[Encoder]"]):
+    """Encoder classes by name, sorted; the module of a class is imported when the class is taken."""
+
+    def __init__(self) -> None:
+        pattern = re.compile(r'^@register\("([^"]+)"\)$', re.MULTILINE)
+        files = {file.stem: file.read_text(encoding="utf-8") for file in Path(__file__).parent.glob("*.py")}
+        modules = {name: stem for stem, source in files.items() for name in pattern.findall(source)}
+        self._modules = dict(sorted((dict.fromkeys(_CLASSES, "") | modules).items()))
+
+    def __getitem__(self, name: str) -> type[Encoder]:
+        if name not in _CLASSES:
+            importlib.import_module(f"{__name__}.{self._modules[name]}")
+        return _CLASSES[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._modules
+
+
 @cache
-def classes() -> dict[str, type[Encoder]]:
+def classes() -> Registry:
     """All encoder classes by name, sorted."""
-    for module in pkgutil.iter_modules(__path__):
-        importlib.import_module(f"{__name__}.{module.name}")
-    return dict(sorted(_CLASSES.items()))
+    return Registry()
 
 
 def load(name: str, *, random_weights: bool = False) -> Encoder:
