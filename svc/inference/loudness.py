@@ -33,9 +33,6 @@ TOLERANCE = 3.0  # dB by which the level may differ from the source's
 MAX_GAIN = 40.0  # dB
 SMOOTHING = 20  # frames on either side over which power is averaged
 SILENCE = -70.0  # dB; what is below it is not raised
-MARGIN = (
-    SMOOTHING + 4
-)  # with WINDOW_FRAMES of svc/audio/stft.py: frames on either side that the gain of a frame depends on
 CHUNK = 10 * FRAMES_PER_SECOND  # frames
 
 
@@ -128,8 +125,11 @@ def match_level(stream: Iterable[Samples], rate: int, loudness: NDArray[np.float
     """
     import torch
 
+    from svc.audio.stft import WINDOW_FRAMES
+
     hop = hop_samples(rate)
-    for block, samples in iter_overlapping(stream, hop, len(loudness), CHUNK, MARGIN):
+    margin = SMOOTHING + WINDOW_FRAMES  # frames on either side that the gain of a frame depends on
+    for block, samples in iter_overlapping(stream, hop, len(loudness), CHUNK, margin):
         gain = _level_gain(torch.from_numpy(samples)[None], rate, torch.from_numpy(loudness[block.with_context])[None])
         core = slice(block.core_slice.start * hop, block.core_slice.stop * hop)
         yield samples[core] * gain[0].numpy()[core]

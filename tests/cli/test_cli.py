@@ -213,7 +213,7 @@ WRONG = {
     "curve": (["convert", "-s", "0", "--f0-csv", "song.wav", "song.wav"], "seconds,hz"),
     "no data": (["prepare", "none", "-o", "out"], "no such folder"),
     "no config": (["prepare", ".", "-o", "out", "-c", "none.yaml"], "cannot be read"),
-    "bad knob": (["prepare", ".", "-o", "out", "--set", "train.stepz=3"], "did you mean steps"),
+    "unknown option": (["prepare", ".", "-o", "out", "--set", "train.stepz=3"], "did you mean steps"),
     "no run": (["export", "runs/a", "-o", "v.safetensors"], "no complete checkpoint"),
 }
 

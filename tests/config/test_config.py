@@ -1,4 +1,4 @@
-"""Configuration: every fault is a sentence that names the knob, all at once, and nothing else is ever raised."""
+"""Configuration: every fault is a sentence that names the option, all at once, and nothing else is ever raised."""
 
 import math
 from pathlib import Path
@@ -136,12 +136,12 @@ def test_an_old_name_of_an_option_gives_the_new_one():
         ([1], "config must hold `name: value` pairs, not [1]"),
     ],
 )
-def test_a_wrong_knob_is_named(tree, words):
+def test_a_wrong_option_is_named(tree, words):
     assert words in refused(tree)
 
 
 @pytest.mark.parametrize(
-    ("knobs", "values", "words"),
+    ("names", "values", "words"),
     [
         ("sample_rate", (0, -24_000, 24_050, 4_000, 400_000), "sample_rate must be a multiple of 100 Hz"),
         ("features.f0.fmin", (40, 3_000), "an octave or more below"),
@@ -159,14 +159,14 @@ def test_a_wrong_knob_is_named(tree, words):
         ("train.segment_seconds loss.spectral", (math.nan, math.inf, -math.inf), "must be a number, not nan"),
     ],
 )
-def test_a_knob_out_of_range_is_refused(knobs, values, words):
-    for dotted in knobs.split():
+def test_an_option_out_of_range_is_refused(names, values, words):
+    for dotted in names.split():
         messages = [refused(nested(dotted, value)) for value in values]
         assert words in messages[0]
         assert all(dotted.split(".")[-1] in message for message in messages)
 
 
-def test_rules_between_knobs():
+def test_rules_between_options():
     assert "needs model.wavenet.layers" in refused({"model": {"source_filter": False, "wavenet": {"layers": 0}}})
     assert "perturbation_factors must rise" in refused({"features": {"content": {"perturbation_factors": [1.1, 0.9]}}})
     assert "features.content.encoder must be one of " in refused({"features": {"content": {"encoder": "ge2e"}}})
@@ -237,8 +237,8 @@ TREES = st.recursive(SCALARS, lambda node: st.lists(node, max_size=4) | st.dicti
 SHAPED = st.fixed_dictionaries(
     {},
     optional={
-        group: st.fixed_dictionaries({}, optional=dict.fromkeys(knobs, TREES)) if isinstance(knobs, dict) else TREES
-        for group, knobs in DEFAULTS.items()
+        group: st.fixed_dictionaries({}, optional=dict.fromkeys(options, TREES)) if isinstance(options, dict) else TREES
+        for group, options in DEFAULTS.items()
     },
 )
 
