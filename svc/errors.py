@@ -12,6 +12,8 @@ exits with code 2.
 """
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 MAX_TEXT = 1000  # characters of a message
@@ -45,6 +47,15 @@ class TrainingError(SvcError):
 def is_full(error: BaseException) -> bool:
     """Whether an error says that a disk, or the user's share of it, is full."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def os_errors_as(error: type[SvcError], path: Path, problem: str, hint: str) -> Iterator[None]:
+    """Turn an ``OSError`` into one line: ``PATH: PROBLEM (REASON); HINT``."""
+    try:
+        yield
+    except OSError as reason:
+        raise error(f"{path}: {problem} ({reason.strerror}); {hint}") from None
 
 
 def printable(text: str) -> str:

@@ -15,7 +15,7 @@ from svc.data.manifest import Manifest
 from svc.data.prepare import Summary, prepare
 from svc.data.provenance import training_data
 from svc.data.speaker_encodings import training_audio
-from svc.errors import DataError, SvcError
+from svc.errors import DataError, SvcError, os_errors_as
 from svc.inference import speakers
 from svc.inference.converter import check_content_encoder
 from svc.inference.voice import VoiceFile
@@ -127,15 +127,13 @@ def _prepare(voice: VoiceFile, clips: Path, name: str, work_dir: Path, jobs: int
 
 def _own_work_dir(folder: Path) -> bool:
     """Make the work folder, or check that it is ours; whether it existed."""
-    try:
+    with os_errors_as(DataError, folder, "cannot be made", "put the voice into another folder"):
         if folder.exists():
             if not (folder / MARKER).exists():
                 raise DataError(f"{folder}: is in the way; move it, or give the voice another name")
             return True
         folder.mkdir()
         (folder / MARKER).touch()
-    except OSError as error:
-        raise DataError(f"{folder}: cannot be made ({error.strerror}); put the voice into another folder") from None
     return False
 
 

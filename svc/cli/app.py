@@ -11,7 +11,7 @@ import typer
 import typer.core
 
 from svc import __version__
-from svc.errors import FULL_DISK, DataError, SvcError, is_full, printable
+from svc.errors import FULL_DISK, DataError, SvcError, is_full, os_errors_as, printable
 from svc.utils.hardware import limit_spinning, tune_glibc_malloc
 
 app = typer.Typer(
@@ -117,10 +117,8 @@ def _svc(
 
 def check_output(path: Path, force: bool) -> None:
     """Refuse an output that exists, without force, or whose folder does not exist."""
-    try:
+    with os_errors_as(DataError, path, "cannot be a file name", "give another name"):
         exists, folder_exists = path.exists(), path.parent.is_dir()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be a file name ({error.strerror}); give another name") from None
     if exists and not force:
         raise DataError(f"{path}: exists already; add -f to overwrite it or give another name")
     if not folder_exists:

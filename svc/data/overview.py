@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from svc.data.manifest import Clip, by_speaker
-from svc.errors import DataError
+from svc.errors import DataError, os_errors_as
 from svc.features.cache import FeatureCache
 from svc.features.speaker import Speaker
 
@@ -35,10 +35,8 @@ def write(folder: Path, clips: Sequence[Clip], speakers: Sequence[Speaker]) -> P
         axes.set_yticks(range(len(shown)), [speaker.name for speaker in shown], fontsize=8, parse_math=False)
         axes.set_ylim(len(shown) - 0.5, -0.5)
         axes.grid(alpha=0.3)
-    try:
+    with os_errors_as(DataError, folder / OVERVIEW, "cannot be written", "free some space"):
         figure.savefig(folder / OVERVIEW, dpi=80)
-    except OSError as error:
-        raise DataError(f"{folder / OVERVIEW}: cannot be written ({error.strerror}); free some space") from None
     return folder / OVERVIEW
 
 

@@ -23,7 +23,7 @@ from svc.audio.resample import fit_length
 from svc.audio.segment import read_segment
 from svc.data import corpora
 from svc.data.corpora import Recording
-from svc.errors import DataError, WeightsError
+from svc.errors import DataError, WeightsError, os_errors_as
 from svc.evaluation.evaluator import read_audio
 from svc.evaluation.exposure import trained_groups
 from svc.evaluation.run import MAX_ENROLMENT_FILES, EvaluationRequest, evenly_spaced
@@ -97,7 +97,7 @@ def arrange(
         takes.setdefault((recording.speaker, recording.group), []).append(recording)
     root = request.out / FOLDER
     shutil.rmtree(root, ignore_errors=True)
-    try:
+    with os_errors_as(DataError, root, "cannot be written", "choose another -o"):
         for source in sources:
             _place(source, root / "songs" / source.speaker / _name(source, takes))
             for name in targets:
@@ -109,8 +109,6 @@ def arrange(
             if protocol in SPEECH_SECONDS and name in targets:
                 for number, recording in enumerate(_first(SPEECH_SECONDS[protocol], _speech(recordings, name))):
                     _place(recording, root / "speech" / name / f"{number:02d}")
-    except OSError as error:
-        raise DataError(f"{root}: cannot be written ({error.strerror}); choose another -o") from None
     songs, enrolment, truths = (root / name for name in ("songs", "enrolment", "truths"))
     return replace(request, speakers=tuple(targets), sources=songs, enrolment=enrolment, parallel=truths)
 

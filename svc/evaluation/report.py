@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from svc import __version__
-from svc.errors import DataError, printable
+from svc.errors import DataError, os_errors_as, printable
 from svc.evaluation.evaluator import EvaluatorConfig, read_audio
 from svc.evaluation.metrics.table import GROUPS, MEASURES, Row, by_exposure, group_rows, summarise, values
 from svc.evaluation.page import AudioExample, Page, Section, Table, write
@@ -70,13 +70,11 @@ def write_report(evaluation: Evaluation, request: EvaluationRequest, name: str, 
     text = f"# {name}\n\n{lines[0]}\n\n{markdown}\n\n" + "".join(f"- {note}\n" for note in notes)
     order = f"{len(rows)} of {len(scores.pairs)} outputs, the least similar to its target first." if rows else ""
     sections = [_section(evaluation, row) for row in progress(rows, "plot", "song", len(rows))]
-    try:
+    with os_errors_as(DataError, request.out, "cannot be written", "choose another -o"):
         request.out.mkdir(parents=True, exist_ok=True)
         write(request.out / PAGE, Page(name, lines[0], tables, sections, notes, order))
         atomic.write_bytes(request.out / TABLE, text.encode())
         atomic.write_json(request.out / SCORES, content)
-    except OSError as error:
-        raise DataError(f"{request.out}: cannot be written ({error.strerror}); choose another -o") from None
     return "\n".join(lines)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from svc.audio.files import Audio
 from svc.data.manifest import Manifest
-from svc.errors import TrainingError
+from svc.errors import TrainingError, os_errors_as
 from svc.evaluation.evaluator import AnalysedAudio, Evaluator, EvaluatorConfig
 from svc.evaluation.metrics.table import MEASURES, SPEAKER, Row, checkpoint_scores, mean
 from svc.evaluation.page import AudioExample, Page, Section, Table, write
@@ -153,9 +153,6 @@ def write_training_report(
     table = Table(["step", "overall", *(m.title for m in measures)], rows, hints)
     notes = [evaluator.description, *notes]
     page = Page(f"Training of {run.name}", advice, {"Validations": table}, evaluator.sections(outputs), notes)
-    try:
+    with os_errors_as(TrainingError, run / "report.html", "cannot be written", "free some space, or move it away"):
         write(run / "report.html", page)
-    except OSError as error:
-        reason = f"cannot be written ({error.strerror}); free some space, or move it away"
-        raise TrainingError(f"{run}/report.html: {reason}") from None
     return advice

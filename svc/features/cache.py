@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from svc.errors import DataError
+from svc.errors import DataError, os_errors_as
 from svc.utils.atomic import write_bytes
 
 Arrays = Mapping[str, NDArray[np.generic]]
@@ -66,12 +66,10 @@ class FeatureCache:
     def put(self, key: str, arrays: Arrays) -> None:
         """Write an entry; it appears whole or not at all."""
         path = self.path(key)
-        try:
+        with os_errors_as(DataError, path.parent, "cannot be written", "free some space"):
             path.parent.mkdir(parents=True, exist_ok=True)
             data = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
             write_bytes(path, data, sync=True)
-        except OSError as error:
-            raise DataError(f"{path.parent}: cannot be written ({error.strerror}); free some space") from None
 
     def copy_from(self, other: "FeatureCache", key: str) -> None:
         """Copy an entry of another cache, unless it is there."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from svc.errors import DataError
+from svc.errors import DataError, os_errors_as
 from svc.utils.atomic import write_bytes
 
 F0Curve = NDArray[np.float32]
@@ -54,10 +54,8 @@ def write_csv(path: Path, f0: F0Curve) -> None:
         DataError: the folder does not take it.
     """
     lines = [f"{(n + 0.5) / 100:.3f},{value!s}" for n, value in enumerate(f0)]
-    try:
+    with os_errors_as(DataError, path, "cannot be written", "give another name"):
         write_bytes(Path(path), "\r\n".join(["seconds,hz", *lines, ""]).encode())
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror}); give another name") from None
 
 
 def _read_rows(path: Path) -> list[list[str]]:

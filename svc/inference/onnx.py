@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from svc import __version__
 from svc.config import to_tree
-from svc.errors import WeightsError
+from svc.errors import WeightsError, os_errors_as
 from svc.features.conditioning import Conditioning, phase_track
 from svc.inference.voice import VoiceFile
 from svc.models.generator import Generator
@@ -56,10 +56,8 @@ def save_onnx(voice: VoiceFile, path: Path) -> float:
             f"{path}: not written, its audio differs from PyTorch's by {difference:.1e} of the peak; "
             "install the versions in constraints.txt"
         )
-    try:
+    with os_errors_as(WeightsError, path, "cannot be written", "choose another --onnx"):
         write_bytes(path, graph)
-    except OSError as error:
-        raise WeightsError(f"{path}: cannot be written ({error.strerror}); choose another --onnx") from None
     return 20 * math.log10(max(difference, 1e-10))
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from svc.errors import ConfigError, WeightsError
+from svc.errors import ConfigError, WeightsError, os_errors_as
 from svc.features.training_data import TrainingData
 from svc.inference.voice_header import MAX_SPEAKERS, VoiceHeader, VoiceSpeaker, read_header
 from svc.models.weight_names import SPEAKER_PARAM_NAMES
@@ -72,12 +72,10 @@ class VoiceFile(VoiceHeader):
         Raises:
             WeightsError: the folder cannot be written.
         """
-        try:
+        with os_errors_as(WeightsError, path, "cannot be written", "choose another -o"):
             dtype = np.float16 if half else np.float32
             weights = {name: value.astype(dtype) for name, value in self.weights.items()}
             write_bytes(path, save(weights, metadata={"svc": self.to_json()}))
-        except OSError as error:
-            raise WeightsError(f"{path}: cannot be written ({error.strerror}); choose another -o") from None
 
     @staticmethod
     def read(path: Path) -> VoiceFile:

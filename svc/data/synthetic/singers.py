@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from svc.audio.files import Audio, write
 from svc.data.synthetic.phrases import NASAL_POLE, Phrase, phones_of, recorded_phrase
-from svc.errors import DataError
+from svc.errors import DataError, os_errors_as
 from svc.utils.units import db_to_gain, hop_samples, seconds_to_frames
 
 Vector = NDArray[np.float64]
@@ -125,10 +125,8 @@ def write_singers(folder: Path, phrases: int, rate: int = 24_000, seed: int = 0)
     """
     for singer in SINGERS:
         home = Path(folder) / singer.name
-        try:
+        with os_errors_as(DataError, home, "cannot be made", "choose another folder"):
             home.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DataError(f"{home}: cannot be made ({error.strerror}); choose another folder") from None
         for index in range(phrases):
             save_rendition(home / f"phrase_{index:03d}.wav", render(singer, recorded_phrase(seed + index), rate))
 
