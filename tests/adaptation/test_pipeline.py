@@ -161,6 +161,15 @@ class TestCommand:
             svc(monkeypatch, capsys, "convert", "-v", name, "-s", "1", "song.wav", "-o", f"as_{name[:3]}.wav")
         assert (world / "as_run.wav").read_bytes() == (world / "as_new.wav").read_bytes()
 
+    def test_the_model_is_finetuned(self, world, clips, voice, monkeypatch, capsys):
+        monkeypatch.setattr(fit, "_listen", lambda *_: None)
+        arguments = ["fit", str(clips), "-n", "Cat", "-o", "new.safetensors", "--cpu", "--type", "singing", *SETS]
+        assert svc(monkeypatch, capsys, *arguments, "--finetune-model")[0] == 0
+        new = VoiceFile.load(world / "new.safetensors")
+        assert [speaker.kind for speaker in new.speakers] == ["trained", "trained", "finetuned"]
+        shared = [name for name in voice.weights if name not in SPEAKER_PARAM_NAMES]
+        assert any((new.weights[name] != voice.weights[name]).any() for name in shared)
+
     def test_a_full_disk_at_its_end_costs_no_step(self, world, clips, monkeypatch, capsys):
         monkeypatch.setattr(fit, "_listen", lambda *_: None)
         arguments = ["fit", str(clips), "-n", "Cat", "-o", "new.safetensors", "--cpu", "--type", "singing", *SETS]
