@@ -150,6 +150,7 @@ class LossConfig:
     weighting: Literal[  # of the audio before the STFT loss (svc/audio/weighting.py)
         "none", "a_weighting", "a_weighting_low_pass", "low_pass", "pre_emphasis", "folded_pre_emphasis"
     ] = "none"
+    aperiodicity: float = 1.0  # before train.synthesis_start_step, beside the envelope loss
     limit_widest_band: bool = False  # no loss above the band of the widest recordings; else silence is learnt there
     energy_repulsion: float = 0.25  # of the energy distance, 0.5 being the full one; 0 saves its cost
     adversarial: float = 4.0

@@ -10,6 +10,7 @@ from svc.utils.units import FRAMES_PER_SECOND
 _MANY = 10**9
 _RESERVED = [
     "envelope",
+    "aperiodicity",
     "spectral",
     "energy_repulsion",
     "adversarial",
@@ -35,7 +36,7 @@ _RANGES = (
     ("discriminator.scales", 1, 8),
     ("discriminator.periods discriminator.strides", 1, 100),
     ("loss.scales", 16, 16384),
-    ("loss.spectral loss.energy_repulsion loss.adversarial loss.feature_matching", 0, _MANY),
+    ("loss.spectral loss.energy_repulsion loss.aperiodicity loss.adversarial loss.feature_matching", 0, _MANY),
     (
         "loss.speaker.weight loss.speaker.conversion_weight "
         "loss.conversion.adversarial loss.conversion.envelope_phones",

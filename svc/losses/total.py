@@ -26,8 +26,10 @@ def loss_weights(config: Config, ramp: float = 1.0) -> dict[str, float]:
         weights |= {name: options.weight, f"conversion/{name}": options.conversion_weight}
     weights = {name: ramp * weight for name, weight in weights.items()}
     weights |= {"spectral": loss.spectral, "energy_repulsion": loss.energy_repulsion}
+    envelope = float(config.train.synthesis_start_step > 0)
     return weights | {
-        "envelope": float(config.train.synthesis_start_step > 0),
+        "envelope": envelope,
+        "aperiodicity": envelope * loss.aperiodicity,
         "conversion/envelope_phones": loss.conversion.envelope_phones,
     }
 

@@ -11,6 +11,7 @@ from svc.config import Config
 from svc.data.batch import Batch
 from svc.features.conditioning import Conditioning, select_items
 from svc.losses.adversarial import discriminator_loss, feature_matching_loss, frozen, generator_loss
+from svc.losses.aperiodicity import aperiodicity_loss
 from svc.losses.envelope import envelope_loss
 from svc.losses.envelope_phones import EnvelopePhoneLoss
 from svc.losses.perceptual import AudioLoss
@@ -81,7 +82,10 @@ def train_step(
             losses |= envelope_phone_losses(accelerator.unwrap_model(generator), mb, phones)
         if envelopes_alone:
             envelopes = generator(own, synthesise=False)
-            losses["envelope"] = envelope_loss(envelopes, own, mb.audio, mb.band[:size], config.hop)
+            target = (own, mb.audio, mb.band[:size], config.hop)
+            losses["envelope"] = envelope_loss(envelopes, *target)
+            if weights["aperiodicity"]:
+                losses["aperiodicity"] = aperiodicity_loss(envelopes, *target)
         else:
             rendered = mb.conditioning if adversarial else own
             fake = (

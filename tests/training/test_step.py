@@ -143,7 +143,7 @@ def test_before_synthesis_the_envelopes_alone_are_trained(tiny, prepared):
     wavenet = {name: value.clone() for name, value in current.generator.wavenet.named_parameters()}
     untrained = float(train_step(deepcopy(current), batch, replaced(config, synthesis_start_step=0), CPU)["spectral"])
     losses = [train_step(current, batch, config, CPU) for _ in range(16)]
-    assert {"envelope", "total"} < losses[0].keys()
+    assert {"envelope", "aperiodicity", "total"} < losses[0].keys()
     assert "spectral" not in losses[0]
     assert float(losses[14]["envelope"]) < 0.8 * float(losses[0]["envelope"])
     assert float(losses[15]["spectral"]) < 0.9 * untrained
@@ -160,7 +160,8 @@ def test_converted_envelopes_have_a_phone_loss_before_the_wavenet(tiny, prepared
     losses = train_step(new_state(config), first_batch(prepared, config, 2), config, CPU, envelope_phones=phones)
     distance = float(losses["conversion/envelope_phones"])
     assert 0.01 < distance < 1
-    others = float(losses[reconstruction]) + config.loss.energy_repulsion * float(losses.get("energy_repulsion", 0))
+    others = float(losses[reconstruction]) + float(losses.get("aperiodicity", 0))
+    others += config.loss.energy_repulsion * float(losses.get("energy_repulsion", 0))
     assert float(losses["total"]) == pytest.approx(others + 2 * distance, rel=1e-5)
     later = replaced(config, synthesis_start_step=0, wavenet_start_step=0)
     assert "conversion/envelope_phones" not in train_step(
