@@ -67,7 +67,7 @@ class ModelConfig:
 class DiscriminatorConfig:
     """The discriminators."""
 
-    kinds: tuple[Literal["mel", "multi_resolution", "multi_scale", "multi_period"], ...] = ("mel",)
+    kinds: tuple[Literal["mel", "speaker_mel", "multi_resolution", "multi_scale", "multi_period"], ...] = ("mel",)
     mel_bands: int = 96  # of the mel spectrogram
     fft_sizes: tuple[int, ...] = (1024, 256)  # samples; spectrograms of multi_resolution, hop a quarter
     scales: int = 3  # waveform at 1, 1/2, 1/4 … of the rate

@@ -27,8 +27,11 @@ class Discriminator(nn.Module):
     """Discriminator: audio (B, T) → one output for each view of it (spectrogram, scale or period)."""
 
     @abstractmethod
-    def forward(self, audio: Tensor) -> list[DiscriminatorOutput]:
-        """Scores (trained to 1 for real and 0 for fake audio) and activations of every view."""
+    def forward(self, audio: Tensor, speaker: Tensor | None = None) -> list[DiscriminatorOutput]:
+        """Scores (trained to 1 for real and 0 for fake audio) and activations of every view.
+
+        ``speaker``: embeddings (B, E), which only a speaker-aware discriminator reads.
+        """
 
 
 class MelDiscriminator(Discriminator):
@@ -38,7 +41,7 @@ class MelDiscriminator(Discriminator):
     This discriminator sees that within a hundred steps.
     """
 
-    def __init__(self, config: DiscriminatorConfig, sample_rate: int):
+    def __init__(self, config: DiscriminatorConfig, sample_rate: int, embedding_dim: int):  # noqa: ARG002
         super().__init__()
         self.hop = hop_samples(sample_rate)
         self.size = 2 ** math.ceil(math.log2(MEL_WINDOW_FRAMES * self.hop))
@@ -47,12 +50,31 @@ class MelDiscriminator(Discriminator):
         self.filters: Tensor
         self.views = nn.ModuleList([_mel_layers(config.channels)])
 
-    def forward(self, audio: Tensor) -> list[DiscriminatorOutput]:
+    def forward(self, audio: Tensor, speaker: Tensor | None = None) -> list[DiscriminatorOutput]:  # noqa: ARG002
         """Scores (B, 1, frames / 2, bands / 8) and activations (B, C, frames, bands) of the one view."""
         with torch.autocast(audio.device.type, enabled=False):  # the logarithm needs fp32
             mel = (_power(audio.float(), self.size, self.hop) @ self.filters + MEL_FLOOR).log()
         signal = ((mel - MEL_MEAN) / MEL_DEVIATION)[:, None].contiguous(memory_format=torch.channels_last)
         return [_run_view(self.views[0], signal)]
+
+
+class SpeakerMelDiscriminator(MelDiscriminator):
+    """Speaker-aware mel-spectrogram discriminator: its score has a projection term (Miyato and Koyama 2018).
+
+    The term is the inner product of the last activations and a linear map of the speaker embedding, so it scores
+    whether the segment is of that speaker.
+    """
+
+    def __init__(self, config: DiscriminatorConfig, sample_rate: int, embedding_dim: int):
+        super().__init__(config, sample_rate, embedding_dim)
+        self.projection = nn.Linear(embedding_dim, 2 * config.channels, bias=False)
+
+    def forward(self, audio: Tensor, speaker: Tensor | None = None) -> list[DiscriminatorOutput]:
+        """Scores and activations of ``MelDiscriminator``; ``speaker`` (B, E) is needed."""
+        assert speaker is not None
+        [(scores, activations)] = super().forward(audio)
+        direction = self.projection(functional.layer_norm(speaker.float(), speaker.shape[-1:]))
+        return [(scores + torch.einsum("bcnf,bc->bnf", activations[-1], direction)[:, None], activations)]
 
 
 class MultiResolutionDiscriminator(Discriminator):
@@ -61,12 +83,12 @@ class MultiResolutionDiscriminator(Discriminator):
     It sees noise between harmonics and pulses between periods directly, wherever they lie in time.
     """
 
-    def __init__(self, config: DiscriminatorConfig, sample_rate: int):  # noqa: ARG002
+    def __init__(self, config: DiscriminatorConfig, sample_rate: int, embedding_dim: int):  # noqa: ARG002
         super().__init__()
         self.fft_sizes = config.fft_sizes
         self.views = nn.ModuleList(_spectrogram_layers(config.channels) for _ in config.fft_sizes)
 
-    def forward(self, audio: Tensor) -> list[DiscriminatorOutput]:
+    def forward(self, audio: Tensor, speaker: Tensor | None = None) -> list[DiscriminatorOutput]:  # noqa: ARG002
         """Scores (B, 1, frames, bands) and activations (B, C, frames, bands) of every FFT size."""
         outputs = []
         for size, view in zip(self.fft_sizes, self.views, strict=True):
@@ -79,11 +101,11 @@ class MultiResolutionDiscriminator(Discriminator):
 class MultiScaleDiscriminator(Discriminator):
     """Multi-scale discriminator (MelGAN, 1910.06711): strided grouped convolutions at 1, 1/2, 1/4 … of the rate."""
 
-    def __init__(self, config: DiscriminatorConfig, sample_rate: int):  # noqa: ARG002
+    def __init__(self, config: DiscriminatorConfig, sample_rate: int, embedding_dim: int):  # noqa: ARG002
         super().__init__()
         self.views = nn.ModuleList(_scale_layers(config) for _ in range(config.scales))
 
-    def forward(self, audio: Tensor) -> list[DiscriminatorOutput]:
+    def forward(self, audio: Tensor, speaker: Tensor | None = None) -> list[DiscriminatorOutput]:  # noqa: ARG002
         """Scores (B, 1, patches) and activations (B, C, patches) of every scale."""
         outputs = []
         signal = audio[:, None]
@@ -97,12 +119,12 @@ class MultiScaleDiscriminator(Discriminator):
 class MultiPeriodDiscriminator(Discriminator):
     """Multi-period discriminator (HiFi-GAN, 2010.05646): 2-D convolutions on the waveform folded at several periods."""
 
-    def __init__(self, config: DiscriminatorConfig, sample_rate: int):  # noqa: ARG002
+    def __init__(self, config: DiscriminatorConfig, sample_rate: int, embedding_dim: int):  # noqa: ARG002
         super().__init__()
         self.periods = config.periods
         self.views = nn.ModuleList(_period_layers(config) for _ in config.periods)
 
-    def forward(self, audio: Tensor) -> list[DiscriminatorOutput]:
+    def forward(self, audio: Tensor, speaker: Tensor | None = None) -> list[DiscriminatorOutput]:  # noqa: ARG002
         """Scores (B, 1, patches, period) and activations (B, C, patches, period) of every period."""
         outputs = []
         for period, view in zip(self.periods, self.views, strict=True):
@@ -118,22 +140,23 @@ class CombinedDiscriminator(Discriminator):
         super().__init__()
         self.discriminators = nn.ModuleList(discriminators)
 
-    def forward(self, audio: Tensor) -> list[DiscriminatorOutput]:
+    def forward(self, audio: Tensor, speaker: Tensor | None = None) -> list[DiscriminatorOutput]:
         """Scores and activations of every view of every discriminator."""
-        return [output for discriminator in self.discriminators for output in discriminator(audio)]
+        return [output for discriminator in self.discriminators for output in discriminator(audio, speaker)]
 
 
-_CLASSES: dict[str, Callable[[DiscriminatorConfig, int], Discriminator]] = {
+_CLASSES: dict[str, Callable[[DiscriminatorConfig, int, int], Discriminator]] = {
     "mel": MelDiscriminator,
+    "speaker_mel": SpeakerMelDiscriminator,
     "multi_resolution": MultiResolutionDiscriminator,
     "multi_scale": MultiScaleDiscriminator,
     "multi_period": MultiPeriodDiscriminator,
 }
 
 
-def build_discriminator(config: DiscriminatorConfig, sample_rate: int) -> Discriminator:
-    """Discriminator of a configuration, for audio (B, T) at a rate in Hz."""
-    discriminators = [_CLASSES[kind](config, sample_rate) for kind in config.kinds]
+def build_discriminator(config: DiscriminatorConfig, sample_rate: int, embedding_dim: int = 0) -> Discriminator:
+    """Discriminator of a configuration, for audio (B, T) at a rate in Hz and speaker embeddings (B, E)."""
+    discriminators = [_CLASSES[kind](config, sample_rate, embedding_dim) for kind in config.kinds]
     return discriminators[0] if len(discriminators) == 1 else CombinedDiscriminator(discriminators)
 
 

@@ -24,9 +24,9 @@ IDLE_DB = -25.0  # level of the WaveNet's part, relative to the output, below wh
 
 @torch.no_grad()
 def discriminator_metrics(
-    discriminator: Discriminator, outputs: Sequence[ValidationOutput], config: Config
+    discriminator: Discriminator, outputs: Sequence[ValidationOutput], config: Config, embedding: Tensor
 ) -> dict[str, float]:
-    """Accuracy and loss of the discriminator on segments that it was not trained on.
+    """Accuracy and loss of the discriminator on segments that it was not trained on; ``embedding`` (S, E) of the speakers.
 
     Returns:
         ``discriminator_accuracy``, the share of views and clips in which the middle segment of the clip has a higher
@@ -37,7 +37,9 @@ def discriminator_metrics(
     for output in outputs:
         real, fake = _middle_segments(output, config)
         level = rms_level(real)
-        real_out, fake_out = discriminator((real / level).to(device)), discriminator((fake / level).to(device))
+        speaker = output.clip.conditioning.speaker.to(device) @ embedding
+        real_out = discriminator((real / level).to(device), speaker)
+        fake_out = discriminator((fake / level).to(device), speaker)
         wins += [float(r.mean() > f.mean()) for (r, _), (f, _) in zip(real_out, fake_out, strict=True)]
         losses.append(float(discriminator_loss(fake=fake_out, real=real_out)))
     if not outputs:

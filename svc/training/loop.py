@@ -24,7 +24,7 @@ from svc.training import checkpoint, gan_metrics, validation
 from svc.training.logging import RunLogger, Throughput, check_trackers, make_trackers, mean_over_ranks
 from svc.training.perceptual_losses import balance_state, build_losses, restore_balance
 from svc.training.resume import any_rank, check_config_unchanged, check_ranks_agree, lock_run, stop_on_signal
-from svc.training.state import TrainState, create_state, start_embeddings, unwrapped, wrap
+from svc.training.state import EMBEDDING, TrainState, create_state, start_embeddings, unwrapped, wrap
 from svc.training.step import train_step
 from svc.utils import hardware
 from svc.utils.distributed import joined_state
@@ -218,7 +218,8 @@ class Trainer:
         scores: dict[str, float] = {}
         if max(state.step, 1) > self.config.train.adversarial_start_step:
             discriminator = self.accelerator.unwrap_model(state.discriminator)
-            scores |= gan_metrics.discriminator_metrics(discriminator, self.outputs, self.config)
+            embedding = state.ema_generator.get_parameter(EMBEDDING)
+            scores |= gan_metrics.discriminator_metrics(discriminator, self.outputs, self.config, embedding)
         if use_wavenet and state.ema_generator.wavenet is not None and state.ema_generator.source_filter is not None:
             clips = [replace(clip, targets={}) for clip in self.clips]
             alone = validation.synthesize(state.ema_generator, clips, use_wavenet=False)

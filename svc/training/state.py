@@ -77,7 +77,8 @@ def create_state(config: Config, *, content_channels: int, num_speakers: int, de
     """A new state; its weights depend on the seed alone."""
     torch.manual_seed(config.train.seed)
     generator = Generator(config, content_channels=content_channels, num_speakers=num_speakers).to(device)
-    discriminator = build_discriminator(config.discriminator, config.sample_rate).to(device)
+    embedding_dim = config.model.speaker_embedding_dim
+    discriminator = build_discriminator(config.discriminator, config.sample_rate, embedding_dim).to(device)
     ratio = config.train.embedding_learning_rate_ratio
     ratios = {EMBEDDING: ratio} if ratio != 1 else {}
     return TrainState(

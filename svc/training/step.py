@@ -20,7 +20,7 @@ from svc.losses.total import loss_weights, weighted_sum
 from svc.models.discriminators import DiscriminatorOutput
 from svc.training import optim
 from svc.training.micro_batch import DISCRIMINATOR, MicroBatch, sample_micro_batches
-from svc.training.state import TrainState, update_ema
+from svc.training.state import EMBEDDING, TrainState, update_ema
 
 Losses = dict[str, Tensor]
 
@@ -60,14 +60,13 @@ def train_step(
     def generate(network: nn.Module, conditioning: Conditioning, band: Tensor) -> Tensor:
         return limit_band(network(conditioning, use_wavenet), band, config.sample_rate)
 
+    embedding = accelerator.unwrap_model(generator).get_parameter(EMBEDDING).detach()
     if adversarial:  # 1. discriminator update
         state.discriminator_optimizer.zero_grad()
         for mb in optim.sync_last(micro_batches, accelerator, discriminator):
             with torch.set_grad_enabled(reuse):
                 mb.fake = generate(generator, mb.conditioning, mb.band)
-            fake, real = mb.normalised_window(mb.fake.detach(), DISCRIMINATOR)
-            fake_out, real_out = split_outputs(discriminator(torch.cat([fake, real])), len(fake))
-            loss = discriminator_loss(fake=fake_out, real=real_out)
+            loss = discriminator_losses(discriminator, mb, mb.fake.detach(), embedding, config)
             accelerator.backward(loss / len(micro_batches))
             _append(logs, {"discriminator": loss})
         norms["discriminator"] = optim.clip_and_step(state.discriminator_optimizer, discriminator, train, accelerator)
@@ -99,7 +98,7 @@ def train_step(
                 fake=fake[:size], real=mb.audio, config=config.loss, sample_rate=config.sample_rate, fake2=fake2
             )
         if adversarial:
-            losses |= adversarial_losses(accelerator.unwrap_model(discriminator), mb, fake)
+            losses |= adversarial_losses(accelerator.unwrap_model(discriminator), mb, fake, embedding)
             losses |= perceptual_losses(perceptual, mb, fake, weights)
         total = weighted_sum(losses, weights)
         accelerator.backward(total / len(micro_batches))
@@ -120,16 +119,35 @@ def envelope_phone_losses(generator: nn.Module, mb: MicroBatch, phones: Envelope
     return {"conversion/envelope_phones": phones(envelopes, converted, select_items(mb.audio, mb.converted_from))}
 
 
-def adversarial_losses(discriminator: nn.Module, mb: MicroBatch, fake: Tensor) -> Losses:
+def discriminator_losses(
+    discriminator: nn.Module, mb: MicroBatch, fake: Tensor, embedding: Tensor, config: Config
+) -> Tensor:
+    """LSGAN loss of the discriminator on generated audio (B + K, T), with the speaker embeddings (S, E).
+
+    A speaker-aware one also learns that the K recordings that are converted are not of the target speakers (as the
+    mismatched pairs of Reed et al. 2016).
+    """
+    fake, real = mb.normalised_window(fake, DISCRIMINATOR)
+    speaker = mb.conditioning.speaker @ embedding
+    own, target = speaker[: len(real)], speaker[len(real) :]
+    if "speaker_mel" in config.discriminator.kinds and mb.converted_from:
+        fake, speaker = torch.cat([fake, select_items(real, mb.converted_from)]), torch.cat([speaker, target])
+    outputs = discriminator(torch.cat([fake, real]), torch.cat([speaker, own]))
+    fake_out, real_out = split_outputs(outputs, len(fake))
+    return discriminator_loss(fake=fake_out, real=real_out)
+
+
+def adversarial_losses(discriminator: nn.Module, mb: MicroBatch, fake: Tensor, embedding: Tensor) -> Losses:
     """LSGAN and feature-matching losses of the generator, and the LSGAN loss of converted segments, if any.
 
     The discriminator must not be wrapped for several processes: it gets no gradients here.
     """
     fake, real = mb.normalised_window(fake, DISCRIMINATOR)
+    speaker = mb.conditioning.speaker @ embedding
     with frozen(discriminator):
-        reconstructed, converted = split_outputs(discriminator(fake), len(real))
+        reconstructed, converted = split_outputs(discriminator(fake, speaker), len(real))
         with torch.no_grad():
-            real_out = discriminator(real)
+            real_out = discriminator(real, speaker[: len(real)])
     losses = {
         "adversarial": generator_loss(fake=reconstructed),
         "feature_matching": feature_matching_loss(fake=reconstructed, real=real_out),

@@ -103,3 +103,24 @@ def test_several_discriminators_give_the_views_of_all():
     outputs = network(audio)
     assert len(outputs) == 3
     torch.testing.assert_close(outputs[0][0], network.discriminators[0](audio)[0][0])
+
+
+def test_a_speaker_aware_discriminator_tells_whose_segment_it_is():
+    torch.manual_seed(0)
+    config = DiscriminatorConfig(kinds=("speaker_mel",), channels=4)
+    network = build_discriminator(config, 24_000, 8)
+    time = torch.arange(4_800) / 24_000
+    voices = torch.stack([torch.sin(2 * torch.pi * f * time) for f in (500.0, 4_000.0)]) * 2**0.5
+    speakers = torch.randn(2, 8)
+    optimizer = torch.optim.Adam(network.parameters(), 1e-2)
+
+    def scores(embeddings: torch.Tensor) -> torch.Tensor:
+        return network(voices, embeddings)[0][0].mean(dim=(1, 2, 3))
+
+    for _ in range(60):
+        loss = (scores(speakers) - 1).square().sum() + scores(speakers.flip(0)).square().sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    with torch.no_grad():
+        assert float(scores(speakers).min()) > float(scores(speakers.flip(0)).max()) + 0.3

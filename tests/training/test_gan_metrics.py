@@ -1,6 +1,7 @@
 """GAN metrics: accuracy of a discriminator that sees or guesses, level of a part, and the warnings."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from svc.training.validation import ValidationClip, ValidationOutput
 
 RATE = 24_000
 CONFIG = load(None, {"train.discriminator_segment_seconds": 0.4})
+EMBEDDING = torch.ones(1, 4)
+OWN = SimpleNamespace(speaker=torch.ones(1, 1))
 
 
 class LevelDiscriminator(Discriminator):
@@ -23,12 +26,12 @@ class LevelDiscriminator(Discriminator):
         super().__init__()
         self.sign = torch.nn.Parameter(torch.tensor(sign))
 
-    def forward(self, audio: Tensor) -> list[tuple[Tensor, list[Tensor]]]:
+    def forward(self, audio: Tensor, speaker: Tensor) -> list[tuple[Tensor, list[Tensor]]]:
         return [(self.sign * audio.abs().amax(dim=-1)[:, None, None], [])]
 
 
 def output(real: Tensor, fake: Tensor) -> ValidationOutput:
-    clip = ValidationClip("a.wav", "a", None, {}, real[None], torch.tensor([RATE / 2]))  # type: ignore[arg-type]
+    clip = ValidationClip("a.wav", "a", OWN, {}, real[None], torch.tensor([RATE / 2]))  # type: ignore[arg-type]
     return ValidationOutput(clip, fake, {})
 
 
@@ -38,20 +41,22 @@ def tone(frequency: float, level: float) -> Tensor:
 
 def test_accuracy_counts_clips_whose_reconstruction_scores_lower():
     outputs = [output(tone(200, 0), tone(200, -6)), output(tone(200, 0), tone(200, 6))]
-    metrics = discriminator_metrics(LevelDiscriminator(), outputs, CONFIG)
+    metrics = discriminator_metrics(LevelDiscriminator(), outputs, CONFIG, EMBEDDING)
     assert metrics["discriminator_accuracy"] == 0.5
     peaks = 2**0.5, 2**0.5 * 10**-0.3, 2**0.5 * 10**0.3  # at the level that gives the real segment unit power
     expected = np.mean([(peaks[0] - 1) ** 2 + fake**2 for fake in peaks[1:]])
     assert metrics["discriminator_loss"] == pytest.approx(expected, rel=1e-3)
-    assert discriminator_metrics(LevelDiscriminator(-1.0), outputs[:1], CONFIG)["discriminator_accuracy"] == 0.0
-    assert discriminator_metrics(LevelDiscriminator(), [], CONFIG) == {}
+    assert (
+        discriminator_metrics(LevelDiscriminator(-1.0), outputs[:1], CONFIG, EMBEDDING)["discriminator_accuracy"] == 0.0
+    )
+    assert discriminator_metrics(LevelDiscriminator(), [], CONFIG, EMBEDDING) == {}
 
 
 def test_only_the_middle_of_a_clip_counts():
     real = torch.cat([torch.zeros(RATE), tone(200, 0), torch.zeros(RATE)])
     fake = real.clone()
     fake[: RATE // 2] = 9
-    metrics = discriminator_metrics(LevelDiscriminator(), [output(real, fake)], CONFIG)
+    metrics = discriminator_metrics(LevelDiscriminator(), [output(real, fake)], CONFIG, EMBEDDING)
     assert metrics["discriminator_accuracy"] == 0.0  # equal scores: not above
 
 
