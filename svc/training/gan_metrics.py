@@ -26,7 +26,7 @@ IDLE_DB = -25.0  # level of the WaveNet's part, relative to the output, below wh
 def discriminator_metrics(
     discriminator: Discriminator, outputs: Sequence[ValidationOutput], config: Config, embedding: Tensor
 ) -> dict[str, float]:
-    """Accuracy and loss of the discriminator on segments that it was not trained on; ``embedding`` (S, E) of the speakers.
+    """Accuracy and loss of the discriminator on segments that it was not trained on; ``embedding`` (S, E): speakers.
 
     Returns:
         ``discriminator_accuracy``, the share of views and clips in which the middle segment of the clip has a higher

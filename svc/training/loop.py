@@ -20,11 +20,12 @@ from svc.data.manifest import Manifest
 from svc.data.provenance import training_data
 from svc.features.training_data import TrainingData
 from svc.losses.envelope_phones import EnvelopePhoneLoss
+from svc.models.weight_names import EMBEDDING
 from svc.training import checkpoint, gan_metrics, validation
 from svc.training.logging import RunLogger, Throughput, check_trackers, make_trackers, mean_over_ranks
 from svc.training.perceptual_losses import balance_state, build_losses, restore_balance
 from svc.training.resume import any_rank, check_config_unchanged, check_ranks_agree, lock_run, stop_on_signal
-from svc.training.state import EMBEDDING, TrainState, create_state, start_embeddings, unwrapped, wrap
+from svc.training.state import TrainState, create_state, start_embeddings, unwrapped, wrap
 from svc.training.step import train_step
 from svc.utils import hardware
 from svc.utils.distributed import joined_state

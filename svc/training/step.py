@@ -18,9 +18,10 @@ from svc.losses.perceptual import AudioLoss
 from svc.losses.stft import limit_band, reconstruction_losses
 from svc.losses.total import loss_weights, weighted_sum
 from svc.models.discriminators import DiscriminatorOutput
+from svc.models.weight_names import EMBEDDING
 from svc.training import optim
 from svc.training.micro_batch import DISCRIMINATOR, MicroBatch, sample_micro_batches
-from svc.training.state import EMBEDDING, TrainState, update_ema
+from svc.training.state import TrainState, update_ema
 
 Losses = dict[str, Tensor]
 
