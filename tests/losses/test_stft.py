@@ -74,6 +74,7 @@ def test_every_loss_has_a_weight():
     ) == {
         "spectral": 2.0,
         "energy_repulsion": 0.25,
+        "aperiodicity": 0.0,
         "adversarial": 0.25,
         "feature_matching": 0.0,
         **{"crepe": 0.0, "phones": 0.25, "speaker": 0.0},
