@@ -27,7 +27,7 @@ from svc.config.tree import from_overrides
 from svc.encoders.pesq_net import PESQEncoder
 from svc.evaluation.metrics.mos import Predictor, load_mos_predictor
 from svc.evaluation.statistics import estimate
-from svc.losses.perceptual import PerceptualLoss
+from svc.losses.perceptual import LayerBalance, PerceptualLoss
 from svc.training.auxiliary import SupervisedConfig, SupervisedTrainer, Tensors
 from svc.utils.progress import progress
 
@@ -95,6 +95,7 @@ class DenoiserTrainer(SupervisedTrainer):
         options = MEMBERS[name]
         random = config.loss.endswith(RANDOM) and encoders.has_random_weights(options.encoder)
         loss = PerceptualLoss(encoders.load(options.encoder, random_weights=random), options, RATE)
+        assert isinstance(loss.balance, LayerBalance)
         loss.balance.first_calls = max(1, config.steps // 10)
         return loss
 

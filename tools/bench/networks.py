@@ -20,6 +20,7 @@ from svc.losses.perceptual import build_perceptual_losses
 from svc.losses.stft import reconstruction_losses
 from svc.losses.total import loss_weights, weighted_sum
 from svc.models.generator import Generator
+from svc.models.weight_names import EMBEDDING
 from svc.training import state
 from svc.training.micro_batch import DISCRIMINATOR, sample_micro_batches
 from svc.training.state import TrainState
@@ -150,7 +151,8 @@ class _Steps:
 
     def _adversarial(self) -> None:
         self.fake.grad = None
-        losses = adversarial_losses(self.discriminator, self.micro_batch, self.fake)
+        embedding = self.generator.get_parameter(EMBEDDING).detach()
+        losses = adversarial_losses(self.discriminator, self.micro_batch, self.fake, embedding)
         weighted_sum(losses, loss_weights(self.config)).backward()
 
     def _perceptual(self, name: str) -> None:
