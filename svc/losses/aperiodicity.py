@@ -3,19 +3,16 @@
 The total envelope does not tell harmonics from noise; the power between the harmonics does (D'Alessandro et al. 1998).
 """
 
-import math
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from svc.audio.stft import frame
 from svc.features.conditioning import Conditioning
-from svc.losses.envelope import BAND_SHARE, ERB_SLOPE, F0_FLOOR, NEPERS_PER_DB, POWER_FLOOR
+from svc.losses.envelope import BAND_SHARE, ERB_SLOPE, NEPERS_PER_DB, POWER_FLOOR, pitch_adaptive_power
 from svc.models.excitation import harmonic
 from svc.utils.units import FRAMES_PER_SECOND
 
-PERIODS = 6  # in the Hann window: its main lobe ends at a third of f0
+PERIODS = 6.0  # in the Hann window: its main lobe ends at a third of f0
 PLACES = (0.4, 0.5, 0.6)  # between two harmonics, in f0
 CELL = (3, 5)  # frames × points, whose mean power is compared: single bins of noise scatter by 6 dB
 
@@ -58,13 +55,8 @@ def power_between_harmonics(audio: Tensor, f0: Tensor, hop: int, points: int) ->
         points: P, from 0 Hz to Nyquist.
     """
     rate = hop * FRAMES_PER_SECOND
-    size = 2 ** math.ceil(math.log2(PERIODS * rate / F0_FLOOR))
-    f0 = f0[..., None].clamp_min(PERIODS * rate / size)
-    seconds = (torch.arange(size, device=audio.device) - (size - 1) / 2) / rate
-    window = torch.cos(torch.pi * (seconds * f0 / PERIODS).clamp(-0.5, 0.5)).square()
-    window = window / window.square().sum(dim=-1, keepdim=True).sqrt()
-    spectrum = torch.fft.rfft(frame(audio.float(), size, hop) * window)
-    power = spectrum.real.square() + spectrum.imag.square() + POWER_FLOOR
+    power, f0 = pitch_adaptive_power(audio, f0, hop, PERIODS)
+    size = 2 * (power.shape[-1] - 1)
     harmonic_below = (torch.linspace(0, rate / 2, points, device=audio.device) / f0).floor()
     readings = [_read(power, (harmonic_below + place) * f0 * size / rate) for place in PLACES]
     return torch.stack(readings).mean(dim=0)

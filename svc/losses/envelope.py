@@ -65,14 +65,8 @@ def spectral_envelope(audio: Tensor, f0: Tensor, hop: int, points: int) -> Tenso
         points: P, from 0 Hz to Nyquist.
     """
     rate = hop * FRAMES_PER_SECOND
-    size = 2 ** math.ceil(math.log2(PERIODS * rate / F0_FLOOR))
-    f0 = f0[..., None].clamp_min(PERIODS * rate / size)
-    seconds = (torch.arange(size, device=audio.device) - (size - 1) / 2) / rate
-    phase = (seconds * f0 / PERIODS).clamp(-0.5, 0.5)
-    window = torch.cos(torch.pi * phase).square()
-    window = window / window.square().sum(dim=-1, keepdim=True).sqrt()
-    spectrum = torch.fft.rfft(frame(audio.float(), size, hop) * window)
-    power = spectrum.real.square() + spectrum.imag.square() + POWER_FLOOR
+    power, f0 = pitch_adaptive_power(audio, f0, hop, PERIODS)
+    size = 2 * (power.shape[-1] - 1)
     logarithm = 0.5 * _smooth(power, SMOOTHING * f0 * size / rate).log()
     cycles = torch.arange(size // 2 + 1, device=audio.device) / rate * f0
     lifter = torch.sinc(cycles) * (1 + 2 * COMPENSATION * (1 - torch.cos(2 * torch.pi * cycles)))
@@ -81,6 +75,22 @@ def spectral_envelope(audio: Tensor, f0: Tensor, hop: int, points: int) -> Tenso
     smooth = torch.fft.rfft(cepstrum * lifter).real
     position = torch.linspace(0, size // 2, points, device=audio.device)
     return _interpolate(smooth, position.expand(*smooth.shape[:-1], -1))
+
+
+def pitch_adaptive_power(audio: Tensor, f0: Tensor, hop: int, periods: float) -> tuple[Tensor, Tensor]:
+    """Power spectrum (B, N, bins) of a Hann window of some periods of f0; white noise of unit power reads 1.
+
+    Also returns f0 (B, N, 1), raised to what the longest window of this many periods can hold.
+    """
+    rate = hop * FRAMES_PER_SECOND
+    size = 2 ** math.ceil(math.log2(periods * rate / F0_FLOOR))
+    f0 = f0[..., None].clamp_min(periods * rate / size)
+    seconds = (torch.arange(size, device=audio.device) - (size - 1) / 2) / rate
+    phase = (seconds * f0 / periods).clamp(-0.5, 0.5)
+    window = torch.cos(torch.pi * phase).square()
+    window = window / window.square().sum(dim=-1, keepdim=True).sqrt()
+    spectrum = torch.fft.rfft(frame(audio.float(), size, hop) * window)
+    return spectrum.real.square() + spectrum.imag.square() + POWER_FLOOR, f0
 
 
 def _smooth(power: Tensor, width: Tensor) -> Tensor:
