@@ -1,10 +1,12 @@
 """Recipes of perceptual losses, small: they train, resume where they ended, and write what the encoder loads."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 from test_recipes import recipe
 
+from svc.config import load
 from svc.encoders.dfl import DFLEncoder
 from svc.encoders.pesq_net import HIGHEST, PESQEncoder
 
@@ -83,6 +85,30 @@ def test_a_regression_explains_what_it_is_a_sum_of():
     assert abs(rows["r_mfcc"] - 0.6) < 0.03
     assert abs(rows["r2_loss_without_f0"] - 0.64) < 0.03
     assert rows["r2_loss_without_formants"] == 0
+
+
+def test_the_table_marks_differences_that_all_songs_have(tmp_path, capsys):
+    module = recipe("ablation")
+    for name, cosines in {"none": [0.5] * 6, "dfl": [0.6] * 6, "speaker": [0.8, *5 * [0.5]]}.items():
+        (tmp_path / name).mkdir()
+        rows = [{"song": str(number), "cosine": cosine} for number, cosine in enumerate(cosines)]
+        (tmp_path / name / "rows.json").write_text(json.dumps(rows))
+    for name, cost in {"none": 0.5, "dfl": 0.75, "speaker": 1.0}.items():
+        module.print_row(name, cost, tmp_path / name, tmp_path / "none")
+    rows = [[cell.strip() for cell in line.split("|")] for line in capsys.readouterr().out.splitlines()]
+    column = 3 + [measure.title for measure in module.shown()].index("cosine to target")
+    assert [(row[1], row[2]) for row in rows] == [("none", "0.50"), ("dfl", "0.75"), ("speaker", "1.00")]
+    assert [row[column].split(" ")[0] for row in rows] == ["0.500", "0.600", "0.550"]
+    assert [row[column].endswith("*") for row in rows] == [False, True, False]
+
+
+def test_every_variant_of_the_perceptual_study_is_a_config_with_its_losses():
+    module = recipe("ablation")
+    for name, overrides in module.PERCEPTUAL.items():
+        config = load(Path("base"), overrides)
+        used = [loss for loss, options in config.perceptual.items() if options.weight]
+        others = [config.loss.speaker.weight > 0, config.loss.weighting != "none"]
+        assert len(used) + sum(others) == {"none": 0, "all": 6}.get(name, 1)
 
 
 def test_ensembles_without_one_member_have_all_the_others():
