@@ -63,11 +63,14 @@ class ModelConfig:
     wavenet: WaveNetConfig = field(default_factory=WaveNetConfig)
 
 
+DiscriminatorKind = Literal["mel", "speaker_mel", "envelope", "multi_resolution", "multi_scale", "multi_period"]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DiscriminatorConfig:
     """The discriminators."""
 
-    kinds: tuple[Literal["mel", "speaker_mel", "multi_resolution", "multi_scale", "multi_period"], ...] = ("mel",)
+    kinds: tuple[DiscriminatorKind, ...] = ("mel",)
     mel_bands: int = 96  # of the mel spectrogram
     fft_sizes: tuple[int, ...] = (1024, 256)  # samples; spectrograms of multi_resolution, hop a quarter
     scales: int = 3  # waveform at 1, 1/2, 1/4 … of the rate

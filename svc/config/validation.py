@@ -89,7 +89,7 @@ def _rules(options: Mapping[str, Any]) -> dict[str, bool]:
     spectral, repulsion = options["loss.spectral"], options["loss.energy_repulsion"]
     parts = max(1, options["train.gradient_accumulation_steps"])
     lists = ("loss.scales", "discriminator.kinds", "discriminator.fft_sizes", "discriminator.periods")
-    synthesis = options["train.synthesis_start_step"]
+    synthesis, envelopes = options["train.synthesis_start_step"], "envelope" in options["discriminator.kinds"]
     conversion = [
         name
         for name, weight in options.items()
@@ -109,7 +109,10 @@ def _rules(options: Mapping[str, Any]) -> dict[str, bool]:
             options["model.source_filter"] or not (synthesis or options["loss.conversion.envelope_phones"])
         ),
         "train.synthesis_start_step must not be above train.wavenet_start_step or .adversarial_start_step": (
-            synthesis <= min(options["train.wavenet_start_step"], options["train.adversarial_start_step"])
+            envelopes or synthesis <= min(options["train.wavenet_start_step"], options["train.adversarial_start_step"])
+        ),
+        "discriminator.kinds: envelope stands alone, and needs a train.synthesis_start_step not below train.steps": (
+            not envelopes or (len(options["discriminator.kinds"]) == 1 and synthesis >= options["train.steps"])
         ),
         **{f"{name} must not be empty": bool(options[name]) for name in lists},
         "loss.energy_repulsion must be 0 or below loss.spectral (the loss has no minimum otherwise)": (

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from svc.audio.stft import frame
 from svc.features.conditioning import Conditioning
+from svc.models.excitation import harmonic, noise
 from svc.utils.units import FRAMES_PER_SECOND
 
 NEPERS_PER_DB = math.log(10) / 20
@@ -53,6 +54,33 @@ def total_envelope(envelopes: Tensor, conditioning: Conditioning) -> Tensor:
     voiced = conditioning.voiced[..., None].clamp_min(1e-6)
     total = 0.5 * torch.logaddexp(2 * harmonics + voiced.log(), 2 * noise)
     return total + conditioning.loudness[..., None] * NEPERS_PER_DB
+
+
+def measured_envelope(envelopes: Tensor, conditioning: Conditioning, hop: int) -> Tensor:
+    """Log amplitude envelope (B, N, P) that CheapTrick would read in the synthesised audio, in nepers.
+
+    It is the sum of what it reads in both excitations, each filtered; so it has the scatter of noise and the smear of
+    an f0 that moves, as that of a recording has. Their cross terms are left out.
+
+    Args:
+        envelopes: log envelopes (B, N, 2, P) of harmonics and noise of unit power.
+        conditioning: of the segments.
+        hop: samples in a frame.
+    """
+    c = conditioning
+    with torch.no_grad():
+        excitations = harmonic(c.f0, c.phase, c.voiced, hop, 0), noise(c.start_frame, c.frames, hop)
+        readings = [spectral_envelope(excitation, c.f0, hop, envelopes.shape[-1]) for excitation in excitations]
+    harmonics, noisy = (envelopes.float() + torch.stack(readings, dim=2)).unbind(dim=2)
+    return 0.5 * torch.logaddexp(2 * harmonics, 2 * noisy) + c.loudness[..., None] * NEPERS_PER_DB
+
+
+def relative_envelope(envelopes: Tensor, conditioning: Conditioning, band: Tensor, hop: int) -> Tensor:
+    """Log envelopes (B, N, P) relative to the loudness of the loudest frame, and very low above the band (B,) in Hz."""
+    frequency = torch.linspace(0, hop * FRAMES_PER_SECOND / 2, envelopes.shape[-1], device=envelopes.device)
+    outside = frequency > BAND_SHARE * band.to(envelopes.device)[:, None, None]
+    loudest = conditioning.loudness.amax(dim=-1)[:, None, None] * NEPERS_PER_DB
+    return (envelopes - loudest).masked_fill(outside, math.log(POWER_FLOOR))
 
 
 def spectral_envelope(audio: Tensor, f0: Tensor, hop: int, points: int) -> Tensor:

@@ -20,6 +20,7 @@ SLOPE = 0.2  # of the leaky ReLU
 MAGNITUDE_FLOOR = 1e-2  # of spectrograms of audio at unit power, whose magnitudes are around the root of the FFT size
 MEL_WINDOW_FRAMES = 4
 MEL_FLOOR, MEL_MEAN, MEL_DEVIATION = 1e-3, 2.0, 3.0  # nepers of power, of audio at unit power
+ENVELOPE_FLOOR, ENVELOPE_MEAN, ENVELOPE_DEVIATION = -8.0, -3.5, 3.0  # nepers, relative to the loudest frame
 DiscriminatorOutput = tuple[Tensor, list[Tensor]]  # of one view: scores, and the activations of every hidden layer
 
 
@@ -72,9 +73,32 @@ class SpeakerMelDiscriminator(MelDiscriminator):
     def forward(self, audio: Tensor, speaker: Tensor | None = None) -> list[DiscriminatorOutput]:
         """Scores and activations of ``MelDiscriminator``; ``speaker`` (B, E) is needed."""
         assert speaker is not None
-        [(scores, activations)] = super().forward(audio)
-        direction = self.projection(functional.layer_norm(speaker.float(), speaker.shape[-1:]))
-        return [(scores + torch.einsum("bcnf,bc->bnf", activations[-1], direction)[:, None], activations)]
+        return [_project(output, self.projection, speaker) for output in super().forward(audio)]
+
+
+class EnvelopeDiscriminator(Discriminator):
+    """Speaker-aware discriminator of spectral envelopes: no audio is synthesised, so a step costs a fraction.
+
+    Envelopes hardly show f0, so that a conversion is judged by the voice alone, whatever the source's range is.
+    """
+
+    def __init__(self, config: DiscriminatorConfig, sample_rate: int, embedding_dim: int):
+        super().__init__()
+        self.nyquist = sample_rate / 2
+        self.bands = config.mel_bands
+        self.views = nn.ModuleList([_mel_layers(config.channels)])
+        self.projection = nn.Linear(embedding_dim, 2 * config.channels, bias=False)
+
+    def forward(self, audio: Tensor, speaker: Tensor | None = None) -> list[DiscriminatorOutput]:
+        """Scores (B, 1, N / 2, bands / 8) and activations of log envelopes (B, N, P) in nepers, for ``audio``.
+
+        0 nepers is the level of the loudest frame; ``speaker``: embeddings (B, E).
+        """
+        assert speaker is not None
+        warped = audio @ mel_positions(audio.shape[-1], self.bands, self.nyquist).to(audio.device)
+        level = 0.5 * torch.logaddexp(2 * warped, torch.tensor(2 * ENVELOPE_FLOOR, device=audio.device))
+        signal = ((level - ENVELOPE_MEAN) / ENVELOPE_DEVIATION)[:, None].contiguous(memory_format=torch.channels_last)
+        return [_project(_run_view(self.views[0], signal), self.projection, speaker)]
 
 
 class MultiResolutionDiscriminator(Discriminator):
@@ -148,6 +172,7 @@ class CombinedDiscriminator(Discriminator):
 _CLASSES: dict[str, Callable[[DiscriminatorConfig, int, int], Discriminator]] = {
     "mel": MelDiscriminator,
     "speaker_mel": SpeakerMelDiscriminator,
+    "envelope": EnvelopeDiscriminator,
     "multi_resolution": MultiResolutionDiscriminator,
     "multi_scale": MultiScaleDiscriminator,
     "multi_period": MultiPeriodDiscriminator,
@@ -163,6 +188,20 @@ def build_discriminator(config: DiscriminatorConfig, sample_rate: int, embedding
 def hidden_channels(config: DiscriminatorConfig) -> list[int]:
     """Channels of the hidden layers."""
     return [min(config.max_channels, config.channels * 4**i) for i in range(len(config.strides) + 1)]
+
+
+def mel_positions(points: int, bands: int, nyquist: float) -> Tensor:
+    """Matrix (points, bands) that interpolates values at equal distances in Hz to equal distances on the mel scale."""
+    mel = torch.linspace(0, 2595 * math.log10(1 + nyquist / 700), bands)
+    position = 700 * (10 ** (mel / 2595) - 1) / nyquist * (points - 1)
+    return (1 - (position - torch.arange(points)[:, None]).abs()).clamp_min(0)
+
+
+def _project(output: DiscriminatorOutput, projection: nn.Module, speaker: Tensor) -> DiscriminatorOutput:
+    """The output of a view with the projection term of its scores; ``speaker``: embeddings (B, E)."""
+    scores, activations = output
+    direction = projection(functional.layer_norm(speaker.float(), speaker.shape[-1:]))
+    return scores + torch.einsum("bcnf,bc->bnf", activations[-1], direction)[:, None], activations
 
 
 def _run_view(layers: nn.Module, signal: Tensor) -> DiscriminatorOutput:

@@ -82,14 +82,12 @@ class Generator(nn.Module):
         """Audio (B, N·hop); ``use_wavenet=False`` returns the output of the source–filter stage, if there is one.
 
         Above ``band`` in Hz, if given, the envelopes of the stage fall: no recording of the speaker says what is there.
-        ``synthesise=False`` returns the log envelopes (B, N, 2, P) of the source–filter stage.
+        ``synthesise=False`` returns the log envelopes (B, N, 2, P) instead of audio.
         """
-        if not synthesise:
-            assert self.source_filter is not None
-            return self.source_filter.envelopes(self.conditioner(conditioning))
-        source = self.excitation(conditioning)
         if self.source_filter is None:
             assert self.wavenet is not None
+            assert synthesise
+            source = self.excitation(conditioning)
             hidden = self.conditioner(conditioning)
             level = conditioning.loudness - conditioning.relative_loudness
             return self.wavenet(source, hidden)[:, 0].to(source.dtype) * self._gain(level)
@@ -102,6 +100,9 @@ class Generator(nn.Module):
             envelopes = self._refine(self.wavenet, envelopes, hidden)
         if band:
             envelopes = self._fall_above(envelopes, band)
+        if not synthesise:
+            return envelopes
+        source = self.excitation(conditioning)
         return self.source_filter(source, envelopes).sum(dim=1) * self._gain(conditioning.loudness)
 
     def _fall_above(self, envelopes: Tensor, band: float) -> Tensor:

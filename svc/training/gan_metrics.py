@@ -11,7 +11,8 @@ from torch import Tensor
 from svc.audio.levels import level_by_band
 from svc.config import Config
 from svc.losses.adversarial import discriminator_loss
-from svc.models.discriminators import Discriminator
+from svc.losses.envelope import relative_envelope, spectral_envelope
+from svc.models.discriminators import Discriminator, EnvelopeDiscriminator
 from svc.training.micro_batch import rms_level
 from svc.training.validation import ValidationOutput
 
@@ -36,10 +37,13 @@ def discriminator_metrics(
     wins, losses = [], []
     for output in outputs:
         real, fake = _middle_segments(output, config)
-        level = rms_level(real)
         speaker = output.clip.conditioning.speaker.to(device) @ embedding
-        real_out = discriminator((real / level).to(device), speaker)
-        fake_out = discriminator((fake / level).to(device), speaker)
+        if isinstance(discriminator, EnvelopeDiscriminator):
+            real, fake = _envelopes(output, config)
+        else:
+            level = rms_level(real)
+            real, fake = real / level, fake / level
+        real_out, fake_out = discriminator(real.to(device), speaker), discriminator(fake.to(device), speaker)
         wins += [float(r.mean() > f.mean()) for (r, _), (f, _) in zip(real_out, fake_out, strict=True)]
         losses.append(float(discriminator_loss(fake=fake_out, real=real_out)))
     if not outputs:
@@ -58,6 +62,15 @@ def wavenet_levels(
             if math.isfinite(level):
                 levels.setdefault(f"wavenet_{band}kHz", []).append(level)
     return {band: float(np.mean(values)) for band, values in levels.items()}
+
+
+def _envelopes(output: ValidationOutput, config: Config) -> tuple[Tensor, Tensor]:
+    """Envelopes (1, N, P) of a clip and of its reconstruction, as the discriminator sees them."""
+    conditioning, band, hop = output.clip.conditioning, output.clip.band, config.hop
+    audio = torch.cat([output.clip.audio, output.reconstruction[None]])
+    envelopes = spectral_envelope(audio, conditioning.f0, hop, config.model.envelope_points)
+    real, fake = relative_envelope(envelopes, conditioning, band, hop).split(1)
+    return real, fake
 
 
 def _middle_segments(output: ValidationOutput, config: Config) -> tuple[Tensor, Tensor]:

@@ -31,7 +31,8 @@ class MicroBatch:
         second_conditioning: of the B segments with other noise and phase, for the energy distance.
         band: (B + K,) Hz, what the recording of each segment holds up to.
         windows: samples of each segment for the discriminator and each loss, by name.
-        fake: (B + K, T) output of the generator, where it serves both updates.
+        fake: (B + K, T) output of the generator, or log envelopes (B + K, N, 2, P), where it serves both updates.
+        judged: what the discriminator sees of it, and of the recordings.
     """
 
     audio: Tensor
@@ -41,6 +42,7 @@ class MicroBatch:
     band: Tensor
     windows: Mapping[str, slice]
     fake: Tensor | None = None
+    judged: tuple[Tensor, Tensor] | None = None
 
     def normalised_window(self, fake: Tensor, name: str) -> tuple[Tensor, Tensor]:
         """Window of generated (B + K, T) and of real audio, divided by the RMS level of the real one.

@@ -12,7 +12,7 @@ from svc.data.batch import Batch
 from svc.features.conditioning import Conditioning, select_items
 from svc.losses.adversarial import discriminator_loss, feature_matching_loss, frozen, generator_loss
 from svc.losses.aperiodicity import aperiodicity_loss
-from svc.losses.envelope import envelope_loss
+from svc.losses.envelope import envelope_loss, measured_envelope, relative_envelope, spectral_envelope
 from svc.losses.envelope_phones import EnvelopePhoneLoss
 from svc.losses.perceptual import AudioLoss
 from svc.losses.stft import limit_band, reconstruction_losses
@@ -48,10 +48,11 @@ def train_step(
     optim.scale_learning_rates(lr_factor, state.generator_optimizer, state.discriminator_optimizer)
     use_wavenet = state.step >= train.wavenet_start_step
     adversarial = state.step >= train.adversarial_start_step
+    envelopes_alone = state.step < train.synthesis_start_step
+    perceptual = {} if envelopes_alone else perceptual
     window_seconds = {name: loss.segment_seconds for name, loss in perceptual.items()} if adversarial else None
     rank, world = accelerator.process_index, accelerator.num_processes
-    envelopes_alone = state.step < train.synthesis_start_step
-    phones = envelope_phones if state.step < train.wavenet_start_step else None  # later the envelopes are not trained
+    phones = envelope_phones if envelopes_alone or not use_wavenet else None
     convert = adversarial or phones is not None
     micro_batches = sample_micro_batches(batch, config, window_seconds, rank, world, convert=convert)
     reuse = adversarial and len(micro_batches) == 1  # one output of the generator then serves both updates
@@ -59,6 +60,8 @@ def train_step(
     norms: Losses = {}
 
     def generate(network: nn.Module, conditioning: Conditioning, band: Tensor) -> Tensor:
+        if envelopes_alone:
+            return network(conditioning, use_wavenet, synthesise=False)
         return limit_band(network(conditioning, use_wavenet), band, config.sample_rate)
 
     embedding = accelerator.unwrap_model(generator).get_parameter(EMBEDDING).detach()
@@ -67,7 +70,8 @@ def train_step(
         for mb in optim.sync_last(micro_batches, accelerator, discriminator):
             with torch.set_grad_enabled(reuse):
                 mb.fake = generate(generator, mb.conditioning, mb.band)
-            loss = discriminator_losses(discriminator, mb, mb.fake.detach(), embedding, config)
+                mb.judged = discriminator_inputs(mb, mb.fake, config)
+            loss = discriminator_losses(discriminator, mb, embedding, config)
             accelerator.backward(loss / len(micro_batches))
             _append(logs, {"discriminator": loss})
         norms["discriminator"] = optim.clip_and_step(state.discriminator_optimizer, discriminator, train, accelerator)
@@ -77,20 +81,17 @@ def train_step(
     for mb in optim.sync_last(micro_batches, accelerator, generator):
         size = len(mb.audio)
         own = mb.conditioning.select(slice(size))
+        rendered = mb.conditioning if adversarial else own
+        fake = mb.fake if reuse else None
+        if fake is None:
+            fake = generate(generator, rendered, mb.band[: len(rendered.f0)])
         losses: Losses = {}
-        if phones and mb.converted_from:
-            losses |= envelope_phone_losses(accelerator.unwrap_model(generator), mb, phones)
         if envelopes_alone:
-            envelopes = generator(own, synthesise=False)
             target = (own, mb.audio, mb.band[:size], config.hop)
-            losses["envelope"] = envelope_loss(envelopes, *target)
+            losses["envelope"] = envelope_loss(fake[:size], *target)
             if weights["aperiodicity"]:
-                losses["aperiodicity"] = aperiodicity_loss(envelopes, *target)
+                losses["aperiodicity"] = aperiodicity_loss(fake[:size], *target)
         else:
-            rendered = mb.conditioning if adversarial else own
-            fake = (
-                mb.fake if reuse and mb.fake is not None else generate(generator, rendered, mb.band[: len(rendered.f0)])
-            )
             fake2 = None
             if mb.second_conditioning is not None:
                 with torch.no_grad():
@@ -98,8 +99,13 @@ def train_step(
             losses |= reconstruction_losses(
                 fake=fake[:size], real=mb.audio, config=config.loss, sample_rate=config.sample_rate, fake2=fake2
             )
+        if phones and mb.converted_from:
+            envelopes = fake[size:] if envelopes_alone and adversarial else None
+            losses |= envelope_phone_losses(accelerator.unwrap_model(generator), mb, phones, envelopes)
         if adversarial:
-            losses |= adversarial_losses(accelerator.unwrap_model(discriminator), mb, fake, embedding)
+            if not reuse:
+                mb.judged = discriminator_inputs(mb, fake, config)
+            losses |= adversarial_losses(accelerator.unwrap_model(discriminator), mb, embedding)
             losses |= perceptual_losses(perceptual, mb, fake, weights)
         total = weighted_sum(losses, weights)
         accelerator.backward(total / len(micro_batches))
@@ -113,37 +119,58 @@ def train_step(
     return means | {"grad_norm": norms["generator"], "skipped_updates": torch.tensor(float(state.num_skipped_updates))}
 
 
-def envelope_phone_losses(generator: nn.Module, mb: MicroBatch, phones: EnvelopePhoneLoss) -> Losses:
-    """Phone loss of converted envelopes, without audio; the generator is not wrapped for several processes."""
+def envelope_phone_losses(
+    generator: nn.Module, mb: MicroBatch, phones: EnvelopePhoneLoss, envelopes: Tensor | None
+) -> Losses:
+    """Phone loss of converted envelopes, without audio; predicted here if they are not given.
+
+    The generator is not wrapped for several processes.
+    """
     converted = mb.conditioning.select(slice(len(mb.audio), None))
-    envelopes = generator(converted, synthesise=False)
+    if envelopes is None:
+        envelopes = generator(converted, use_wavenet=False, synthesise=False)
     return {"conversion/envelope_phones": phones(envelopes, converted, select_items(mb.audio, mb.converted_from))}
 
 
-def discriminator_losses(
-    discriminator: nn.Module, mb: MicroBatch, fake: Tensor, embedding: Tensor, config: Config
-) -> Tensor:
-    """LSGAN loss of the discriminator on generated audio (B + K, T), with the speaker embeddings (S, E).
+def discriminator_inputs(mb: MicroBatch, fake: Tensor, config: Config) -> tuple[Tensor, Tensor]:
+    """What a discriminator sees of B + K outputs of the generator, and of the B recordings: windows of audio.
+
+    For log envelopes (B + K, N, 2, P), measured envelopes (…, N, P).
+    """
+    if fake.ndim == 2:
+        return mb.normalised_window(fake, DISCRIMINATOR)
+    own, hop = mb.conditioning.select(slice(len(mb.audio))), config.hop
+    with torch.no_grad():
+        real = spectral_envelope(mb.audio, own.f0, hop, fake.shape[-1])
+        real = relative_envelope(real, own, mb.band[: len(real)], hop)
+    measured = measured_envelope(fake, mb.conditioning, hop)
+    return relative_envelope(measured, mb.conditioning, mb.band, hop), real
+
+
+def discriminator_losses(discriminator: nn.Module, mb: MicroBatch, embedding: Tensor, config: Config) -> Tensor:
+    """LSGAN loss of the discriminator on what is judged, with the speaker embeddings (S, E).
 
     A speaker-aware one also learns that the K recordings that are converted are not of the target speakers (as the
     mismatched pairs of Reed et al. 2016).
     """
-    fake, real = mb.normalised_window(fake, DISCRIMINATOR)
+    assert mb.judged is not None
+    fake, real = mb.judged[0].detach(), mb.judged[1]
     speaker = mb.conditioning.speaker @ embedding
     own, target = speaker[: len(real)], speaker[len(real) :]
-    if "speaker_mel" in config.discriminator.kinds and mb.converted_from:
+    if {"speaker_mel", "envelope"} & set(config.discriminator.kinds) and mb.converted_from:
         fake, speaker = torch.cat([fake, select_items(real, mb.converted_from)]), torch.cat([speaker, target])
     outputs = discriminator(torch.cat([fake, real]), torch.cat([speaker, own]))
     fake_out, real_out = split_outputs(outputs, len(fake))
     return discriminator_loss(fake=fake_out, real=real_out)
 
 
-def adversarial_losses(discriminator: nn.Module, mb: MicroBatch, fake: Tensor, embedding: Tensor) -> Losses:
+def adversarial_losses(discriminator: nn.Module, mb: MicroBatch, embedding: Tensor) -> Losses:
     """LSGAN and feature-matching losses of the generator, and the LSGAN loss of converted segments, if any.
 
     The discriminator must not be wrapped for several processes: it gets no gradients here.
     """
-    fake, real = mb.normalised_window(fake, DISCRIMINATOR)
+    assert mb.judged is not None
+    fake, real = mb.judged
     speaker = mb.conditioning.speaker @ embedding
     with frozen(discriminator):
         reconstructed, converted = split_outputs(discriminator(fake, speaker), len(real))

@@ -8,7 +8,7 @@ import torch
 
 from svc.config import Config
 from svc.features.conditioning import Conditioning
-from svc.losses.envelope import envelope_loss, spectral_envelope
+from svc.losses.envelope import envelope_loss, measured_envelope, relative_envelope, spectral_envelope, total_envelope
 from svc.models.generator import Generator
 
 PITCHES = (110.0, 220.0, 440.0, 880.0)
@@ -54,6 +54,33 @@ def test_the_envelope_of_pulses_is_that_of_their_filter_at_any_pitch(rendered):
     inner = difference[:, MIDDLE, above_two_harmonics : POINTS - 20].mean(dim=1)
     assert float(inner.abs().mean()) < 0.04
     assert float(inner.abs().max()) < 0.25
+
+
+@pytest.mark.parametrize("flip", [False, True], ids=["harmonics", "noise"])
+def test_the_measured_envelope_is_what_is_read_in_the_synthesised_audio(rendered, flip):
+    """Also frame by frame, where noise scatters by some 3 dB; the plain sum of both envelopes lacks that."""
+    conditioning, envelopes, _ = rendered
+    torch.manual_seed(0)
+    generator = Generator(Config(), content_channels=1, num_speakers=1)
+    envelopes = envelopes.flip(2) if flip else envelopes
+    with torch.no_grad():
+        audio = generator.source_filter(generator.excitation(conditioning), envelopes).sum(dim=1) * 0.1
+    read = spectral_envelope(audio, conditioning.f0, HOP, POINTS)
+    error = (measured_envelope(envelopes, conditioning, HOP) - read)[:, MIDDLE, 20 : POINTS - 20]
+    assert float(error.abs().mean()) < 0.1
+    if flip:
+        scatter = (total_envelope(envelopes, conditioning) - read)[:, MIDDLE, 20 : POINTS - 20].std()
+        assert float(scatter) > 0.2
+        assert float(error.std()) < 0.6 * float(scatter)
+
+
+def test_relative_envelopes_start_at_the_loudest_frame_and_end_at_the_band(rendered):
+    conditioning, envelopes, audio = rendered
+    measured = spectral_envelope(audio, conditioning.f0, HOP, POINTS)
+    band = torch.tensor([22_050.0, 8_000.0, 8_000.0, 8_000.0])
+    relative = relative_envelope(measured, conditioning, band, HOP)
+    torch.testing.assert_close(relative[0, :, :200], measured[0, :, :200] + math.log(10))
+    assert float(relative[1:, :, FREQUENCY > 8_000].max()) < -20
 
 
 def test_white_noise_is_flat():

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from svc.config import DiscriminatorConfig
-from svc.models.discriminators import build_discriminator
+from svc.models.discriminators import mel_positions, build_discriminator
 
 KINDS = ("mel", "multi_resolution", "multi_scale", "multi_period")
 
@@ -105,12 +105,22 @@ def test_several_discriminators_give_the_views_of_all():
     torch.testing.assert_close(outputs[0][0], network.discriminators[0](audio)[0][0])
 
 
-def test_a_speaker_aware_discriminator_tells_whose_segment_it_is():
-    torch.manual_seed(0)
-    config = DiscriminatorConfig(kinds=("speaker_mel",), channels=4)
-    network = build_discriminator(config, 24_000, 8)
+def tones() -> torch.Tensor:
     time = torch.arange(4_800) / 24_000
-    voices = torch.stack([torch.sin(2 * torch.pi * f * time) for f in (500.0, 4_000.0)]) * 2**0.5
+    return torch.stack([torch.sin(2 * torch.pi * f * time) for f in (500.0, 4_000.0)]) * 2**0.5
+
+
+def formants() -> torch.Tensor:
+    """Log envelopes (2, 20, 121) of two voices, with a formant each."""
+    frequency = torch.linspace(0, 12_000, 121)
+    return torch.stack([-(((frequency - f) / 500).square()) for f in (500.0, 4_000.0)])[:, None].repeat(1, 20, 1)
+
+
+@pytest.mark.parametrize(("kind", "signals"), [("speaker_mel", tones), ("envelope", formants)])
+def test_a_speaker_aware_discriminator_tells_whose_segment_it_is(kind, signals):
+    torch.manual_seed(0)
+    config = DiscriminatorConfig(kinds=(kind,), channels=4)
+    network, voices = build_discriminator(config, 24_000, 8), signals()
     speakers = torch.randn(2, 8)
     optimizer = torch.optim.Adam(network.parameters(), 1e-2)
 
@@ -124,3 +134,12 @@ def test_a_speaker_aware_discriminator_tells_whose_segment_it_is():
         optimizer.step()
     with torch.no_grad():
         assert float(scores(speakers).min()) > float(scores(speakers.flip(0)).max()) + 0.3
+
+
+def test_mel_positions_interpolate():
+    matrix = mel_positions(111, 40, 11_025.0)
+    frequency = torch.linspace(0, 11_025, 111) @ matrix
+    assert float(frequency[0]) == 0
+    assert float(frequency[-1]) == pytest.approx(11_025, abs=0.1)
+    mel = 2595 * torch.log10(1 + frequency / 700)
+    torch.testing.assert_close(mel.diff(), mel.diff().mean().expand(39), rtol=1e-3, atol=0.05)

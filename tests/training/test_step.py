@@ -164,6 +164,32 @@ def test_a_speaker_aware_discriminator_trains_with_conversions(tiny, prepared):
     assert not torch.equal(state.discriminator.projection.weight, before)
 
 
+def test_an_envelope_discriminator_trains_the_wavenet_without_audio(tiny, prepared):
+    """The stage stays as it is, and the converted envelopes have the phone loss."""
+    later = {"wavenet_start_step": 0, "adversarial_start_step": 0, "synthesis_start_step": 99}
+    loss = replace(tiny.loss, conversion=replace(tiny.loss.conversion, envelope_phones=2.0, adversarial=1.0))
+    config = replace(
+        replaced(tiny, **later),
+        loss=loss,
+        discriminator=replace(tiny.discriminator, kinds=("envelope",)),
+        virtual_speakers=VirtualSpeakersConfig(fraction=0.5),
+    )
+    phones = EnvelopePhoneLoss(config.model.envelope_points, config.sample_rate)
+    state, batch = new_state(config), first_batch(prepared, config, 2)
+    before = {name: value.clone() for name, value in state.generator.named_parameters()}
+    losses = train_step(state, batch, config, CPU, envelope_phones=phones)
+    expected = {"envelope", "aperiodicity", "adversarial", "feature_matching", "discriminator"}
+    assert expected | {"conversion/adversarial", "conversion/envelope_phones"} < losses.keys()
+    assert "spectral" not in losses
+    assert torch.isfinite(torch.stack(list(losses.values()))).all()
+    changed = {name for name, value in state.generator.named_parameters() if not torch.equal(value, before[name])}
+    assert changed
+    assert all(name.startswith("wavenet.") for name in changed)
+    for _ in range(15):
+        later_losses = train_step(state, batch, config, CPU, envelope_phones=phones)
+    assert float(later_losses["discriminator"]) < float(losses["discriminator"])
+
+
 @pytest.mark.parametrize(("start", "reconstruction"), [(15, "envelope"), (0, "spectral")])
 def test_converted_envelopes_have_a_phone_loss_before_the_wavenet(tiny, prepared, start, reconstruction):
     config = replaced(tiny, synthesis_start_step=start, wavenet_start_step=15, adversarial_start_step=15)
