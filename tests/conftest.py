@@ -29,6 +29,7 @@ TINY = {
     "model.hidden_layers": 2,
     "model.speaker_embedding_dim": 4,
     "model.envelope_points": 33,
+    "model.guidance": 0.4,
     "sample_rate": 24_000,
     "model.wavenet.layers": 2,
     "model.wavenet.channels": 4,

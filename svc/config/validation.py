@@ -25,6 +25,7 @@ _RANGES = (
     ("features.content.perturbation_factors", 0.5, 2),
     ("model.wavenet.channels model.hidden_channels model.speaker_embedding_dim", 1, 4096),
     ("model.hidden_layers", 1, 64),
+    ("model.guidance", 0, 2),
     ("model.envelope_points", 2, 1025),
     ("model.num_harmonics", 0, 1000),
     ("model.wavenet.layers", 0, 200),

@@ -210,7 +210,8 @@ class Converter:
             before, after = max(0, first - margin), min(conditioning.frames, last + margin)
             with torch.inference_mode():
                 part = conditioning.crop(before, after).to(self.device)
-                audio = self.generator(part, use_wavenet, self.band_limit(band))[0].cpu().numpy()
+                guidance = self.voice.config.model.guidance
+                audio = self.generator(part, use_wavenet, self.band_limit(band), guidance)[0].cpu().numpy()
             yield audio[(first - before) * hop : (last - before) * hop]
 
     @staticmethod

@@ -47,7 +47,7 @@ def save_onnx(voice: VoiceFile, path: Path) -> float:
         WeightsError: the graph cannot be exported or differs, or the folder cannot be written.
     """
     runtime = import_optional("onnxruntime", "onnx")
-    module = _GeneratorWithTensorInputs(voice.generator).eval()
+    module = _GeneratorWithTensorInputs(voice.generator, voice.config.model.guidance).eval()
     graph = _export_graph(voice, module, path)
     session = runtime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     difference = max(_difference(module, session, example_inputs(voice, frames)) for frames in CHECK_FRAMES)
@@ -79,14 +79,14 @@ def example_inputs(voice: VoiceFile, frames: int) -> tuple[Tensor, ...]:
 
 
 class _GeneratorWithTensorInputs(nn.Module):
-    """The generator, with the fields of a conditioning as inputs."""
+    """The generator with its guidance, and the fields of a conditioning as inputs."""
 
-    def __init__(self, generator: Generator):
+    def __init__(self, generator: Generator, guidance: float):
         super().__init__()
-        self.generator = generator
+        self.generator, self.guidance = generator, guidance
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        return self.generator(Conditioning(**dict(zip(INPUTS, inputs, strict=True))))
+        return self.generator(Conditioning(**dict(zip(INPUTS, inputs, strict=True))), guidance=self.guidance)
 
 
 def _export_graph(voice: VoiceFile, module: _GeneratorWithTensorInputs, path: Path) -> bytes:

@@ -77,11 +77,18 @@ class Generator(nn.Module):
         return 1 + wavenet + self.conditioner.margin + self.source_filter.margin
 
     def forward(
-        self, conditioning: Conditioning, use_wavenet: bool = True, band: float = 0.0, synthesise: bool = True
+        self,
+        conditioning: Conditioning,
+        use_wavenet: bool = True,
+        band: float = 0.0,
+        guidance: float = 0.0,
+        synthesise: bool = True,
     ) -> Tensor:
         """Audio (B, N·hop); ``use_wavenet=False`` returns the output of the source–filter stage, if there is one.
 
         Above ``band`` in Hz, if given, the envelopes of the stage fall: no recording of the speaker says what is there.
+        ``guidance`` w makes the log envelopes E of the stage (1 + w) E − w A, where A are those of the average speaker,
+        as classifier-free guidance (Ho and Salimans 2022) does with scores: what is special to the speaker grows.
         ``synthesise=False`` returns the log envelopes (B, N, 2, P) instead of audio.
         """
         if self.source_filter is None:
@@ -95,6 +102,9 @@ class Generator(nn.Module):
         with torch.set_grad_enabled(torch.is_grad_enabled() and not use_wavenet):
             hidden = self.conditioner(conditioning)
             envelopes = self.source_filter.envelopes(hidden)
+            if guidance:
+                average = conditioning.with_speaker(torch.full_like(conditioning.speaker, 1 / self.num_speakers))
+                envelopes = torch.lerp(self.source_filter.envelopes(self.conditioner(average)), envelopes, 1 + guidance)
         if use_wavenet:
             assert self.wavenet is not None
             envelopes = self._refine(self.wavenet, envelopes, hidden)

@@ -75,7 +75,7 @@ def test_the_measured_envelope_is_what_is_read_in_the_synthesised_audio(rendered
 
 
 def test_relative_envelopes_start_at_the_loudest_frame_and_end_at_the_band(rendered):
-    conditioning, envelopes, audio = rendered
+    conditioning, _, audio = rendered
     measured = spectral_envelope(audio, conditioning.f0, HOP, POINTS)
     band = torch.tensor([22_050.0, 8_000.0, 8_000.0, 8_000.0])
     relative = relative_envelope(measured, conditioning, band, HOP)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from svc.config import DiscriminatorConfig
-from svc.models.discriminators import mel_positions, build_discriminator
+from svc.models.discriminators import build_discriminator, mel_positions
 
 KINDS = ("mel", "multi_resolution", "multi_scale", "multi_period")
 

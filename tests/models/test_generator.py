@@ -48,6 +48,19 @@ def test_shape(source_filter, rate):
             assert generator(song(frames, batch)).shape == (batch, frames * rate // 100)
 
 
+def test_guidance_moves_the_envelopes_away_from_those_of_the_average_speaker():
+    generator, source = build(layers=0), song(17)
+    average = source.with_speaker(torch.full_like(source.speaker, 1 / SPEAKERS))
+    with torch.no_grad():
+        plain, guided, middle = (
+            generator(conditioning, guidance=guidance, synthesise=False)
+            for conditioning, guidance in ((source, 0.0), (source, 0.4), (average, 0.0))
+        )
+        torch.testing.assert_close(guided - middle, 1.4 * (plain - middle))
+        assert float((plain - middle).abs().max()) > 0.01
+        torch.testing.assert_close(generator(average, guidance=0.4, synthesise=False), middle)
+
+
 @pytest.mark.parametrize("source_filter", [True, False])
 @pytest.mark.parametrize(("layers", "hidden"), [(1, 1), (4, 3), (9, 2)])
 def test_margin_is_how_far_it_looks(source_filter, layers, hidden):
