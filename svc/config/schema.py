@@ -64,14 +64,11 @@ class ModelConfig:
     wavenet: WaveNetConfig = field(default_factory=WaveNetConfig)
 
 
-DiscriminatorKind = Literal["mel", "speaker_mel", "envelope", "multi_resolution", "multi_scale", "multi_period"]
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DiscriminatorConfig:
     """The discriminators."""
 
-    kinds: tuple[DiscriminatorKind, ...] = ("mel",)
+    kinds: tuple[Literal["mel", "envelope", "multi_resolution", "multi_scale", "multi_period"], ...] = ("mel",)
     mel_bands: int = 96  # of the mel spectrogram
     fft_sizes: tuple[int, ...] = (1024, 256)  # samples; spectrograms of multi_resolution, hop a quarter
     scales: int = 3  # waveform at 1, 1/2, 1/4 … of the rate

@@ -59,27 +59,11 @@ class MelDiscriminator(Discriminator):
         return [_run_view(self.views[0], signal)]
 
 
-class SpeakerMelDiscriminator(MelDiscriminator):
-    """Speaker-aware mel-spectrogram discriminator: its score has a projection term (Miyato and Koyama 2018).
-
-    The term is the inner product of the last activations and a linear map of the speaker embedding, so it scores
-    whether the segment is of that speaker.
-    """
-
-    def __init__(self, config: DiscriminatorConfig, sample_rate: int, embedding_dim: int):
-        super().__init__(config, sample_rate, embedding_dim)
-        self.projection = nn.Linear(embedding_dim, 2 * config.channels, bias=False)
-
-    def forward(self, audio: Tensor, speaker: Tensor | None = None) -> list[DiscriminatorOutput]:
-        """Scores and activations of ``MelDiscriminator``; ``speaker`` (B, E) is needed."""
-        assert speaker is not None
-        return [_project(output, self.projection, speaker) for output in super().forward(audio)]
-
-
 class EnvelopeDiscriminator(Discriminator):
-    """Speaker-aware discriminator of spectral envelopes: no audio is synthesised, so a step costs a fraction.
+    """Speaker-aware discriminator of spectral envelopes: its score has a projection term (Miyato and Koyama 2018).
 
-    Envelopes hardly show f0, so that a conversion is judged by the voice alone, whatever the source's range is.
+    The term is the inner product of the last activations and a linear map of the speaker embedding. No audio is
+    synthesised. Envelopes hardly show f0, so that a conversion is judged by the voice alone, in any range.
     """
 
     def __init__(self, config: DiscriminatorConfig, sample_rate: int, embedding_dim: int):
@@ -98,7 +82,9 @@ class EnvelopeDiscriminator(Discriminator):
         warped = audio @ mel_positions(audio.shape[-1], self.bands, self.nyquist).to(audio.device)
         level = 0.5 * torch.logaddexp(2 * warped, torch.tensor(2 * ENVELOPE_FLOOR, device=audio.device))
         signal = ((level - ENVELOPE_MEAN) / ENVELOPE_DEVIATION)[:, None].contiguous(memory_format=torch.channels_last)
-        return [_project(_run_view(self.views[0], signal), self.projection, speaker)]
+        scores, activations = _run_view(self.views[0], signal)
+        direction = self.projection(functional.layer_norm(speaker.float(), speaker.shape[-1:]))
+        return [(scores + torch.einsum("bcnf,bc->bnf", activations[-1], direction)[:, None], activations)]
 
 
 class MultiResolutionDiscriminator(Discriminator):
@@ -171,7 +157,6 @@ class CombinedDiscriminator(Discriminator):
 
 _CLASSES: dict[str, Callable[[DiscriminatorConfig, int, int], Discriminator]] = {
     "mel": MelDiscriminator,
-    "speaker_mel": SpeakerMelDiscriminator,
     "envelope": EnvelopeDiscriminator,
     "multi_resolution": MultiResolutionDiscriminator,
     "multi_scale": MultiScaleDiscriminator,
@@ -195,13 +180,6 @@ def mel_positions(points: int, bands: int, nyquist: float) -> Tensor:
     mel = torch.linspace(0, 2595 * math.log10(1 + nyquist / 700), bands)
     position = 700 * (10 ** (mel / 2595) - 1) / nyquist * (points - 1)
     return (1 - (position - torch.arange(points)[:, None]).abs()).clamp_min(0)
-
-
-def _project(output: DiscriminatorOutput, projection: nn.Module, speaker: Tensor) -> DiscriminatorOutput:
-    """The output of a view with the projection term of its scores; ``speaker``: embeddings (B, E)."""
-    scores, activations = output
-    direction = projection(functional.layer_norm(speaker.float(), speaker.shape[-1:]))
-    return scores + torch.einsum("bcnf,bc->bnf", activations[-1], direction)[:, None], activations
 
 
 def _run_view(layers: nn.Module, signal: Tensor) -> DiscriminatorOutput:

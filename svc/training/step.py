@@ -157,7 +157,7 @@ def discriminator_losses(discriminator: nn.Module, mb: MicroBatch, embedding: Te
     fake, real = mb.judged[0].detach(), mb.judged[1]
     speaker = mb.conditioning.speaker @ embedding
     own, target = speaker[: len(real)], speaker[len(real) :]
-    if {"speaker_mel", "envelope"} & set(config.discriminator.kinds) and mb.converted_from:
+    if "envelope" in config.discriminator.kinds and mb.converted_from:
         fake, speaker = torch.cat([fake, select_items(real, mb.converted_from)]), torch.cat([speaker, target])
     outputs = discriminator(torch.cat([fake, real]), torch.cat([speaker, own]))
     fake_out, real_out = split_outputs(outputs, len(fake))

@@ -105,22 +105,16 @@ def test_several_discriminators_give_the_views_of_all():
     torch.testing.assert_close(outputs[0][0], network.discriminators[0](audio)[0][0])
 
 
-def tones() -> torch.Tensor:
-    time = torch.arange(4_800) / 24_000
-    return torch.stack([torch.sin(2 * torch.pi * f * time) for f in (500.0, 4_000.0)]) * 2**0.5
-
-
 def formants() -> torch.Tensor:
     """Log envelopes (2, 20, 121) of two voices, with a formant each."""
     frequency = torch.linspace(0, 12_000, 121)
     return torch.stack([-(((frequency - f) / 500).square()) for f in (500.0, 4_000.0)])[:, None].repeat(1, 20, 1)
 
 
-@pytest.mark.parametrize(("kind", "signals"), [("speaker_mel", tones), ("envelope", formants)])
-def test_a_speaker_aware_discriminator_tells_whose_segment_it_is(kind, signals):
+def test_an_envelope_discriminator_tells_whose_segment_it_is():
     torch.manual_seed(0)
-    config = DiscriminatorConfig(kinds=(kind,), channels=4)
-    network, voices = build_discriminator(config, 24_000, 8), signals()
+    config = DiscriminatorConfig(kinds=("envelope",), channels=4)
+    network, voices = build_discriminator(config, 24_000, 8), formants()
     speakers = torch.randn(2, 8)
     optimizer = torch.optim.Adam(network.parameters(), 1e-2)
 

@@ -151,19 +151,6 @@ def test_before_synthesis_the_envelopes_alone_are_trained(tiny, prepared):
         torch.testing.assert_close(value, wavenet[name], rtol=0, atol=0)
 
 
-def test_a_speaker_aware_discriminator_trains_with_conversions(tiny, prepared):
-    config = replace(
-        replaced(tiny, wavenet_start_step=0, adversarial_start_step=0),
-        discriminator=replace(tiny.discriminator, kinds=("speaker_mel",)),
-        virtual_speakers=VirtualSpeakersConfig(fraction=0.5),
-    )
-    state = new_state(config)
-    before = state.discriminator.projection.weight.detach().clone()
-    losses = train_step(state, first_batch(prepared, config, 2), config, CPU)
-    assert torch.isfinite(losses["conversion/adversarial"])
-    assert not torch.equal(state.discriminator.projection.weight, before)
-
-
 def test_an_envelope_discriminator_trains_the_wavenet_without_audio(tiny, prepared):
     """The stage stays as it is, and the converted envelopes have the phone loss."""
     later = {"wavenet_start_step": 0, "adversarial_start_step": 0, "synthesis_start_step": 99}

@@ -152,7 +152,8 @@ class _Steps:
     def _adversarial(self) -> None:
         self.fake.grad = None
         embedding = self.generator.get_parameter(EMBEDDING).detach()
-        losses = adversarial_losses(self.discriminator, self.micro_batch, self.fake, embedding)
+        self.micro_batch.judged = self.micro_batch.normalised_window(self.fake, DISCRIMINATOR)
+        losses = adversarial_losses(self.discriminator, self.micro_batch, embedding)
         weighted_sum(losses, loss_weights(self.config)).backward()
 
     def _perceptual(self, name: str) -> None:
