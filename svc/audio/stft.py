@@ -18,6 +18,12 @@ HZ_PER_MEL = 200 / 3  # up to 1 kHz, then 27 mels for a factor of 6.4
 BREAK_MEL, LOG_STEP = 15.0, np.log(6.4) / 27
 
 
+def linear_interpolation(points: int, position: Tensor) -> Tensor:
+    """Matrix (points, K) of linear interpolation: values (…, points) times it are values at positions (K,)."""
+    distance = position - torch.arange(points)[:, None]
+    return (1 - distance.abs()).clamp_min(0)
+
+
 def frame(audio: Tensor, size: int, hop: int) -> Tensor:
     """Overlapping frames, frame n centred on sample (n + 1/2)·hop; silence is assumed around the audio.
 

@@ -116,7 +116,7 @@ def _perceptual_losses() -> dict[str, PerceptualLossConfig]:
 class VirtualSpeakersConfig:
     """Segments that are also converted to another or a virtual speaker, from train.adversarial_start_step on.
 
-    With loss.conversion.envelope_phones, from the first step on.
+    With the losses of converted envelopes (loss.conversion), from the first step on.
     """
 
     fraction: float = 0.0  # of the segments; a whole number of those of a micro batch
@@ -139,7 +139,8 @@ class ConversionLossConfig:
     """Weights of losses on converted segments; virtual_speakers.fraction must be above 0."""
 
     adversarial: float = 0.0
-    envelope_phones: float = 0.0  # of their envelopes, before train.wavenet_start_step
+    envelope_phones: float = 0.0  # of their envelopes, where these are trained: the phones of the source
+    envelope_speaker: float = 0.0  # likewise: the voice of the target
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -40,7 +40,7 @@ _RANGES = (
     ("loss.spectral loss.energy_repulsion loss.aperiodicity loss.adversarial loss.feature_matching", 0, _MANY),
     (
         "loss.speaker.weight loss.speaker.conversion_weight "
-        "loss.conversion.adversarial loss.conversion.envelope_phones",
+        "loss.conversion.adversarial loss.conversion.envelope_phones loss.conversion.envelope_speaker",
         0,
         _MANY,
     ),
@@ -106,8 +106,9 @@ def _rules(options: Mapping[str, Any]) -> dict[str, bool]:
         ),
         "model.wavenet.kernel_size must be odd (the WaveNet is centred)": kernel_size % 2 == 1,
         "model.source_filter: false needs model.wavenet.layers ≥ 1": layers > 0 or options["model.source_filter"],
-        "train.synthesis_start_step and loss.conversion.envelope_phones must be 0 without model.source_filter": (
-            options["model.source_filter"] or not (synthesis or options["loss.conversion.envelope_phones"])
+        "train.synthesis_start_step and loss.conversion.envelope_… must be 0 without model.source_filter": (
+            options["model.source_filter"]
+            or not (synthesis or any(options[f"loss.conversion.envelope_{name}"] for name in ("phones", "speaker")))
         ),
         "train.synthesis_start_step must not be above train.wavenet_start_step or .adversarial_start_step": (
             envelopes or synthesis <= min(options["train.wavenet_start_step"], options["train.adversarial_start_step"])

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from svc import encoders
+from svc.audio.stft import linear_interpolation
 from svc.encoders.phone_classifier import FFT, FLOOR, MEAN, SAMPLE_RATE, SPREAD, WINDOW, PhoneEncoder
 from svc.features.conditioning import Conditioning
 from svc.features.content import ACTIVE, LEVEL
@@ -32,8 +33,7 @@ class EnvelopePhoneLoss(nn.Module):
         self.encoder = cast("PhoneEncoder", encoders.load("phone-classifier"))
         self.hop = hop_samples(sample_rate)
         position = torch.linspace(0, SAMPLE_RATE / 2, FFT // 2 + 1) / (sample_rate / 2) * (points - 1)
-        distance = position - torch.arange(points)[:, None]
-        self.register_buffer("interpolation", (1 - distance.abs()).clamp_min(0), persistent=False)
+        self.register_buffer("interpolation", linear_interpolation(points, position), persistent=False)
         self.interpolation: Tensor
 
     def forward(self, envelopes: Tensor, conditioning: Conditioning, source: Tensor) -> Tensor:

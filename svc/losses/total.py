@@ -31,6 +31,7 @@ def loss_weights(config: Config, ramp: float = 1.0) -> dict[str, float]:
         "envelope": envelope,
         "aperiodicity": envelope * loss.aperiodicity,
         "conversion/envelope_phones": loss.conversion.envelope_phones,
+        "conversion/envelope_speaker": loss.conversion.envelope_speaker,
     }
 
 

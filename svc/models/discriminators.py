@@ -12,7 +12,7 @@ from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 from torchaudio.functional import melscale_fbanks
 
-from svc.audio.stft import rfft_cheap_grad
+from svc.audio.stft import linear_interpolation, rfft_cheap_grad
 from svc.config import DiscriminatorConfig
 from svc.utils.units import hop_samples
 
@@ -179,7 +179,7 @@ def mel_positions(points: int, bands: int, nyquist: float) -> Tensor:
     """Matrix (points, bands) that interpolates values at equal distances in Hz to equal distances on the mel scale."""
     mel = torch.linspace(0, 2595 * math.log10(1 + nyquist / 700), bands)
     position = 700 * (10 ** (mel / 2595) - 1) / nyquist * (points - 1)
-    return (1 - (position - torch.arange(points)[:, None]).abs()).clamp_min(0)
+    return linear_interpolation(points, position)
 
 
 def _run_view(layers: nn.Module, signal: Tensor) -> DiscriminatorOutput:

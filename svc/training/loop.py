@@ -19,11 +19,10 @@ from svc.data.batch import Batch
 from svc.data.manifest import Manifest
 from svc.data.provenance import training_data
 from svc.features.training_data import TrainingData
-from svc.losses.envelope_phones import EnvelopePhoneLoss
 from svc.models.weight_names import EMBEDDING
 from svc.training import checkpoint, gan_metrics, validation
 from svc.training.logging import RunLogger, Throughput, check_trackers, make_trackers, mean_over_ranks
-from svc.training.perceptual_losses import balance_state, build_losses, restore_balance
+from svc.training.perceptual_losses import balance_state, build_envelope_losses, build_losses, restore_balance
 from svc.training.resume import any_rank, check_config_unchanged, check_ranks_agree, lock_run, stop_on_signal
 from svc.training.state import TrainState, create_state, start_embeddings, unwrapped, wrap
 from svc.training.step import train_step
@@ -136,10 +135,9 @@ class Trainer:
         self.logger = RunLogger(run, config, accelerator, state.step)
         self.clips = validation.select_clips(prepared, config) if accelerator.is_main_process else []
         self.perceptual = {name: loss.to(accelerator.device) for name, loss in build_losses(prepared, config).items()}
-        self.envelope_phones = None
-        if config.loss.conversion.envelope_phones:
-            phones = EnvelopePhoneLoss(config.model.envelope_points, config.sample_rate)
-            self.envelope_phones = phones.to(accelerator.device)
+        self.of_envelopes = {
+            name: loss.to(accelerator.device) for name, loss in build_envelope_losses(prepared, config).items()
+        }
         self.diagnostics, self.throughput = gan_metrics.Diagnostics(), Throughput()
         self.outputs: list[validation.ValidationOutput] = []
         self.saved_step = state.step
@@ -157,7 +155,7 @@ class Trainer:
                 self.save()
             for batch in self.saving(bar):
                 batch = batch.to(accelerator.device)
-                losses = train_step(state, batch, self.config, accelerator, self.perceptual, self.envelope_phones)
+                losses = train_step(state, batch, self.config, accelerator, self.perceptual, self.of_envelopes)
                 self.after_step(losses, bar)
                 if any_rank(accelerator, stop.is_set()):
                     break

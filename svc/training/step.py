@@ -1,6 +1,6 @@
 """GAN training step: discriminator update, then generator update."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 import torch
@@ -13,7 +13,6 @@ from svc.features.conditioning import Conditioning, select_items
 from svc.losses.adversarial import discriminator_loss, feature_matching_loss, frozen, generator_loss
 from svc.losses.aperiodicity import aperiodicity_loss
 from svc.losses.envelope import envelope_loss, measured_envelope, relative_envelope, spectral_envelope
-from svc.losses.envelope_phones import EnvelopePhoneLoss
 from svc.losses.perceptual import AudioLoss
 from svc.losses.stft import limit_band, reconstruction_losses
 from svc.losses.total import loss_weights, weighted_sum
@@ -24,6 +23,7 @@ from svc.training.micro_batch import DISCRIMINATOR, MicroBatch, sample_micro_bat
 from svc.training.state import TrainState, update_ema
 
 Losses = dict[str, Tensor]
+EnvelopeLoss = Callable[[Tensor, Conditioning, Tensor], Tensor]  # of converted envelopes, conditioning, source
 
 
 def train_step(
@@ -32,7 +32,7 @@ def train_step(
     config: Config,
     accelerator: Accelerator,
     perceptual: Mapping[str, AudioLoss] = MappingProxyType({}),
-    envelope_phones: EnvelopePhoneLoss | None = None,
+    of_envelopes: Mapping[str, EnvelopeLoss] = MappingProxyType({}),
 ) -> Losses:
     """Train both networks on a batch; returns all losses, detached, as means over the micro batches.
 
@@ -52,8 +52,8 @@ def train_step(
     perceptual = {} if envelopes_alone else perceptual
     window_seconds = {name: loss.segment_seconds for name, loss in perceptual.items()} if adversarial else None
     rank, world = accelerator.process_index, accelerator.num_processes
-    phones = envelope_phones if envelopes_alone or not use_wavenet else None
-    convert = adversarial or phones is not None
+    of_envelopes = of_envelopes if envelopes_alone or not use_wavenet else {}  # later the envelopes are not trained
+    convert = adversarial or bool(of_envelopes)
     micro_batches = sample_micro_batches(batch, config, window_seconds, rank, world, convert=convert)
     reuse = adversarial and len(micro_batches) == 1  # one output of the generator then serves both updates
     logs: dict[str, list[Tensor]] = {}
@@ -99,9 +99,9 @@ def train_step(
             losses |= reconstruction_losses(
                 fake=fake[:size], real=mb.audio, config=config.loss, sample_rate=config.sample_rate, fake2=fake2
             )
-        if phones and mb.converted_from:
+        if of_envelopes and mb.converted_from:
             envelopes = fake[size:] if envelopes_alone and adversarial else None
-            losses |= envelope_phone_losses(accelerator.unwrap_model(generator), mb, phones, envelopes)
+            losses |= envelope_losses(accelerator.unwrap_model(generator), mb, of_envelopes, envelopes)
         if adversarial:
             if not reuse:
                 mb.judged = discriminator_inputs(mb, fake, config)
@@ -119,17 +119,18 @@ def train_step(
     return means | {"grad_norm": norms["generator"], "skipped_updates": torch.tensor(float(state.num_skipped_updates))}
 
 
-def envelope_phone_losses(
-    generator: nn.Module, mb: MicroBatch, phones: EnvelopePhoneLoss, envelopes: Tensor | None
+def envelope_losses(
+    generator: nn.Module, mb: MicroBatch, of_envelopes: Mapping[str, EnvelopeLoss], envelopes: Tensor | None
 ) -> Losses:
-    """Phone loss of converted envelopes, without audio; predicted here if they are not given.
+    """Losses ``conversion/NAME`` of converted envelopes, without audio; they are predicted here if not given.
 
     The generator is not wrapped for several processes.
     """
     converted = mb.conditioning.select(slice(len(mb.audio), None))
     if envelopes is None:
         envelopes = generator(converted, use_wavenet=False, synthesise=False)
-    return {"conversion/envelope_phones": phones(envelopes, converted, select_items(mb.audio, mb.converted_from))}
+    source = select_items(mb.audio, mb.converted_from)
+    return {f"conversion/{name}": loss(envelopes, converted, source) for name, loss in of_envelopes.items()}
 
 
 def discriminator_inputs(mb: MicroBatch, fake: Tensor, config: Config) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""Phone loss of envelopes: zero at the source's own, larger for another vowel than for another vocal tract."""
+"""Phone and speaker loss of envelopes: no loss at the own, and a vowel farther away than a vocal tract."""
 
 from dataclasses import replace
 
@@ -7,8 +7,9 @@ import torch
 
 from svc.config import Config
 from svc.features.conditioning import Conditioning
-from svc.losses.envelope import spectral_envelope
+from svc.losses.envelope import spectral_envelope, total_envelope
 from svc.losses.envelope_phones import EnvelopePhoneLoss
+from svc.losses.envelope_speaker import EnvelopeSpeakerLoss
 from svc.models.generator import Generator
 
 FRAMES, POINTS, HOP = 60, 221, 441
@@ -76,3 +77,28 @@ def test_the_gradient_reaches_the_envelopes(phones, conditioning, source):
     assert torch.isfinite(converted.grad).all()
     assert converted.grad.abs().max() > 0
     assert all(weight.grad is None for weight in phones.parameters())
+
+
+def test_the_speaker_of_converted_envelopes_is_the_target(conditioning):
+    """Two speakers, who differ by their vocal tracts; a mix is between both."""
+    tracts = [0.8, 1.25]
+    voices = [torch.cat([total_envelope(envelope(v, tract), conditioning) for v in VOWELS]) for tract in tracts]
+    loss = EnvelopeSpeakerLoss([(voice, torch.ones(2)) for voice in voices], POINTS, 44_100)
+    distances = {
+        (tract, share): float(
+            loss(
+                torch.cat([envelope(vowel, tract) for vowel in VOWELS]),
+                replace(both(conditioning), speaker=torch.tensor([[share, 1 - share]]).repeat(2, 1)),
+                torch.empty(2, 0),
+            )
+        )
+        for tract in tracts
+        for share in (0.0, 0.5, 1.0)
+    }
+    assert distances[0.8, 1.0] < distances[0.8, 0.5] < distances[0.8, 0.0]
+    assert distances[1.25, 0.0] < distances[1.25, 0.5] < distances[1.25, 1.0]
+    assert distances[0.8, 0.0] > 2 * distances[0.8, 1.0]
+
+
+def both(conditioning: Conditioning) -> Conditioning:
+    return Conditioning.stack([conditioning, conditioning])

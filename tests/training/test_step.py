@@ -16,6 +16,7 @@ from svc.losses.total import loss_weights
 from svc.training import checkpoint
 from svc.training.micro_batch import DISCRIMINATOR, MicroBatch, sample_micro_batches
 from svc.training.optim import adversarial_ramp
+from svc.training.perceptual_losses import build_envelope_losses
 from svc.training.step import train_step
 
 CPU = Accelerator(cpu=True)
@@ -164,7 +165,7 @@ def test_an_envelope_discriminator_trains_the_wavenet_without_audio(tiny, prepar
     phones = EnvelopePhoneLoss(config.model.envelope_points, config.sample_rate)
     state, batch = new_state(config), first_batch(prepared, config, 2)
     before = {name: value.clone() for name, value in state.generator.named_parameters()}
-    losses = train_step(state, batch, config, CPU, envelope_phones=phones)
+    losses = train_step(state, batch, config, CPU, of_envelopes={"envelope_phones": phones})
     expected = {"envelope", "aperiodicity", "adversarial", "feature_matching", "discriminator"}
     assert expected | {"conversion/adversarial", "conversion/envelope_phones"} < losses.keys()
     assert "spectral" not in losses
@@ -173,8 +174,28 @@ def test_an_envelope_discriminator_trains_the_wavenet_without_audio(tiny, prepar
     assert changed
     assert all(name.startswith("wavenet.") for name in changed)
     for _ in range(15):
-        later_losses = train_step(state, batch, config, CPU, envelope_phones=phones)
+        later_losses = train_step(state, batch, config, CPU, of_envelopes={"envelope_phones": phones})
     assert float(later_losses["discriminator"]) < float(losses["discriminator"])
+
+
+def test_losses_of_converted_envelopes_are_built_with_centroids_of_all_speakers(tiny, prepared):
+    loss = replace(tiny.loss, conversion=replace(tiny.loss.conversion, envelope_speaker=1.0, envelope_phones=1.0))
+    config = replace(tiny, loss=loss, virtual_speakers=VirtualSpeakersConfig(fraction=0.5))
+    losses = build_envelope_losses(prepared, config)
+    assert set(losses) == {"envelope_phones", "envelope_speaker"}
+    centroids = losses["envelope_speaker"].centroids
+    assert centroids.shape == (len(prepared.speakers), 128)
+    torch.testing.assert_close(centroids.norm(dim=1), torch.ones(len(prepared.speakers)))
+    assert float(centroids[0] @ centroids[1]) < 0.95
+    step = train_step(
+        new_state(config),
+        first_batch(prepared, config, 2),
+        replaced(config, wavenet_start_step=9),
+        CPU,
+        of_envelopes=losses,
+    )
+    assert 0 < float(step["conversion/envelope_speaker"]) < 2
+    assert build_envelope_losses(prepared, tiny) == {}
 
 
 @pytest.mark.parametrize(("start", "reconstruction"), [(15, "envelope"), (0, "spectral")])
@@ -183,7 +204,9 @@ def test_converted_envelopes_have_a_phone_loss_before_the_wavenet(tiny, prepared
     loss = replace(config.loss, conversion=replace(config.loss.conversion, envelope_phones=2.0))
     config = replace(config, loss=loss, virtual_speakers=VirtualSpeakersConfig(fraction=0.5))
     phones = EnvelopePhoneLoss(config.model.envelope_points, config.sample_rate)
-    losses = train_step(new_state(config), first_batch(prepared, config, 2), config, CPU, envelope_phones=phones)
+    losses = train_step(
+        new_state(config), first_batch(prepared, config, 2), config, CPU, of_envelopes={"envelope_phones": phones}
+    )
     distance = float(losses["conversion/envelope_phones"])
     assert 0.01 < distance < 1
     others = float(losses[reconstruction]) + float(losses.get("aperiodicity", 0))
@@ -191,7 +214,7 @@ def test_converted_envelopes_have_a_phone_loss_before_the_wavenet(tiny, prepared
     assert float(losses["total"]) == pytest.approx(others + 2 * distance, rel=1e-5)
     later = replaced(config, synthesis_start_step=0, wavenet_start_step=0)
     assert "conversion/envelope_phones" not in train_step(
-        new_state(later), first_batch(prepared, later, 2), later, CPU, envelope_phones=phones
+        new_state(later), first_batch(prepared, later, 2), later, CPU, of_envelopes={"envelope_phones": phones}
     )
 
 
