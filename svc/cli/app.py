@@ -58,6 +58,10 @@ RENAMED_OPTIONS = {  # by command
     "train": {"--accept-changes": "--allow-config-change"},
 }
 VALUES = (("Path", "PATH"), ("str", "TEXT"), ("int", "N"), ("float", "X"))  # in --help, by the type of an option
+GuidanceOption = Annotated[
+    float | None,
+    typer.Option(min=0, max=2, help="how far from the average voice: 0 clearer words, 1 more alike; the voice's own"),
+]
 VoiceOption = Annotated[Path | None, typer.Option("-v", "--voice", help=VOICE_HELP)]
 NOT_STATED = "not stated"
 Licence = Annotated[str, typer.Option(help="of the voice, for its card")]

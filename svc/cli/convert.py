@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from svc.cli.app import Force, VoiceOption, app, check_device, check_output, progress_stages
+from svc.cli.app import Force, GuidanceOption, VoiceOption, app, check_device, check_output, progress_stages
 from svc.errors import DataError, WeightsError, printable
 from svc.inference.base_voice import find_voice, name_voice
 
@@ -48,6 +48,7 @@ def convert(
         Path | None,
         typer.Option("-o", "--out", help="file or folder; SONG_SPEAKER+3.wav if not given; - for a pipe"),
     ] = None,
+    guidance: GuidanceOption = None,
     loudness: Annotated[str, typer.Option(help="source, target (level of the speaker), or LUFS as -14LUFS")] = "source",
     recursive: Annotated[bool, typer.Option("-r", "--recursive", help="convert all recordings below a folder")] = False,
     mono: Annotated[bool, typer.Option("--mono", help="write one channel also of a stereo recording")] = False,
@@ -100,7 +101,7 @@ def convert(
 
         file, mix = add_recording(file, Path(speaker))
     options = ConversionOptions(mix, semitones, target_loudness, f0_csv, save_f0_csv, mono)
-    converter = Converter(file, device)
+    converter = Converter(file, device, guidance)
     if stream:
         _convert_stream(converter, options, mix, stream_rate, stream_block_seconds)
     elif several:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from svc.cli.app import Force, app, check_device
+from svc.cli.app import Force, GuidanceOption, app, check_device
 from svc.errors import DataError, printable
 from svc.inference.base_voice import find_voice
 
 if TYPE_CHECKING:
     from svc.evaluation.run import EvaluationRequest
+    from svc.inference.converter import Converter
     from svc.inference.voice import VoiceFile
 
 
@@ -45,6 +46,7 @@ def evaluate(
     mos: Annotated[list[str] | None, typer.Option(help="distillmos or dnsmos; repeatable")] = None,
     asr: Annotated[str, typer.Option(help="compare transcripts by Whisper: a size, or the FOLDER of a model")] = "",
     language: Annotated[str, typer.Option(help="of the lyrics, for --asr")] = "en",
+    guidance: GuidanceOption = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or mps, for converting")] = "cpu",
     jobs: Annotated[
         int | None, typer.Option("-j", "--jobs", min=1, help="threads; one for each core by default")
@@ -63,6 +65,7 @@ def evaluate(
     check_device(device)
     from svc.evaluation.evaluator import EvaluatorConfig
     from svc.evaluation.run import EvaluationRequest
+    from svc.inference.converter import Converter
     from svc.inference.voice import VoiceFile
 
     metrics = EvaluatorConfig(f0_tracker, speaker_encoder, tuple(mos or ()), asr, language)
@@ -87,7 +90,7 @@ def evaluate(
         requests = [request]
         _check_new(requests, protocol, force)
     for planned in requests:
-        _evaluate(planned, loaded, device, name, num_examples)
+        _evaluate(planned, Converter(loaded, device, guidance) if loaded else None, name, num_examples)
     typer.echo(printable(f"next: open {requests[0].out / 'report.html'}; compare with another: svc compare "
                          f"{requests[0].out} OTHER"))  # fmt: skip
 
@@ -138,21 +141,20 @@ def _plan_protocol(
     return voice, [replace(arranged, out=request.out / kind, inputs=folder) for kind, folder in inputs.items()]
 
 
-def _evaluate(request: "EvaluationRequest", voice: "VoiceFile | None", device: str, name: str, examples: int) -> None:
+def _evaluate(request: "EvaluationRequest", converter: "Converter | None", name: str, examples: int) -> None:
     """Evaluate, write the report and print the summary."""
     from svc.evaluation import report
     from svc.evaluation.metrics.table import mean
     from svc.evaluation.protocols import ANCHORS
     from svc.evaluation.run import evaluate as run
-    from svc.inference.converter import Converter
 
-    evaluation = run(request, Converter(voice, device) if voice else None)
+    evaluation = run(request, converter)
     scores = evaluation.scores
     typer.echo(report.write_report(evaluation, request, name, examples))
     for line in evaluation.notes + [f"skipped {reason}" for reason in scores.skipped]:
         typer.echo(printable(f"  {line}"))
     typer.echo(f"{len(scores.pairs)} conversions evaluated; skipped: {len(scores.skipped)}")
-    if request.out.name in ANCHORS and voice:
+    if request.out.name in ANCHORS and converter:
         rows = [r for r in scores.rows if r["system"] == "voice" and r["speaker"] != r["target"] and not r.get("seen")]
         anchors = ANCHORS[request.out.name]
         every, notes = (f"{mean(rows, key):.1%}" for key in ("log_f0_pcc", "log_f0_pcc_notes"))

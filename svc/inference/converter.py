@@ -54,14 +54,16 @@ class Converter:
     Args:
         voice: stays as it is, on the CPU.
         device: to compute on.
+        guidance: see ``Generator.forward``; that of the voice if not given.
 
     Raises:
         WeightsError: the content encoder differs from that of the voice's training.
     """
 
-    def __init__(self, voice: VoiceFile, device: str = "cpu"):
+    def __init__(self, voice: VoiceFile, device: str = "cpu", guidance: float | None = None):
         self.voice = voice
         self.device = device
+        self.guidance = voice.config.model.guidance if guidance is None else guidance
         self.generator = copy.deepcopy(voice.generator).to(device)
         check_content_encoder(voice)
         self.features = FeatureExtractor(voice.config, device)
@@ -210,8 +212,7 @@ class Converter:
             before, after = max(0, first - margin), min(conditioning.frames, last + margin)
             with torch.inference_mode():
                 part = conditioning.crop(before, after).to(self.device)
-                guidance = self.voice.config.model.guidance
-                audio = self.generator(part, use_wavenet, self.band_limit(band), guidance)[0].cpu().numpy()
+                audio = self.generator(part, use_wavenet, self.band_limit(band), self.guidance)[0].cpu().numpy()
             yield audio[(first - before) * hop : (last - before) * hop]
 
     @staticmethod

@@ -39,6 +39,8 @@ def test_chunks_equal_one_pass(voice, chunk):
     chunks = np.concatenate(list(Converter(voice).synthesise(conditioning, chunk)))
     assert np.abs(whole).max() > 1e-3
     assert np.abs(whole - plain).max() > 1e-3 * np.abs(whole).max()
+    unguided = np.concatenate(list(Converter(voice, guidance=0.0).synthesise(conditioning, chunk)))
+    np.testing.assert_allclose(unguided, plain, atol=1e-4 * np.abs(plain).max())
     np.testing.assert_allclose(chunks, whole, atol=1e-4 * np.abs(whole).max())
 
 
