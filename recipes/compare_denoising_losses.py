@@ -1,13 +1,14 @@
 """Losses of a speech denoiser at equal steps: ``python recipes/compare_denoising_losses.py CLIPS … -o RUN``.
 
 L2 and L1 of the waveform, L1 of the cochleagram (2011.10706), and deep feature losses with trained and with random
-weights (DFL, 1806.10522). L1 of the spectrum alone, with each of several encoders, with all, with all but one, and
-with all at random weights (PERL, 2010.11860). The denoiser masks an STFT: the published ones
-take 25 times the computing.
+weights (DFL, 1806.10522). L1 of the spectrum alone, with each of several encoders, with all, with all but one, with
+all at random weights, and with layer weights by uncertainty (PERL, 2010.11860); with a PESQ surrogate that is trained
+on the denoiser's outputs meanwhile (MetricGAN, 1905.04874). The denoiser masks an STFT: the published ones take 25
+times the computing.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,7 @@ import noise
 import numpy as np
 import torch
 import typer
-from speech import RATE, draw_segment, load_quality, read_clips
+from speech import RATE, draw_segment, load_quality, read_clips, update_surrogate
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -24,7 +25,7 @@ from svc.audio.files import Audio, Samples
 from svc.audio.stft import mel_filters, power_spectrogram
 from svc.config import PerceptualLossConfig, parse_overrides
 from svc.config.tree import from_overrides
-from svc.encoders.pesq_net import PESQEncoder
+from svc.encoders.pesq_net import PESQEncoder, PESQNetwork
 from svc.evaluation.metrics.mos import Predictor, load_mos_predictor
 from svc.evaluation.statistics import estimate
 from svc.losses.perceptual import LayerBalance, PerceptualLoss
@@ -33,20 +34,18 @@ from svc.utils.progress import progress
 
 FFT, HOP = 512, 128
 LEVEL = 0.1  # RMS of audio that is measured
-DFL = PerceptualLossConfig(encoder="dfl", layers=tuple(f"layer{number}" for number in range(1, 7)))
-COCHLEAGRAM = PerceptualLossConfig(encoder="cochleagram", layers=("envelope",))
 MEMBERS = {  # of the ensemble (PERL): early and middle layers
-    "cochleagram": COCHLEAGRAM,
-    "dfl": DFL,
+    "cochleagram": PerceptualLossConfig(encoder="cochleagram", layers=("envelope",)),
+    "dfl": PerceptualLossConfig(encoder="dfl", layers=tuple(f"layer{number}" for number in range(1, 7))),
     "phones": PerceptualLossConfig(encoder="phone-classifier", layers=("block1", "block2", "block4")),
     "autoencoder": PerceptualLossConfig(encoder="autoencoder", layers=("layer1", "layer2")),
     "pesq": PerceptualLossConfig(encoder="pesq-net", layers=("features",)),
 }
-RATIO = 0.05  # of a member to the L1 of the spectrum, after balancing
-RANDOM = "random"
+RANDOM, UNCERTAINTY, RELABELLED = "random", "uncertainty", "relabelled"
+UNCERTAINTY_RATE, RELABEL_EVERY = 0.1, 5  # a step; steps
 FEATURES: dict[str, tuple[str, ...]] = {"cochleagram": ("cochleagram",), "dfl": ("dfl",), "dfl_random": ("dfl",)}
-FEATURES |= {f"stft_{name}": (name,) for name in MEMBERS}
-FEATURES |= {"stft_all": tuple(MEMBERS), "stft_all_random": tuple(MEMBERS)}
+FEATURES |= {f"stft_{name}": (name,) for name in MEMBERS} | {f"stft_pesq_{RELABELLED}": ("pesq",)}
+FEATURES |= dict.fromkeys(("stft_all", f"stft_all_{RANDOM}", f"stft_all_{UNCERTAINTY}"), tuple(MEMBERS))
 FEATURES |= {f"stft_without_{left}": tuple(name for name in MEMBERS if name != left) for left in MEMBERS}
 LOSSES = ("l2", "l1", "stft", *FEATURES)
 
@@ -56,6 +55,7 @@ class DenoiserConfig(SupervisedConfig):
     """Options of the training; deep feature losses are balanced after a tenth of the steps."""
 
     loss: str = "l1"
+    ratio: float = 0.05  # of an encoder to the L1 of the spectrum, after balancing
     steps: int = 300
     batch_size: int = 6
     segment: int = RATE
@@ -89,27 +89,47 @@ class DenoiserTrainer(SupervisedTrainer):
     def __init__(self, folder: Path, clips: list[Samples], config: DenoiserConfig) -> None:
         self.clips = clips
         self.features = {name: self._feature_loss(name, config) for name in FEATURES.get(config.loss, ())}
+        encoder = PESQEncoder()
+        self.surrogate = encoder.model
+        if config.loss.endswith(RELABELLED):
+            self.features["pesq"].encoder = encoder
         super().__init__(folder, config, str(len(clips)))
 
     def _feature_loss(self, name: str, config: DenoiserConfig) -> PerceptualLoss:
         options = MEMBERS[name]
         random = config.loss.endswith(RANDOM) and encoders.has_random_weights(options.encoder)
+        if config.loss.endswith(UNCERTAINTY):
+            options = replace(options, uncertainty_rate=UNCERTAINTY_RATE)
         loss = PerceptualLoss(encoders.load(options.encoder, random_weights=random), options, RATE)
-        assert isinstance(loss.balance, LayerBalance)
-        loss.balance.first_calls = max(1, config.steps // 10)
+        if isinstance(loss.balance, LayerBalance):
+            loss.balance.first_calls = max(1, config.steps // 10)
         return loss
 
     def make_network(self) -> nn.Module:
         """The denoiser with random weights."""
         return Denoiser(self.config.channels)
 
-    def losses(self, step: int) -> Tensors:
-        """The one loss."""
-        draw = np.random.default_rng([self.config.seed, step])
+    def batch(self, *seed: int) -> tuple[Tensor, Tensor]:
+        """Noisy and clean segments (B, T)."""
+        draw = np.random.default_rng([self.config.seed, *seed])
         pairs = [make_pair(self.clips, int(index), self.config.segment, draw, self.clips)
                  for index in draw.integers(len(self.clips), size=self.config.batch_size)]  # fmt: skip
         noisy, clean = (torch.from_numpy(np.stack(side)) for side in zip(*pairs, strict=True))
+        return noisy, clean
+
+    def losses(self, step: int) -> Tensors:
+        """The one loss."""
+        noisy, clean = self.batch(step)
         return {self.config.loss: self.distance(self.network(noisy), clean)}
+
+    def before_step(self, step: int) -> None:
+        """Now and then, label outputs of the denoiser anew, and train the surrogate on them (MetricGAN)."""
+        if not self.config.loss.endswith(RELABELLED) or step % RELABEL_EVERY:
+            return
+        noisy, clean = self.batch(step, 1)
+        with torch.no_grad():
+            fake, real = LEVEL * torch.cat([self.network(noisy), noisy]), LEVEL * clean.repeat(2, 1)
+        update_surrogate(self.surrogate, real, fake)
 
     def distance(self, fake: Tensor, real: Tensor) -> Tensor:
         """The loss between audio (B, T)."""
@@ -124,21 +144,23 @@ class DenoiserTrainer(SupervisedTrainer):
             return terms[0]
         spectra = [power_spectrogram(audio, FFT, HOP).clamp_min(1e-8).sqrt() for audio in (fake, real)]
         spectral = (spectra[0] - spectra[1]).abs().sum() / spectra[1].sum()
-        return spectral + RATIO * sum(terms, torch.zeros(()))
+        return spectral + self.config.ratio * sum(terms, torch.zeros(()))
 
     def extra_state(self) -> Tensors:
-        """The layer weights."""
-        return {
+        """The layer weights, and the surrogate of PESQ."""
+        state = {
             f"{loss}.{name}": torch.tensor(value)
             for loss, features in self.features.items()
             for name, value in features.balance.state().items()
         }
+        return state | {f"surrogate.{name}": value for name, value in self.surrogate.state_dict().items()}
 
     def load_extra_state(self, state: Tensors) -> None:
         """Take what ``extra_state`` gave."""
         for loss, features in self.features.items():
-            parts = {name.removeprefix(f"{loss}."): value.tolist() for name, value in state.items()}
-            features.balance.load_state({name: parts[name] for name in ("calls", "total", "count")})
+            parts = {name: value for name, value in state.items() if name.startswith(f"{loss}.")}
+            features.balance.load_state({name.removeprefix(f"{loss}."): part.tolist() for name, part in parts.items()})
+        self.surrogate.load_state_dict({name: state[f"surrogate.{name}"] for name in self.surrogate.state_dict()})
 
 
 def make_pair(
@@ -150,32 +172,29 @@ def make_pair(
     return noise.mix(clean, added, draw.uniform(0, 10)), clean
 
 
-def measure(output: Samples, clean: Samples, judges: list[Predictor]) -> dict[str, float]:
-    """SI-SDR in dB, log-mel distance in dB, quality, the quality that the surrogate predicts, and predicted MOS."""
+def distances(output: Samples, clean: Samples) -> dict[str, float]:
+    """SI-SDR and log-mel distance, both in dB."""
     target = clean * (np.dot(output, clean) / np.dot(clean, clean))
     bank = torch.from_numpy(mel_filters(RATE, FFT, 64, 60.0, 7600.0)).float().T
     powers = [power_spectrogram(torch.from_numpy(audio)[None], FFT, HOP) @ bank for audio in (output, clean)]
     levels = [10 * torch.log10(power + 1e-5) for power in powers]
-    row = {
+    return {
         "si_sdr_db": float(10 * np.log10(np.sum(target**2) / (np.sum((output - target) ** 2) + 1e-9))),
         "log_mel_db": float((levels[0] - levels[1]).square().mean(dim=-1).sqrt().mean()),
     }
-    for judge in judges:
-        row |= judge(Audio(LEVEL * output, RATE))
-    return row
 
 
-def compare(outputs: list[Samples], cleans: list[Samples], mos: Predictor | None) -> dict[str, list[float]]:
-    """Measures of every clip by name."""
+def compare(
+    outputs: list[Samples], cleans: list[Samples], mos: Predictor | None, surrogate: PESQNetwork
+) -> dict[str, list[float]]:
+    """Measures of every clip by name: distances, predicted MOS, quality, and quality predicted by a surrogate."""
     name, quality = load_quality()
-    surrogate = PESQEncoder().model
-    rows = []
+    rows: list[dict[str, float]] = []
     for output, clean in progress(zip(outputs, cleans, strict=True), "measure", "clip", len(outputs)):
         real, fake = LEVEL * clean, LEVEL * output
-        with torch.no_grad():
-            predicted = float(surrogate.score(*(torch.from_numpy(audio)[None] for audio in (real, fake))))
-        row = measure(output, clean, [mos] if mos else [])
-        rows.append(row | {name[:4]: quality(real, fake), "surrogate": predicted})
+        row = distances(output, clean) | (mos(Audio(fake, RATE)) if mos else {})
+        predicted = surrogate.score(torch.from_numpy(real)[None], torch.from_numpy(fake)[None])
+        rows.append(row | {name[:4]: quality(real, fake), "surrogate": predicted.item()})
     return {key: [row[key] for row in rows] for key in rows[0]}
 
 
@@ -207,7 +226,8 @@ def main(
     tests = [make_pair(held_out, n % len(held_out), 3 * RATE, draw, clips) for n in range(pairs)]
     noisy, clean = ([pair[side] for pair in tests] for side in (0, 1))
     for name, outputs in (("noisy", noisy), ("clean", clean)):
-        means = {key: round(float(np.mean(values)), 3) for key, values in compare(outputs, clean, predictor).items()}
+        values = compare(outputs, clean, predictor, PESQEncoder().model)
+        means = {key: round(float(np.mean(value)), 3) for key, value in values.items()}
         typer.echo(json.dumps({"loss": name, **means}))
     baseline: dict[str, list[float]] = {}
     for name in losses or LOSSES:
@@ -220,7 +240,7 @@ def main(
             run.train()
             with torch.no_grad():
                 outputs = [run.network(torch.from_numpy(audio)[None])[0].numpy() for audio in noisy]
-            results.append(compare(outputs, clean, predictor))
+            results.append(compare(outputs, clean, predictor, run.surrogate))
         averaged = {key: list(np.mean([result[key] for result in results], axis=0)) for key in results[0]}
         baseline = baseline or averaged
         typer.echo(json.dumps({"loss": name, **describe(averaged, baseline)}, ensure_ascii=False))

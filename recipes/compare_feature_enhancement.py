@@ -36,21 +36,23 @@ SCALE = 20.0  # of the cosines in the classifier
 LEVEL = 0.1  # RMS of all clean audio
 RESAMPLES = 200
 OTHER = "ge2e"  # speaker encoder that no system was trained with
-LOSSES = {  # weights; "encoder" trains the encoder alone, without a mask
+LOSSES = {  # weights; "encoder" trains the encoder alone, without a mask, "dfl_on" the mask for as long as "joint"
     "fl": {"features": 1.0},
     "dfl": {"layers": 1.0},
     "dfl_fl": {"layers": 1.0, "features": 1.0},
+    "dfl_on": {"layers": 1.0},
     "joint": {"layers": 0.5, "speaker": 0.5},
     "encoder": {"speaker": 1.0},
     "joint_0": {"speaker": 1.0},
 }
-PRETRAINED = "dfl"  # mask that the joint trainings begin with
+PRETRAINED = "dfl"  # mask that the trainings in CONTINUED begin with
+CONTINUED = "dfl_on", "joint", "encoder", "joint_0"
 Vectors = NDArray[np.floating]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EnhancerConfig(SupervisedConfig):
-    """Options of the training; what trains the encoder, too, takes half the steps at a tenth of the rate."""
+    """Options of the training; what begins with a trained mask takes half the steps at a tenth of the rate."""
 
     loss: str = "dfl"
     steps: int = 400
@@ -207,7 +209,7 @@ def train(name: str, out: Path, clips: list[Samples], overrides: list[str]) -> E
     """Train or resume one system, and before it the mask that it begins with."""
     config = from_overrides(EnhancerConfig, parse_overrides(overrides) | {"loss": name})
     start: Enhancer | None = None
-    if "speaker" in LOSSES[name]:
+    if name in CONTINUED:
         config = replace(config, steps=config.steps // 2, learning_rate=config.learning_rate / 10)
         start = train(PRETRAINED, out, clips, overrides).network.enhancer
     run = EnhancerTrainer(out / name, clips, config, start)
@@ -239,11 +241,8 @@ def main(
 
 def describe(eers: dict[str, Vectors], reference: dict[str, Vectors]) -> dict[str, str]:
     """EER in %, and the 95 % interval of its difference to another system's."""
-    intervals = {key: np.quantile(eers[key][1:] - reference[key][1:], [0.025, 0.975]) for key in eers}
-    return {
-        key: f"{100 * eers[key][0]:.1f} ({100 * low:+.1f} … {100 * high:+.1f})"
-        for key, (low, high) in intervals.items()
-    }
+    intervals = {key: np.quantile(100 * (eers[key] - reference[key])[1:], [0.025, 0.975]) for key in eers}
+    return {key: f"{100 * eers[key][0]:.1f} ({low:+.1f} … {high:+.1f})" for key, (low, high) in intervals.items()}
 
 
 if __name__ == "__main__":

@@ -5,17 +5,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from svc.audio import files
 from svc.audio.files import Samples
 from svc.audio.find import find_audio
 from svc.audio.resample import resample
 from svc.audio.stft import mel_filters, power_spectrogram
-from svc.encoders.pesq_net import HIGHEST, LOWEST
+from svc.encoders.pesq_net import HIGHEST, LOWEST, PESQNetwork
 from svc.utils.progress import progress
 
 RATE = 16_000
 HELD_OUT = 10  # one speaker in so many
+UPDATES, UPDATE_RATE = 5, 3e-4  # of the surrogate by a batch
 DB_PER_E = 8.0  # log-mel distance at which our own quality has fallen to 1/e
 Metric = Callable[[Samples, Samples], float]
 
@@ -67,3 +69,19 @@ def log_mel_quality(real: Samples, fake: Samples) -> float:
     levels = [10 * torch.log10(power + 1e-7) for power in powers]
     distance = (levels[0] - levels[1]).square().mean(dim=-1).sqrt().mean()
     return LOWEST + (HIGHEST - LOWEST) * float(torch.exp(-distance / DB_PER_E))
+
+
+def update_surrogate(surrogate: PESQNetwork, real: Tensor, fake: Tensor) -> None:
+    """Label audio (B, T) anew, and train the surrogate on it for some updates (MetricGAN, Fu et al. 1905.04874)."""
+    quality = load_quality()[1]
+    labels = torch.tensor([quality(one.numpy(), two.numpy()) for one, two in zip(real, fake, strict=True)])
+    surrogate.requires_grad_(True)
+    optimizer = torch.optim.Adam(
+        surrogate.parameters(), UPDATE_RATE
+    )  # a new one: no state, so that runs resume exactly
+    for _ in range(UPDATES):
+        error = (surrogate.score(real, fake) - labels)[labels > 0] / (HIGHEST - LOWEST)
+        optimizer.zero_grad()
+        error.square().sum().backward()
+        optimizer.step()
+    surrogate.requires_grad_(False)

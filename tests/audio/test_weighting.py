@@ -20,6 +20,15 @@ def test_a_weighting_bin_by_bin(rate):
     np.testing.assert_allclose(bins, a_weighting(np.fft.rfftfreq(1024, 1 / rate)[1:]), atol=1e-9)
 
 
+@pytest.mark.parametrize("rate", [16_000, 24_000, 44_100, 48_000])
+def test_257_taps_of_the_filter_follow_the_curve(rate):
+    impulse = torch.zeros(1, 257)
+    impulse[0, 128] = 1
+    hz = np.geomspace(200, 0.45 * rate, 100)
+    _, response = scipy.signal.freqz(weight(impulse, "a_weighting", rate)[0].double().numpy(), 1, hz, fs=rate)
+    np.testing.assert_allclose(20 * np.log10(np.abs(response)), a_weighting(hz), atol=0.2)
+
+
 @pytest.mark.parametrize(
     ("name", "taps"), [("pre_emphasis", [1, -0.85]), ("folded_pre_emphasis", [1, 0, -0.85]), ("low_pass", [1, 0.85])]
 )

@@ -30,7 +30,7 @@ def test_dfl_trains_and_denoisers_are_compared_by_it(singers_folder, tmp_path, c
     monkeypatch.setattr("svc.encoders.dfl.DFLEncoder.__init__.__defaults__", (file,))
     assert DFLEncoder().fingerprint() != DFLEncoder(None).fingerprint()
     small = ["steps=2", "batch_size=2", "segment=3200", "channels=8"]
-    losses = ["l2", "dfl", "stft_all_random"]
+    losses = ["l2", "dfl", "stft_all_random", "stft_all_uncertainty"]
     recipe("compare_denoising_losses").main([singers_folder], tmp_path / "denoisers", losses, 2, 1, None, small)
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [row["loss"] for row in rows] == ["noisy", "clean", *losses]
