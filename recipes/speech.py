@@ -56,7 +56,7 @@ def load_quality() -> tuple[str, Metric]:
     Else a quality of our own on the same scale: 1 + 3.6 exp(-log-mel distance / 8 dB).
     """
     try:
-        from pesq import pesq  # type: ignore[import-not-found]
+        from pesq import pesq
     except ImportError:
         return "log-mel quality (pip install pesq for PESQ)", log_mel_quality
     return "PESQ", lambda real, fake: float(pesq(RATE, real, fake, "wb", on_error=1))

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import torch
 from test_recipes import recipe
 
 from svc.config import load
@@ -30,7 +31,7 @@ def test_dfl_trains_and_denoisers_are_compared_by_it(singers_folder, tmp_path, c
     monkeypatch.setattr("svc.encoders.dfl.DFLEncoder.__init__.__defaults__", (file,))
     assert DFLEncoder().fingerprint() != DFLEncoder(None).fingerprint()
     small = ["steps=2", "batch_size=2", "segment=3200", "channels=8"]
-    losses = ["l2", "dfl", "stft_all_random", "stft_all_uncertainty"]
+    losses = ["l2", "dfl", "stft_all_random", "stft_all_uncertainty", "stft_pesq_relabelled"]
     recipe("compare_denoising_losses").main([singers_folder], tmp_path / "denoisers", losses, 2, 1, None, small)
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [row["loss"] for row in rows] == ["noisy", "clean", *losses]
@@ -47,6 +48,21 @@ def test_pesq_surrogate_trains_and_loads(singers_folder, tmp_path, capsys):
     file = tmp_path / module.FILE
     assert PESQEncoder(file).fingerprint() != PESQEncoder(None).fingerprint()
     assert len(list(tmp_path.glob("labels_*"))) == 2  # labels cost minutes; a resumed run reads them
+
+
+def test_a_surrogate_learns_the_labels_of_new_audio(monkeypatch):
+    import speech
+
+    monkeypatch.setattr(speech, "load_quality", lambda: ("test", lambda real, fake: 1.0 + 3 * (fake[0] == real[0])))
+    real = 0.1 * torch.randn(2, 8000, generator=torch.Generator().manual_seed(0))
+    fake = torch.stack([real[0], 0.3 * real[1].roll(4000)])
+    fake[0, 1000:] *= 0.5
+    encoder = PESQEncoder()
+    before = encoder.model.score(real, fake)
+    speech.update_surrogate(encoder.model, real, fake)
+    after = encoder.model.score(real, fake)
+    assert (after - torch.tensor([4.0, 1.0])).square().sum() < (before - torch.tensor([4.0, 1.0])).square().sum() - 0.1
+    assert not after.requires_grad  # frozen again
 
 
 def test_own_quality_is_highest_for_the_same_and_falls_with_degradation():
