@@ -36,7 +36,7 @@ def run(corpus, voice, tmp_path, monkeypatch, capsys):
         evaluated = []
         replace(voice, training_data=DATA).save(tmp_path / "voice.safetensors")
         monkeypatch.setattr(
-            evaluate, "_evaluate", lambda request, voice, *_: evaluated.append((request, len(voice.speakers)))
+            evaluate, "_evaluate", lambda request, made, *_: evaluated.append((request, len(made.voice.speakers)))
         )
         arguments = ("-v", tmp_path / "voice.safetensors", "--sources", corpus, "-o", tmp_path / "out")
         return *svc(monkeypatch, capsys, "evaluate", "--protocol", name, *arguments), evaluated
