@@ -14,6 +14,7 @@ Transpose = float | Literal["auto", "match"]
 
 MAX_SEMITONES = 48
 OUTSIDE_PENALTY = 3.0  # weight of a semitone outside the range, relative to a semitone from the median
+SHIFT_PENALTY = 4.0  # semitones from the median that an octave must gain: in doubt the song stays where it is
 RANGE_TOLERANCE = 1.0  # semitones past the range that count as inside
 
 
@@ -42,7 +43,8 @@ def choose_transposition(transpose: Transpose, f0: F0Curve, range_: tuple[float,
     """Semitones to shift a song by, for a speaker.
 
     ``auto`` shifts by whole octaves into the speaker's range, so that a song stays in the key of its backing track: the
-    distance from the speaker's median counts once, the mean distance of the notes from the range three times.
+    distance from the speaker's median counts once, the mean distance of the notes from the range three times. In doubt
+    the song stays where it is.
     ``match`` shifts the median to the speaker's, as the paper does with the means, and leaves the key. f0 is that of
     the voiced frames (K,) in Hz, the range median, lowest and highest f0 of the speaker, 0 where not measured.
     """
@@ -55,7 +57,12 @@ def choose_transposition(transpose: Transpose, f0: F0Curve, range_: tuple[float,
     if transpose == "match":
         return round(distance, 2)
     octaves = [12.0 * count for count in range(-4, 5)]
-    return min(octaves, key=lambda shift: abs(distance - shift) + OUTSIDE_PENALTY * _mean_outside(f0, shift, low, high))
+
+    def cost(shift: float) -> float:
+        outside = OUTSIDE_PENALTY * _mean_outside(f0, shift, low, high)
+        return abs(distance - shift) + outside + SHIFT_PENALTY * abs(shift) / 12
+
+    return min(octaves, key=cost)
 
 
 def transpose_f0(f0: F0Curve, semitones: float) -> NDArray[np.float32]:

@@ -71,3 +71,10 @@ def test_a_few_notes_outside_move_nothing():
 
 def test_a_shifted_melody_stays_in_the_range_of_f0():
     assert transpose.transpose_f0(np.array([30.0, 220.0, 3000.0]), 12.0).tolist() == [60.0, 440.0, F0_RANGE_HZ[1]]
+
+
+@pytest.mark.parametrize(("song", "shift"), [(248.0, 0.0), (176.0, 12.0), (130.0, 12.0), (900.0, -12.0)])
+def test_in_doubt_the_song_stays_where_it_is(song, shift):
+    """For a woman known by speech (204 to 817 Hz, a guess): a woman's song stays, a man's goes up an octave."""
+    notes = song * 2 ** (np.array([-3.0, 0, 2, 4]) / 12)
+    assert transpose.choose_transposition("auto", notes, (384.0, 204.0, 817.0)) == shift

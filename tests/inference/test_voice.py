@@ -52,7 +52,7 @@ def test_speakers_by_name_and_number(voice):
     assert (voice.speaker_index("Bob Ö."), voice.speaker_index("0"), voice.speaker_index("1")) == (1, 0, 1)
     assert voice.speaker_index("ann") == 0
     assert voice.speaker_index(unicodedata.normalize("NFD", "Bob Ö.")) == 1  # as a Mac writes it
-    with pytest.raises(WeightsError, match=r"did you mean Ann\? It has 0 Ann, 1 Bob"):
+    with pytest.raises(WeightsError, match=r"did you mean Ann\? Others: svc speakers"):
         voice.speaker_index("anne")
     many = replace(voice, speakers=tuple(replace(voice.speakers[0], name=f"s{n}", number=n) for n in range(15)))
     with pytest.raises(WeightsError, match="11 s11 and 3 more, see svc speakers --all"):
@@ -138,7 +138,7 @@ def test_unchanged_copy_is_accepted(voice, tmp_path):
     VoiceFile.load(stored(voice, tmp_path / "v.safetensors"))
 
 
-@pytest.mark.parametrize("name", ["missing.safetensors", "."])
-def test_missing_file_is_one_sentence(name, tmp_path):
-    with pytest.raises(WeightsError, match="cannot be read"):
+@pytest.mark.parametrize(("name", "message"), [("missing.safetensors", "no such file"), (".", "cannot be read")])
+def test_missing_file_is_one_sentence(name, message, tmp_path):
+    with pytest.raises(WeightsError, match=message):
         VoiceFile.load(tmp_path / name)
