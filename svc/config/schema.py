@@ -107,7 +107,6 @@ def _perceptual_losses() -> dict[str, PerceptualLossConfig]:
         encoder="phone-classifier",
         layers=("block4", "block7", "embedding"),
         conversion_layers=("embedding",),
-        weight=0.5,
     )
     return {"crepe": crepe, "phones": phones}
 
