@@ -39,24 +39,25 @@ class Voice:
     Args:
         file: content of a voice file.
         device: to convert on.
+        guidance: how far to move from the average speaker, 0 to 2; the voice's own if not given.
 
     Raises:
         WeightsError: the content encoder differs from that of the voice's training.
     """
 
-    def __init__(self, file: VoiceFile, device: str = "cpu"):
-        self.file, self.device = file, device
-        self.converter = Converter(file, device)
+    def __init__(self, file: VoiceFile, device: str = "cpu", guidance: float | None = None):
+        self.file, self.device, self.guidance = file, device, guidance
+        self.converter = Converter(file, device, guidance)
         self.report = ConversionReport()  # of the last conversion
 
     @staticmethod
-    def load(path: str | Path, device: str = "cpu") -> Voice:
+    def load(path: str | Path, device: str = "cpu", guidance: float | None = None) -> Voice:
         """Read a voice file; ``base`` is the voice that ships with the package.
 
         Raises:
             WeightsError: it is missing, not a voice, damaged, or not consistent.
         """
-        return Voice(VoiceFile.load(find_voice(path)), device)
+        return Voice(VoiceFile.load(find_voice(path)), device, guidance)
 
     @property
     def speakers(self) -> tuple[VoiceSpeaker, ...]:
@@ -84,7 +85,7 @@ class Voice:
         converter = self.converter
         if is_recording(str(speaker)):
             file, mix = add_recording(self.file, Path(str(speaker)))
-            converter = Converter(file, self.device)
+            converter = Converter(file, self.device, self.guidance)
         else:
             mix = converter.parse_speaker(str(speaker))
         samples = np.asarray(audio, dtype=np.float32)

@@ -52,14 +52,15 @@ def make_replay_dataset(voice: VoiceFile, prepared: Manifest, out: Path) -> Mani
 
     Entries that are in the output folder already are used again.
     """
-    source, target, converter = prepared.cache, FeatureCache(out / "store"), Converter(voice)
+    source, target = prepared.cache, FeatureCache(out / "store")
+    converter = Converter(voice, guidance=0.0)  # targets of training are what the generator itself gives
     clips = [*prepared.clips]
     for clip in prepared.clips:
         target.copy_from(source, clip.key)
     weights, others = speakers.shared_weights_hash(voice), voice.speakers[:-1]
     for index, speaker in enumerate(progress(others, "replay", "speaker", len(others))):
         for clip in _sample_clips(prepared.split("train"), index):
-            key = target.key(clip.key, {"base": weights, "speaker": speaker.name})
+            key = target.key(clip.key, {"base": weights, "speaker": speaker.name, "guidance": 0.0})
             if not target.has(key):
                 target.put(key, _converted_entry(source, clip, converter, index))
             clips.append(replace(clip, path=f"{speaker.name}/{clip.path}", speaker=speaker.name, key=key))

@@ -20,7 +20,7 @@ BREAK_MEL, LOG_STEP = 15.0, np.log(6.4) / 27
 
 def linear_interpolation(points: int, position: Tensor) -> Tensor:
     """Matrix (points, K) of linear interpolation: values (…, points) times it are values at positions (K,)."""
-    distance = position - torch.arange(points)[:, None]
+    distance = position - torch.arange(points, device=position.device)[:, None]
     return (1 - distance.abs()).clamp_min(0)
 
 

@@ -60,7 +60,9 @@ RENAMED_OPTIONS = {  # by command
 VALUES = (("Path", "PATH"), ("str", "TEXT"), ("int", "N"), ("float", "X"))  # in --help, by the type of an option
 GuidanceOption = Annotated[
     float | None,
-    typer.Option(min=0, max=2, help="how far from the average voice: 0 clearer words, 1 more alike; the voice's own"),
+    typer.Option(
+        min=0, max=2, help="how far to move from the average speaker: 0 clearer words, 1 more like the target"
+    ),
 ]
 VoiceOption = Annotated[Path | None, typer.Option("-v", "--voice", help=VOICE_HELP)]
 NOT_STATED = "not stated"

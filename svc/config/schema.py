@@ -69,7 +69,7 @@ class DiscriminatorConfig:
     """The discriminators."""
 
     kinds: tuple[Literal["mel", "envelope", "multi_resolution", "multi_scale", "multi_period"], ...] = ("mel",)
-    mel_bands: int = 96  # of the mel spectrogram
+    mel_bands: int = 96  # of the mel spectrogram, or the envelopes
     fft_sizes: tuple[int, ...] = (1024, 256)  # samples; spectrograms of multi_resolution, hop a quarter
     scales: int = 3  # waveform at 1, 1/2, 1/4 … of the rate
     periods: tuple[int, ...] = (2, 3, 5, 7, 11)  # samples

@@ -16,6 +16,8 @@ _RESERVED = [
     "adversarial",
     "feature_matching",
     "speaker",
+    "envelope_phones",
+    "envelope_speaker",
     "discriminator",
     "total",
 ]
@@ -113,6 +115,9 @@ def _rules(options: Mapping[str, Any]) -> dict[str, bool]:
         "train.synthesis_start_step must not be above train.wavenet_start_step or .adversarial_start_step": (
             envelopes or synthesis <= min(options["train.wavenet_start_step"], options["train.adversarial_start_step"])
         ),
+        "discriminator.kinds: envelope needs model.num_harmonics 0, and no loss of audio (perceptual, speaker)": (
+            not envelopes or not (options["model.num_harmonics"] or _needs_audio(options))
+        ),
         "discriminator.kinds: envelope stands alone, and needs a train.synthesis_start_step not below train.steps": (
             not envelopes or (len(options["discriminator.kinds"]) == 1 and synthesis >= options["train.steps"])
         ),
@@ -156,6 +161,12 @@ def _encoder_rules(options: Mapping[str, Any]) -> dict[str, bool]:
                 bool(wanted) and set(wanted) <= set(layers)
             )
     return rules
+
+
+def _needs_audio(options: Mapping[str, Any]) -> bool:
+    """Whether a loss on a frozen encoder of audio has a weight."""
+    groups = ["loss.speaker", *(f"perceptual.{name}" for name in _losses(options))]
+    return any(options[f"{group}.{kind}"] for group in groups for kind in ("weight", "conversion_weight"))
 
 
 def _losses(options: Mapping[str, Any]) -> list[str]:

@@ -14,7 +14,7 @@ Transpose = float | Literal["auto", "match"]
 
 MAX_SEMITONES = 48
 OUTSIDE_PENALTY = 3.0  # weight of a semitone outside the range, relative to a semitone from the median
-SHIFT_PENALTY = 4.0  # semitones from the median that an octave must gain: in doubt the song stays where it is
+SHIFT_PENALTY = 3.8  # semitones from the median that an octave must gain: in doubt the song stays where it is
 RANGE_TOLERANCE = 1.0  # semitones past the range that count as inside
 
 

@@ -23,6 +23,7 @@ from svc.features.f0_csv import read_csv, write_csv
 from svc.features.second_voice import find_second_voice, louder_voice
 from svc.features.transpose import Transpose, choose_transposition, share_outside_range, transpose_f0
 from svc.inference.loudness import Loudness, apply_gain, check_level, choose_gain, match_level
+from svc.inference.network import average_speaker
 from svc.inference.options import ConversionOptions, ConversionReport, Progress, no_progress
 from svc.inference.speaker_mix import SpeakerMix, parse_speaker
 from svc.inference.stereo import place as stereo_placement
@@ -57,13 +58,16 @@ class Converter:
         guidance: see ``Generator.forward``; that of the voice if not given.
 
     Raises:
-        WeightsError: the content encoder differs from that of the voice's training.
+        WeightsError: the content encoder differs from that of the voice's training, or guidance is not possible.
     """
 
     def __init__(self, voice: VoiceFile, device: str = "cpu", guidance: float | None = None):
         self.voice = voice
         self.device = device
+        if guidance and voice.generator.source_filter is None:
+            raise WeightsError("guidance: this voice has no source-filter stage; leave it out")
         self.guidance = voice.config.model.guidance if guidance is None else guidance
+        self.average = average_speaker(voice).to(device)
         self.generator = copy.deepcopy(voice.generator).to(device)
         check_content_encoder(voice)
         self.features = FeatureExtractor(voice.config, device)
@@ -212,7 +216,8 @@ class Converter:
             before, after = max(0, first - margin), min(conditioning.frames, last + margin)
             with torch.inference_mode():
                 part = conditioning.crop(before, after).to(self.device)
-                audio = self.generator(part, use_wavenet, self.band_limit(band), self.guidance)[0].cpu().numpy()
+                limit = self.band_limit(band)
+                audio = self.generator(part, use_wavenet, limit, self.guidance, self.average)[0].cpu().numpy()
             yield audio[(first - before) * hop : (last - before) * hop]
 
     @staticmethod

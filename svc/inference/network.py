@@ -15,6 +15,7 @@ from svc.models.generator import Generator
 
 if TYPE_CHECKING:
     from svc.inference.voice import VoiceFile
+    from svc.inference.voice_header import VoiceHeader
 
 BUFFERS = 1 << 20  # numbers that a network may hold beyond its weights
 DIFFERENT = "its weights are not those of its config"
@@ -37,6 +38,12 @@ class _AllocationLimit(TorchFunctionMode):
             if self.left < 0:
                 raise WeightsError(DIFFERENT)
         return result
+
+
+def average_speaker(voice: VoiceHeader) -> Tensor:
+    """Weights (S,) of the average speaker for guidance: speakers of the training alike; fitted ones change nobody."""
+    trained = torch.tensor([float(speaker.kind == "trained") for speaker in voice.speakers])
+    return trained / trained.sum() if trained.any() else torch.full_like(trained, 1 / len(trained))
 
 
 def build_generator(voice: VoiceFile) -> Generator:

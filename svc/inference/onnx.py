@@ -18,6 +18,7 @@ from svc import __version__
 from svc.config import to_tree
 from svc.errors import WeightsError, os_errors_as
 from svc.features.conditioning import Conditioning, phase_track
+from svc.inference.network import average_speaker
 from svc.inference.voice import VoiceFile
 from svc.models.generator import Generator
 from svc.utils.atomic import write_bytes
@@ -37,7 +38,7 @@ def save_onnx(voice: VoiceFile, path: Path) -> float:
     cannot change over time. The output is ``audio`` (1, N·hop) in fp32. Noise is generated in the graph, seeded by
     ``start_frame``. The metadata, each as JSON: ``sample_rate`` Hz, ``hop`` samples, ``margin`` (frames of context on
     either side of a chunk; chunks of some 10 s keep fp32 positions exact), ``content_channels``, ``speakers`` (names,
-    in the order of the weights), ``features`` (their config) and ``card``.
+    in the order of the weights), ``features`` (their config), ``card`` and ``guidance``, which is that of the voice.
 
     Returns:
         The largest difference from PyTorch's audio, dB of the peak.
@@ -47,7 +48,8 @@ def save_onnx(voice: VoiceFile, path: Path) -> float:
         WeightsError: the graph cannot be exported or differs, or the folder cannot be written.
     """
     runtime = import_optional("onnxruntime", "onnx")
-    module = _GeneratorWithTensorInputs(voice.generator, voice.config.model.guidance).eval()
+    guidance = voice.config.model.guidance
+    module = _GeneratorWithTensorInputs(voice.generator, guidance, average_speaker(voice)).eval()
     graph = _export_graph(voice, module, path)
     session = runtime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     difference = max(_difference(module, session, example_inputs(voice, frames)) for frames in CHECK_FRAMES)
@@ -81,12 +83,13 @@ def example_inputs(voice: VoiceFile, frames: int) -> tuple[Tensor, ...]:
 class _GeneratorWithTensorInputs(nn.Module):
     """The generator with its guidance, and the fields of a conditioning as inputs."""
 
-    def __init__(self, generator: Generator, guidance: float):
+    def __init__(self, generator: Generator, guidance: float, average: Tensor):
         super().__init__()
-        self.generator, self.guidance = generator, guidance
+        self.generator, self.guidance, self.average = generator, guidance, average
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        return self.generator(Conditioning(**dict(zip(INPUTS, inputs, strict=True))), guidance=self.guidance)
+        conditioning = Conditioning(**dict(zip(INPUTS, inputs, strict=True)))
+        return self.generator(conditioning, guidance=self.guidance, average=self.average)
 
 
 def _export_graph(voice: VoiceFile, module: _GeneratorWithTensorInputs, path: Path) -> bytes:
@@ -128,6 +131,7 @@ def _metadata(voice: VoiceFile) -> dict[str, str]:
         "speakers": [speaker.name for speaker in voice.speakers],
         "features": to_tree(voice.config.features),
         "card": voice.card,
+        "guidance": voice.config.model.guidance,
     }
     return {name: json.dumps(value, ensure_ascii=False) for name, value in values.items()}
 

@@ -107,8 +107,8 @@ class StreamingConverter:
         start, self._rendered = self._rendered, max(self._rendered, stop)
         with torch.inference_mode():
             band = self._converter.band_limit(self._mix.stats.band)
-            guidance = self._converter.guidance
-            samples = generator(pending.to(self._converter.device), band=band, guidance=guidance)[0].cpu().numpy()
+            guidance = {"guidance": self._converter.guidance, "average": self._converter.average}
+            samples = generator(pending.to(self._converter.device), band=band, **guidance)[0].cpu().numpy()
         return np.ascontiguousarray(samples[(start - begin) * audio.hop : (self._rendered - begin) * audio.hop])
 
     def _next_conditioning(self, last: int) -> Conditioning:

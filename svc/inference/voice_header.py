@@ -71,7 +71,7 @@ class VoiceHeader:
         listed += f" and {len(names) - MAX_LISTED} more, see svc speakers --all" if len(names) > MAX_LISTED else ""
         near = get_close_matches(speaker.casefold(), [name.casefold() for name in names], 1)
         meant = [name for name in names if name.casefold() in near]
-        hint = f"did you mean {meant[0]}? Others: svc speakers" if meant else f"it has {listed}"
+        hint = f"did you mean {meant[0]}? All names: svc speakers" if meant else f"it has {listed}"
         raise WeightsError(f"no speaker {speaker!r} in this voice; {hint}")
 
     def to_json(self) -> str:
@@ -152,7 +152,7 @@ def _read_json(path: Path) -> dict[str, Any]:
             metadata = json.loads(stream.read(length)).get("__metadata__", {})
         header = json.loads(metadata["svc"])
     except FileNotFoundError:
-        raise WeightsError(f"{path}: no such file; check the path, or leave it out for the base voice") from None
+        raise WeightsError(f"{path}: no such file; check the path") from None
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror}); name a voice file") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

@@ -50,9 +50,9 @@ def envelope_loss(envelopes: Tensor, conditioning: Conditioning, audio: Tensor, 
 
 def total_envelope(envelopes: Tensor, conditioning: Conditioning) -> Tensor:
     """Log amplitude envelope (B, N, P) of both excitations together, at the level of the conditioning, in nepers."""
-    harmonics, noise = envelopes.float().unbind(dim=2)
+    harmonics, noisy = envelopes.float().unbind(dim=2)
     voiced = conditioning.voiced[..., None].clamp_min(1e-6)
-    total = 0.5 * torch.logaddexp(2 * harmonics + voiced.log(), 2 * noise)
+    total = 0.5 * torch.logaddexp(2 * harmonics + voiced.log(), 2 * noisy)
     return total + conditioning.loudness[..., None] * NEPERS_PER_DB
 
 
@@ -88,7 +88,7 @@ def spectral_envelope(audio: Tensor, f0: Tensor, hop: int, points: int) -> Tenso
 
     Args:
         audio: (B, T).
-        f0: (B, N) Hz, also in unvoiced frames.
+        f0: (B, N) Hz, also in unvoiced frames; of the batch of the audio.
         hop: samples in a frame of 10 ms.
         points: P, from 0 Hz to Nyquist.
     """

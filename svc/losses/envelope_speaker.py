@@ -18,8 +18,8 @@ from svc.losses.speaker import EPS, centroid
 class EnvelopeSpeakerLoss(nn.Module):
     """Cosine distance of the speaker encoder's embedding of converted envelopes to the centroid of their speaker.
 
-    The phone loss of envelopes holds them at those of the source, whose voice they then keep in part. This loss holds
-    them at the target. Both sides are envelopes, as there.
+    The phone loss keeps envelopes near those of the source, and with them a part of its voice; this loss pulls them to
+    the target. The enrolment is by envelopes too.
 
     Args:
         enrolment: for each speaker log amplitude envelopes (K, N, P) of recordings, and a weight (K,) for each.

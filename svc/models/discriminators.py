@@ -79,8 +79,9 @@ class EnvelopeDiscriminator(Discriminator):
         0 nepers is the level of the loudest frame; ``speaker``: embeddings (B, E).
         """
         assert speaker is not None
-        warped = audio @ mel_positions(audio.shape[-1], self.bands, self.nyquist).to(audio.device)
-        level = 0.5 * torch.logaddexp(2 * warped, torch.tensor(2 * ENVELOPE_FLOOR, device=audio.device))
+        with torch.autocast(audio.device.type, enabled=False):  # rounded logarithms would be heard as steps
+            warped = audio.float() @ mel_positions(audio.shape[-1], self.bands, self.nyquist, audio.device)
+            level = 0.5 * torch.logaddexp(2 * warped, torch.full_like(warped, 2 * ENVELOPE_FLOOR))
         signal = ((level - ENVELOPE_MEAN) / ENVELOPE_DEVIATION)[:, None].contiguous(memory_format=torch.channels_last)
         scores, activations = _run_view(self.views[0], signal)
         direction = self.projection(functional.layer_norm(speaker.float(), speaker.shape[-1:]))
@@ -175,9 +176,9 @@ def hidden_channels(config: DiscriminatorConfig) -> list[int]:
     return [min(config.max_channels, config.channels * 4**i) for i in range(len(config.strides) + 1)]
 
 
-def mel_positions(points: int, bands: int, nyquist: float) -> Tensor:
+def mel_positions(points: int, bands: int, nyquist: float, device: torch.device | str = "cpu") -> Tensor:
     """Matrix (points, bands) that interpolates values at equal distances in Hz to equal distances on the mel scale."""
-    mel = torch.linspace(0, 2595 * math.log10(1 + nyquist / 700), bands)
+    mel = torch.linspace(0, 2595 * math.log10(1 + nyquist / 700), bands, device=device)
     position = 700 * (10 ** (mel / 2595) - 1) / nyquist * (points - 1)
     return linear_interpolation(points, position)
 

@@ -82,13 +82,15 @@ class Generator(nn.Module):
         use_wavenet: bool = True,
         band: float = 0.0,
         guidance: float = 0.0,
+        average: Tensor | None = None,
         synthesise: bool = True,
     ) -> Tensor:
         """Audio (B, N·hop); ``use_wavenet=False`` returns the output of the source–filter stage, if there is one.
 
         Above ``band`` in Hz, if given, the envelopes of the stage fall: no recording of the speaker says what is there.
-        ``guidance`` w makes the log envelopes E of the stage (1 + w) E − w A, where A are those of the average speaker,
-        as classifier-free guidance (Ho and Salimans 2022) does with scores: what is special to the speaker grows.
+        ``guidance`` w makes the log envelopes E of the stage (1 + w) E − w A, where A are those of the average speaker
+        of the voice, as classifier-free guidance (Ho and Salimans 2022) does with scores: what is special to the
+        speaker grows. ``average`` (S,) are the weights of the speakers in A, equal ones if not given.
         ``synthesise=False`` returns the log envelopes (B, N, 2, P) instead of audio.
         """
         if self.source_filter is None:
@@ -102,9 +104,11 @@ class Generator(nn.Module):
         with torch.set_grad_enabled(torch.is_grad_enabled() and not use_wavenet):
             hidden = self.conditioner(conditioning)
             envelopes = self.source_filter.envelopes(hidden)
-            if guidance:
-                average = conditioning.with_speaker(torch.full_like(conditioning.speaker, 1 / self.num_speakers))
-                envelopes = torch.lerp(self.source_filter.envelopes(self.conditioner(average)), envelopes, 1 + guidance)
+            if guidance and self.num_speakers > 1:
+                if average is None:
+                    average = conditioning.speaker.new_full((self.num_speakers,), 1 / self.num_speakers)
+                hidden_of_average = self.conditioner(conditioning.with_speaker(average.expand(len(envelopes), -1)))
+                envelopes = torch.lerp(self.source_filter.envelopes(hidden_of_average), envelopes, 1 + guidance)
         if use_wavenet:
             assert self.wavenet is not None
             envelopes = self._refine(self.wavenet, envelopes, hidden)

@@ -36,11 +36,11 @@ def discriminator_metrics(
     device = next(discriminator.parameters()).device
     wins, losses = [], []
     for output in outputs:
-        real, fake = _middle_segments(output, config)
         speaker = output.clip.conditioning.speaker.to(device) @ embedding
         if isinstance(discriminator, EnvelopeDiscriminator):
             real, fake = _envelopes(output, config)
         else:
+            real, fake = _middle_segments(output, config)
             level = rms_level(real)
             real, fake = real / level, fake / level
         real_out, fake_out = discriminator(real.to(device), speaker), discriminator(fake.to(device), speaker)
@@ -68,7 +68,7 @@ def _envelopes(output: ValidationOutput, config: Config) -> tuple[Tensor, Tensor
     """Envelopes (1, N, P) of a clip and of its reconstruction, as the discriminator sees them."""
     conditioning, band, hop = output.clip.conditioning, output.clip.band, config.hop
     audio = torch.cat([output.clip.audio, output.reconstruction[None]])
-    envelopes = spectral_envelope(audio, conditioning.f0, hop, config.model.envelope_points)
+    envelopes = spectral_envelope(audio, conditioning.f0.expand(2, -1), hop, config.model.envelope_points)
     real, fake = relative_envelope(envelopes, conditioning, band, hop).split(1)
     return real, fake
 

@@ -101,7 +101,7 @@ def train_step(
             )
         if of_envelopes and mb.converted_from:
             envelopes = fake[size:] if envelopes_alone and adversarial else None
-            losses |= envelope_losses(accelerator.unwrap_model(generator), mb, of_envelopes, envelopes)
+            losses |= envelope_losses(accelerator.unwrap_model(generator), mb, of_envelopes, envelopes, use_wavenet)
         if adversarial:
             if not reuse:
                 mb.judged = discriminator_inputs(mb, fake, config)
@@ -120,7 +120,11 @@ def train_step(
 
 
 def envelope_losses(
-    generator: nn.Module, mb: MicroBatch, of_envelopes: Mapping[str, EnvelopeLoss], envelopes: Tensor | None
+    generator: nn.Module,
+    mb: MicroBatch,
+    of_envelopes: Mapping[str, EnvelopeLoss],
+    envelopes: Tensor | None,
+    use_wavenet: bool,
 ) -> Losses:
     """Losses ``conversion/NAME`` of converted envelopes, without audio; they are predicted here if not given.
 
@@ -128,7 +132,7 @@ def envelope_losses(
     """
     converted = mb.conditioning.select(slice(len(mb.audio), None))
     if envelopes is None:
-        envelopes = generator(converted, use_wavenet=False, synthesise=False)
+        envelopes = generator(converted, use_wavenet, synthesise=False)
     source = select_items(mb.audio, mb.converted_from)
     return {f"conversion/{name}": loss(envelopes, converted, source) for name, loss in of_envelopes.items()}
 

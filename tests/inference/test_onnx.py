@@ -64,7 +64,7 @@ def test_the_graph_gives_the_audio_of_the_generator(kind):
     for frames in (100, 37, 1):
         inputs = onnx.example_inputs(voice, frames)
         with torch.inference_mode():
-            wanted = onnx._GeneratorWithTensorInputs(voice.generator, 0.4)(*inputs).numpy()
+            wanted = onnx._GeneratorWithTensorInputs(voice.generator, 0.4, torch.full((2,), 0.5))(*inputs).numpy()
         audio = run(graph_session, inputs)
         assert audio.shape == wanted.shape == (1, frames * voice.config.hop)
         assert np.abs(audio - wanted).max() < 1e-5 * np.abs(wanted).max()
@@ -89,6 +89,7 @@ def test_the_graph_says_what_is_needed_to_run_it():
         "content_channels": 20,
         "speakers": ["Ann", "Bob Ö."],
         "card": {"licence": "CC0"},
+        "guidance": 0.4,
     }
 
 

@@ -52,7 +52,7 @@ def test_speakers_by_name_and_number(voice):
     assert (voice.speaker_index("Bob Ö."), voice.speaker_index("0"), voice.speaker_index("1")) == (1, 0, 1)
     assert voice.speaker_index("ann") == 0
     assert voice.speaker_index(unicodedata.normalize("NFD", "Bob Ö.")) == 1  # as a Mac writes it
-    with pytest.raises(WeightsError, match=r"did you mean Ann\? Others: svc speakers"):
+    with pytest.raises(WeightsError, match=r"did you mean Ann\? All names: svc speakers"):
         voice.speaker_index("anne")
     many = replace(voice, speakers=tuple(replace(voice.speakers[0], name=f"s{n}", number=n) for n in range(15)))
     with pytest.raises(WeightsError, match="11 s11 and 3 more, see svc speakers --all"):

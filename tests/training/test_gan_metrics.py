@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from svc.config import load
-from svc.models.discriminators import Discriminator
+from svc.models.discriminators import Discriminator, EnvelopeDiscriminator
 from svc.training.gan_metrics import PERIOD, Diagnostics, discriminator_metrics, wavenet_levels
 from svc.training.validation import ValidationClip, ValidationOutput
 
@@ -50,6 +50,23 @@ def test_accuracy_counts_clips_whose_reconstruction_scores_lower():
         discriminator_metrics(LevelDiscriminator(-1.0), outputs[:1], CONFIG, EMBEDDING)["discriminator_accuracy"] == 0.0
     )
     assert discriminator_metrics(LevelDiscriminator(), [], CONFIG, EMBEDDING) == {}
+
+
+def test_an_envelope_discriminator_sees_the_envelopes_of_both():
+    """One without weights but a bias scores all alike; what it sees of a clip and of a duller one differs."""
+    config = load(None, {"sample_rate": RATE, "discriminator.channels": 4})
+    network = EnvelopeDiscriminator(config.discriminator, RATE, embedding_dim=4)
+    frames, loudness = 100, torch.full((1, 100), -20.0)
+    own = SimpleNamespace(speaker=torch.ones(1, 1), f0=torch.full((1, frames), 200.0), loudness=loudness)
+    buzz = sum(tone(200 * k, -30) for k in range(1, 40))
+    clip = ValidationClip("a.wav", "a", own, {}, buzz[None], torch.tensor([RATE / 2]))  # type: ignore[arg-type]
+    seen = []
+    network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    metrics = discriminator_metrics(network, [ValidationOutput(clip, tone(200, -30), {})], config, EMBEDDING)
+    assert set(metrics) == {"discriminator_accuracy", "discriminator_loss"}
+    assert [signal.shape for signal in seen] == [(1, frames, config.model.envelope_points)] * 2
+    real, fake = (signal[0, 50, 60:100].mean() for signal in seen)
+    assert float(real - fake) > 2
 
 
 def test_only_the_middle_of_a_clip_counts():
