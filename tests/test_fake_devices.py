@@ -26,6 +26,7 @@ from svc.config import Config
 from svc.data.batch import Batch
 from svc.encoders import shared
 from svc.features.conditioning import Conditioning
+from svc.losses.envelope_phones import EnvelopePhoneLoss
 from svc.losses.perceptual import build_perceptual_losses
 from svc.training.optim import make_optimizer
 from svc.training.state import TrainState, create_state
@@ -35,10 +36,18 @@ CHANNELS, SPEAKERS = 20, 3
 
 
 class FakeGPU(TorchDispatchMode):
-    """A device ``cuda`` of fake tensors, on which no result may be float64: Apple's GPUs do not have it."""
+    """A device ``cuda`` of fake tensors, on which no result may be float64: Apple's GPUs do not have it.
+
+    Nothing may be copied there with a wait for what is queued.
+    """
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
+        if (
+            func is torch.ops.aten._to_copy.default
+            and args[0].device.type == "cpu" != torch.device(kwargs.get("device") or "cpu").type
+        ):
+            assert kwargs.get("non_blocking"), "copy with a host sync"
         on_gpu = any(isinstance(value, FakeTensor) for value in tree_leaves((args, kwargs)))
         if not on_gpu and torch.device(kwargs.get("device") or "cpu").type == "cpu":
             with unset_fake_temporarily():
@@ -88,17 +97,18 @@ def fill_gradients(state: TrainState) -> None:
         parameter.grad = torch.empty_like(parameter)
 
 
-def run_step(config: Config, step: int) -> dict[str, Tensor]:
+def run_step(config: Config, step: int, phones: EnvelopePhoneLoss | None = None) -> dict[str, Tensor]:
     perceptual = build_perceptual_losses(config)
     state = create_state(config, content_channels=CHANNELS, num_speakers=SPEAKERS, device=torch.device("cpu"))
     with fake_gpu():
         move([state.generator, state.discriminator, state.ema_generator])
         move(part for loss in perceptual.values() for part in (loss.encoder, loss._resample))
+        move(filter(None, [phones]))
         state.generator_optimizer = make_optimizer(state.generator, 1e-3)
         state.discriminator_optimizer = make_optimizer(state.discriminator, 1e-3)
         state.step, accelerator = step, Accelerator(cpu=True)
         accelerator.backward = lambda _loss: fill_gradients(state)
-        return train_step(state, segments(config).to("cuda"), config, accelerator, perceptual)
+        return train_step(state, segments(config).to("cuda"), config, accelerator, perceptual, phones)
 
 
 @pytest.fixture(scope="module")
@@ -120,8 +130,16 @@ def test_a_step_stays_on_its_device(with_crepe, monkeypatch):
 
 def test_a_step_on_envelopes_stays_on_its_device(tiny, monkeypatch):
     monkeypatch.setattr(TrainState, "count_skipped", lambda *_: None)
-    losses = run_step(replace(tiny, train=replace(tiny.train, synthesis_start_step=3, wavenet_start_step=3)), step=1)
-    assert losses["envelope"].device.type == "cuda"
+    train = replace(tiny.train, synthesis_start_step=3, wavenet_start_step=3)
+    conversion = replace(tiny.loss.conversion, envelope_phones=1.0)
+    loss, targets = (
+        replace(tiny.loss, conversion=conversion, aperiodicity=1.0),
+        replace(tiny.virtual_speakers, fraction=0.5),
+    )
+    config = replace(tiny, train=train, loss=loss, virtual_speakers=targets)
+    losses = run_step(config, 1, EnvelopePhoneLoss(tiny.model.envelope_points, tiny.sample_rate))
+    names = "envelope", "aperiodicity", "conversion/envelope_phones"
+    assert {losses[name].device.type for name in names} == {"cuda"}
 
 
 @pytest.mark.parametrize(
@@ -130,8 +148,9 @@ def test_a_step_on_envelopes_stays_on_its_device(tiny, monkeypatch):
         (lambda loss: loss + torch.zeros(3), RuntimeError),
         (lambda loss: loss.double(), AssertionError),
         (float, DataDependentOutputException),
+        (lambda loss: loss + torch.zeros(3).to("cuda"), AssertionError),
     ],
-    ids=["mixed devices", "float64", "host sync"],
+    ids=["mixed devices", "float64", "host sync", "blocking copy"],
 )
 def test_mistakes_are_found(mistake, error):
     with fake_gpu(), pytest.raises(error):

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from svc.audio.weighting import a_weighting
+from svc.utils.hardware import copy_to
 from svc.utils.units import hop_samples
 
 FLOOR = -100.0  # dB of A-weighted loudness
@@ -57,7 +58,7 @@ def power_spectrogram(audio: Tensor, size: int, hop: int, fft: int | None = None
     if not frames.numel():  # the FFT of the MKL refuses an empty batch
         return audio.new_zeros(*frames.shape[:-1], (fft or size) // 2 + 1)
     window = torch.hann_window(size, dtype=audio.dtype)  # on the CPU, where its sum is no host sync
-    spectrum = rfft_cheap_grad(frames * window.to(audio.device), fft or size)
+    spectrum = rfft_cheap_grad(frames * copy_to(window, audio.device), fft or size)
     return (spectrum.real.square() + spectrum.imag.square()) * (4.0 / float(window.sum()) ** 2)  # abs() is slow
 
 
@@ -74,7 +75,7 @@ def a_weighted_loudness(audio: Tensor, sample_rate: int) -> Tensor:
     """
     hop = hop_samples(sample_rate)
     size = WINDOW_FRAMES * hop
-    power = power_spectrogram(audio, size, hop) @ _weights(size, sample_rate).to(audio)
+    power = power_spectrogram(audio, size, hop) @ copy_to(_weights(size, sample_rate).to(audio.dtype), audio.device)
     return 10 * torch.log10(power + 10 ** (FLOOR / 10))
 
 

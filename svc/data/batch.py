@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from svc.features.conditioning import Conditioning
+from svc.utils.hardware import copy_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,8 @@ class Batch:
 
     def to(self, device: torch.device | str) -> Batch:
         """The same on another device; the band stays on the CPU, so that comparing it is no host sync."""
-        return Batch(self.conditioning.to(device), self.audio.to(device), self.band, self.other_speaker.to(device))
+        audio, other_speaker = copy_to(self.audio, device), copy_to(self.other_speaker, device)
+        return Batch(self.conditioning.to(device), audio, self.band, other_speaker)
 
     def micro_batches(self, count: int) -> list[Batch]:
         """Split into ``count`` batches of equal size, for gradient accumulation."""

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from svc.utils.hardware import copy_to
 from svc.utils.units import F0_RANGE_HZ, FRAMES_PER_SECOND, semitones_to_ratio
 
 NOISE_OFFSET = 2**31  # frames; no song starts there
@@ -35,7 +36,7 @@ class Conditioning:
 
     def to(self, device: torch.device | str) -> Conditioning:
         """The same on another device."""
-        return Conditioning(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
+        return Conditioning(**{f.name: copy_to(getattr(self, f.name), device) for f in fields(self)})
 
     def crop(self, first: int, last: int) -> Conditioning:
         """Frames first … last − 1."""
@@ -62,7 +63,7 @@ class Conditioning:
 
     def with_new_noise(self, phase_offset: Tensor) -> Conditioning:
         """The same with other noise, and pulses shifted by a phase offset (B,) in cycles."""
-        phase = (self.phase + phase_offset.to(self.phase.device)[:, None]) % 1.0
+        phase = (self.phase + copy_to(phase_offset, self.phase.device)[:, None]) % 1.0
         return replace(self, start_frame=self.start_frame + NOISE_OFFSET, phase=phase)
 
     @staticmethod

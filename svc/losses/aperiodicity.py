@@ -10,6 +10,7 @@ from torch.nn import functional
 from svc.features.conditioning import Conditioning
 from svc.losses.envelope import BAND_SHARE, ERB_SLOPE, NEPERS_PER_DB, POWER_FLOOR, pitch_adaptive_power
 from svc.models.excitation import harmonic
+from svc.utils.hardware import copy_to
 from svc.utils.units import FRAMES_PER_SECOND
 
 PERIODS = 6.0  # in the Hann window: its main lobe ends at a third of f0
@@ -37,7 +38,8 @@ def aperiodicity_loss(envelopes: Tensor, conditioning: Conditioning, audio: Tens
         leakage = power_between_harmonics(pulses, f0, hop, points)
         target = 0.5 * _cells(power_between_harmonics(audio, f0, hop, points)).log()
         frequency = torch.linspace(0, hop * FRAMES_PER_SECOND / 2, points, device=audio.device)
-        inside = (frequency > 0.5 * f0[..., None]) & (frequency < BAND_SHARE * band.to(audio.device)[:, None, None])
+        below_band = frequency < BAND_SHARE * copy_to(band, audio.device)[:, None, None]
+        inside = below_band & (frequency > 0.5 * f0[..., None])
         weight = _cells(voiced[..., None] * inside / (1 + ERB_SLOPE * frequency))
         weight = weight * (_cells(voiced[..., None].expand(*voiced.shape, points)) > 0.99)
     harmonics, noise = (2 * (envelopes.float() + conditioning.loudness[..., None, None] * NEPERS_PER_DB)).unbind(dim=2)

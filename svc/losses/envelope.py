@@ -13,6 +13,7 @@ from torch.nn import functional
 from svc.audio.stft import frame
 from svc.features.conditioning import Conditioning
 from svc.models.excitation import harmonic, noise
+from svc.utils.hardware import copy_to
 from svc.utils.units import FRAMES_PER_SECOND
 
 NEPERS_PER_DB = math.log(10) / 20
@@ -43,7 +44,7 @@ def envelope_loss(envelopes: Tensor, conditioning: Conditioning, audio: Tensor, 
     with torch.no_grad():
         target = spectral_envelope(audio, conditioning.f0, hop, envelopes.shape[-1])
         frequency = torch.linspace(0, hop * FRAMES_PER_SECOND / 2, envelopes.shape[-1], device=audio.device)
-        below_band = frequency < BAND_SHARE * band.to(audio.device)[:, None, None]
+        below_band = frequency < BAND_SHARE * copy_to(band, audio.device)[:, None, None]
         weight = below_band * (frequency > 0.5 * conditioning.f0[..., None]) / (1 + ERB_SLOPE * frequency)
     return ((predicted - target).abs() * weight).sum() / weight.sum()
 
@@ -78,7 +79,7 @@ def measured_envelope(envelopes: Tensor, conditioning: Conditioning, hop: int) -
 def relative_envelope(envelopes: Tensor, conditioning: Conditioning, band: Tensor, hop: int) -> Tensor:
     """Log envelopes (B, N, P) relative to the loudness of the loudest frame, and very low above the band (B,) in Hz."""
     frequency = torch.linspace(0, hop * FRAMES_PER_SECOND / 2, envelopes.shape[-1], device=envelopes.device)
-    outside = frequency > BAND_SHARE * band.to(envelopes.device)[:, None, None]
+    outside = frequency > BAND_SHARE * copy_to(band, envelopes.device)[:, None, None]
     loudest = conditioning.loudness.amax(dim=-1)[:, None, None] * NEPERS_PER_DB
     return (envelopes - loudest).masked_fill(outside, math.log(POWER_FLOOR))
 

@@ -10,6 +10,7 @@ from torch.nn import functional
 from svc.audio.stft import rfft_cheap_grad
 from svc.audio.weighting import weight
 from svc.config import LossConfig
+from svc.utils.hardware import copy_to
 
 FLOOR = 1e-5  # magnitude of a full-scale sine is about size / 4
 MIN_LEVEL = 3e-3  # level of white noise as loud as the softest segment that has its own norm
@@ -99,5 +100,5 @@ def limit_band(audio: Tensor, band: Tensor, sample_rate: int) -> Tensor:
     frequency = torch.linspace(0, sample_rate / 2, spectrum.shape[-1])
     below = ((band.float()[:, None] - frequency) / TRANSITION_HZ).clamp(0, 1)
     below = torch.where((band < sample_rate / 2)[:, None], below, 1.0)
-    gain = (0.5 - 0.5 * torch.cos(torch.pi * below)).to(audio.device)
-    return torch.fft.irfft(spectrum * gain, n=audio.shape[-1])
+    gain = 0.5 - 0.5 * torch.cos(torch.pi * below)
+    return torch.fft.irfft(spectrum * copy_to(gain, audio.device), n=audio.shape[-1])

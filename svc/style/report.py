@@ -59,13 +59,16 @@ def measure(result: StyleResult, style: Audio, config: StyleConfig) -> dict[str,
 
 def describe(measures: dict[str, Any]) -> str:
     """Three lines: style loss, agreement with the content, and the speaker that the judge takes it for."""
-    change = "style loss {style_start:.3g} → {style_end:.3g}, content loss {content_end:.3g}"
+    drop = measures["style_start"] / max(measures["style_end"], 1e-30)
+    change = f"style loss {{style_start:.3g}} → {{style_end:.3g}} (÷ {drop:.3g}), content loss {{content_end:.3g}}"
     pitch = "pitch within {f0_median_error_cents:.0f} cents"
     if math.isnan(measures["f0_median_error_cents"]):
         pitch = "pitch lost"
     agreement = f"against the content: {pitch}, loudness correlation {{loudness_correlation:.2f}}"
     verdict = ("taken for the speaker of the {nearest_speaker}: similarity {cosine_to_style:.2f} to the style, "
                f"{{cosine_to_content:.2f}} to the content, by {JUDGES[measures['judge']]}")  # fmt: skip
+    if measures["nearest_speaker"] == "content":
+        verdict += "; the texture moved, the speaker did not: for that, svc convert CONTENT -s STYLE"
     return "\n".join(f"  {line.format(**measures)}" for line in (change, agreement, verdict))
 
 

@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from svc.config import VirtualSpeakersConfig
 from svc.features.conditioning import Conditioning
+from svc.utils.hardware import copy_to
 
 
 class SpeakerDraw(NamedTuple):
@@ -56,7 +57,7 @@ def with_other_speakers(conditioning: Conditioning, other: Tensor, draw: Speaker
         draw: random numbers for the K segments.
     """
     speakers, own = conditioning.speaker.shape[1], conditioning.speaker.argmax(dim=-1)
-    draw = SpeakerDraw(*(numbers.to(own.device) for numbers in draw))
+    draw = SpeakerDraw(*(copy_to(numbers, own.device) for numbers in draw))
     target = torch.where(other == own, (own + draw.target_offset) % speakers, other)
     partner = _skip_two(own, target, draw.mix_partner) if speakers > 2 else own
     weight = draw.mix_weight[:, None]

@@ -21,6 +21,16 @@ def bf16_is_fast(device: "torch.device") -> bool:
     return device.type == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
+def copy_to(tensor: "torch.Tensor", device: "torch.device | str") -> "torch.Tensor":
+    """A tensor on a device, without a host sync: a blocking copy to a GPU waits for all that is queued there.
+
+    Only CUDA keeps a copy of what has not been sent yet.
+    """
+    import torch
+
+    return tensor.to(device, non_blocking=torch.device(device).type == "cuda")
+
+
 def use_bf16(precision: str, device: "torch.device") -> bool:
     """Whether ``train.precision`` (``auto``, ``no`` or ``bf16``) means bf16 on a device."""
     return precision == "bf16" or (precision == "auto" and bf16_is_fast(device))
