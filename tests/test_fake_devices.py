@@ -97,18 +97,18 @@ def fill_gradients(state: TrainState) -> None:
         parameter.grad = torch.empty_like(parameter)
 
 
-def run_step(config: Config, step: int, phones: EnvelopePhoneLoss | None = None) -> dict[str, Tensor]:
+def run_step(config: Config, step: int, of_envelopes: dict[str, EnvelopePhoneLoss] | None = None) -> dict[str, Tensor]:
     perceptual = build_perceptual_losses(config)
     state = create_state(config, content_channels=CHANNELS, num_speakers=SPEAKERS, device=torch.device("cpu"))
     with fake_gpu():
         move([state.generator, state.discriminator, state.ema_generator])
         move(part for loss in perceptual.values() for part in (loss.encoder, loss._resample))
-        move(filter(None, [phones]))
+        move((of_envelopes or {}).values())
         state.generator_optimizer = make_optimizer(state.generator, 1e-3)
         state.discriminator_optimizer = make_optimizer(state.discriminator, 1e-3)
         state.step, accelerator = step, Accelerator(cpu=True)
         accelerator.backward = lambda _loss: fill_gradients(state)
-        return train_step(state, segments(config).to("cuda"), config, accelerator, perceptual, phones)
+        return train_step(state, segments(config).to("cuda"), config, accelerator, perceptual, of_envelopes or {})
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +137,8 @@ def test_a_step_on_envelopes_stays_on_its_device(tiny, monkeypatch):
         replace(tiny.virtual_speakers, fraction=0.5),
     )
     config = replace(tiny, train=train, loss=loss, virtual_speakers=targets)
-    losses = run_step(config, 1, EnvelopePhoneLoss(tiny.model.envelope_points, tiny.sample_rate))
+    phones = EnvelopePhoneLoss(tiny.model.envelope_points, tiny.sample_rate)
+    losses = run_step(config, 1, {"envelope_phones": phones})
     names = "envelope", "aperiodicity", "conversion/envelope_phones"
     assert {losses[name].device.type for name in names} == {"cuda"}
 
