@@ -29,7 +29,7 @@ def main(
     speaker: Annotated[str, typer.Option("-s", "--speaker", help="name, #number or mix")] = "#0",
     seconds: Annotated[int, typer.Option(min=20, help="length of the held note")] = 90,
 ) -> None:
-    """Print measures of vibrato, whisper, glide, creak (to the deepest speaker), stereo position and a 5.1 file."""
+    """Print measures of vibrato, whisper, glide, creak (to a deep, a middle, a high voice), stereo and a 5.1 file."""
     from svc.audio.files import Audio
     from svc.audio.resample import resample
     from svc.evaluation.metrics.f0 import praat
@@ -67,10 +67,13 @@ def main(
         )
         what = f"glide, {LOW:g} to {HIGH:g} Hz in {GLIDE_SECONDS} s, {name}"
         rows += _errors(what, *measure(glide, 65.0, 1500.0))
-    deepest = min((one for one in converter.voice.speakers if one.median_f0), key=lambda one: one.median_f0)
+    by_pitch = sorted((one for one in converter.voice.speakers if one.median_f0), key=lambda one: one.median_f0)
+    targets = {one.number: one for one in (by_pitch[0], by_pitch[len(by_pitch) // 2], by_pitch[-1])}.values()
     for singer, name in ((1, "bass"), (3, "ringing tenor")):
-        creak = measure(_verse([singer], CREAK_PHRASE, median=CREAK_HZ), 25.0, 300.0, f"#{deepest.number}")
-        rows += _errors(f"creak from {CREAK_HZ:g} Hz, {name} to {deepest.name}", *creak)
+        phrase = _verse([singer], CREAK_PHRASE, median=CREAK_HZ)
+        for one in targets:
+            what = f"creak from {CREAK_HZ:g} Hz, {name} to {one.name} ({one.median_f0:.0f} Hz)"
+            rows += _errors(what, *measure(phrase, 25.0, 300.0, f"#{one.number}"))
     typer.echo(Table(["synthetic truth", "measure", "tracked", "converted"], rows).markdown())
     with tempfile.TemporaryDirectory() as folder:
         rows = _channels(converter, speaker, Path(folder))

@@ -24,6 +24,7 @@ VERSION = 6  # of the extraction below; part of every key in the store
 E = TypeVar("E", bound=Encoder)
 Progress = Callable[[str, int], object]  # name of a stage, and the number of frames it has done
 
+MAX_OFFSET = 2e-3  # of full scale; pauses of good recordings are not much softer
 _CHUNK, _MARGIN = 6_000, 2  # frames of loudness at a time, and those of its window on either side
 
 
@@ -75,6 +76,7 @@ class FeatureExtractor:
 
         A curve (N,) in Hz, 0 for unvoiced, is taken as f0; without one CREPE tracks it.
         """
+        audio = without_offset(audio)
         frames = len(audio.samples) * 100 // audio.rate
         level = measure_loudness(audio)
         if curve is None:
@@ -94,13 +96,19 @@ class FeatureExtractor:
 
     def perturbed_content(self, audio: Audio, level: NDArray[np.float32]) -> NDArray[np.float32]:
         """Perturbed content (W, C, N), one for each perturbation factor, of audio of a level (N,) in dB."""
-        options = self.config.features.content
+        options, audio = self.config.features.content, without_offset(audio)
         perturbed = [
             content.extract(self.encoder, options.layer, audio, len(level), level, factor)
             for factor in options.perturbation_factors
         ]
         empty = np.zeros((0, content.channels(options), len(level)), dtype=np.float32)
         return np.stack(perturbed) if perturbed else empty
+
+
+def without_offset(audio: Audio) -> Audio:
+    """The same without a DC offset, if there is one: windows leak it into the bins above, and pauses are not silent."""
+    offset = audio.samples.mean(dtype=np.float64) if len(audio.samples) else 0.0
+    return Audio(audio.samples - np.float32(offset), audio.rate) if abs(offset) > MAX_OFFSET else audio
 
 
 def shared_extractor(config: Config, device: str = "cpu") -> FeatureExtractor:
