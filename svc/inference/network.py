@@ -41,7 +41,10 @@ class _AllocationLimit(TorchFunctionMode):
 
 
 def average_speaker(voice: VoiceHeader) -> Tensor:
-    """Weights (S,) of the average speaker for guidance: speakers of the training alike; fitted ones change nobody."""
+    """Weights (S,) of the average speaker for guidance: speakers of the training alike.
+
+    So a fitted speaker changes nobody; to remove one of the training changes the average.
+    """
     trained = torch.tensor([float(speaker.kind == "trained") for speaker in voice.speakers])
     return trained / trained.sum() if trained.any() else torch.full_like(trained, 1 / len(trained))
 

@@ -205,7 +205,7 @@ WRONG = {
     "folder as a song": (["convert", "-s", "0", "."], "is a folder; add -r"),
     "long name": (["convert", "-s", "0", "song.wav", "-o", "x" * 300 + ".wav"], "cannot be a file name"),
     "no such song": (["convert", "-s", "0", "none.wav"], "no such file"),
-    "no such voice": (["convert", "-s", "0", "-v", "none", "song.wav"], "cannot be read"),
+    "no such voice": (["convert", "-s", "0", "-v", "none", "song.wav"], "no such file"),
     "transpose": (["convert", "-s", "0", "-t", "high", "song.wav"], "give auto, match, or semitones"),
     "device": (["convert", "-s", "0", "--device", "tpu", "song.wav"], "not there; use cpu"),
     "format": (["convert", "-s", "0", "song.wav", "-o", "song.xyz"], "format"),

@@ -49,7 +49,7 @@ def test_merge(world, voice, monkeypatch, capsys):
         (["rename", V, "0", "Bea", "-o", V], "exists already"),
         (["remove", V, "Zoe", "-o", "b.safetensors"], "it has 0 Ann"),
         (["merge", V, "song.wav", "-o", "b.safetensors"], "song.wav: is not a safetensors file"),
-        (["speakers", "nothing.safetensors"], "nothing.safetensors: cannot be read"),
+        (["speakers", "nothing.safetensors"], "nothing.safetensors: no such file"),
     ],
     ids=lambda value: " ".join(value[:3]) if isinstance(value, list) else "",
 )

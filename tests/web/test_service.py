@@ -297,7 +297,7 @@ def test_a_speaker_is_added_without_training(service, monkeypatch):
     [
         ("import sys; print('noise'); sys.exit('svc: Cy: nothing usable')", "Cy: nothing usable."),
         ("raise ValueError('secret')", "the fit failed; try other recordings."),
-        ("pass", "voice.safetensors: cannot be read"),
+        ("pass", "voice.safetensors: no such file"),
         ("import sys; open(sys.argv[3], 'w').write('no voice')", "not a safetensors file"),
     ],
 )
