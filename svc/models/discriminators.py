@@ -79,7 +79,7 @@ class EnvelopeDiscriminator(Discriminator):
         0 nepers is the level of the loudest frame; ``speaker``: embeddings (B, E).
         """
         assert speaker is not None
-        with torch.autocast(audio.device.type, enabled=False):  # rounded logarithms would be heard as steps
+        with torch.autocast(audio.device.type, enabled=False):  # logarithms need fp32
             warped = audio.float() @ mel_positions(audio.shape[-1], self.bands, self.nyquist, audio.device)
             level = 0.5 * torch.logaddexp(2 * warped, torch.full_like(warped, 2 * ENVELOPE_FLOOR))
         signal = ((level - ENVELOPE_MEAN) / ENVELOPE_DEVIATION)[:, None].contiguous(memory_format=torch.channels_last)
