@@ -83,3 +83,16 @@ def test_a_warning_begins_a_line_though_a_bar_is_shown(world, monkeypatch, capsy
     warnings = [line.strip() for line in err.replace("\r", "\n").splitlines() if "header" in line]
     assert len(warnings) == 1
     assert warnings[0].startswith("recorded.wav: its header")
+
+
+def test_guidance_changes_the_voice(world, monkeypatch, capsys):
+    """The voice has .4; 0 is the plain voice, and a negative one is refused."""
+    sounds = {}
+    for guidance in (None, "0.4", "0"):
+        arguments = ["--guidance", guidance] if guidance else []
+        out = world / f"{guidance}.wav"
+        code, _, err = svc(monkeypatch, capsys, "convert", "song.wav", "-s", "Ann", "-o", out, *arguments)
+        assert code == 0, err
+        sounds[guidance] = out.read_bytes()
+    assert sounds[None] == sounds["0.4"] != sounds["0"]
+    assert svc(monkeypatch, capsys, "convert", "song.wav", "-s", "Ann", "--guidance", "-1")[0] == 2
