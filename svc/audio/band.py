@@ -11,8 +11,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from svc.audio.chunks import iter_chunks
-from svc.audio.files import Audio, Samples
+from svc.audio.files import Audio
 
 WINDOW_SECONDS = 0.1  # at least, rounded up to a power of two in samples
 MIN_DROP = 15.0  # dB of a cliff to a flat floor
@@ -29,18 +28,12 @@ FULL_BAND = 0.96  # of Nyquist: a band that ends above ends at Nyquist
 _BLACKMAN_HARRIS = (0.35875, -0.48829, 0.14128, -0.01168)  # side lobes at −92 dB
 
 
-def measure_band(samples: Samples, sample_rate: int) -> float:
-    """Highest frequency in Hz that a recording carries, Nyquist if its spectrum has no cliff.
+def measure_band(parts: Iterable[Audio]) -> float:
+    """Highest frequency in Hz that a recording carries, Nyquist if its spectrum has no cliff; 0 if there are no parts.
 
     Args:
-        samples: (T,).
-        sample_rate: Hz.
+        parts: of the recording, each at least as long as a window.
     """
-    return measure_band_of_parts(Audio(chunk, sample_rate) for chunk in iter_chunks(samples))
-
-
-def measure_band_of_parts(parts: Iterable[Audio]) -> float:
-    """``measure_band`` of a recording that comes in parts, each at least as long as a window; 0 if there are none."""
     power: NDArray[np.float64] | None = None
     rate = 0
     for part in parts:

@@ -21,7 +21,7 @@ from svc.errors import AudioError, DataError
 from svc.inference.base_voice import find_voice, name_voice
 
 if TYPE_CHECKING:
-    from svc.adaptation.pipeline import AdaptOptions, AdaptResult
+    from svc.adaptation.pipeline import AdaptResult
     from svc.adaptation.speech_or_singing import VoiceType
     from svc.data.prepare import Summary
     from svc.inference.voice import VoiceFile
@@ -74,12 +74,19 @@ def fit(
         if not zero_shot:
             check_output(out.with_suffix(".wav"), force)
             find_single_speaker(clips, name)  # before the voice is loaded
-    from svc.adaptation.pipeline import AdaptOptions, adapt
     from svc.inference.voice import VoiceFile
 
     about = "; ".join(text for text in (note, f"licence {licence}") if not text.endswith(NOT_STATED))
-    options = AdaptOptions(name, TYPES[type_], finetune_model, parse_overrides(overrides or []), about)
     path, work_dir = find_voice(voice), out.with_suffix(".fit")
+    if zero_shot:
+        if finetune_model or overrides:
+            raise DataError("--zero-shot: trains nothing; leave --finetune-model and --set out")
+        if main:
+            _save_zero_shot(VoiceFile.load(path), clips, out, name, TYPES[type_], about)
+        return
+    from svc.adaptation.pipeline import AdaptOptions, adapt
+
+    options = AdaptOptions(name, TYPES[type_], finetune_model, parse_overrides(overrides or []), about)
 
     def print_prepared(summary: "Summary", voice_type: "VoiceType") -> None:
         if main:
@@ -87,14 +94,7 @@ def fit(
             typer.echo(f"type: {'speech' if voice_type == 'speech' else 'singing'}; adapting {name_voice(path)}, "
                        f"intermediate files in {work_dir}")  # fmt: skip
 
-    loaded = VoiceFile.load(path)
-    if zero_shot:
-        if finetune_model or overrides:
-            raise DataError("--zero-shot: trains nothing; leave --finetune-model and --set out")
-        if main:
-            _save_zero_shot(loaded, clips, out, options)
-        return
-    result = adapt(loaded, clips, options, work_dir, jobs=jobs, cpu=cpu, on_prepared=print_prepared)
+    result = adapt(VoiceFile.load(path), clips, options, work_dir, jobs=jobs, cpu=cpu, on_prepared=print_prepared)
     if not main:
         return
     if result.outcome.interrupted:
@@ -108,7 +108,9 @@ def fit(
     typer.echo(f"next: svc convert --voice {out} --speaker {result.voice.speakers[-1].name!r} SONG.wav")
 
 
-def _save_zero_shot(voice: "VoiceFile", clips: Path, out: Path, options: "AdaptOptions") -> None:
+def _save_zero_shot(
+    voice: "VoiceFile", clips: Path, out: Path, name: str, voice_type: "VoiceType | None", about: str
+) -> None:
     from svc.adaptation.zero_shot import add_speaker
     from svc.audio.find import find_audio
 
@@ -116,7 +118,7 @@ def _save_zero_shot(voice: "VoiceFile", clips: Path, out: Path, options: "AdaptO
     if not paths:
         raise DataError(f"{clips}: holds no recordings; give a folder of clips, or one file")
     rejected: list[str] = []
-    voice = add_speaker(voice, options.name, paths, options.about, options.voice_type, rejected)
+    voice = add_speaker(voice, name, paths, about, voice_type, rejected)
     for reason in rejected:
         typer.echo(f"  rejected {reason}")
     voice.save(out)

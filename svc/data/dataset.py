@@ -33,7 +33,7 @@ class SegmentDataset(torch.utils.data.Dataset[Batch]):
     def __init__(self, prepared: Manifest, config: Config):
         self.prepared = prepared
         self.config = config
-        self.cache = FeatureCache(prepared.folder / "store")
+        self.cache = prepared.cache
         self.clips = [c for c in prepared.split("train") if c.frames >= config.segment_frames and c.active]
         without = {speaker.name for speaker in prepared.speakers} - {clip.speaker for clip in self.clips}
         if without or not self.clips:

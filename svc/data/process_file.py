@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from svc.audio import files
-from svc.audio.band import measure_band_of_parts
+from svc.audio.band import measure_band
 from svc.audio.segment import read_segment
 from svc.config import Config
 from svc.data.corpora import Recording
@@ -116,7 +116,7 @@ class _Entries:
         key, recording = self._key({"band": BAND_VERSION}), self.job.recording
         cached = self._read(key, "band")
         if cached is None:
-            band = round(measure_band_of_parts(read_segment(recording.path, recording.start, recording.end)))
+            band = round(measure_band(read_segment(recording.path, recording.start, recording.end)))
             cached = np.array([band], np.float32)
             self.cache.put(key, {"band": cached})
         return float(cached[0])

@@ -11,7 +11,6 @@ from svc import encoders
 from svc.config import Config
 from svc.data.dataset import count_active, read_audio
 from svc.data.manifest import Clip, Manifest
-from svc.features.cache import FeatureCache
 from svc.losses.envelope import spectral_envelope
 from svc.losses.envelope_phones import EnvelopePhoneLoss
 from svc.losses.envelope_speaker import EnvelopeSpeakerLoss
@@ -72,7 +71,7 @@ def restore_balance(losses: Mapping[str, AudioLoss], state: Mapping[str, Any]) -
 
 def enrolment_envelopes(prepared: Manifest, speaker: str, config: Config) -> tuple[Tensor, Tensor]:
     """Enrolment of a speaker: log envelopes (K, N, P) of training segments, evenly spaced, and their active shares."""
-    cache, length = FeatureCache(prepared.folder / "store"), config.segment_frames
+    cache, length = prepared.cache, config.segment_frames
     windows = _evenly_spaced_windows(prepared, speaker, length, MAX_ENVELOPE_SECONDS)
     envelopes, active = [], []
     for clip, first in windows:
@@ -90,8 +89,7 @@ def enrolment_audio(prepared: Manifest, speaker: str, config: Config) -> tuple[T
     Returns:
         Audio (K, T) at unit power, and the share of active frames in each window (K,).
     """
-    cache = FeatureCache(prepared.folder / "store")
-    length = config.clamp_to_segment(config.loss.speaker.segment_seconds)
+    cache, length = prepared.cache, config.clamp_to_segment(config.loss.speaker.segment_seconds)
     chosen = _evenly_spaced_windows(prepared, speaker, length, MAX_ENROLMENT_SECONDS)
     audio = torch.cat([read_audio(cache, clip, first, first + length, config.hop) for clip, first in chosen])
     active = []

@@ -12,7 +12,6 @@ from svc.audio.plot import plot_spectrogram
 from svc.config import Config
 from svc.data.dataset import read_audio, read_features
 from svc.data.manifest import Clip, Manifest
-from svc.features.cache import FeatureCache
 from svc.features.conditioning import Conditioning, one_hot
 from svc.features.transpose import choose_transposition
 from svc.losses.stft import limit_band, reconstruction_losses
@@ -67,8 +66,7 @@ def select_clips(prepared: Manifest, config: Config) -> list[ValidationClip]:
 
 
 def _read_clip(prepared: Manifest, clip: Clip, config: Config) -> ValidationClip:
-    cache = FeatureCache(prepared.folder / "store")
-    length = min(clip.frames, MAX_FRAMES)
+    cache, length = prepared.cache, min(clip.frames, MAX_FRAMES)
     names = [speaker.name for speaker in prepared.speakers]
     index = names.index(clip.speaker)
     others = [names[(index + offset) % len(names)] for offset in (1, 1 + len(names) // 2)]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import signal
 
 from svc.errors import DataError
+from svc.features.f0 import runs
 from svc.features.transpose import MAX_SEMITONES
 from svc.utils.units import FRAMES_PER_SECOND, semitones_to_ratio
 
@@ -33,7 +34,7 @@ def note_name(hertz: float) -> str:
 
 def find_notes(f0: Curve) -> list[Row]:
     """Rows of the notes of f0 (N,) in Hz, 0 where unvoiced: voiced stretches, divided where the pitch leaves a note."""
-    edges = np.flatnonzero(np.diff(f0 > 0, prepend=False, append=False)).reshape(-1, 2)
+    edges = runs(f0 > 0)
     rows: list[Row] = []
     for start, stop in edges[np.diff(edges, axis=1)[:, 0] >= MIN_FRAMES].tolist():
         splits, _ = signal.find_peaks(_steps(_semitones(f0[start:stop])), NEW_NOTE, distance=MIN_FRAMES)

@@ -5,7 +5,7 @@ import pytest
 import soxr
 from scipy import signal
 
-from svc.audio.band import measure_band, measure_band_of_parts
+from svc.audio import band
 from svc.audio.files import Audio
 
 SECONDS = 4
@@ -19,6 +19,10 @@ def noise(rate: int, slope: float = 0.0, seconds: float = SECONDS) -> np.ndarray
     spectrum *= np.maximum(frequencies / 500, 1) ** (-slope / 6.02)
     shaped = np.fft.irfft(spectrum, len(samples))
     return (0.5 * shaped / np.abs(shaped).max()).astype(np.float32)
+
+
+def measure_band(samples: np.ndarray, rate: int) -> float:
+    return band.measure_band([Audio(samples, rate)])
 
 
 def in_16_bits(samples: np.ndarray) -> np.ndarray:
@@ -73,8 +77,8 @@ def test_downsampled_recordings_are_full_band():
 def test_parts_and_short_recordings():
     samples = soxr.resample(noise(16_000), 16_000, 44_100, quality="HQ")
     parts = (Audio(part, 44_100) for part in np.array_split(samples, 3))
-    assert measure_band_of_parts(parts) == pytest.approx(8_000, rel=0.03)
+    assert band.measure_band(parts) == pytest.approx(8_000, rel=0.03)
     assert measure_band(samples[:13_000], 44_100) == pytest.approx(8_000, rel=0.03)
     assert measure_band(samples[:500], 44_100) > 0
     assert measure_band(np.zeros(44_100, np.float32), 44_100) == 22_050
-    assert measure_band_of_parts(iter(())) == 0
+    assert band.measure_band(iter(())) == 0
